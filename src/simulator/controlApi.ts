@@ -1,0 +1,82 @@
+import { type Context, Hono } from 'hono';
+import * as z from 'zod';
+
+import type { AccessTokens } from './accessTokens.ts';
+import { FaultSchema } from './faultSchema.ts';
+import type { Faults } from './faults.ts';
+import type { History } from './history.ts';
+import { fromZod } from './invalidFields.ts';
+import type { AcceptedSignal, RecordedRequest } from './records.ts';
+import { type Settings, SettingsPatchSchema } from './settings.ts';
+import { viewFault, viewRequest, viewSignal } from './views.ts';
+
+const ListSchema = z.object({ limit: z.coerce.number().int().min(1).default(100) });
+
+type Deps = {
+  signals: History<AcceptedSignal>;
+  requests: History<RecordedRequest>;
+  faults: Faults;
+  settings: Settings;
+  tokens: AccessTokens;
+};
+
+const refuse = (c: Context, error: z.ZodError) =>
+  c.json({ message: 'Input validation failed', invalidFields: fromZod(error) }, 422);
+
+// A body that is no JSON is refused by the schema, like any other wrong body.
+const readBody = (c: Context): Promise<unknown> => c.req.json().catch(() => undefined);
+
+/** What is steered and seen over HTTP, under `/simulator`. */
+export const createControlApi = ({ signals, requests, faults, settings, tokens }: Deps) => {
+  const newestFirst =
+    <T>(key: string, history: History<T>, view: (item: T) => unknown) =>
+    (c: Context) => {
+      const query = ListSchema.safeParse(c.req.query());
+
+      if (!query.success) {
+        return refuse(c, query.error);
+      }
+
+      const newest = history.list().slice(-query.data.limit).toReversed();
+
+      return c.json({ total: history.total(), [key]: newest.map(view) });
+    };
+
+  return new Hono()
+    .get('/signals', newestFirst('signals', signals, viewSignal))
+    .delete('/signals', (c) => {
+      signals.clear();
+
+      return c.body(null, 204);
+    })
+    .get('/requests', newestFirst('requests', requests, viewRequest))
+    .get('/faults', (c) => c.json({ faults: faults.list().map(viewFault) }))
+    .post('/faults', async (c) => {
+      const fault = FaultSchema.safeParse(await readBody(c));
+
+      return fault.success
+        ? c.json(viewFault(faults.arm(fault.data)), 201)
+        : refuse(c, fault.error);
+    })
+    .delete('/faults', (c) => {
+      faults.clear();
+
+      return c.body(null, 204);
+    })
+    .delete('/faults/:id', (c) =>
+      faults.disarm(c.req.param('id'))
+        ? c.body(null, 204)
+        : c.json({ message: 'No such fault is armed' }, 404),
+    )
+    .delete('/tokens', (c) => {
+      tokens.expireAll();
+
+      return c.body(null, 204);
+    })
+    .get('/settings', (c) => c.json(settings.get()))
+    .patch('/settings', async (c) => {
+      const patch = SettingsPatchSchema.safeParse(await readBody(c));
+
+      return patch.success ? c.json(settings.change(patch.data)) : refuse(c, patch.error);
+    });
+};

@@ -1,0 +1,12 @@
+import { GraphQLError } from 'graphql';
+
+import type { InvalidFields } from './invalidFields.ts';
+
+/** A GraphQL error with a code, which is how SEEK says no. */
+export const refusal = (code: string, message: string): GraphQLError =>
+  new GraphQLError(message, { extensions: { code } });
+
+export const badUserInput = (message: string, invalidFields?: InvalidFields): GraphQLError =>
+  new GraphQLError(message, {
+    extensions: { code: 'BAD_USER_INPUT', ...(invalidFields && { invalidFields }) },
+  });

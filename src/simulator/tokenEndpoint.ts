@@ -1,0 +1,89 @@
+import type { Context } from 'hono';
+import * as z from 'zod';
+
+import { type AccessTokens, AUDIENCES, type Audience } from './accessTokens.ts';
+import type { Faults } from './faults.ts';
+import { fromZod } from './invalidFields.ts';
+import type { Log } from './log.ts';
+import type { Settings } from './settings.ts';
+
+const TokenRequestSchema = z.object({
+  audience: z.string(),
+  client_id: z.string(),
+  client_secret: z.string(),
+  grant_type: z.literal('client_credentials'),
+});
+
+type Deps = {
+  clientId: string;
+  clientSecret: string;
+  tokens: AccessTokens;
+  settings: Settings;
+  faults: Faults;
+  log: Log;
+};
+
+type Answer = { status: 200 | 400 | 401 | 403 | 503; body: Record<string, unknown> };
+
+const refuse = (status: 400 | 401 | 403 | 503, error: string, description: string): Answer => ({
+  status,
+  body: { error, error_description: description },
+});
+
+const audienceNamed = (url: string): Audience | undefined => {
+  switch (url) {
+    case AUDIENCES.live:
+      return 'live';
+    case AUDIENCES.playground:
+      return 'playground';
+    default:
+      return undefined;
+  }
+};
+
+/** `POST /oauth/token`. SEEK documents no refusals: the error names are OAuth's (RFC 6749). */
+export const createTokenEndpoint = ({ tokens, settings, faults, log, ...client }: Deps) => {
+  const answer = (body: unknown): Answer => {
+    if (faults.take('token')) {
+      return refuse(503, 'temporarily_unavailable', 'The token endpoint is down');
+    }
+
+    const request = TokenRequestSchema.safeParse(body);
+
+    if (!request.success) {
+      const problems = Object.entries(fromZod(request.error)).map((entry) => entry.join(': '));
+
+      return refuse(400, 'invalid_request', problems.join('; '));
+    }
+
+    const { client_id, client_secret, audience: url } = request.data;
+
+    if (client_id !== client.clientId || client_secret !== client.clientSecret) {
+      return refuse(401, 'access_denied', 'Unauthorized');
+    }
+
+    const audience = audienceNamed(url);
+
+    if (audience === undefined) {
+      return refuse(403, 'access_denied', `Service not found: ${url}`);
+    }
+
+    const expiresIn = settings.nextExpiresIn();
+
+    return {
+      status: 200,
+      body: {
+        access_token: tokens.issue(audience, expiresIn),
+        expires_in: expiresIn,
+        token_type: 'Bearer',
+      },
+    };
+  };
+
+  return async (c: Context) => {
+    const { status, body } = answer(await c.req.json().catch(() => undefined));
+    log({ status, error: body.error }, 'Access token requested');
+
+    return c.json(body, status);
+  };
+};
