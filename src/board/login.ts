@@ -1,0 +1,47 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { MiddlewareHandler } from 'hono';
+import { auth } from 'hono/utils/basic-auth';
+
+type Deps = {
+  username: string;
+  password: string;
+  log: (fields: Record<string, unknown>, message: string) => void;
+};
+
+const digest = (text: string) =>
+  // RFC 7617 asks both sides for NFC: "é" is one code point on one keyboard and two on another.
+  createHash('sha256').update(text.normalize('NFC')).digest();
+
+const checkUsable = ({ username, password }: Deps) => {
+  if (username === '' || password === '') {
+    throw new Error('The board needs a username and a password, and one of them is empty');
+  }
+  if (username.includes(':')) {
+    throw new Error('The username of the board holds a ":", which HTTP Basic cannot transport');
+  }
+  if (/\p{Cc}/u.test(username + password)) {
+    throw new Error('The login of the board holds a control character, such as a line break');
+  }
+};
+
+/** HTTP Basic in front of everything. Throws for a login that no browser could send. */
+export const createLogin = (deps: Deps): MiddlewareHandler => {
+  checkUsable(deps);
+  const username = digest(deps.username);
+  const password = digest(deps.password);
+
+  return async (c, next) => {
+    const given = auth(c.req.raw);
+    // Both are always compared, and as digests: neither which one was wrong nor its length shows in the time.
+    const right = [
+      timingSafeEqual(username, digest(given?.username ?? '')),
+      timingSafeEqual(password, digest(given?.password ?? '')),
+    ];
+    if (right.every(Boolean)) return next();
+
+    // A browser's first request carries no login: not worth a line.
+    if (given) deps.log({ path: c.req.path }, 'Board login refused');
+    c.header('WWW-Authenticate', 'Basic realm="SEEK signals", charset="UTF-8"');
+    return c.json({ message: 'Log in with the username and password of the board.' }, 401);
+  };
+};

@@ -1,0 +1,130 @@
+import { createBoard } from '../../src/board/createBoard.ts';
+
+import { type BoardUnderTest, basic, LETTER, LOGIN, startBoard } from './boardUnderTest.ts';
+
+let subject: BoardUnderTest;
+beforeAll(async () => {
+  subject = await startBoard();
+});
+beforeEach(() => subject.reset());
+afterAll(() => subject.stop());
+
+const PATHS = ['/', '/queue/signals', '/api/queues', '/static/favicon.ico', '/nowhere'];
+
+describe('login', () => {
+  it.each(PATHS)('stands before %s', async (path) => {
+    const response = await subject.request('GET', path, { authorization: '' });
+
+    expect(response.status).toBe(401);
+    expect(response.headers.get('www-authenticate')).toBe(
+      'Basic realm="SEEK signals", charset="UTF-8"',
+    );
+    expect(subject.logged).toEqual([]);
+  });
+
+  it.each([
+    ['another password', basic({ ...LOGIN, password: 'mot' })],
+    ['another username', basic({ ...LOGIN, username: 'operateur' })],
+    ['a longer password', basic({ ...LOGIN, password: `${LOGIN.password}!` })],
+    ['nothing in it', basic({ username: '', password: '' })],
+    ['another scheme', basic().replace('Basic', 'Bearer')],
+    ['no base64', 'Basic *'],
+  ])('refuses %s', async (_what, authorization) => {
+    expect((await subject.request('GET', '/', { authorization })).status).toBe(401);
+  });
+
+  it('logs a wrong login, without what was typed', async () => {
+    await subject.request('GET', '/', { authorization: basic({ ...LOGIN, password: 'guess' }) });
+
+    expect(subject.logged).toEqual([{ path: '/', message: 'Board login refused' }]);
+  });
+
+  it('takes an accent however the keyboard composed it', async () => {
+    const authorization = basic({ ...LOGIN, username: LOGIN.username.normalize('NFD') });
+
+    expect((await subject.request('GET', '/', { authorization })).status).toBe(200);
+  });
+
+  it.each([
+    { username: 'a:b', password: 'secret' },
+    { username: '', password: 'secret' },
+    { username: 'admin', password: '' },
+    { username: 'admin', password: 'secret\n' },
+  ])('does not start with %j, which no browser could send', (login) => {
+    const { signals, deadLetters } = subject;
+
+    expect(() => createBoard({ signals, deadLetters, ...login, readOnly: false })).toThrow(/board/);
+  });
+});
+
+describe('origins', () => {
+  const retry = `/api/queues/dead-letters/${LETTER}/retry`;
+
+  it.each([
+    ['a script', {}],
+    ['the page itself', { 'sec-fetch-site': 'same-origin', origin: 'http://board.test' }],
+    ['the page in an older browser', { origin: 'http://board.test' }],
+    ['the page behind TLS', { origin: 'https://board.test' }],
+    ['the page behind a proxy', { 'sec-fetch-site': 'same-origin', origin: 'https://public.test' }],
+  ])('lets %s write', async (_who, headers) => {
+    expect((await subject.request('PUT', retry, headers)).status).toBe(204);
+  });
+
+  it.each([
+    ['another site', { 'sec-fetch-site': 'cross-site', origin: 'https://evil.test' }],
+    ['a sister host', { 'sec-fetch-site': 'same-site', origin: 'https://evil.board.test' }],
+    ['another site in an older browser', { origin: 'https://evil.test' }],
+    ['another port', { origin: 'http://board.test:8080' }],
+    ['a sandbox', { origin: 'null' }],
+    ['a link', { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate' }],
+    ['a browser that names no origin', { 'user-agent': 'Mozilla/5.0' }],
+  ])('does not let %s write', async (_who, headers) => {
+    expect((await subject.request('PUT', retry, headers)).status).toBe(403);
+    expect(await subject.deadLetters.getJob(LETTER)).toMatchObject({ attemptsMade: 1 });
+  });
+
+  it('opens a page from a link elsewhere, and answers nothing else to another site', async () => {
+    const foreign = { 'sec-fetch-site': 'cross-site' };
+    const link = { ...foreign, 'sec-fetch-mode': 'navigate' };
+
+    expect((await subject.request('GET', '/queue/signals', link)).status).toBe(200);
+    expect((await subject.request('GET', '/api/queues', foreign)).status).toBe(403);
+  });
+
+  it('gives no other site leave to read', async () => {
+    const response = await subject.request('GET', '/api/queues', { origin: 'http://board.test' });
+
+    expect(
+      [...response.headers.keys()].filter((name) => name.startsWith('access-control')),
+    ).toEqual([]);
+  });
+});
+
+describe('the page', () => {
+  it('names no other host, and could reach none', async () => {
+    const response = await subject.request('GET', '/');
+    const html = await response.text();
+
+    expect(html).toContain('<title>SEEK signals</title>');
+    expect(html).not.toMatch(/https?:\/\//);
+    // Every script is a file of ours, as the policy asks.
+    expect(html).not.toMatch(
+      /<script(?! defer src="static\/| id="__UI_CONFIG__" type="application\/json")/,
+    );
+    const policy = response.headers.get('content-security-policy');
+    expect(policy).toContain("default-src 'none'; script-src 'self'; ");
+    expect(policy).not.toMatch(/https?:|\*/);
+  });
+
+  it.each([...PATHS, '/api/queues/signals/nobody'])('guards %s by its headers', async (path) => {
+    const { headers } = await subject.request('GET', path);
+
+    expect(headers.get('content-security-policy')).toContain("frame-ancestors 'none'");
+    expect(headers.get('x-frame-options')).toBe('DENY');
+    expect(headers.get('x-content-type-options')).toBe('nosniff');
+    expect(headers.get('referrer-policy')).toBe('no-referrer');
+    expect(headers.get('cache-control')).toBe(
+      path.startsWith('/static/') ? 'private, max-age=3600' : 'no-store',
+    );
+  });
+});

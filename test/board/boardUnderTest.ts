@@ -1,0 +1,75 @@
+import { Queue, UnrecoverableError, Worker } from 'bullmq';
+
+import { createBoard } from '../../src/board/createBoard.ts';
+
+import { startRedis } from '../support/redisServer.ts';
+import { waitFor } from '../support/waitFor.ts';
+
+export const TOKEN = 'seek-token+of/one&application%20only';
+export const LETTER = '5b1f6c1e-0000-5000-8000-000000000001';
+export const RETRYING = '5b1f6c1e-0000-5000-8000-000000000002';
+
+export const LOGIN = { username: 'opérateur', password: 'mot:de passe' };
+
+export const basic = ({ username, password } = LOGIN) =>
+  `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
+
+const job = {
+  version: 1,
+  acceptedAt: '2026-07-01T00:00:00.000Z',
+  signal: { typeCode: 'ApplicationComplete', token: TOKEN },
+};
+
+/** A board over a Redis of its own, in which one letter has failed and one signal waits for its retry. */
+export const startBoard = async () => {
+  const redis = await startRedis();
+  const on = { connection: { url: redis.url }, prefix: '{seek}' };
+  const signals = new Queue('signals', on);
+  const deadLetters = new Queue('dead-letters', on);
+  const logged: Record<string, unknown>[] = [];
+  // A letter that holds a `returnvalue` completes; any other fails with its reason, as ours do.
+  const worker = new Worker(
+    'dead-letters',
+    async ({ data }) => {
+      if (data.returnvalue) return data.returnvalue;
+      throw new UnrecoverableError(data.reason);
+    },
+    on,
+  );
+
+  const board = (readOnly = false) => {
+    const app = createBoard({
+      ...{ signals, deadLetters, ...LOGIN, readOnly },
+      log: (fields, message) => logged.push({ ...fields, message }),
+    });
+    return (method: string, path: string, headers: Record<string, string> = {}) =>
+      app.request(`http://board.test${path}`, {
+        method,
+        headers: { host: 'board.test', authorization: basic(), ...headers },
+      });
+  };
+
+  const bury = async (id: string, data: unknown) => {
+    const letter = await deadLetters.add('letter', data, { jobId: id });
+    await waitFor(async () => ['failed', 'completed'].includes(await letter.getState()));
+    return letter;
+  };
+
+  const reset = async () => {
+    await signals.obliterate({ force: true });
+    await deadLetters.obliterate({ force: true });
+    logged.length = 0;
+    await signals.add('ApplicationComplete', job, { jobId: RETRYING, delay: 3_600_000 });
+    await bury(LETTER, { job, reason: `/input/token: Is not valid: ${TOKEN}` });
+  };
+
+  return {
+    ...{ board, request: board(), signals, deadLetters, worker, logged, bury, reset },
+    stop: async () => {
+      await Promise.all([worker.close(), signals.close(), deadLetters.close()]);
+      await redis.stop();
+    },
+  };
+};
+
+export type BoardUnderTest = Awaited<ReturnType<typeof startBoard>>;
