@@ -1,0 +1,252 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  createPostgresBackend,
+  Job,
+  type Processor,
+  Queue,
+  UnrecoverableError,
+  Worker,
+  type WorkerOptions,
+} from 'bullmq';
+
+import { openPglite, type PgliteDatabase } from '../../src/queue/pglitePool.ts';
+import { waitFor } from '../support/waitFor.ts';
+
+const openQueue = (db: PgliteDatabase, name: string) =>
+  new Queue(name, { connection: db.pool }, createPostgresBackend);
+
+const startWorker = (
+  db: PgliteDatabase,
+  name: string,
+  processor: Processor,
+  options: Partial<WorkerOptions> = {},
+) => new Worker(name, processor, { ...options, connection: db.pool }, createPostgresBackend);
+
+describe('a BullMQ queue on PGlite', () => {
+  let db: PgliteDatabase;
+  const opened: { close: () => Promise<void> }[] = [];
+  const track = <T extends { close: () => Promise<void> }>(thing: T): T => {
+    opened.push(thing);
+    return thing;
+  };
+
+  beforeAll(async () => {
+    db = await openPglite(undefined);
+  });
+  afterEach(async () => {
+    for (const thing of opened.splice(0).reverse()) await thing.close();
+  });
+  afterAll(async () => {
+    await db.close();
+  });
+
+  it('adds one job when the same id is added twice', async () => {
+    const queue = track(openQueue(db, 'twice'));
+
+    await queue.add('signal', { first: true }, { jobId: 'same' });
+    await queue.add('signal', { first: false }, { jobId: 'same' });
+
+    expect(await queue.getJobCounts('waiting')).toEqual({ waiting: 1 });
+    expect((await queue.getJob('same'))?.data).toEqual({ first: true });
+  });
+
+  it('wakes an idle worker at once', async () => {
+    const queue = track(openQueue(db, 'idle'));
+    const worker = track(startWorker(db, 'idle', async () => 'done', { drainDelay: 60 }));
+    const drained = new Promise<void>((resolve) => worker.once('drained', () => resolve()));
+    await queue.add('signal', {});
+    await drained;
+
+    const job = await queue.add('signal', {});
+
+    await waitFor(() => job.isCompleted(), { timeoutMs: 2_000 });
+  });
+
+  it('tries again after the wait of a backoff strategy of ours', async () => {
+    const queue = track(openQueue(db, 'backoff'));
+    const attempts: number[] = [];
+    const waits: number[] = [];
+    track(
+      startWorker(
+        db,
+        'backoff',
+        async (job) => {
+          attempts.push(Date.now());
+          if (job.attemptsMade < 2) throw new Error('not yet');
+        },
+        {
+          settings: {
+            backoffStrategy: (attempt) => {
+              waits.push(attempt);
+              return attempt * 60;
+            },
+          },
+        },
+      ),
+    );
+
+    const job = await queue.add('signal', {}, { attempts: 9, backoff: { type: 'seek' } });
+
+    await waitFor(() => job.isCompleted());
+    expect(waits).toEqual([1, 2]);
+    const [first = 0, second = 0, third = 0] = attempts;
+    expect(second - first).toBeGreaterThanOrEqual(60);
+    expect(third - second).toBeGreaterThanOrEqual(120);
+  });
+
+  it('gives a failed job a new life', async () => {
+    const queue = track(openQueue(db, 'retried'));
+    let willing = false;
+    track(
+      startWorker(db, 'retried', async () => {
+        if (!willing) throw new UnrecoverableError('refused');
+      }),
+    );
+    const job = await queue.add('signal', {}, { attempts: 9 });
+    await waitFor(() => job.isFailed());
+
+    willing = true;
+    const failed = await Job.fromId(queue, job.id ?? '');
+    await failed?.retry('failed', { resetAttemptsMade: true });
+
+    await waitFor(() => job.isCompleted());
+  });
+
+  it('serves two queues with two workers each, 300 jobs, 20 at a time, and each job once', async () => {
+    const names = ['left', 'right'];
+    const seen: string[] = [];
+    let ticks = 0;
+    const clock = setInterval(() => ticks++, 5);
+    const queues = names.map((name) => track(openQueue(db, name)));
+    for (const name of [...names, ...names]) {
+      const note: Processor = async (job) => seen.push(`${name} ${job.data.n}`);
+      track(startWorker(db, name, note, { concurrency: 20 }));
+    }
+
+    await Promise.all(
+      queues.flatMap((queue) =>
+        Array.from({ length: 150 }, (_, n) => queue.add('signal', { n }, { jobId: `job-${n}` })),
+      ),
+    );
+    await waitFor(async () => {
+      const counts = await Promise.all(queues.map((queue) => queue.getJobCounts('completed')));
+      return counts.every(({ completed }) => completed === 150);
+    });
+    clearInterval(clock);
+
+    expect(seen).toHaveLength(300);
+    expect(new Set(seen).size).toBe(300);
+    // Timers go on while jobs do: the event loop is not starved.
+    expect(ticks).toBeGreaterThan(10);
+  });
+
+  it('lets an idle worker close', async () => {
+    const worker = startWorker(db, 'closing', async () => {}, { drainDelay: 60 });
+    await worker.waitUntilReady();
+
+    await worker.close();
+
+    expect(worker.isRunning()).toBe(false);
+  });
+});
+
+describe('openPglite', () => {
+  let db: PgliteDatabase;
+
+  beforeAll(async () => {
+    db = await openPglite(undefined);
+    await db.query('CREATE TABLE public.note (id int PRIMARY KEY, said text)');
+  });
+  beforeEach(async () => {
+    await db.query('DELETE FROM public.note');
+  });
+  afterAll(async () => {
+    await db.close();
+  });
+
+  it('gives 64-bit integers as text, like node-postgres', async () => {
+    const { rows } = await db.query('SELECT 7::bigint AS big, 7::int AS small');
+
+    expect(rows).toEqual([{ big: '7', small: 7 }]);
+  });
+
+  it('keeps what was said out of a refusal', async () => {
+    const secret = 'a-seek-token';
+    await db.query('INSERT INTO public.note VALUES (1, $1)', [secret]);
+    const refused = (err: unknown) => err;
+
+    const errors = await Promise.all([
+      db.query('INSERT INTO public.note VALUES (1, $1)', [secret]).catch(refused),
+      db.query('SELECT $1::jsonb', [`{"token":"${secret}\\u0000"}`]).catch(refused),
+      db.query('nonsense').catch(refused),
+    ]);
+
+    expect(errors).toEqual([
+      expect.objectContaining({ code: '23505' }),
+      expect.objectContaining({ code: '22P05' }),
+      expect.objectContaining({ code: '42601' }),
+    ]);
+    for (const err of errors) {
+      expect(JSON.stringify(Object.getOwnPropertyDescriptors(err))).not.toContain(secret);
+    }
+    expect((await db.query('SELECT id FROM public.note')).rows).toEqual([{ id: 1 }]);
+  });
+
+  it("keeps everybody else out of a client's transaction", async () => {
+    const client = await db.pool.connect();
+    await client.query('BEGIN');
+    const outside = db.query('SELECT count(*)::int AS n FROM public.note');
+    await client.query("INSERT INTO public.note VALUES (1, 'a')");
+    await client.query("INSERT INTO public.note VALUES (2, 'b')");
+    await client.query('COMMIT');
+    client.release();
+
+    expect((await outside).rows).toEqual([{ n: 2 }]);
+  });
+
+  it('undoes a transaction that its client left open', async () => {
+    const client = await db.pool.connect();
+    await client.query('BEGIN');
+    await client.query("INSERT INTO public.note VALUES (1, 'a')");
+    await client.query('SELECT 1/0').catch(() => {});
+    client.release();
+
+    expect((await db.query('SELECT id FROM public.note')).rows).toEqual([]);
+  });
+
+  it('tells its clients what was notified, after the commit', async () => {
+    const client = await db.pool.connect();
+    const heard: unknown[] = [];
+    client.on('notification', (message) => heard.push(message));
+    await client.query('LISTEN gossip');
+
+    await db.query("SELECT pg_notify('gossip', 'psst')");
+
+    await waitFor(() => heard.length > 0);
+    expect(heard).toEqual([{ channel: 'gossip', payload: 'psst' }]);
+    client.release();
+  });
+
+  it('keeps its jobs in a folder, finishes what is under way on closing, and closes once', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'seek-pglite-'));
+    const before = await openPglite(folder);
+    const queue = openQueue(before, 'kept');
+    await queue.waitUntilReady();
+    const adding = Array.from({ length: 20 }, (_, n) => queue.add('signal', { n }));
+    await Promise.race(adding);
+
+    await Promise.all([...adding, before.close(), before.close()]);
+    await expect(before.query('SELECT 1')).rejects.toThrow(
+      'Cannot use a pool after calling end on the pool',
+    );
+    const after = await openPglite(folder);
+    const reopened = openQueue(after, 'kept');
+
+    expect(await reopened.getJobCounts('waiting')).toEqual({ waiting: 20 });
+    await Promise.all([queue.close(), reopened.close()]);
+    await after.close();
+    await rm(folder, { recursive: true });
+  });
+});
