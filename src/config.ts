@@ -1,0 +1,162 @@
+import { existsSync, readFileSync } from 'node:fs';
+import * as z from 'zod';
+import { packageInfo } from './packageInfo.ts';
+
+/** Refuses to start. Lists every problem, so that one deploy mends them all. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+const HOUR_MS = 3_600_000;
+
+const wholeNumber = (least: number, most: number) =>
+  z
+    .string()
+    .regex(/^\d+$/, `must be a whole number from ${least} to ${most}`)
+    .transform(Number)
+    .pipe(z.number().min(least, `must be at least ${least}`).max(most, `must be at most ${most}`));
+
+const milliseconds = (least = 1) => wholeNumber(least, 366 * 24 * HOUR_MS);
+const port = () => wholeNumber(0, 65_535);
+const url = (protocol: RegExp, expected: string) =>
+  z.url({ protocol, error: `must be a URL: ${expected}` });
+const flag = () =>
+  z.enum(['true', 'false'], 'must be true or false').transform((text) => text === 'true');
+
+export type ApiKey = { name: string; key: string };
+
+const apiKeys = z.string().transform((text, context): ApiKey[] =>
+  text.split(',').map((entry) => {
+    const [, name = 'default', key = ''] = /^(?:([A-Za-z0-9_-]+):)?(.*)$/s.exec(entry.trim()) ?? [];
+    if (!/^[\x21-\x7e]+$/.test(key)) {
+      context.addIssue('must be keys of visible ASCII characters, separated by commas');
+    }
+    return { name, key };
+  }),
+);
+
+// One row a variable. What each is for stands in .env.example.
+const VARIABLES = {
+  REDIS_URL: url(/^rediss?$/, 'redis://host:6379 or rediss://…').optional(),
+  QUEUE_PREFIX: z.string().default('{seek}'),
+  EMBEDDED_PATH: z.string().default('.seek-signals'),
+  SEEK_API_URL: url(/^https?$/, 'https://…').default('https://graphql.seek.com/graphql'),
+  SEEK_AUTH_URL: url(/^https?$/, 'https://…').default('https://auth.seek.com/oauth/token'),
+  SEEK_AUDIENCE: z.string().default('https://graphql.seek.com'),
+  SEEK_CLIENT_ID: z.string().optional(),
+  SEEK_CLIENT_SECRET: z.string().optional(),
+  SEEK_USER_AGENT: z
+    .string()
+    .regex(/^[\x20-\x7e]+$/, 'must be visible ASCII')
+    .default(`${packageInfo.name}/${packageInfo.version}`),
+  SEEK_TIMEOUT_MS: milliseconds().default(10_000),
+  WORKER_CONCURRENCY: wholeNumber(1, 1000).default(50),
+  RETRY_MAX_ATTEMPTS: wholeNumber(1, 1_000_000).default(25),
+  RETRY_BASE_MS: milliseconds().default(2_000),
+  RETRY_MAX_MS: milliseconds().default(3 * HOUR_MS),
+  RETRY_MAX_AGE_MS: milliseconds().default(72 * HOUR_MS),
+  REMEMBER_MS: milliseconds().default(24 * HOUR_MS),
+  KEEP_DELIVERED_MS: milliseconds().default(24 * HOUR_MS),
+  KEEP_DELIVERED_COUNT: wholeNumber(1, 100_000_000).default(10_000),
+  ALLOW_UNKNOWN_TYPES: flag().default(false),
+  API_HOST: z.string().default('127.0.0.1'),
+  API_PORT: port().optional(),
+  PORT: port().optional(),
+  API_KEYS: apiKeys.optional(),
+  BOARD_HOST: z.string().default('127.0.0.1'),
+  BOARD_PORT: port().default(3001),
+  BOARD_USERNAME: z.string().optional(),
+  BOARD_PASSWORD: z.string().optional(),
+  BOARD_READ_ONLY: flag().default(false),
+  METRICS_HOST: z.string().default('127.0.0.1'),
+  METRICS_PORT: port().optional(),
+  SIMULATOR_HOST: z.string().default('127.0.0.1'),
+  SIMULATOR_PORT: port().default(3002),
+  SHUTDOWN_TIMEOUT_MS: milliseconds().default(25_000),
+  LOG_LEVEL: z
+    .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], 'must be a pino level')
+    .default('info'),
+  LOG_BODIES: flag().default(false),
+};
+
+const EnvironmentSchema = z.object(VARIABLES);
+
+type Environment = z.infer<typeof EnvironmentSchema>;
+export type Variable = keyof Environment;
+
+/** What a command can't do without: these are then present. */
+export type Config<Required extends Variable = never> = Readonly<
+  Environment & { [Name in Required]-?: NonNullable<Environment[Name]> }
+>;
+
+const SECRETS: readonly Variable[] = [
+  'REDIS_URL',
+  'SEEK_CLIENT_SECRET',
+  'API_KEYS',
+  'BOARD_PASSWORD',
+];
+
+/**
+ * The one reader of the environment. An empty value counts as unset; `NAME_FILE` names a file that
+ * holds the value of `NAME`. Throws `ConfigError` with every problem, one a line.
+ */
+export const loadConfig = <Required extends Variable = never>(
+  env: NodeJS.ProcessEnv,
+  required: readonly Required[] = [],
+): Config<Required> => {
+  const { values, problems } = readValues(env);
+  const parsed = EnvironmentSchema.safeParse(values);
+  if (!parsed.success) {
+    problems.push(
+      ...parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`),
+    );
+  }
+  for (const name of required) {
+    if (values[name] === undefined && !problems.some((line) => line.startsWith(`${name} `))) {
+      problems.push(`${name} is required`);
+    }
+  }
+  if (parsed.success && problems.length === 0 && has(parsed.data, required)) {
+    return Object.freeze(parsed.data);
+  }
+  throw new ConfigError(problems.join('\n'));
+};
+
+const has = <Required extends Variable>(
+  environment: Environment,
+  required: readonly Required[],
+): environment is Environment & { [Name in Required]-?: NonNullable<Environment[Name]> } =>
+  required.every((name) => environment[name] !== undefined);
+
+const readValues = (env: NodeJS.ProcessEnv) => {
+  const values: Record<string, string> = {};
+  const problems: string[] = [];
+
+  for (const name of Object.keys(VARIABLES)) {
+    const [value, file] = [env[name] || undefined, env[`${name}_FILE`] || undefined];
+    if (value !== undefined && file !== undefined) {
+      problems.push(`${name} and ${name}_FILE are both set; give one of them`);
+    } else if (file !== undefined && !existsSync(file)) {
+      problems.push(`${name}_FILE names a file that does not exist: ${file}`);
+    } else if (file !== undefined) {
+      const content = readFileSync(file, 'utf8').replace(/\r?\n$/, '');
+      if (content !== '') values[name] = content;
+    } else if (value !== undefined) {
+      values[name] = value;
+    }
+  }
+
+  return { values, problems };
+};
+
+/** For the log line at start: everything but the secrets, which are only said to be set. */
+export const describeConfig = (config: Config): Record<string, unknown> =>
+  Object.fromEntries(
+    Object.entries(config).map(([name, value]) => [
+      name,
+      SECRETS.some((secret) => secret === name) && value !== undefined ? '[set]' : value,
+    ]),
+  );
+
+/** Platforms that run one web process a container say its port as `PORT`. */
+export const apiPort = (config: Config): number => config.API_PORT ?? config.PORT ?? 3000;

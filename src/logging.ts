@@ -1,0 +1,42 @@
+import { type DestinationStream, type Logger, pino } from 'pino';
+import pretty from 'pino-pretty';
+
+// The last line of defence: what is logged should hold no secret in the first place. A wildcard
+// stands for exactly one level, so each depth needs its own path.
+const SECRET_FIELDS = ['token', 'access_token', 'client_secret', 'authorization', 'password'];
+const redact = SECRET_FIELDS.flatMap((name) => [name, `*.${name}`, `*.*.${name}`, `*.*.*.${name}`]);
+
+// An error of ioredis carries the command that failed, and with it the signal: name its parts.
+const describeError = (err: unknown) =>
+  typeof err === 'object' && err !== null && 'message' in err
+    ? {
+        type: 'name' in err ? err.name : undefined,
+        message: err.message,
+        code: 'code' in err ? err.code : undefined,
+        stack: 'stack' in err ? err.stack : undefined,
+      }
+    : { message: String(err) };
+
+type Options = { level: string; destination?: DestinationStream };
+
+/** JSON lines on standard output; readable ones on a terminal. */
+export const createLogger = ({ level, destination }: Options): Logger =>
+  pino(
+    {
+      level,
+      base: null,
+      redact,
+      serializers: { err: describeError },
+      messageKey: 'msg',
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    destination ?? standardOutput(),
+  );
+
+const standardOutput = (): DestinationStream =>
+  process.stdout.isTTY
+    ? pretty({ colorize: true, translateTime: 'HH:MM:ss.l', singleLine: true, sync: true })
+    : pino.destination({ dest: 1, sync: false, minLength: 0 });
+
+export type { Logger };

@@ -1,0 +1,68 @@
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+
+import type { SignalState } from './schemas/states.ts';
+
+const PREFIX = 'seek_signals_';
+const REQUEST_BUCKETS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+const DELIVERY_BUCKETS = [0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 21_600, 86_400];
+
+/** What the queue knows at the moment of a scrape. */
+export type QueueReading = {
+  counts: Record<SignalState, number>;
+  oldestUnsentSeconds: number;
+};
+
+/** Every metric, named once. Counters count what this process did; gauges ask the queue. */
+export const createMetrics = (readQueue: () => Promise<QueueReading>) => {
+  const registry = new Registry();
+  const counter = <Label extends string>(name: string, help: string, labelNames: Label[] = []) =>
+    new Counter({ name: `${PREFIX}${name}`, help, labelNames, registers: [registry] });
+  const gauge = <Label extends string>(name: string, help: string, labelNames: Label[] = []) =>
+    new Gauge({ name: `${PREFIX}${name}`, help, labelNames, registers: [registry] });
+  const seconds = (name: string, help: string, buckets: number[]) =>
+    new Histogram({ name: `${PREFIX}${name}`, help, buckets, registers: [registry] });
+
+  const signals = gauge('signals', 'Signals by state; settled ones as long as they are kept', [
+    'state',
+  ]);
+  const oldest = gauge(
+    'oldest_unsent_seconds',
+    'Age of the oldest signal that SEEK does not have yet',
+  );
+  gauge('lane_open', '1 while signals may be sent to SEEK').set(1);
+
+  return {
+    accepted: counter('accepted_total', 'Signals accepted, duplicates not counted', ['type']),
+    attempts: counter('attempts_total', 'Attempts at delivery', ['outcome', 'code']),
+    delivered: counter('delivered_total', 'Signals delivered to SEEK', ['type']),
+    skipped: counter('skipped_total', 'Signals settled without sending them', ['reason']),
+    dead: counter('dead_total', 'Signals that became dead letters', ['code']),
+    redriven: counter('redriven_total', 'Dead letters put back into the queue'),
+    requestSeconds: seconds('request_seconds', 'One request to SEEK', REQUEST_BUCKETS),
+    deliverySeconds: seconds('delivery_seconds', 'From accepted to delivered', DELIVERY_BUCKETS),
+
+    contentType: registry.contentType,
+    /** The exposition text. Where the queue cannot be asked, its gauges are left out or NaN. */
+    scrape: async (): Promise<string> => {
+      signals.reset();
+      oldest.set(Number.NaN);
+      const reading = await readQueue().catch(() => undefined);
+      if (reading !== undefined) {
+        for (const [state, count] of Object.entries(reading.counts)) signals.set({ state }, count);
+        oldest.set(reading.oldestUnsentSeconds);
+      }
+      return registry.metrics();
+    },
+  };
+};
+
+export type Metrics = ReturnType<typeof createMetrics>;
+
+/** SEEK's codes are an open set; a label's values must not be. */
+export const codeLabel = (code: string | undefined): string => {
+  if (code === undefined) return '';
+  return /^[A-Z][A-Z0-9_]{0,39}$/.test(code) ? code : 'OTHER';
+};
+
+export const typeLabel = (typeCode: string): string =>
+  /^[A-Za-z]{1,40}$/.test(typeCode) ? typeCode : 'Other';

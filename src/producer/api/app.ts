@@ -1,0 +1,70 @@
+import { Hono } from 'hono';
+import { HTTPException } from 'hono/http-exception';
+
+import type { ApiKey } from '../../config.ts';
+import type { DeadLetters } from '../../queue/deadLetters.ts';
+import type { QueueStatus } from '../../queue/queueStatus.ts';
+import { IdempotencyConflictError, InvalidSignalError, QueueUnavailableError } from '../errors.ts';
+import { type Caller, requireApiKey } from './apiKeys.ts';
+import { available } from './available.ts';
+import { createDeadLetterRoutes, type DeadLetterDeps } from './deadLetters.ts';
+import { openApiDocument } from './openapi.ts';
+import { createSignalRoutes, type SignalDeps } from './signals.ts';
+
+// A redrive of many letters takes its time; it is bounded by what a proxy would put up with.
+const REDRIVE_DEADLINE_MS = 60_000;
+const RETRY_AFTER_SECONDS = '5';
+
+type Deps = SignalDeps &
+  DeadLetterDeps & {
+    apiKeys: readonly ApiKey[];
+    status: () => Promise<QueueStatus>;
+    /** Health and metrics; they need no key. */
+    probes: Hono;
+  };
+
+/** The producer over HTTP, for code that is not Node. */
+export const createApp = ({ apiKeys, status, probes, ...deps }: Deps): Hono<Caller> => {
+  const app = new Hono<Caller>();
+
+  app.route('/', probes);
+  app.get('/openapi.json', (c) => c.json(openApiDocument));
+
+  app.use(requireApiKey(apiKeys));
+  app.get('/status', async (c) => c.json(await available(status)()));
+  app.route('/signals', createSignalRoutes({ ...deps, find: available(deps.find) }));
+  app.route(
+    '/dead-letters',
+    createDeadLetterRoutes({ ...deps, deadLetters: bounded(deps.deadLetters) }),
+  );
+
+  app.notFound((c) => c.json({ message: 'There is nothing here; see /openapi.json' }, 404));
+  app.onError((err, c) => {
+    if (err instanceof InvalidSignalError) {
+      const { invalidFields } = err;
+      return c.json({ message: 'Input validation failed', invalidFields }, 422);
+    }
+    if (err instanceof IdempotencyConflictError) {
+      return c.json({ message: err.message, signalId: err.signalId }, 409);
+    }
+    if (err instanceof QueueUnavailableError) {
+      deps.logger.warn({ err: err.cause ?? err, path: c.req.path }, 'The queue is unavailable');
+      return c.json({ message: err.message }, 503, { 'retry-after': RETRY_AFTER_SECONDS });
+    }
+    if (err instanceof HTTPException) {
+      return err.res ?? c.json({ message: err.message }, err.status);
+    }
+    deps.logger.error({ err, path: c.req.path }, 'Request failed by a fault of ours');
+    return c.json({ message: 'Internal error' }, 500);
+  });
+
+  return app;
+};
+
+const bounded = ({ get, list, redrive, redriveMatching, discard }: DeadLetters): DeadLetters => ({
+  get: available(get),
+  list: available(list),
+  redrive: available(redrive),
+  redriveMatching: available(redriveMatching, REDRIVE_DEADLINE_MS),
+  discard: available(discard),
+});

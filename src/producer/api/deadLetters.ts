@@ -1,0 +1,107 @@
+import { type Context, Hono } from 'hono';
+import { bodyLimit } from 'hono/body-limit';
+import { HTTPException } from 'hono/http-exception';
+import * as z from 'zod';
+
+import type { Logger } from '../../logging.ts';
+import type { DeadLetters } from '../../queue/deadLetters.ts';
+import { toInvalidFields } from '../../schemas/invalidFields.ts';
+import type { Caller } from './apiKeys.ts';
+
+const instant = z.iso
+  .datetime({ offset: true, error: 'Expected an RFC 3339 timestamp' })
+  .pipe(z.coerce.date());
+
+const FilterSchema = z.strictObject({
+  code: z.string().optional(),
+  type: z.string().optional(),
+  since: instant.optional(),
+  until: instant.optional(),
+  limit: z.coerce.number('Expected a whole number').int().min(1).max(1000).optional(),
+});
+const ListSchema = FilterSchema.extend({ cursor: z.string().optional() });
+const RedriveSchema = FilterSchema.extend({
+  limit: z.coerce.number('Expected a whole number').int().min(1).optional(),
+});
+
+export type DeadLetterDeps = {
+  deadLetters: DeadLetters;
+  onDiscarded: () => void;
+  logger: Logger;
+};
+
+/** `/dead-letters`: look at them, put them back, let them go. */
+export const createDeadLetterRoutes = ({ deadLetters, onDiscarded, logger }: DeadLetterDeps) => {
+  const app = new Hono<Caller>();
+
+  app.get('/', async (c) => c.json(await deadLetters.list(read(ListSchema, c.req.query()))));
+
+  app.post('/redrive', bodyLimit({ maxSize: 64 * 1024 }), async (c) => {
+    const filter = read(RedriveSchema, { ...c.req.query(), ...(await readFilter(c)) });
+    const redriven = await deadLetters.redriveMatching(filter);
+    logger.info({ by: c.get('keyName'), redriven }, 'Redrive requested');
+    return c.json({ redriven }, 202);
+  });
+
+  app.get('/:signalId', async (c) => {
+    const letter = await deadLetters.get(c.req.param('signalId'));
+    if (letter === undefined) throw notFound();
+    return c.json(letter);
+  });
+
+  app.post('/:signalId/redrive', async (c) => {
+    const signalId = c.req.param('signalId');
+    const outcome = await deadLetters.redrive(signalId);
+    if (outcome === 'not-found') throw notFound();
+    if (outcome === 'busy') throw busy();
+    logger.info({ by: c.get('keyName'), signalId }, 'Redrive requested');
+    return c.json({ signalId }, 202);
+  });
+
+  app.delete('/:signalId', async (c) => {
+    const signalId = c.req.param('signalId');
+    const by = c.get('keyName');
+    const reason = c.req.query('reason') ?? `no reason given, by ${by}`;
+    const outcome = await deadLetters.discard(signalId, reason);
+    if (outcome === 'not-found') throw notFound();
+    if (outcome === 'busy') throw busy();
+    onDiscarded();
+    logger.warn({ by, signalId, reason }, 'signal.discarded');
+    return c.body(null, 204);
+  });
+
+  return app;
+};
+
+const notFound = () => new HTTPException(404, { message: 'No such dead letter' });
+
+const busy = () =>
+  new HTTPException(409, {
+    message: 'The dead letter is on its way back to the queue; look again',
+  });
+
+const read = <Schema extends z.ZodType>(schema: Schema, input: unknown): z.infer<Schema> => {
+  const parsed = schema.safeParse(input);
+  if (parsed.success) return parsed.data;
+  const invalidFields = toInvalidFields(parsed.error);
+  throw new HTTPException(422, {
+    res: Response.json({ message: 'Filter validation failed', invalidFields }, { status: 422 }),
+  });
+};
+
+/** A filter may come in the query or as JSON; none of either takes every letter. */
+const readFilter = async (c: Context): Promise<Record<string, unknown>> => {
+  const text = await c.req.text();
+  if (text === '') return {};
+  const body = z.record(z.string(), z.unknown()).safeParse(parseJson(text));
+  if (!body.success) throw new HTTPException(400, { message: 'The body is not a JSON object' });
+  return body.data;
+};
+
+const parseJson = (text: string): unknown => {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+};

@@ -1,0 +1,241 @@
+import * as z from 'zod';
+
+import { packageInfo } from '../../packageInfo.ts';
+import { SIGNAL_SCHEMAS } from '../../schemas/signal.ts';
+import { AttemptSchema } from '../../schemas/signalJob.ts';
+
+type Json = Record<string, unknown>;
+
+const ref = (name: string): Json => ({ $ref: `#/components/schemas/${name}` });
+const json = (description: string, schema: Json): Json => ({
+  description,
+  content: { 'application/json': { schema } },
+});
+const object = (properties: Json, required: string[]): Json => ({
+  type: 'object',
+  properties,
+  required,
+});
+const list = (items: Json): Json => ({ type: 'array', items });
+const text = (description?: string): Json => ({
+  type: 'string',
+  ...(description && { description }),
+});
+const instant: Json = { type: 'string', format: 'date-time' };
+const fromZod = (schema: z.ZodType, io: 'input' | 'output'): Json => {
+  const { $schema, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: 'any' });
+  return rest;
+};
+
+const path = (name: string): Json => ({ name, in: 'path', required: true, schema: text() });
+const query = (name: string, description: string, schema: Json = text()): Json => ({
+  name,
+  in: 'query',
+  description,
+  schema,
+});
+
+const STATES = ['waiting', 'active', 'retrying', 'delivered', 'skipped', 'dead'];
+const REFUSED = {
+  401: json('No valid key', ref('Problem')),
+  503: json('The queue does not acknowledge; try again after Retry-After', ref('Problem')),
+};
+const NOT_FOUND = { 404: json('Nothing is kept under this id', ref('Problem')) };
+const TOO_LARGE = { 413: json('The body is too large', ref('Problem')) };
+const UNREADABLE = { 400: json('The body is not JSON, or a header is wrong', ref('Problem')) };
+const INVALID = { 422: json('SEEK would refuse it', ref('InvalidInput')) };
+const BUSY = { 409: json('The letter is on its way back to the queue', ref('Problem')) };
+
+const FILTER = [
+  query('code', 'SEEK’s error code, or ours'),
+  query('type', 'The typeCode of the signal'),
+  query('since', 'Died at or after', instant),
+  query('until', 'Died before', instant),
+  query('limit', 'At most so many', { type: 'integer', minimum: 1 }),
+];
+
+const schemas: Json = {
+  ...Object.fromEntries(
+    Object.entries(SIGNAL_SCHEMAS).map(([name, schema]) => [name, fromZod(schema, 'input')]),
+  ),
+  Signal: { oneOf: Object.keys(SIGNAL_SCHEMAS).map(ref) },
+  Problem: object({ message: text() }, ['message']),
+  InvalidFields: {
+    type: 'object',
+    description: 'What is wrong, by JSON pointer',
+    additionalProperties: text(),
+  },
+  InvalidInput: object({ message: text(), invalidFields: ref('InvalidFields') }, [
+    'message',
+    'invalidFields',
+  ]),
+  State: { type: 'string', enum: STATES },
+  Accepted: object(
+    {
+      signalId: { type: 'string', format: 'uuid' },
+      duplicate: { type: 'boolean', description: 'Accepted before; nothing was queued now' },
+      state: ref('State'),
+      warnings: list(text('Begins with a JSON pointer')),
+    },
+    ['signalId', 'duplicate', 'state'],
+  ),
+  Invalid: object({ invalidFields: ref('InvalidFields') }, ['invalidFields']),
+  Attempt: fromZod(AttemptSchema, 'output'),
+  SignalLife: object(
+    {
+      signalId: text(),
+      typeCode: text(),
+      state: ref('State'),
+      acceptedAt: instant,
+      attempts: list(ref('Attempt')),
+      nextAttemptAt: instant,
+      redrives: { type: 'integer' },
+      reason: text('Why it was skipped or died'),
+    },
+    ['signalId', 'typeCode', 'state', 'acceptedAt', 'attempts', 'redrives'],
+  ),
+  DeadLetter: object(
+    {
+      signalId: text(),
+      typeCode: text(),
+      reason: text(),
+      code: text(),
+      diedAt: instant,
+      acceptedAt: instant,
+      attempts: list(ref('Attempt')),
+      redrives: { type: 'integer' },
+    },
+    ['signalId', 'typeCode', 'reason', 'code', 'diedAt', 'acceptedAt', 'attempts', 'redrives'],
+  ),
+  Status: object(
+    {
+      counts: object(
+        Object.fromEntries(STATES.map((state) => [state, { type: 'integer' }])),
+        STATES,
+      ),
+      oldestUnsent: object(
+        { signalId: text(), acceptedAt: instant, ageSeconds: { type: 'integer' } },
+        ['signalId', 'acceptedAt', 'ageSeconds'],
+      ),
+      lane: object({ state: { type: 'string', enum: ['open'] } }, ['state']),
+    },
+    ['counts', 'lane'],
+  ),
+};
+
+const paths: Json = {
+  '/signals': {
+    post: {
+      summary: 'Accept one signal',
+      description: '202 is a promise: it follows the queue’s acknowledgement of the write.',
+      parameters: [{ name: 'Idempotency-Key', in: 'header', schema: text() }],
+      requestBody: { required: true, ...json('', ref('Signal')) },
+      responses: {
+        202: json('Accepted, now or before', ref('Accepted')),
+        ...{ ...UNREADABLE, ...TOO_LARGE, ...INVALID, ...REFUSED },
+        409: json('The Idempotency-Key was used for other content', ref('Problem')),
+      },
+    },
+  },
+  '/signals/batch': {
+    post: {
+      summary: 'Accept up to 1000 signals; the good ones are taken',
+      requestBody: {
+        required: true,
+        ...json('', object({ signals: { ...list(ref('Signal')), maxItems: 1000 } }, ['signals'])),
+      },
+      responses: {
+        202: json(
+          'One result each, in order',
+          object({ results: list({ oneOf: [ref('Accepted'), ref('Invalid')] }) }, ['results']),
+        ),
+        ...{ ...UNREADABLE, ...TOO_LARGE, ...INVALID, ...REFUSED },
+      },
+    },
+  },
+  '/signals/{signalId}': {
+    get: {
+      summary: 'The life of one signal',
+      parameters: [path('signalId')],
+      responses: { 200: json('What is known', ref('SignalLife')), ...NOT_FOUND, ...REFUSED },
+    },
+  },
+  '/status': {
+    get: {
+      summary: 'How the queue stands',
+      responses: {
+        200: json('Counts, the oldest unsent signal, the lane', ref('Status')),
+        ...REFUSED,
+      },
+    },
+  },
+  '/dead-letters': {
+    get: {
+      summary: 'Dead letters, newest first',
+      parameters: [...FILTER, query('cursor', 'nextCursor of the page before')],
+      responses: {
+        200: json(
+          'A page',
+          object({ deadLetters: list(ref('DeadLetter')), nextCursor: text() }, ['deadLetters']),
+        ),
+        ...{ ...INVALID, ...REFUSED },
+      },
+    },
+  },
+  '/dead-letters/redrive': {
+    post: {
+      summary: 'Put all that match back into the queue',
+      description: 'The filter may come in the query or as a JSON object of the same names.',
+      parameters: FILTER,
+      responses: {
+        202: json('How many', object({ redriven: { type: 'integer' } }, ['redriven'])),
+        ...{ ...UNREADABLE, ...INVALID, ...REFUSED },
+      },
+    },
+  },
+  '/dead-letters/{signalId}': {
+    get: {
+      summary: 'One dead letter',
+      parameters: [path('signalId')],
+      responses: { 200: json('The letter', ref('DeadLetter')), ...NOT_FOUND, ...REFUSED },
+    },
+    delete: {
+      summary: 'Let it go: the signal is then skipped, for the reason given',
+      parameters: [path('signalId'), query('reason', 'Kept with the signal')],
+      responses: { 204: { description: 'Discarded' }, ...NOT_FOUND, ...BUSY, ...REFUSED },
+    },
+  },
+  '/dead-letters/{signalId}/redrive': {
+    post: {
+      summary: 'Put it back into the queue',
+      parameters: [path('signalId')],
+      responses: {
+        202: json('On its way', object({ signalId: text() }, ['signalId'])),
+        ...{ ...NOT_FOUND, ...BUSY, ...REFUSED },
+      },
+    },
+  },
+  ...Object.fromEntries(
+    [
+      ['/health/live', 'The process runs'],
+      ['/health/ready', 'The queue answers; 503 otherwise'],
+      ['/metrics', 'Prometheus metrics'],
+      ['/openapi.json', 'This document'],
+    ].map(([route, description]) => [
+      route,
+      { get: { summary: description, security: [], responses: { 200: { description } } } },
+    ]),
+  ),
+};
+
+/** What the API takes and answers; the signals' own part comes from the schemas that judge them. */
+export const openApiDocument: Json = {
+  openapi: '3.1.0',
+  info: { title: 'SEEK signal dispatcher', version: packageInfo.version, license: { name: 'MIT' } },
+  security: [{ apiKey: [] }],
+  paths,
+  components: {
+    securitySchemes: { apiKey: { type: 'http', scheme: 'bearer' } },
+    schemas,
+  },
+};

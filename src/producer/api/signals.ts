@@ -1,0 +1,85 @@
+import { type Context, Hono } from 'hono';
+import { bodyLimit } from 'hono/body-limit';
+import { HTTPException } from 'hono/http-exception';
+
+import type { Logger } from '../../logging.ts';
+import type { SignalLife } from '../../schemas/states.ts';
+import type { Enqueue } from '../enqueue.ts';
+import { InvalidSignalError } from '../errors.ts';
+import type { Caller } from './apiKeys.ts';
+import { readJson } from './readJson.ts';
+
+const MIB = 1024 * 1024;
+const MAX_BATCH = 1000;
+const IDEMPOTENCY_KEY = /^[\x20-\x7e]{1,255}$/;
+
+export type SignalDeps = {
+  enqueue: Enqueue;
+  find: (signalId: string) => Promise<SignalLife | undefined>;
+  logger: Logger;
+  logBodies: boolean;
+};
+
+const limit = (mib: number) =>
+  bodyLimit({
+    maxSize: mib * MIB,
+    onError: () => {
+      throw new HTTPException(413, { message: `The body is over ${mib} MiB` });
+    },
+  });
+
+/** `/signals`: thin, and true to its word. 202 promises delivery, so it follows the write. */
+export const createSignalRoutes = ({ enqueue, find, logger, logBodies }: SignalDeps) => {
+  const app = new Hono<Caller>();
+
+  app.post('/', limit(1), async (c) => {
+    const idempotencyKey = readIdempotencyKey(c);
+    const signal = await readJson(c, logger, logBodies);
+    const [result] = await enqueue([signal], { from: c.get('keyName'), idempotencyKey });
+    if (result instanceof Error) throw result;
+    return c.json(result, 202);
+  });
+
+  app.post('/batch', limit(4), async (c) => {
+    const signals = readBatch(await readJson(c, logger, logBodies));
+    const results = await enqueue(signals, { from: c.get('keyName') });
+    return c.json(
+      {
+        results: results.map((result) => {
+          if (result instanceof InvalidSignalError) return { invalidFields: result.invalidFields };
+          if (result instanceof Error) throw result;
+          return result;
+        }),
+      },
+      202,
+    );
+  });
+
+  app.get('/:signalId', async (c) => {
+    const life = await find(c.req.param('signalId'));
+    if (life === undefined) throw new HTTPException(404, { message: 'No such signal is kept' });
+    return c.json(life);
+  });
+
+  return app;
+};
+
+const readIdempotencyKey = (c: Context): string | undefined => {
+  const key = c.req.header('idempotency-key');
+  if (key !== undefined && !IDEMPOTENCY_KEY.test(key)) {
+    throw new HTTPException(400, {
+      message: 'Idempotency-Key must have 1 to 255 visible ASCII characters',
+    });
+  }
+  return key;
+};
+
+const readBatch = (body: unknown): unknown[] => {
+  const signals =
+    typeof body === 'object' && body !== null && 'signals' in body ? body.signals : undefined;
+  if (!Array.isArray(signals)) throw new InvalidSignalError({ '/signals': 'Expected a list' });
+  if (signals.length > MAX_BATCH) {
+    throw new InvalidSignalError({ '/signals': `Must hold at most ${MAX_BATCH} signals` });
+  }
+  return signals;
+};

@@ -1,0 +1,107 @@
+import { createLogger, type Logger } from '../logging.ts';
+import { openRedis } from '../queue/redis.ts';
+import { createSignalLives } from '../queue/signalLives.ts';
+import { createSignalQueue } from '../queue/signalQueue.ts';
+import type { InvalidFields } from '../schemas/invalidFields.ts';
+import type { SignalInput } from '../schemas/signal.ts';
+import { createEnqueue, type EnqueueResult } from './enqueue.ts';
+import { InvalidSignalError } from './errors.ts';
+
+const DEADLINE_MS = 5_000;
+const DAY_MS = 86_400_000;
+const LIVE_AUDIENCE = 'https://graphql.seek.com';
+
+export type ProducerOptions = {
+  /** `redis://` or `rediss://`, with user name and password where needed. */
+  redisUrl: string;
+  /** The same as the workers' `QUEUE_PREFIX`. Default `{seek}`. */
+  queuePrefix?: string;
+  /** What the signals come from, as logged with each of them. Default `library`. */
+  name?: string;
+  /** How long after acceptance a signal is recognised as a duplicate, in ms. Default 24 hours. */
+  rememberMs?: number;
+  /** Pass a `typeCode` that SEEK added since this version. Default `false`. */
+  allowUnknownTypes?: boolean;
+  /** The audience that the workers send to; documentation tokens get a warning for the live one. */
+  seekAudience?: string;
+  /** A pino logger; nothing is logged without one. It never sees a token. */
+  logger?: Logger;
+};
+
+export type EnqueueOptions = {
+  /** Stands for the signal in place of its content: the same key again is the same signal. */
+  idempotencyKey?: string;
+};
+
+/** An invalid signal's place in the results of `enqueueMany`. */
+export type InvalidResult = { invalidFields: InvalidFields };
+
+export type Producer = {
+  /**
+   * Queues one signal. Resolves once Redis has acknowledged the write: from then on it is delivered,
+   * skipped for a stated reason, or lies in the dead letters.
+   *
+   * @throws {InvalidSignalError} SEEK would refuse it; `invalidFields` names every problem.
+   * @throws {QueueUnavailableError} No acknowledgement within 5 seconds; enqueue it again.
+   * @throws {IdempotencyConflictError} The key was used for other content.
+   */
+  enqueue: (signal: SignalInput, options?: EnqueueOptions) => Promise<EnqueueResult>;
+  /**
+   * Queues many. Resolves with one result each, in order; invalid ones do not stop the others.
+   *
+   * @throws {QueueUnavailableError} Some write was not acknowledged; enqueue all of them again.
+   */
+  enqueueMany: (signals: readonly SignalInput[]) => Promise<(EnqueueResult | InvalidResult)[]>;
+  /** Lets go of the connection. What is under way rejects. */
+  close: () => Promise<void>;
+};
+
+/**
+ * Opens a producer on the queue that the workers drain. Connects by itself, and again after every
+ * loss; a call never hangs. Field names and meaning of a signal: developer.seek.com, "Sending
+ * signals".
+ */
+export const createProducer = ({
+  redisUrl,
+  queuePrefix = '{seek}',
+  name = 'library',
+  rememberMs = DAY_MS,
+  allowUnknownTypes = false,
+  seekAudience = LIVE_AUDIENCE,
+  logger = createLogger({ level: 'silent' }),
+}: ProducerOptions): Producer => {
+  const backend = openRedis({
+    url: redisUrl,
+    temper: 'fail-fast',
+    prefix: queuePrefix,
+    rememberMs,
+    keepDeliveredMs: rememberMs,
+    logger,
+  });
+  const enqueueAll = createEnqueue({
+    queue: createSignalQueue({ backend, lives: createSignalLives(backend) }),
+    parse: { allowUnknownTypes, audience: seekAudience },
+    deadlineMs: DEADLINE_MS,
+    logger,
+  });
+
+  return {
+    enqueue: async (signal, { idempotencyKey } = {}) => {
+      const [result] = await enqueueAll([signal], { from: name, idempotencyKey });
+      if (result === undefined) throw new Error('One signal, but no result');
+      if (result instanceof Error) throw result;
+      return result;
+    },
+
+    enqueueMany: async (signals) => {
+      const results = await enqueueAll(signals, { from: name });
+      return results.map((result) => {
+        if (result instanceof InvalidSignalError) return { invalidFields: result.invalidFields };
+        if (result instanceof Error) throw result;
+        return result;
+      });
+    },
+
+    close: backend.close,
+  };
+};

@@ -1,0 +1,95 @@
+import type { Logger } from '../logging.ts';
+import type { Acceptance, NewSignal, SignalQueue } from '../queue/signalQueue.ts';
+import { type ParseOptions, parseSignal } from '../schemas/parseSignal.ts';
+import type { SignalState } from '../schemas/states.ts';
+import { withDeadline } from './deadline.ts';
+import { IdempotencyConflictError, InvalidSignalError, QueueUnavailableError } from './errors.ts';
+import { identify } from './identify.ts';
+
+export type EnqueueResult = {
+  /** A UUID: the same for the same signal, anywhere. */
+  signalId: string;
+  /** It was accepted before, and nothing was queued now. */
+  duplicate: boolean;
+  /** Where the signal is at present. */
+  state: SignalState;
+  /** What SEEK takes but probably was not meant; each line begins with a JSON pointer. */
+  warnings?: string[];
+};
+
+export type Sender = {
+  /** The name of the API key, or of the application. */
+  from: string;
+  /** Stands for the signal in place of its content, among the keys of the same sender. */
+  idempotencyKey?: string | undefined;
+};
+
+type Deps = {
+  queue: Pick<SignalQueue, 'accept'>;
+  parse: Omit<ParseOptions, 'now'>;
+  /** The longest that a caller waits. */
+  deadlineMs: number;
+  logger: Logger;
+  /** Called once for each signal that was not a duplicate. */
+  onAccepted?: (typeCode: string) => void;
+};
+
+type Entry = { signal: NewSignal; warnings: string[] };
+
+/** Validate → identify → enqueue. Each result is an answer or an error; the queue's own fault throws. */
+export const createEnqueue = ({ queue, parse, deadlineMs, logger, onAccepted }: Deps) => {
+  const prepare = (
+    input: unknown,
+    { from, idempotencyKey }: Sender,
+  ): Entry | InvalidSignalError => {
+    const parsed = parseSignal(input, { ...parse, now: new Date() });
+    if (parsed.kind === 'invalid') return new InvalidSignalError(parsed.invalidFields);
+    const { signal, warnings } = parsed;
+    const key = idempotencyKey === undefined ? undefined : { scope: from, key: idempotencyKey };
+    return { signal: { ...identify(signal, key), signal, from }, warnings };
+  };
+
+  const accept = async (signals: NewSignal[]): Promise<Map<string, Acceptance>> => {
+    const unavailable = (cause?: unknown) => new QueueUnavailableError({ cause });
+    const accepting = queue.accept(signals).catch((cause: unknown) => {
+      throw unavailable(cause);
+    });
+    const answers = await withDeadline(accepting, deadlineMs, unavailable);
+    return new Map(answers.map((answer) => [answer.signalId, answer]));
+  };
+
+  const log = ({ signal: { signalId, signal, from } }: Entry, { duplicate }: EnqueueResult) => {
+    if (!duplicate) onAccepted?.(signal.typeCode);
+    logger.info({ signalId, typeCode: signal.typeCode, from, duplicate }, 'signal.accepted');
+  };
+
+  return async (
+    inputs: readonly unknown[],
+    sender: Sender,
+  ): Promise<(EnqueueResult | InvalidSignalError | IdempotencyConflictError)[]> => {
+    const entries = inputs.map((input) => prepare(input, sender));
+    // Within one call, too, only the first of equal signals is new.
+    const firsts = new Map<string, Entry>();
+    for (const entry of entries) {
+      if (!(entry instanceof Error) && !firsts.has(entry.signal.signalId)) {
+        firsts.set(entry.signal.signalId, entry);
+      }
+    }
+    const answers = await accept([...firsts.values()].map(({ signal }) => signal));
+
+    return entries.map((entry) => {
+      if (entry instanceof Error) return entry;
+      const answer = answers.get(entry.signal.signalId);
+      if (answer === undefined) throw new QueueUnavailableError();
+      if (answer.kind === 'conflict') return new IdempotencyConflictError(answer.signalId);
+      const { signalId, state } = answer;
+      const duplicate = answer.duplicate || firsts.get(signalId) !== entry;
+      const { warnings } = entry;
+      const result = { signalId, duplicate, state, ...(warnings.length > 0 ? { warnings } : {}) };
+      log(entry, result);
+      return result;
+    });
+  };
+};
+
+export type Enqueue = ReturnType<typeof createEnqueue>;

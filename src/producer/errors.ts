@@ -1,0 +1,41 @@
+import type { InvalidFields } from '../schemas/invalidFields.ts';
+
+/** SEEK would refuse the signal. Nothing was queued. */
+export class InvalidSignalError extends Error {
+  override readonly name = 'InvalidSignalError';
+  /** Every problem at once, by JSON pointer into the signal. Holds no value of it. */
+  readonly invalidFields: InvalidFields;
+
+  constructor(invalidFields: InvalidFields) {
+    super(
+      `Invalid signal: ${Object.entries(invalidFields)
+        .map(([at, what]) => `${at || '/'}: ${what}`)
+        .join('; ')}`,
+    );
+    this.invalidFields = invalidFields;
+  }
+}
+
+/**
+ * The queue did not acknowledge in time. The signal may or may not have been queued: enqueue it
+ * again, and it will be recognised if it was.
+ */
+export class QueueUnavailableError extends Error {
+  override readonly name = 'QueueUnavailableError';
+
+  constructor(options?: { cause?: unknown }) {
+    super('The queue did not acknowledge the write; try again', options);
+  }
+}
+
+/** The Idempotency-Key was used before, for other content. Nothing was queued. */
+export class IdempotencyConflictError extends Error {
+  override readonly name = 'IdempotencyConflictError';
+  /** The signal that the key stands for. */
+  readonly signalId: string;
+
+  constructor(signalId: string) {
+    super('The Idempotency-Key was already used for another signal');
+    this.signalId = signalId;
+  }
+}

@@ -1,0 +1,44 @@
+import { v5 as uuidV5 } from 'uuid';
+
+import type { Signal } from '../schemas/signal.ts';
+
+// Fixed for ever: a change would make every signal look new. test/vectors/signalIds.json holds both.
+const CONTENT_NAMESPACE = '5dd4a72f-6f0c-5c43-9d4e-0c6a3c3f0b51';
+const KEY_NAMESPACE = '0b8f7c52-3a64-5c1d-8a3b-7d1f52c9e6a4';
+
+/**
+ * The signal written one way only: keys sorted at every depth, no white space. Parsing has already
+ * put timestamps into UTC and `positionProfileIds` into a list.
+ */
+export const canonical = (signal: Signal): string => JSON.stringify(sortKeys(signal));
+
+const sortKeys = (value: unknown): unknown => {
+  if (Array.isArray(value)) return value.map(sortKeys);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, inner]) => [key, sortKeys(inner)]),
+  );
+};
+
+export type Identity = {
+  /** What the signal is called everywhere. */
+  signalId: string;
+  /** The same for the same content; differs from `signalId` only under an Idempotency-Key. */
+  contentId: string;
+};
+
+export type IdempotencyKey = {
+  /** Whose key it is: the name of an API key, or of an application. */
+  scope: string;
+  key: string;
+};
+
+/** The same signal, or the same Idempotency-Key in its scope, always gets the same `signalId`. */
+export const identify = (signal: Signal, idempotency?: IdempotencyKey): Identity => {
+  const contentId = uuidV5(canonical(signal), CONTENT_NAMESPACE);
+  if (idempotency === undefined) return { signalId: contentId, contentId };
+  const { scope, key } = idempotency;
+  return { signalId: uuidV5(JSON.stringify([scope, key]), KEY_NAMESPACE), contentId };
+};

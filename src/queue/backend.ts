@@ -1,0 +1,93 @@
+import type { Job, Processor, Queue } from 'bullmq';
+
+import type { Logger } from '../logging.ts';
+import type { SignalLife } from '../schemas/states.ts';
+
+export const SIGNALS = 'signals';
+export const DEAD_LETTERS = 'dead-letters';
+
+export type QueueName = typeof SIGNALS | typeof DEAD_LETTERS;
+
+/** The part of a BullMQ queue that we use, the same on Redis and on the embedded queue. */
+export type JobQueue = Pick<
+  Queue<unknown>,
+  'add' | 'addBulk' | 'getJob' | 'getJobs' | 'getJobState' | 'getJobCounts' | 'remove'
+>;
+
+export type WorkerOptions = {
+  concurrency: number;
+  /** How often a crashed worker may leave a job behind before the job is failed for it. */
+  maxStalledCount: number;
+  removeOnComplete?: { age: number; count: number };
+  backoffMs?: (attemptsMade: number, err: unknown) => number;
+  onFailed?: (job: Job) => void;
+  onCompleted?: (job: Job) => void;
+};
+
+export type JobWorker = {
+  /** Takes no more jobs; resolves when those in hand have ended. */
+  close: () => Promise<void>;
+  /** Aborts the jobs in hand: their processors see it on their abort signal. */
+  abortJobs: (reason: string) => void;
+};
+
+/** What is remembered of a signalId: its content, and whether the queue took it. */
+export type Remembered = { contentId: string; accepted: boolean };
+
+/** What is known of a signalId before it is added. */
+export type Claim = {
+  /** Absent where we are the first. */
+  remembered?: Remembered;
+  queued: boolean;
+  buried: boolean;
+};
+
+export type Unsent = { signalId: string; acceptedAt: number };
+
+/** What BullMQ does not keep: who was accepted lately, who is still unsent, who was skipped. */
+export type Ledger = {
+  /**
+   * Takes each id for a short while, unless it is remembered: of many callers at once, one is first.
+   * Lists those that are about to be queued as unsent.
+   */
+  claim: (entries: { signalId: string; contentId: string }[]) => Promise<Claim[]>;
+  recall: (signalId: string) => Promise<Remembered | undefined>;
+  /** Remembers accepted signals for `REMEMBER_MS` from their acceptance. */
+  confirm: (entries: (Unsent & { contentId: string })[]) => Promise<void>;
+  markUnsent: (entry: Unsent) => Promise<void>;
+  /** Strikes signals off the unsent list, and counts them. */
+  settle: (
+    entries: { signalId: string; outcome: 'delivered' | 'skipped' | 'dead' }[],
+  ) => Promise<void>;
+  strike: (signalIds: string[]) => Promise<void>;
+  /** The unsent signals that were accepted first. May name settled ones after a crash. */
+  oldestUnsent: (limit: number) => Promise<Unsent[]>;
+  /** How many were settled in the last 24 hours, to the hour. */
+  settledLately: () => Promise<{ delivered: number; skipped: number }>;
+  keepSkipped: (life: SignalLife) => Promise<void>;
+  dropSkipped: (signalId: string) => Promise<void>;
+  findSkipped: (signalId: string) => Promise<SignalLife | undefined>;
+};
+
+/** What the queue runs on. */
+export type Backend = {
+  queue: (name: QueueName) => Promise<JobQueue>;
+  /** For Bull Board alone, which wants the whole of it. */
+  bullQueue: (name: QueueName) => Promise<Queue>;
+  work: (name: QueueName, processor: Processor, options: WorkerOptions) => Promise<JobWorker>;
+  ledger: Ledger;
+  /**
+   * Removes a job only if it is failed, and failed at that millisecond: a job of the same id that
+   * came since stays. BullMQ's own `remove` takes whatever bears the id.
+   */
+  removeFailed: (name: QueueName, jobId: string, failedAt: number) => Promise<boolean>;
+  ping: () => Promise<void>;
+  close: () => Promise<void>;
+};
+
+export type BackendOptions = {
+  prefix: string;
+  rememberMs: number;
+  keepDeliveredMs: number;
+  logger: Logger;
+};

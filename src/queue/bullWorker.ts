@@ -1,0 +1,50 @@
+import type { WorkerOptions as BullOptions, Job, Worker } from 'bullmq';
+
+import type { Logger } from '../logging.ts';
+import type { JobWorker, WorkerOptions } from './backend.ts';
+
+const LOG_EVERY_MS = 10_000;
+
+/** Our options in BullMQ's terms. What a job carries itself would win, so jobs carry none of these. */
+export const toBullOptions = ({
+  concurrency,
+  maxStalledCount,
+  removeOnComplete,
+  backoffMs,
+}: WorkerOptions): Omit<BullOptions<never>, 'connection'> => ({
+  concurrency,
+  maxStalledCount,
+  ...(removeOnComplete ? { removeOnComplete } : {}),
+  ...(backoffMs
+    ? {
+        settings: {
+          backoffStrategy: (attemptsMade: number, _type?: string, err?: Error) =>
+            backoffMs(attemptsMade, err),
+        },
+      }
+    : {}),
+});
+
+type Events = Pick<Worker, 'close' | 'cancelAllJobs'> & {
+  on(event: 'error', listener: (err: Error) => void): unknown;
+  on(event: 'failed', listener: (job: Job | undefined) => void): unknown;
+  on(event: 'completed', listener: (job: Job) => void): unknown;
+};
+
+export const toJobWorker = (worker: Events, options: WorkerOptions, logger: Logger): JobWorker => {
+  let quietUntil = 0;
+  worker.on('error', (err) => {
+    if (Date.now() < quietUntil) return;
+    quietUntil = Date.now() + LOG_EVERY_MS;
+    logger.error({ reason: err.message }, 'Queue worker failed');
+  });
+  worker.on('failed', (job) => {
+    if (job !== undefined) options.onFailed?.(job);
+  });
+  worker.on('completed', (job) => options.onCompleted?.(job));
+
+  return {
+    close: () => worker.close(),
+    abortJobs: (reason) => worker.cancelAllJobs(reason),
+  };
+};

@@ -1,0 +1,77 @@
+import type { Job } from 'bullmq';
+
+import { burialId, type DeadLetter, DeadLetterSchema } from '../schemas/deadLetter.ts';
+import { type Attempt, failureText, SignalJobSchema, UNREADABLE } from '../schemas/signalJob.ts';
+import { type Backend, DEAD_LETTERS, SIGNALS } from './backend.ts';
+import { letterJobOptions } from './jobOptions.ts';
+
+/**
+ * Makes a dead letter of a failed job: adds the letter, reads it back, and removes the job only if
+ * the letter holds this very burial. Killed at any line, it leaves the signal in at least one queue;
+ * repeated by anybody at any time, it doubles nothing.
+ *
+ * The reading back matters because `add` is ignored while a letter of that id exists: one that is
+ * just being redriven would complete and vanish, and a job removed by then would be gone with it.
+ *
+ * Resolves with the letter if this call buried it, `undefined` if somebody else did or it must wait.
+ */
+export const createBury =
+  (backend: Backend) =>
+  async (job: Job): Promise<DeadLetter | undefined> => {
+    const fresh = toLetter(job);
+    if (fresh === undefined) return undefined;
+    const letters = await backend.queue(DEAD_LETTERS);
+    const letterId = fresh.signalId;
+
+    await letters.add(fresh.typeCode, fresh, letterJobOptions(letterId));
+    const stored = await letters.getJob(letterId);
+    const held = DeadLetterSchema.safeParse(stored?.data).data;
+    if (stored === undefined) return undefined;
+
+    if (held === undefined || burialId(held) !== burialId(fresh)) {
+      // An older burial of the same signal. While it is on its way back to the queue, wait for it.
+      if ((await stored.getState()) !== 'failed') return undefined;
+      await stored.updateData({ ...fresh, attempts: merge(held?.attempts ?? [], fresh.attempts) });
+      // Retried as new, so that a worker fails it again, now with the reason that is true.
+      await stored.retry('failed', { resetAttemptsMade: true });
+    }
+
+    const { jobId, failedAt } = fresh.burial;
+    return (await backend.removeFailed(SIGNALS, jobId, failedAt)) ? fresh : undefined;
+  };
+
+const merge = (older: Attempt[], newer: Attempt[]): Attempt[] => {
+  const known = new Set(newer.map(({ at }) => at));
+  return [...older.filter(({ at }) => !known.has(at)), ...newer];
+};
+
+/** BullMQ refuses ids that are whole numbers, which it gives itself to jobs that were added without. */
+const letterIdOf = (jobId: string): string => (/^\d+$/.test(jobId) ? `job-${jobId}` : jobId);
+
+const toLetter = (job: Job): DeadLetter | undefined => {
+  if (job.id === undefined || job.finishedOn === undefined) return undefined;
+  const data = SignalJobSchema.safeParse(job.data).data;
+
+  return {
+    version: 1,
+    signalId: letterIdOf(job.id),
+    burial: { jobId: job.id, failedAt: job.finishedOn },
+    typeCode: data?.signal.typeCode ?? 'unknown',
+    ...causeOf(job, data?.attempts.at(-1), data !== undefined),
+    diedAt: new Date(job.finishedOn).toISOString(),
+    acceptedAt: data?.acceptedAt ?? new Date(job.timestamp).toISOString(),
+    attempts: data?.attempts ?? [],
+    redrives: data?.redrives ?? 0,
+    job: job.data,
+  };
+};
+
+const causeOf = (job: Job, last: Attempt | undefined, readable: boolean) => {
+  const reason = job.failedReason;
+  if (!readable) return { code: UNREADABLE, reason: reason.replace(`${UNREADABLE}: `, '') };
+  if (last?.outcome === 'dead' && reason === failureText(last)) {
+    return { code: last.code ?? 'UNKNOWN', reason: last.reason ?? reason };
+  }
+  // No attempt came to this end: BullMQ failed the job itself, whose workers kept dying under it.
+  return { code: 'STALLED', reason };
+};

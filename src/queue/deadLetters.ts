@@ -1,0 +1,159 @@
+import type { Job, JobType } from 'bullmq';
+
+import { type DeadLetter, DeadLetterSchema } from '../schemas/deadLetter.ts';
+import type { Backend, JobQueue } from './backend.ts';
+import { DEAD_LETTERS } from './backend.ts';
+
+export type LetterFilter = {
+  code?: string | undefined;
+  type?: string | undefined;
+  /** Died at or after. */
+  since?: Date | undefined;
+  /** Died before. */
+  until?: Date | undefined;
+  limit?: number | undefined;
+};
+
+/** A letter as people see it: without the signal, and so without its token. */
+export type LetterView = Omit<DeadLetter, 'version' | 'job' | 'burial' | 'redriveRequested'>;
+
+export type Redriven = 'redriven' | 'not-found' | 'busy';
+export type Discarded = 'discarded' | 'not-found' | 'busy';
+
+const PAGE = 100;
+// Where a letter is between states for a moment, look again so often before saying `busy`.
+const LOOKS = 40;
+const LOOK_EVERY_MS = 50;
+
+type Deps = { backend: Backend; now?: () => Date; pause?: (ms: number) => Promise<unknown> };
+
+/** What people do with dead letters. */
+export const createDeadLetters = ({ backend, now = () => new Date(), pause = wait }: Deps) => {
+  const letters = () => backend.queue(DEAD_LETTERS);
+
+  const get = async (signalId: string): Promise<LetterView | undefined> => {
+    const letter = readLetter(await (await letters()).getJob(signalId));
+    return letter === undefined ? undefined : toView(letter);
+  };
+
+  const matching = async function* (filter: LetterFilter): AsyncGenerator<Found> {
+    for await (const found of everyLetter(await letters())) {
+      if (matches(found.letter, filter)) yield found;
+    }
+  };
+
+  const list = async (filter: LetterFilter & { cursor?: string | undefined }) => {
+    const { limit = 50, cursor } = filter;
+    const deadLetters: LetterView[] = [];
+    let last: string | undefined;
+    for await (const { letter, position } of matching(filter)) {
+      if (cursor !== undefined && position >= cursor) continue;
+      if (deadLetters.length === limit) return { deadLetters, nextCursor: last };
+      deadLetters.push(toView(letter));
+      last = position;
+    }
+    return { deadLetters };
+  };
+
+  const redrive = async (signalId: string): Promise<Redriven> => {
+    const queue = await letters();
+    for (let look = 0; look < LOOKS; look += 1) {
+      const job = await queue.getJob(signalId);
+      const letter = readLetter(job);
+      if (job === undefined || letter === undefined) return look > 0 ? 'redriven' : 'not-found';
+      if (await requestRedrive(job, letter)) return 'redriven';
+      await pause(LOOK_EVERY_MS);
+    }
+    return 'busy';
+  };
+
+  const redriveMatching = async (filter: LetterFilter): Promise<number> => {
+    const ids: string[] = [];
+    for await (const { letter } of matching(filter)) {
+      if (ids.length === (filter.limit ?? Number.POSITIVE_INFINITY)) break;
+      ids.push(letter.signalId);
+    }
+    let redriven = 0;
+    for (const id of ids) if ((await redrive(id)) === 'redriven') redriven += 1;
+    return redriven;
+  };
+
+  const discard = async (signalId: string, reason: string): Promise<Discarded> => {
+    const queue = await letters();
+    const letter = readLetter(await queue.getJob(signalId));
+    if (letter === undefined) return 'not-found';
+    const { typeCode, acceptedAt, attempts, redrives } = letter;
+    // The record comes first: a signal whose letter is gone must still be able to say why.
+    await backend.ledger.keepSkipped({
+      ...{ signalId, typeCode, state: 'skipped', acceptedAt, attempts, redrives },
+      reason: `discarded at ${now().toISOString()}: ${reason}`,
+    });
+    if ((await queue.remove(signalId)) !== 1) {
+      await backend.ledger.dropSkipped(signalId);
+      return 'busy';
+    }
+    await backend.ledger.settle([{ signalId, outcome: 'skipped' }]);
+    return 'discarded';
+  };
+
+  return { get, list, redrive, redriveMatching, discard };
+};
+
+export type DeadLetters = ReturnType<typeof createDeadLetters>;
+
+const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+const readLetter = (job: Job | undefined): DeadLetter | undefined =>
+  DeadLetterSchema.safeParse(job?.data).data;
+
+const toView = ({ version, job, burial, redriveRequested, ...view }: DeadLetter): LetterView =>
+  view;
+
+const matches = (letter: DeadLetter, { code, type, since, until }: LetterFilter): boolean =>
+  (code === undefined || letter.code === code) &&
+  (type === undefined || letter.typeCode === type) &&
+  (since === undefined || Date.parse(letter.diedAt) >= since.getTime()) &&
+  (until === undefined || Date.parse(letter.diedAt) < until.getTime());
+
+/**
+ * A failed letter is retried; the worker on `dead-letters` does the rest, as it does for the board's
+ * own Retry. One that no worker has failed yet can't be retried, so it is marked instead.
+ */
+const requestRedrive = async (job: Job, letter: DeadLetter): Promise<boolean> => {
+  switch (await job.getState()) {
+    case 'failed':
+      return job.retry('failed').then(
+        () => true,
+        () => false,
+      );
+    case 'waiting':
+      await job.updateData({ ...letter, redriveRequested: true });
+      return (await job.getState()) === 'waiting';
+    default:
+      return false;
+  }
+};
+
+type Found = { letter: DeadLetter; position: string };
+
+/** Newest first: those that no worker has failed yet, then the failed ones. */
+const everyLetter = async function* (queue: JobQueue): AsyncGenerator<Found> {
+  const unfailed: Found[] = [];
+  for await (const found of pages(queue, ['waiting', 'active', 'delayed'], 'n'))
+    unfailed.push(found);
+  yield* unfailed.sort((a, b) => (a.position < b.position ? 1 : -1));
+  yield* pages(queue, ['failed'], 'f');
+};
+
+const pages = async function* (queue: JobQueue, states: JobType[], rank: 'n' | 'f') {
+  for (let start = 0; ; start += PAGE) {
+    const jobs = await queue.getJobs(states, start, start + PAGE - 1, false);
+    for (const job of jobs) {
+      const letter = readLetter(job);
+      if (letter === undefined) continue;
+      const at = String(job.finishedOn ?? job.timestamp).padStart(15, '0');
+      yield { letter, position: `${rank}${at}.${letter.signalId}` };
+    }
+    if (jobs.length === 0) return;
+  }
+};

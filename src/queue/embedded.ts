@@ -1,0 +1,58 @@
+import { createPostgresBackend, type Queue, withBackend } from 'bullmq';
+
+import type { Backend, BackendOptions, QueueName } from './backend.ts';
+import { toBullOptions, toJobWorker } from './bullWorker.ts';
+import { openEmbeddedLedger } from './embeddedLedger.ts';
+import { openPglite } from './pglitePool.ts';
+
+type Options = Omit<BackendOptions, 'prefix'> & {
+  /** Where the queue is kept, already locked by the caller; in memory if absent. */
+  folder?: string | undefined;
+};
+
+/** The queue inside this process, for development, the demo and tests. One process only. */
+export const openEmbedded = async ({ folder, logger, ...options }: Options): Promise<Backend> => {
+  const database = await openPglite(folder);
+  const bull = withBackend(createPostgresBackend);
+  const connection = database.pool;
+  const queues = new Map<QueueName, Promise<Queue>>();
+
+  const openQueue = async (name: QueueName): Promise<Queue> => {
+    const queue = new bull.Queue(name, { connection });
+    queue.on('error', () => {});
+    await queue.waitUntilReady();
+    // Its type differs only in the backend, which nobody outside BullMQ touches; Bull Board's
+    // adapter, which is glad of either, names the one on Redis.
+    return queue as unknown as Queue;
+  };
+  const bullQueue = (name: QueueName): Promise<Queue> => {
+    const opened = queues.get(name) ?? openQueue(name);
+    queues.set(name, opened);
+    return opened;
+  };
+
+  return {
+    queue: bullQueue,
+    bullQueue,
+    work: async (name, processor, workerOptions) => {
+      const bullOptions = { connection, ...toBullOptions(workerOptions) };
+      return toJobWorker(new bull.Worker(name, processor, bullOptions), workerOptions, logger);
+    },
+    ledger: await openEmbeddedLedger({ database, ...options }),
+    removeFailed: async (name, jobId, failedAt) => {
+      const { rowCount } = await database.query(
+        `DELETE FROM bullmq.job
+         WHERE queue = $1 AND id = $2 AND state = 'failed' AND finished_at_ms = $3`,
+        [name, jobId, failedAt],
+      );
+      return rowCount === 1;
+    },
+    ping: async () => {
+      await database.query('SELECT 1');
+    },
+    close: async () => {
+      await Promise.allSettled([...queues.values()].map(async (queue) => (await queue).close()));
+      await database.close();
+    },
+  };
+};

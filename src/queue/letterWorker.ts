@@ -1,0 +1,80 @@
+import { type Job, UnrecoverableError } from 'bullmq';
+
+import type { Logger } from '../logging.ts';
+import type { Metrics } from '../metrics.ts';
+import { burialId, type DeadLetter, DeadLetterSchema } from '../schemas/deadLetter.ts';
+import { failureText, SignalJobSchema } from '../schemas/signalJob.ts';
+import { type Backend, DEAD_LETTERS, type JobWorker, SIGNALS } from './backend.ts';
+import { signalJobOptions } from './jobOptions.ts';
+
+const CONCURRENCY = 10;
+
+type Deps = {
+  backend: Backend;
+  logger: Logger;
+  metrics: Pick<Metrics, 'redriven'>;
+  /** Called when a letter has gone: a newer burial of its signal may have waited for that. */
+  onRedriven: () => void;
+  now?: () => Date;
+};
+
+/**
+ * The worker on `dead-letters`. It fails a new letter with SEEK's answer as the reason, so that it
+ * shows as failed in Bull Board; a letter that was retried since goes back to the queue.
+ */
+export const startLetterWorker = ({ onRedriven, ...deps }: Deps): Promise<JobWorker> =>
+  deps.backend.work(DEAD_LETTERS, createLetterProcessor(deps), {
+    concurrency: CONCURRENCY,
+    // Taking a letter up again is harmless however often its worker died.
+    maxStalledCount: 1_000_000,
+    onCompleted: onRedriven,
+  });
+
+export const createLetterProcessor =
+  ({ backend, logger, metrics, now = () => new Date() }: Omit<Deps, 'onRedriven'>) =>
+  async (job: Job): Promise<void> => {
+    const letter = DeadLetterSchema.safeParse(job.data).data;
+    if (letter === undefined) throw new UnrecoverableError('Not a dead letter of ours');
+    if (job.attemptsMade === 0 && !letter.redriveRequested) {
+      throw new UnrecoverableError(failureText(letter));
+    }
+
+    if (!(await putBack(backend, letter, now()))) throw new UnrecoverableError(failureText(letter));
+    const { signalId, typeCode, redrives } = letter;
+    metrics.redriven.inc();
+    logger.info({ signalId, typeCode, redrives: redrives + 1 }, 'signal.redriven');
+  };
+
+/**
+ * Puts the signal back under its own id. Says `false` where a newer failure of the same signal still
+ * waits for its burial: the letter has to stay, to take that up. Adds before the letter goes, and may
+ * be repeated after a crash: the burial in `redriveOf` tells whose life the queue already holds.
+ */
+const putBack = async (backend: Backend, letter: DeadLetter, now: Date): Promise<boolean> => {
+  const { signalId, burial } = letter;
+  const queue = await backend.queue(SIGNALS);
+  // The undertaker may have been killed between its two steps.
+  await backend.removeFailed(SIGNALS, burial.jobId, burial.failedAt);
+
+  const acceptedAt = Date.parse(letter.acceptedAt);
+  await backend.ledger.markUnsent({ signalId, acceptedAt });
+  await queue.add(letter.typeCode, revive(letter, now), signalJobOptions(signalId, acceptedAt));
+
+  const held = await queue.getJob(signalId);
+  const ours = SignalJobSchema.safeParse(held?.data).data?.redriveOf === burialId(letter);
+  return held === undefined || ours || (await held.getState()) !== 'failed';
+};
+
+/** The job as it was, one life further. What could not be read goes back untouched. */
+const revive = (letter: DeadLetter, now: Date): unknown => {
+  const job = SignalJobSchema.safeParse(letter.job).data;
+  if (job === undefined) return letter.job;
+  const { nextAttemptAt, ...rest } = job;
+  return {
+    ...rest,
+    attempts: letter.attempts,
+    redrives: letter.redrives + 1,
+    redrivenAt: now.toISOString(),
+    redriveOf: burialId(letter),
+  };
+};

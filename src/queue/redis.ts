@@ -1,0 +1,60 @@
+import { Queue, Worker } from 'bullmq';
+import type { Redis } from 'ioredis';
+import type { Backend, BackendOptions, QueueName } from './backend.ts';
+import { toBullOptions, toJobWorker } from './bullWorker.ts';
+import { connectRedis, type Temper } from './redisConnection.ts';
+import { createRedisLedger } from './redisLedger.ts';
+
+// BullMQ's own data of a finished job without parent, children or deduplication: its hash, its logs.
+const REMOVE_FAILED = `
+local failedAt = redis.call('ZSCORE', KEYS[1], ARGV[1])
+if not failedAt or tonumber(failedAt) ~= tonumber(ARGV[2]) then return 0 end
+redis.call('ZREM', KEYS[1], ARGV[1])
+redis.call('DEL', KEYS[2], KEYS[3])
+return 1`;
+
+type Options = BackendOptions & { url: string; temper: Temper };
+
+/** The queue in Redis. Connects by itself, and again after every loss. */
+export const openRedis = ({ url, temper, prefix, logger, ...options }: Options): Backend => {
+  const client = connectRedis(url, temper, logger);
+  const queues = new Map<QueueName, Promise<Queue>>();
+
+  const bullQueue = (name: QueueName): Promise<Queue> => {
+    const opened = queues.get(name) ?? openQueue(client, prefix, name);
+    queues.set(name, opened);
+    // A queue whose first contact failed stays broken for good: the next caller gets a new one.
+    opened.catch(() => queues.delete(name));
+    return opened;
+  };
+
+  return {
+    queue: bullQueue,
+    bullQueue,
+    work: async (name, processor, workerOptions) => {
+      const bullOptions = { connection: client, prefix, ...toBullOptions(workerOptions) };
+      return toJobWorker(new Worker(name, processor, bullOptions), workerOptions, logger);
+    },
+    ledger: createRedisLedger({ client, prefix, ...options }),
+    removeFailed: async (name, jobId, failedAt) => {
+      const base = `${prefix}:${name}`;
+      const keys = [`${base}:failed`, `${base}:${jobId}`, `${base}:${jobId}:logs`];
+      return (await client.eval(REMOVE_FAILED, keys.length, ...keys, jobId, failedAt)) === 1;
+    },
+    ping: async () => {
+      await client.ping();
+    },
+    close: async () => {
+      await Promise.allSettled([...queues.values()].map(async (queue) => (await queue).close()));
+      client.disconnect();
+    },
+  };
+};
+
+const openQueue = async (client: Redis, prefix: string, name: QueueName): Promise<Queue> => {
+  const queue = new Queue(name, { connection: client, prefix });
+  // The connection reports its own errors; without a listener here they would end the process.
+  queue.on('error', () => {});
+  await queue.waitUntilReady();
+  return queue;
+};

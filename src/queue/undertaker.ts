@@ -1,0 +1,81 @@
+import type { Job } from 'bullmq';
+
+import type { Logger } from '../logging.ts';
+import { codeLabel, type Metrics } from '../metrics.ts';
+import { type Backend, SIGNALS } from './backend.ts';
+import { createBury } from './bury.ts';
+
+const PAGE = 100;
+
+type Deps = {
+  backend: Backend;
+  logger: Logger;
+  metrics: Pick<Metrics, 'dead'>;
+  /** How often the failed jobs are looked through for those that nobody buried. */
+  sweepEveryMs?: number;
+};
+
+/**
+ * Moves failed jobs to the dead letters. The worker's event makes it quick, the sweep makes it
+ * certain: a worker may die between failing a job and telling anybody.
+ */
+export const createUndertaker = ({ backend, logger, metrics, sweepEveryMs = 5_000 }: Deps) => {
+  const burying = createBury(backend);
+  let sweeping: Promise<void> | undefined;
+  const underWay = new Set<Promise<unknown>>();
+
+  const bury = async (job: Job): Promise<boolean> => {
+    const letter = await burying(job);
+    if (letter === undefined) return false;
+    const { signalId, typeCode, code, reason, attempts, redrives } = letter;
+    metrics.dead.inc({ code: codeLabel(code) });
+    logger.warn(
+      { signalId, typeCode, code, reason, attempts: attempts.length, redrives },
+      'signal.buried',
+    );
+    await backend.ledger.settle([{ signalId: letter.burial.jobId, outcome: 'dead' }]);
+    return true;
+  };
+
+  const lookThrough = async (): Promise<void> => {
+    const queue = await backend.queue(SIGNALS);
+    // What can't be buried yet stays in the list, so the next page begins behind it.
+    for (let left = 0; ; ) {
+      const jobs = await queue.getJobs(['failed'], left, left + PAGE - 1, true);
+      if (jobs.length === 0) return;
+      for (const job of jobs) if (!(await bury(job))) left += 1;
+    }
+  };
+
+  const noted = (work: Promise<unknown>): Promise<void> => {
+    const watched: Promise<void> = work
+      .then(() => undefined)
+      .catch((err: unknown) => logger.error({ err }, 'Burial failed; the sweep repeats it'))
+      .finally(() => underWay.delete(watched));
+    underWay.add(watched);
+    return watched;
+  };
+
+  const sweep = (): Promise<void> => {
+    sweeping ??= noted(lookThrough()).finally(() => {
+      sweeping = undefined;
+    });
+    return sweeping;
+  };
+
+  const timer = setInterval(() => void sweep(), sweepEveryMs);
+
+  return {
+    /** Buries one job, in the background. */
+    onFailed: (job: Job): void => {
+      if (job.finishedOn !== undefined) void noted(bury(job));
+    },
+    sweep,
+    close: async (): Promise<void> => {
+      clearInterval(timer);
+      await Promise.all(underWay);
+    },
+  };
+};
+
+export type Undertaker = ReturnType<typeof createUndertaker>;

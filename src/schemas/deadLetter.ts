@@ -1,0 +1,26 @@
+import * as z from 'zod';
+import { AttemptSchema } from './signalJob.ts';
+
+/** What is kept of a signal that we stopped trying to deliver. */
+export type DeadLetter = z.infer<typeof DeadLetterSchema>;
+
+export const DeadLetterSchema = z.object({
+  version: z.literal(1),
+  signalId: z.string(),
+  /** The job that failed: its id in `signals`, and the millisecond at which it did. */
+  burial: z.object({ jobId: z.string(), failedAt: z.number() }),
+  typeCode: z.string(),
+  reason: z.string(),
+  code: z.string(),
+  diedAt: z.iso.datetime(),
+  acceptedAt: z.iso.datetime(),
+  attempts: z.array(AttemptSchema),
+  redrives: z.number().int(),
+  /** The job's data exactly as it was, readable or not: what a redrive puts back. */
+  job: z.unknown(),
+  /** Asked for before a worker had failed the letter, when there was nothing to retry yet. */
+  redriveRequested: z.boolean().optional(),
+});
+
+export const burialId = ({ burial }: Pick<DeadLetter, 'burial'>): string =>
+  `${burial.jobId}@${burial.failedAt}`;

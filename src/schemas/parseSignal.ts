@@ -1,0 +1,112 @@
+import type * as z from 'zod';
+import { type InvalidFields, toInvalidFields } from './invalidFields.ts';
+import {
+  AnySignalSchema,
+  FIELD_NAMES,
+  isKnownType,
+  SIGNAL_SCHEMAS,
+  type Signal,
+} from './signal.ts';
+import { warningsFor } from './warnings.ts';
+
+const MAX_FUTURE_MS = 24 * 60 * 60 * 1000;
+
+export type ParseOptions = {
+  now: Date;
+  /** Pass a `typeCode` that SEEK added since, validated as far as its fields are known. */
+  allowUnknownTypes: boolean;
+  /** The audience that signals are sent to; decides whether documentation tokens get a warning. */
+  audience: string;
+};
+
+export type ParsedSignal =
+  | { kind: 'valid'; signal: Signal; warnings: string[] }
+  | { kind: 'invalid'; invalidFields: InvalidFields };
+
+/** Reads a signal at the door. Names every problem at once, keyed by JSON pointer. */
+export const parseSignal = (input: unknown, options: ParseOptions): ParsedSignal => {
+  const given = withoutNulls(input);
+  const typeCode = isObject(given) ? given.typeCode : undefined;
+  const schema: z.ZodType<Signal> = isKnownType(typeCode)
+    ? SIGNAL_SCHEMAS[typeCode]
+    : AnySignalSchema;
+  const parsed = schema.safeParse(given, { reportInput: true });
+  const invalidFields = {
+    ...(parsed.success ? {} : explain(toInvalidFields(parsed.error), typeCode)),
+    ...typeProblems(typeCode, options),
+    ...identifierProblems(given),
+    ...futureProblems(given, options.now),
+  };
+
+  if (parsed.success && Object.keys(invalidFields).length === 0) {
+    const signal = withoutUndefined(parsed.data);
+    return { kind: 'valid', signal, warnings: warningsFor(signal, options.audience) };
+  }
+
+  return { kind: 'invalid', invalidFields };
+};
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+// Callers serialise an unused optional field as `null`; SEEK wants it left out. `success` is the one
+// field whose `null` says something.
+const withoutNulls = (input: unknown): unknown => {
+  if (!isObject(input)) return input;
+  return Object.fromEntries(
+    Object.entries(input)
+      .filter(([name, value]) => value !== null || !FIELD_NAMES.has(name))
+      .map(([name, value]) => {
+        if (!isObject(value) || (name !== 'current' && name !== 'previous')) return [name, value];
+        const { phase, ...rest } = value;
+        return [name, phase === null || phase === undefined ? rest : value];
+      }),
+  );
+};
+
+const withoutUndefined = (signal: Signal): Signal => JSON.parse(JSON.stringify(signal));
+
+const explain = (fields: InvalidFields, typeCode: unknown): InvalidFields =>
+  Object.fromEntries(
+    Object.entries(fields).map(([pointer, message]) =>
+      message === 'Unknown field' && isKnownType(typeCode) && FIELD_NAMES.has(pointer.slice(1))
+        ? [pointer, `Is not part of ${typeCode}`]
+        : [pointer, message],
+    ),
+  );
+
+const typeProblems = (typeCode: unknown, { allowUnknownTypes }: ParseOptions): InvalidFields =>
+  typeof typeCode !== 'string' || isKnownType(typeCode) || allowUnknownTypes
+    ? {}
+    : { '/typeCode': `Expected one of ${Object.keys(SIGNAL_SCHEMAS).join(', ')}` };
+
+// Which identifier goes with which signal: developer.seek.com, "Sending signals".
+const identifierProblems = (given: unknown): InvalidFields => {
+  if (!isObject(given) || given.typeCode !== 'ApplicationStatusUpdate') return {};
+  const hasToken = given.token !== undefined;
+  const hasProfile = given.candidateApplicationProfileId !== undefined;
+  if (hasToken && hasProfile) {
+    return {
+      '/candidateApplicationProfileId': 'Must not be given beside token: one of them identifies it',
+    };
+  }
+  return hasToken || hasProfile
+    ? {}
+    : { '/token': 'Is required, unless candidateApplicationProfileId is given' };
+};
+
+const futureProblems = (given: unknown, now: Date): InvalidFields => {
+  const problems: InvalidFields = {};
+  const check = (holder: unknown, pointer: string) => {
+    const timestamp = isObject(holder) ? holder.timestamp : undefined;
+    if (typeof timestamp === 'string' && Date.parse(timestamp) > now.getTime() + MAX_FUTURE_MS) {
+      problems[`${pointer}/timestamp`] = 'Must not be more than 24 hours in the future';
+    }
+  };
+  check(given, '');
+  if (isObject(given)) {
+    check(given.current, '/current');
+    check(given.previous, '/previous');
+  }
+  return problems;
+};

@@ -1,0 +1,34 @@
+import * as z from 'zod';
+import type { Signal } from './signal.ts';
+
+/** developer.seek.com, "Sending signals". The argument is a variable: SEEK refuses inlined ones. */
+export const SEND_SIGNAL = 'mutation ($input: SendSignalInput!) { sendSignal(input: $input) }';
+
+/**
+ * Ours → SEEK's. The names are the same; what a caller left out is left out here too, and
+ * `success: null` stays, for it means "still going on".
+ */
+export const toSendSignalVariables = (signal: Signal): { input: Signal } => ({ input: signal });
+
+/** One entry of `errors`. Codes change and get added (developer.seek.com, "Error responses"). */
+export type SeekError = z.infer<typeof SeekErrorSchema>;
+
+export const SeekErrorSchema = z.object({
+  message: z.string().catch(''),
+  extensions: z
+    .looseObject({ code: z.string().optional().catch(undefined) })
+    .optional()
+    .catch(undefined),
+});
+
+/** A GraphQL answer. `data` is an object wherever the mutation was carried out. */
+export const SeekAnswerSchema = z.object({
+  errors: z.array(SeekErrorSchema).optional(),
+  data: z.looseObject({}).nullish(),
+});
+
+/** developer.seek.com, "Partner tokens": `expires_in` is in seconds and may differ every time. */
+export const PartnerTokenAnswerSchema = z.object({
+  access_token: z.string().min(1),
+  expires_in: z.number().positive(),
+});

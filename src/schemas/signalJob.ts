@@ -1,0 +1,64 @@
+import * as z from 'zod';
+import { AnySignalSchema } from './signal.ts';
+
+/** What an attempt came to. */
+export const OutcomeKindSchema = z.enum(['delivered', 'skipped', 'retry', 'dead']);
+
+/** One try at delivering a signal, as kept with it. Holds no token. */
+export type Attempt = z.infer<typeof AttemptSchema>;
+
+export const AttemptSchema = z.object({
+  /** When the attempt began. */
+  at: z.iso.datetime(),
+  /** The X-Request-Id that SEEK was given with the last request of the attempt. */
+  requestId: z.string().optional(),
+  outcome: OutcomeKindSchema,
+  /** SEEK's error code, or ours where SEEK gave none. */
+  code: z.string().optional(),
+  /** SEEK's message. */
+  reason: z.string().optional(),
+  durationMs: z.number(),
+});
+
+/** What the queue holds of a signal. Written by producers, read by workers of other versions too. */
+export type SignalJob = z.infer<typeof SignalJobSchema>;
+
+export const SignalJobSchema = z.object({
+  version: z.literal(1),
+  signal: AnySignalSchema,
+  contentId: z.string(),
+  acceptedAt: z.iso.datetime(),
+  /** The name of the API key, or of the application, that sent it. */
+  acceptedFrom: z.string(),
+  redrives: z.number().int(),
+  redrivenAt: z.iso.datetime().optional(),
+  /** The burial that this life follows; tells a redriven job from the one that died. */
+  redriveOf: z.string().optional(),
+  /** Over all its lives, oldest first. */
+  attempts: z.array(AttemptSchema),
+  /** When a retrying signal is due. */
+  nextAttemptAt: z.iso.datetime().optional(),
+});
+
+/** Our code for a job whose data is not a signal. */
+export const UNREADABLE = 'UNREADABLE';
+
+// A signal that waits out a long outage must not grow without bound.
+const MAX_ATTEMPTS_KEPT = 200;
+
+export const withAttempt = (job: SignalJob, attempt: Attempt): SignalJob => ({
+  ...job,
+  attempts: [...job.attempts, attempt].slice(-MAX_ATTEMPTS_KEPT),
+});
+
+/** What a settled job returns: how it ended, and its last attempt. */
+export type Settlement = z.infer<typeof SettlementSchema>;
+
+export const SettlementSchema = z.object({
+  outcome: z.enum(['delivered', 'skipped']),
+  attempt: AttemptSchema.optional(),
+});
+
+/** The text that a job fails with, on the board and in BullMQ's `failedReason`. */
+export const failureText = ({ code, reason }: Pick<Attempt, 'code' | 'reason'>): string =>
+  [code, reason].filter((part) => part !== undefined && part !== '').join(': ');

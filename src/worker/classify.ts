@@ -1,0 +1,111 @@
+import type { SeekError } from '../schemas/seekApi.ts';
+
+/** What came back from one request. Any answer is a value, never a throw. */
+export type SendResult =
+  | { kind: 'accepted' }
+  /** A GraphQL answer with errors, whatever its HTTP status. */
+  | { kind: 'refused'; errors: SeekError[]; retryAfterMs?: number }
+  /** An answer that is not GraphQL. */
+  | { kind: 'unreadable'; status: number; retryAfterMs?: number }
+  /** No answer at all. */
+  | { kind: 'unreachable'; reason: string; retryAfterMs?: number }
+  /** We let go of the request ourselves: the worker stops, or has lost the job's lock. */
+  | { kind: 'aborted' };
+
+export type Retry = { kind: 'retry'; code: string; reason: string; retryAfterMs?: number };
+export type Dead = { kind: 'dead'; code: string; reason: string };
+
+/** What we do next. */
+export type Outcome = { kind: 'delivered' } | { kind: 'skipped'; reason: string } | Retry | Dead;
+
+export const UNAUTHENTICATED = 'UNAUTHENTICATED';
+export const RATE_LIMITED = 'RATE_LIMITED';
+
+// Asking again cannot change these (developer.seek.com, "Error responses"). SEEK says that codes
+// change and get added, so whatever is not listed is tried again rather than given up.
+const PERMANENT_CODES = new Set(['BAD_USER_INPUT', 'FORBIDDEN']);
+
+// A documentation token was sent with live credentials: no other partner token will make it right.
+// The code that comes with it is not documented, so the message decides.
+const PUBLIC_TEST_DATA = /public test data/i;
+
+const TRANSIENT_4XX = new Set([401, 408, 425, 429]);
+
+export const classify = (result: Exclude<SendResult, { kind: 'aborted' }>): Outcome => {
+  switch (result.kind) {
+    case 'accepted':
+      return { kind: 'delivered' };
+    case 'refused':
+      return classifyErrors(result.errors, result.retryAfterMs);
+    case 'unreachable':
+      return retry('UNREACHABLE', result.reason, result.retryAfterMs);
+    case 'unreadable': {
+      const { status, retryAfterMs } = result;
+      const reason = `HTTP ${status} without a GraphQL answer`;
+      return status >= 400 && status < 500 && !TRANSIENT_4XX.has(status)
+        ? { kind: 'dead', code: `HTTP_${status}`, reason }
+        : retry(`HTTP_${status}`, reason, retryAfterMs);
+    }
+  }
+};
+
+/** Whether a new partner token may help: asked once an attempt. */
+export const isUnauthenticated = (result: SendResult): boolean =>
+  (result.kind === 'refused' &&
+    result.errors.some(({ extensions }) => extensions?.code === UNAUTHENTICATED)) ||
+  (result.kind === 'unreadable' && result.status === 401);
+
+const classifyErrors = (errors: SeekError[], retryAfterMs: number | undefined): Outcome => {
+  const isPermanent = ({ message, extensions }: SeekError) =>
+    PERMANENT_CODES.has(extensions?.code ?? '') || PUBLIC_TEST_DATA.test(message);
+  // One error that may pass is reason enough to try again.
+  const decisive = errors.find((error) => !isPermanent(error)) ?? errors[0];
+  if (decisive === undefined) return retry('UNKNOWN', 'errors without an error', retryAfterMs);
+
+  const code = decisive.extensions?.code ?? 'UNKNOWN';
+  const reason = describeError(decisive);
+  return isPermanent(decisive) ? { kind: 'dead', code, reason } : retry(code, reason, retryAfterMs);
+};
+
+// It is kept with every attempt.
+const MAX_REASON = 1_000;
+
+const describeError = ({ message, extensions }: SeekError): string => {
+  const fields = extensions?.invalidFields;
+  const named =
+    typeof fields === 'object' && fields !== null
+      ? Object.entries(fields).map(([pointer, problem]) => `${pointer}: ${String(problem)}`)
+      : [];
+  const text = [message, ...named].filter((part) => part !== '').join('; ');
+  return text.slice(0, MAX_REASON).toWellFormed();
+};
+
+const retry = (code: string, reason: string, retryAfterMs: number | undefined): Retry => ({
+  kind: 'retry',
+  code,
+  reason,
+  ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+});
+
+export type Life = {
+  /** The attempt that was just made, from 1. */
+  attempt: number;
+  /** Since the signal was accepted or last redriven. */
+  ageMs: number;
+};
+
+export type Bounds = { maxAttempts: number; maxAgeMs: number };
+
+/** A retry with no attempts or no time left is a death. */
+export const exhaust = (outcome: Outcome, life: Life, bounds: Bounds): Outcome => {
+  if (outcome.kind !== 'retry') return outcome;
+  const { code, reason } = outcome;
+  if (life.attempt >= bounds.maxAttempts) {
+    return { kind: 'dead', code, reason: `${reason} (given up after attempt ${life.attempt})` };
+  }
+  if (life.ageMs >= bounds.maxAgeMs) {
+    const hours = Math.round(life.ageMs / 360_000) / 10;
+    return { kind: 'dead', code, reason: `${reason} (given up after ${hours} hours)` };
+  }
+  return outcome;
+};

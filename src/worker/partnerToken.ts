@@ -1,0 +1,108 @@
+import { PartnerTokenAnswerSchema } from '../schemas/seekApi.ts';
+import { type Answer, type Http, NoAnswerError } from './http.ts';
+
+const RENEW_EARLY_MS = 60_000;
+
+/** No partner token could be had. The message is safe to show. */
+export class PartnerTokenError extends Error {
+  override readonly name = 'PartnerTokenError';
+  readonly retryAfterMs: number | undefined;
+
+  constructor(message: string, options: { cause?: unknown; retryAfterMs?: number | undefined }) {
+    super(message, { cause: options.cause });
+    this.retryAfterMs = options.retryAfterMs;
+  }
+}
+
+type Deps = {
+  http: Pick<Http, 'post'>;
+  authUrl: string;
+  audience: string;
+  clientId: string;
+  clientSecret: string;
+  userAgent: string;
+  now?: () => number;
+};
+
+type Held = { value: string; renewAt: number };
+
+/**
+ * The access token that SEEK knows us by (developer.seek.com, "Partner tokens"): kept for what each
+ * answer's `expires_in` says, renewed a minute early, asked for by one request at a time.
+ */
+export const createPartnerToken = ({ now = () => performance.now(), ...deps }: Deps) => {
+  let held: Held | undefined;
+  let asking: Promise<Held> | undefined;
+
+  const ask = (): Promise<Held> => {
+    asking ??= requestToken(deps, now)
+      .then((token) => {
+        held = token;
+        return token;
+      })
+      .finally(() => {
+        asking = undefined;
+      });
+    return asking;
+  };
+
+  return {
+    get: async (): Promise<string> => {
+      if (held !== undefined && now() < held.renewAt) return held.value;
+      return (await ask()).value;
+    },
+
+    /** SEEK rejected `stale`. Signals in flight together find it renewed by the first of them. */
+    renew: async (stale: string): Promise<string> => {
+      if (held !== undefined && held.value !== stale && now() < held.renewAt) return held.value;
+      return (await ask()).value;
+    },
+  };
+};
+
+export type PartnerToken = ReturnType<typeof createPartnerToken>;
+
+const requestToken = async (
+  { http, authUrl, audience, clientId, clientSecret, userAgent }: Omit<Deps, 'now'>,
+  now: () => number,
+): Promise<Held> => {
+  const askedAt = now();
+  const answer = await http
+    .post({
+      url: authUrl,
+      headers: { 'content-type': 'application/json', 'user-agent': userAgent },
+      body: JSON.stringify({
+        audience,
+        client_id: clientId,
+        client_secret: clientSecret,
+        grant_type: 'client_credentials',
+      }),
+    })
+    .catch((cause: unknown) => {
+      const reason = cause instanceof NoAnswerError ? cause.message : 'request failed';
+      throw new PartnerTokenError(`token endpoint: ${reason}`, { cause });
+    });
+
+  const { access_token: value, expires_in } = readToken(answer);
+  const lifeMs = expires_in * 1000;
+  // A token that lives for less than two minutes would otherwise be asked for again at every turn.
+  return { value, renewAt: askedAt + Math.max(lifeMs - RENEW_EARLY_MS, lifeMs / 2) };
+};
+
+const readToken = ({ status, body, retryAfterMs }: Answer) => {
+  if (status !== 200) {
+    throw new PartnerTokenError(`token endpoint: HTTP ${status}`, { retryAfterMs });
+  }
+  const parsed = PartnerTokenAnswerSchema.safeParse(parseJson(body));
+  // The body is not repeated: a token may stand in it.
+  if (!parsed.success) throw new PartnerTokenError('token endpoint: answer has no token', {});
+  return parsed.data;
+};
+
+const parseJson = (text: string): unknown => {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+};

@@ -1,0 +1,101 @@
+import { ClientError, GraphQLClient } from 'graphql-request';
+import * as z from 'zod';
+
+import type { Logger } from '../logging.ts';
+import { maskBody, scrub, scrubDeep } from '../masking.ts';
+import { SEND_SIGNAL, SeekErrorSchema, toSendSignalVariables } from '../schemas/seekApi.ts';
+import type { Signal } from '../schemas/signal.ts';
+import type { SendResult } from './classify.ts';
+import { type Answer, type Http, NoAnswerError } from './http.ts';
+
+export type SendRequest = {
+  signal: Signal;
+  partnerToken: string;
+  /** A fresh UUID for every request: SEEK finds it again by this. */
+  requestId: string;
+  abort?: AbortSignal | undefined;
+};
+
+type Deps = {
+  http: Pick<Http, 'post'>;
+  apiUrl: string;
+  userAgent: string;
+  logger: Logger;
+  logBodies: boolean;
+  /** Called with the seconds that each request took, answered or not. */
+  onRequest?: (seconds: number) => void;
+};
+
+/** One request to SEEK. Whatever comes back is a value, with no secret in it. */
+export const createSeekClient =
+  (deps: Deps) =>
+  async ({ signal, partnerToken, requestId, abort }: SendRequest): Promise<SendResult> => {
+    const { apiUrl, userAgent } = deps;
+    const secrets = [partnerToken, ...(signal.token === undefined ? [] : [signal.token])];
+    const variables = toSendSignalVariables(signal);
+    const startedAt = performance.now();
+    let answer: Answer | undefined;
+
+    const client = new GraphQLClient(apiUrl, {
+      excludeOperationName: true,
+      fetch: async (_url, init) => {
+        const headers = Object.fromEntries(new Headers(init?.headers));
+        answer = await deps.http.post({ url: apiUrl, headers, body: String(init?.body), abort });
+        return toResponse(answer);
+      },
+    });
+
+    try {
+      const { data } = await client.rawRequest<unknown>(SEND_SIGNAL, variables, {
+        authorization: `Bearer ${partnerToken}`,
+        'user-agent': userAgent,
+        'x-request-id': requestId,
+      });
+      // Success is documented as no errors, not as a value; but an answer without `data` is none.
+      return typeof data === 'object' && data !== null ? { kind: 'accepted' } : unreadable(answer);
+    } catch (err) {
+      if (err instanceof NoAnswerError) {
+        return abort?.aborted ? { kind: 'aborted' } : { kind: 'unreachable', reason: err.message };
+      }
+      const errors =
+        err instanceof ClientError ? readErrors(err.response.errors, secrets) : undefined;
+      return errors === undefined
+        ? unreadable(answer, err)
+        : { kind: 'refused', errors, ...retryAfter(answer) };
+    } finally {
+      deps.onRequest?.((performance.now() - startedAt) / 1000);
+      if (deps.logBodies) {
+        const body = answer === undefined ? undefined : scrub(answer.body, secrets);
+        const request = maskBody({ query: SEND_SIGNAL, variables });
+        deps.logger.info(
+          { requestId, request, status: answer?.status, answer: body },
+          'seek.exchange',
+        );
+      }
+    }
+  };
+
+export type SeekClient = ReturnType<typeof createSeekClient>;
+
+// graphql-request reads JSON only under a content type that says so; SEEK's is not to be relied on.
+const toResponse = ({ status, body }: Answer): Response =>
+  new Response(BODILESS.has(status) ? null : body, {
+    status: status >= 200 && status <= 599 ? status : 502,
+    headers: { 'content-type': 'application/json' },
+  });
+
+const BODILESS = new Set([204, 205, 304]);
+
+const readErrors = (errors: unknown, secrets: string[]) => {
+  const parsed = z.array(SeekErrorSchema).min(1).safeParse(scrubDeep(errors, secrets));
+  return parsed.success ? parsed.data : undefined;
+};
+
+const retryAfter = (answer: Answer | undefined) =>
+  answer?.retryAfterMs === undefined ? {} : { retryAfterMs: answer.retryAfterMs };
+
+// Without an answer to blame it is a fault of ours, and must not pass for one of SEEK's.
+const unreadable = (answer: Answer | undefined, cause?: unknown): SendResult => {
+  if (answer === undefined) throw new Error('The request failed before it was made', { cause });
+  return { kind: 'unreadable', status: answer.status, ...retryAfter(answer) };
+};

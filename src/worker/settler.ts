@@ -1,0 +1,37 @@
+import type { Logger } from '../logging.ts';
+import type { Ledger } from '../queue/backend.ts';
+
+const FLUSH_EVERY_MS = 100;
+
+type Settled = Parameters<Ledger['settle']>[0][number];
+
+/**
+ * Tells the ledger of settled signals in batches, off the worker's hot path. What a crash leaves
+ * untold is found out by whoever reads the ledger.
+ */
+export const createSettler = (ledger: Pick<Ledger, 'settle'>, logger: Logger) => {
+  let untold: Settled[] = [];
+
+  const flush = async (): Promise<void> => {
+    const batch = untold;
+    untold = [];
+    await ledger.settle(batch).catch((err: Error) => {
+      logger.warn(
+        { reason: err.message, signals: batch.length },
+        'Ledger not told; it heals itself',
+      );
+    });
+  };
+
+  const timer = setInterval(() => void flush(), FLUSH_EVERY_MS);
+
+  return {
+    add: (settled: Settled): void => {
+      untold.push(settled);
+    },
+    close: async (): Promise<void> => {
+      clearInterval(timer);
+      await flush();
+    },
+  };
+};
