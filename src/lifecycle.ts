@@ -1,3 +1,4 @@
+import { withDeadline } from './deadline.ts';
 import type { Logger } from './logging.ts';
 
 type Close = () => Promise<unknown>;
@@ -30,29 +31,34 @@ export const createClosers = (logger: Logger) => {
 
 export type Closers = ReturnType<typeof createClosers>;
 
-type Termination = {
+/** Resolves at SIGTERM or SIGINT. A second one finds no listener, and ends the process at once. */
+export const terminated = (): Promise<NodeJS.Signals> =>
+  new Promise((resolve) => {
+    const onTermination = (name: NodeJS.Signals) => {
+      process.off('SIGTERM', onTermination);
+      process.off('SIGINT', onTermination);
+      resolve(name);
+    };
+    process.on('SIGTERM', onTermination);
+    process.on('SIGINT', onTermination);
+  });
+
+type Stop = {
   closers: Closers;
   logger: Logger;
   /** After this long the process ends, whatever is still open: before the platform kills it. */
   timeoutMs: number;
 };
 
-/** Waits for SIGTERM or SIGINT, then closes everything, bounded. Resolves with the exit code. */
-export const runUntilTerminated = async ({ closers, logger, timeoutMs }: Termination) => {
-  const name = await new Promise<NodeJS.Signals>((resolve) => {
-    process.once('SIGTERM', resolve);
-    process.once('SIGINT', resolve);
-  });
-  logger.info({ termination: name, timeoutMs }, 'Stopping');
-
-  const deadline = new Promise<'late'>((resolve) => {
-    setTimeout(() => resolve('late'), timeoutMs).unref();
-  });
-  const outcome = await Promise.race([closers.closeAll(), deadline]);
-  if (outcome === 'late') {
+/** Waits for termination, then closes everything, bounded. Resolves with the exit code. */
+export const runUntilTerminated = async ({ closers, logger, timeoutMs }: Stop): Promise<number> => {
+  logger.info({ termination: await terminated(), timeoutMs }, 'Stopping');
+  try {
+    await withDeadline(closers.closeAll(), timeoutMs, () => new Error('Not closed in time'));
+    logger.info('Stopped');
+    return 0;
+  } catch {
     logger.error({ timeoutMs }, 'Not everything closed in time');
     return 1;
   }
-  logger.info('Stopped');
-  return 0;
 };

@@ -37,6 +37,6 @@ export const createLogger = ({ level, destination }: Options): Logger =>
 const standardOutput = (): DestinationStream =>
   process.stdout.isTTY
     ? pretty({ colorize: true, translateTime: 'HH:MM:ss.l', singleLine: true, sync: true })
-    : pino.destination({ dest: 1, sync: false, minLength: 0 });
+    : pino.destination({ dest: 1, sync: true });
 
 export type { Logger };

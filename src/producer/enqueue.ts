@@ -1,8 +1,8 @@
+import { withDeadline } from '../deadline.ts';
 import type { Logger } from '../logging.ts';
 import type { Acceptance, NewSignal, SignalQueue } from '../queue/signalQueue.ts';
 import { type ParseOptions, parseSignal } from '../schemas/parseSignal.ts';
 import type { SignalState } from '../schemas/states.ts';
-import { withDeadline } from './deadline.ts';
 import { IdempotencyConflictError, InvalidSignalError, QueueUnavailableError } from './errors.ts';
 import { identify } from './identify.ts';
 

@@ -3,27 +3,26 @@ import type { Job } from 'bullmq';
 import { DeadLetterSchema } from '../schemas/deadLetter.ts';
 import { SettlementSchema, SignalJobSchema } from '../schemas/signalJob.ts';
 import type { SignalLife, SignalState } from '../schemas/states.ts';
-import { type Backend, DEAD_LETTERS, SIGNALS } from './backend.ts';
+import { type Backend, DEAD_LETTERS, type QueueName, SIGNALS } from './backend.ts';
 
 /** Answers where a signal is, and what became of it. */
 export const createSignalLives = (backend: Backend) => {
-  // Burying and redriving add before they remove, so a signal is always in one of the two queues.
-  // Yet reading them one after the other can miss it on its way: hence the second look.
-  const findJob = async (signalId: string) => {
-    const [signals, letters] = [await backend.queue(SIGNALS), await backend.queue(DEAD_LETTERS)];
-    return (
-      (await signals.getJob(signalId)) ??
-      (await letters.getJob(signalId)) ??
-      (await signals.getJob(signalId))
-    );
+  // The state first: a job that is read after it was completed holds how it ended.
+  const look = async (name: QueueName, signalId: string): Promise<SignalLife | undefined> => {
+    const queue = await backend.queue(name);
+    const state = await queue.getJobState(signalId);
+    const job = state === 'unknown' ? undefined : await queue.getJob(signalId);
+    if (job === undefined) return undefined;
+    return name === SIGNALS ? fromSignal(job, toState(state, job)) : fromLetter(job);
   };
 
-  const find = async (signalId: string): Promise<SignalLife | undefined> => {
-    const job = await findJob(signalId);
-    if (job === undefined) return backend.ledger.findSkipped(signalId);
-    if (job.queueName === DEAD_LETTERS) return fromLetter(job);
-    return fromSignal(job, toState(await job.getState(), job));
-  };
+  // Burying and redriving add before they remove, so a signal is always in one of the two queues.
+  // Yet reading them one after the other can miss it on its way: hence the second look.
+  const find = async (signalId: string): Promise<SignalLife | undefined> =>
+    (await look(SIGNALS, signalId)) ??
+    (await look(DEAD_LETTERS, signalId)) ??
+    (await look(SIGNALS, signalId)) ??
+    (await backend.ledger.findSkipped(signalId));
 
   return {
     find,

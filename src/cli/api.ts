@@ -1,0 +1,51 @@
+import { apiPort, type Config, loadConfig } from '../config.ts';
+import { runUntilTerminated } from '../lifecycle.ts';
+import { typeLabel } from '../metrics.ts';
+import { createApp } from '../producer/api/app.ts';
+import { createEnqueue } from '../producer/enqueue.ts';
+import { createDeadLetters } from '../queue/deadLetters.ts';
+import { createSignalLives } from '../queue/signalLives.ts';
+import { createSignalQueue } from '../queue/signalQueue.ts';
+import { serve } from '../serve.ts';
+import { openService, type Service } from './service.ts';
+
+const ENQUEUE_DEADLINE_MS = 4_500;
+
+/** `seek-signals api`: the producer over HTTP. */
+export const api = async (env: NodeJS.ProcessEnv): Promise<number> => {
+  const config = loadConfig(env, ['REDIS_URL', 'API_KEYS']);
+  const service = openService(config, 'fail-fast');
+  const { url } = await startApi(service, config, apiPort(config));
+  service.logger.info({ url }, 'API listening');
+  return runUntilTerminated({ ...service, timeoutMs: config.SHUTDOWN_TIMEOUT_MS });
+};
+
+/** Builds the API on a service, and serves it. */
+export const startApi = async (
+  { backend, logger, closers, metrics, status, probes }: Service,
+  config: Config<'API_KEYS'>,
+  port: number,
+) => {
+  const lives = createSignalLives(backend);
+  const enqueue = createEnqueue({
+    queue: createSignalQueue({ backend, lives }),
+    parse: { allowUnknownTypes: config.ALLOW_UNKNOWN_TYPES, audience: config.SEEK_AUDIENCE },
+    deadlineMs: ENQUEUE_DEADLINE_MS,
+    logger,
+    onAccepted: (typeCode) => metrics.accepted.inc({ type: typeLabel(typeCode) }),
+  });
+  const app = createApp({
+    apiKeys: config.API_KEYS,
+    enqueue,
+    find: lives.find,
+    deadLetters: createDeadLetters({ backend }),
+    onDiscarded: () => metrics.skipped.inc({ reason: 'discarded' }),
+    status,
+    probes,
+    logger,
+    logBodies: config.LOG_BODIES,
+  });
+  const server = await serve(app, { host: config.API_HOST, port });
+  closers.add('api', server.close);
+  return server;
+};

@@ -1,0 +1,111 @@
+#!/usr/bin/env node
+import { Command, CommanderError } from 'commander';
+
+import { ConfigError } from '../config.ts';
+import { packageInfo } from '../packageInfo.ts';
+import type { FilterOptions } from './deadLetters.ts';
+import type { Output } from './inspect.ts';
+
+type Env = NodeJS.ProcessEnv;
+
+const DONE = 0;
+const FAILED = 1;
+const WRONG_USAGE = 2;
+
+// Each command's code is loaded only when it is asked for: a worker has no use for a board.
+const createProgram = (env: Env, onDone: (code: number) => void): Command => {
+  const program = new Command('seek-signals')
+    .description('Delivers recruitment signals to SEEK. Configuration: see .env.example')
+    .version(packageInfo.version)
+    .exitOverride();
+  const run = async (code: Promise<number>) => onDone(await code);
+
+  const long: [string, string, () => Promise<(env: Env) => Promise<number>>][] = [
+    ['dev', 'everything in one terminal', async () => (await import('./dev.ts')).dev],
+    ['demo', 'a scripted run, explained', async () => (await import('./demo.ts')).demo],
+    ['api', 'the producer over HTTP', async () => (await import('./api.ts')).api],
+    ['worker', 'drains the queue into SEEK', async () => (await import('./worker.ts')).worker],
+    ['board', 'Bull Board over both queues', async () => (await import('./board.ts')).board],
+    ['simulator', 'a stand-in for SEEK', async () => (await import('./simulator.ts')).simulator],
+  ];
+  for (const [name, description, load] of long) {
+    program
+      .command(name)
+      .description(description)
+      .action(async () => run((await load())(env)));
+  }
+
+  program
+    .command('status')
+    .description('how many signals are where, and the oldest unsent one')
+    .option('--json', 'for a program')
+    .action(async (options: Output) => run((await import('./inspect.ts')).status(env, options)));
+  program
+    .command('show <signalId>')
+    .description('the life of one signal')
+    .option('--json', 'for a program')
+    .action(async (id: string, options: Output) =>
+      run((await import('./inspect.ts')).show(env, id, options)),
+    );
+  addDeadLetters(program, env, run);
+
+  return program;
+};
+
+type Run = (code: Promise<number>) => Promise<void>;
+
+const addDeadLetters = (program: Command, env: Env, run: Run): void => {
+  const letters = program.command('dead-letters').description('signals that were given up');
+  const load = () => import('./deadLetters.ts');
+  const filtered = (command: Command): Command =>
+    command
+      .option('--code <code>', 'with this error code')
+      .option('--type <typeCode>', 'of this type')
+      .option('--since <date>', 'died at or after')
+      .option('--until <date>', 'died before')
+      .option('--limit <n>', 'at most so many')
+      .option('--json', 'for a program');
+
+  filtered(letters.command('list').description('newest first')).action(
+    async (options: FilterOptions & Output) => run((await load()).list(env, options)),
+  );
+  letters
+    .command('show <signalId>')
+    .description('one letter, with all its attempts')
+    .option('--json', 'for a program')
+    .action(async (id: string, options: Output) => run((await load()).show(env, id, options)));
+  filtered(letters.command('redrive [signalIds...]').description('back into the queue'))
+    .option('--dry-run', 'only say which')
+    .option('--rate <n>', 'so many a second')
+    .action(async (ids: string[], options: FilterOptions & Output & { dryRun?: boolean }) =>
+      run((await load()).redrive(env, ids, options)),
+    );
+  letters
+    .command('discard <signalIds...>')
+    .description('let them go')
+    .requiredOption('--reason <text>', 'kept with the signal')
+    .option('--json', 'for a program')
+    .action(async (ids: string[], options: Output & { reason: string }) =>
+      run((await load()).discard(env, ids, options)),
+    );
+};
+
+const main = async (argv: string[], env: Env): Promise<number> => {
+  let code = DONE;
+  try {
+    await createProgram(env, (done) => {
+      code = done;
+    }).parseAsync(argv);
+    return code;
+  } catch (err) {
+    if (err instanceof CommanderError) return err.exitCode === 0 ? DONE : WRONG_USAGE;
+    const message = err instanceof Error ? err.message : String(err);
+    process.stderr.write(`seek-signals: ${message}\n`);
+    return err instanceof ConfigError ? WRONG_USAGE : FAILED;
+  }
+};
+
+// biome-ignore lint/style/noProcessEnv: the one place where the environment enters; config.ts reads it
+process.exitCode = await main(process.argv, process.env);
+// What still holds the process open by now, such as a connection that can't be closed, may not.
+process.stdout.write('', () => process.exit());

@@ -1,0 +1,115 @@
+import Table from 'cli-table3';
+import colours from 'picocolors';
+
+import type { LetterView } from '../queue/deadLetters.ts';
+import type { QueueStatus } from '../queue/queueStatus.ts';
+import type { Attempt } from '../schemas/signalJob.ts';
+import type { SignalLife, SignalState } from '../schemas/states.ts';
+
+const COLOUR: Record<SignalState, (text: string) => string> = {
+  waiting: colours.cyan,
+  active: colours.blue,
+  retrying: colours.yellow,
+  delivered: colours.green,
+  skipped: colours.magenta,
+  dead: colours.red,
+};
+
+export const renderState = (state: SignalState): string => COLOUR[state](state);
+
+// Lines of columns, as a terminal program's user expects to pipe them.
+const PLAIN = {
+  chars: Object.fromEntries(
+    ['top', 'top-mid', 'top-left', 'top-right', 'bottom', 'bottom-mid', 'bottom-left']
+      .concat(['bottom-right', 'left', 'left-mid', 'mid', 'mid-mid', 'right', 'right-mid'])
+      .map((name) => [name, '']),
+  ),
+  style: { 'padding-left': 0, 'padding-right': 0, head: [], border: [] },
+};
+
+export const columns = (rows: string[][], head: string[] = []): string => {
+  const table = new Table({ ...PLAIN, chars: { ...PLAIN.chars, middle: '  ' }, head });
+  table.push(...rows);
+  return table
+    .toString()
+    .split('\n')
+    .map((line) => line.trimEnd())
+    .join('\n');
+};
+
+const since = (seconds: number): string => {
+  if (seconds < 120) return `${seconds} s`;
+  if (seconds < 7200) return `${Math.round(seconds / 60)} min`;
+  return `${Math.round(seconds / 360) / 10} h`;
+};
+
+export const renderStatus = ({ counts, oldestUnsent, lane }: QueueStatus): string => {
+  const of = (state: SignalState, note = '') => [renderState(state), String(counts[state]), note];
+  const oldest =
+    oldestUnsent === undefined
+      ? 'none'
+      : `${since(oldestUnsent.ageSeconds)} (${oldestUnsent.signalId}, accepted ${oldestUnsent.acceptedAt})`;
+
+  return [
+    columns([
+      of('waiting'),
+      of('active'),
+      of('retrying'),
+      of('dead'),
+      of('delivered', 'in the last 24 hours'),
+      of('skipped', 'in the last 24 hours'),
+    ]),
+    '',
+    `oldest unsent signal: ${oldest}`,
+    `lane to SEEK: ${lane.state}`,
+  ].join('\n');
+};
+
+const renderAttempts = (attempts: Attempt[]): string =>
+  attempts.length === 0
+    ? 'no attempts yet'
+    : columns(
+        attempts.map(({ at, outcome, code, reason, requestId, durationMs }, index) => [
+          String(index + 1),
+          at,
+          outcome,
+          `${durationMs} ms`,
+          requestId ?? '-',
+          [code, reason].filter(Boolean).join(': '),
+        ]),
+        ['#', 'at', 'outcome', 'took', 'X-Request-Id', 'answer'],
+      );
+
+export const renderLife = (life: SignalLife): string =>
+  [
+    `${life.typeCode} ${life.signalId}`,
+    `state: ${renderState(life.state)}${life.reason === undefined ? '' : ` (${life.reason})`}`,
+    `accepted: ${life.acceptedAt}${life.redrives > 0 ? `, redriven ${life.redrives} times` : ''}`,
+    ...(life.nextAttemptAt === undefined ? [] : [`next attempt: ${life.nextAttemptAt}`]),
+    '',
+    renderAttempts(life.attempts),
+  ].join('\n');
+
+export const renderLetter = (letter: LetterView): string =>
+  [
+    `${letter.typeCode} ${letter.signalId}`,
+    `${renderState('dead')} since ${letter.diedAt}: ${letter.code}: ${letter.reason}`,
+    `accepted: ${letter.acceptedAt}${letter.redrives > 0 ? `, redriven ${letter.redrives} times` : ''}`,
+    '',
+    renderAttempts(letter.attempts),
+  ].join('\n');
+
+export const renderLetters = (letters: LetterView[]): string =>
+  letters.length === 0
+    ? 'no dead letters'
+    : columns(
+        letters.map(({ signalId, typeCode, diedAt, code, reason, redrives }) => [
+          signalId,
+          typeCode,
+          diedAt,
+          String(redrives),
+          code,
+          reason,
+        ]),
+        ['signal', 'type', 'died', 'redrives', 'code', 'reason'],
+      );

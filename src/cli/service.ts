@@ -1,0 +1,46 @@
+import type { Config } from '../config.ts';
+import { describeConfig } from '../config.ts';
+import { withDeadline } from '../deadline.ts';
+import { createClosers } from '../lifecycle.ts';
+import { createLogger, type Logger } from '../logging.ts';
+import { createMetrics } from '../metrics.ts';
+import { createProbes } from '../probes.ts';
+import type { Backend } from '../queue/backend.ts';
+import { createQueueStatus } from '../queue/queueStatus.ts';
+import { openRedis } from '../queue/redis.ts';
+import type { Temper } from '../queue/redisConnection.ts';
+
+const SCRAPE_WITHIN_MS = 2_000;
+
+/** What every long-running process has, around the queue that it was given. */
+export const createService = (backend: Backend, logger: Logger) => {
+  const closers = createClosers(logger);
+  closers.add('queue', backend.close);
+  const status = createQueueStatus(backend);
+  const metrics = createMetrics(async () => {
+    const late = () => new Error('The queue does not answer');
+    const { counts, oldestUnsent } = await withDeadline(status(), SCRAPE_WITHIN_MS, late);
+    return { counts, oldestUnsentSeconds: oldestUnsent?.ageSeconds ?? 0 };
+  });
+  const probes = createProbes({ ping: backend.ping, metrics });
+
+  return { backend, logger, closers, status, metrics, probes };
+};
+
+export type Service = ReturnType<typeof createService>;
+
+/** The same on Redis, for the processes of a deployment. */
+export const openService = (config: Config<'REDIS_URL'>, temper: Temper): Service => {
+  const logger = createLogger({ level: config.LOG_LEVEL });
+  logger.info({ configuration: describeConfig(config) }, 'Starting');
+  return createService(openRedisBackend(config, temper, logger), logger);
+};
+
+export const openRedisBackend = (config: Config<'REDIS_URL'>, temper: Temper, logger: Logger) =>
+  openRedis({ url: config.REDIS_URL, temper, logger, ...queueOptions(config) });
+
+export const queueOptions = (config: Config) => ({
+  prefix: config.QUEUE_PREFIX,
+  rememberMs: config.REMEMBER_MS,
+  keepDeliveredMs: config.KEEP_DELIVERED_MS,
+});

@@ -1,0 +1,21 @@
+import { loadConfig } from '../config.ts';
+import { createClosers, runUntilTerminated } from '../lifecycle.ts';
+import { createLogger } from '../logging.ts';
+import { startSimulator } from '../simulator/startSimulator.ts';
+
+/** `seek-signals simulator`: a stand-in for SEEK. */
+export const simulator = async (env: NodeJS.ProcessEnv): Promise<number> => {
+  const config = loadConfig(env, ['SEEK_CLIENT_ID', 'SEEK_CLIENT_SECRET']);
+  const logger = createLogger({ level: config.LOG_LEVEL });
+  const closers = createClosers(logger);
+  const { url, graphqlUrl, authUrl, close } = await startSimulator({
+    host: config.SIMULATOR_HOST,
+    port: config.SIMULATOR_PORT,
+    clientId: config.SEEK_CLIENT_ID,
+    clientSecret: config.SEEK_CLIENT_SECRET,
+    log: (fields, message) => logger.info(fields, message),
+  });
+  closers.add('simulator', close);
+  logger.info({ url, SEEK_API_URL: graphqlUrl, SEEK_AUTH_URL: authUrl }, 'Simulator listening');
+  return runUntilTerminated({ closers, logger, timeoutMs: config.SHUTDOWN_TIMEOUT_MS });
+};

@@ -1,0 +1,35 @@
+import { type Config, ConfigError, loadConfig } from '../config.ts';
+import { runUntilTerminated } from '../lifecycle.ts';
+import { serve } from '../serve.ts';
+import { startWorker } from '../worker/startWorker.ts';
+import { openService, type Service } from './service.ts';
+
+const METRICS_PORT = 9464;
+
+/** `seek-signals worker`: drains the queue into SEEK. */
+export const worker = async (env: NodeJS.ProcessEnv): Promise<number> => {
+  const config = loadConfig(env, ['REDIS_URL', 'SEEK_CLIENT_ID', 'SEEK_CLIENT_SECRET']);
+  const service = openService(config, 'patient');
+  const url = await serveProbes(service, config);
+  await startWorker({ ...service, config });
+  service.logger.info({ metrics: url, concurrency: config.WORKER_CONCURRENCY }, 'Worker started');
+  return runUntilTerminated({ ...service, timeoutMs: config.SHUTDOWN_TIMEOUT_MS });
+};
+
+/** Several workers on one machine want the same port: only one that was set by hand is insisted on. */
+const serveProbes = async ({ probes, closers, logger }: Service, config: Config) => {
+  if (config.METRICS_PORT === 0) return undefined;
+  const host = config.METRICS_HOST;
+  const port = config.METRICS_PORT ?? METRICS_PORT;
+
+  const server = await serve(probes, { host, port }).catch((err: NodeJS.ErrnoException) => {
+    if (err.code !== 'EADDRINUSE') throw err;
+    if (config.METRICS_PORT !== undefined) {
+      throw new ConfigError(`METRICS_PORT ${port} is in use on ${host}`);
+    }
+    logger.warn({ port }, 'Metrics port in use; taking another');
+    return serve(probes, { host, port: 0 });
+  });
+  closers.add('probes', server.close);
+  return server.url;
+};
