@@ -43,6 +43,8 @@ const since = (seconds: number): string => {
   return `${Math.round(seconds / 360) / 10} h`;
 };
 
+const times = (count: number): string => (count === 1 ? 'once' : `${count} times`);
+
 export const renderStatus = ({ counts, oldestUnsent, lane }: QueueStatus): string => {
   const of = (state: SignalState, note = '') => [renderState(state), String(counts[state]), note];
   const oldest =
@@ -84,7 +86,7 @@ export const renderLife = (life: SignalLife): string =>
   [
     `${life.typeCode} ${life.signalId}`,
     `state: ${renderState(life.state)}${life.reason === undefined ? '' : ` (${life.reason})`}`,
-    `accepted: ${life.acceptedAt}${life.redrives > 0 ? `, redriven ${life.redrives} times` : ''}`,
+    `accepted: ${life.acceptedAt}${life.redrives > 0 ? `, redriven ${times(life.redrives)}` : ''}`,
     ...(life.nextAttemptAt === undefined ? [] : [`next attempt: ${life.nextAttemptAt}`]),
     '',
     renderAttempts(life.attempts),
@@ -94,7 +96,7 @@ export const renderLetter = (letter: LetterView): string =>
   [
     `${letter.typeCode} ${letter.signalId}`,
     `${renderState('dead')} since ${letter.diedAt}: ${letter.code}: ${letter.reason}`,
-    `accepted: ${letter.acceptedAt}${letter.redrives > 0 ? `, redriven ${letter.redrives} times` : ''}`,
+    `accepted: ${letter.acceptedAt}${letter.redrives > 0 ? `, redriven ${times(letter.redrives)}` : ''}`,
     '',
     renderAttempts(letter.attempts),
   ].join('\n');
