@@ -55,6 +55,12 @@ const openQueue = async (client: Redis, prefix: string, name: QueueName): Promis
   const queue = new Queue(name, { connection: client, prefix });
   // The connection reports its own errors; without a listener here they would end the process.
   queue.on('error', () => {});
-  await queue.waitUntilReady();
-  return queue;
+  try {
+    await queue.waitUntilReady();
+    return queue;
+  } catch (err) {
+    // Lets go of the shared connection's events.
+    queue.close().catch(() => {});
+    throw err;
+  }
 };

@@ -21,12 +21,6 @@ export const SeekErrorSchema = z.object({
     .catch(undefined),
 });
 
-/** A GraphQL answer. `data` is an object wherever the mutation was carried out. */
-export const SeekAnswerSchema = z.object({
-  errors: z.array(SeekErrorSchema).optional(),
-  data: z.looseObject({}).nullish(),
-});
-
 /** developer.seek.com, "Partner tokens": `expires_in` is in seconds and may differ every time. */
 export const PartnerTokenAnswerSchema = z.object({
   access_token: z.string().min(1),

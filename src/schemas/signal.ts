@@ -37,7 +37,8 @@ const PositionProfileIdsSchema = z.preprocess(
   (value) => (typeof value === 'string' ? [value] : value),
   z
     .array(PositionProfileIdSchema, 'Expected an identifier or a list of them')
-    .min(1, 'Must name at least one position profile'),
+    .min(1, 'Must name at least one position profile')
+    .describe('A bare string counts as a list of one.'),
 );
 
 /** Every field of SEEK's `SendSignalInput`. */

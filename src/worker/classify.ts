@@ -18,8 +18,7 @@ export type Dead = { kind: 'dead'; code: string; reason: string };
 /** What we do next. */
 export type Outcome = { kind: 'delivered' } | { kind: 'skipped'; reason: string } | Retry | Dead;
 
-export const UNAUTHENTICATED = 'UNAUTHENTICATED';
-export const RATE_LIMITED = 'RATE_LIMITED';
+const UNAUTHENTICATED = 'UNAUTHENTICATED';
 
 // Asking again cannot change these (developer.seek.com, "Error responses"). SEEK says that codes
 // change and get added, so whatever is not listed is tried again rather than given up.

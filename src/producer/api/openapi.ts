@@ -1,31 +1,5 @@
-import * as z from 'zod';
-
 import { packageInfo } from '../../packageInfo.ts';
-import { SIGNAL_SCHEMAS } from '../../schemas/signal.ts';
-import { AttemptSchema } from '../../schemas/signalJob.ts';
-
-type Json = Record<string, unknown>;
-
-const ref = (name: string): Json => ({ $ref: `#/components/schemas/${name}` });
-const json = (description: string, schema: Json): Json => ({
-  description,
-  content: { 'application/json': { schema } },
-});
-const object = (properties: Json, required: string[]): Json => ({
-  type: 'object',
-  properties,
-  required,
-});
-const list = (items: Json): Json => ({ type: 'array', items });
-const text = (description?: string): Json => ({
-  type: 'string',
-  ...(description && { description }),
-});
-const instant: Json = { type: 'string', format: 'date-time' };
-const fromZod = (schema: z.ZodType, io: 'input' | 'output'): Json => {
-  const { $schema, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: 'any' });
-  return rest;
-};
+import { instant, type Json, json, list, object, ref, schemas, text } from './openApiSchemas.ts';
 
 const path = (name: string): Json => ({ name, in: 'path', required: true, schema: text() });
 const query = (name: string, description: string, schema: Json = text()): Json => ({
@@ -35,7 +9,6 @@ const query = (name: string, description: string, schema: Json = text()): Json =
   schema,
 });
 
-const STATES = ['waiting', 'active', 'retrying', 'delivered', 'skipped', 'dead'];
 const REFUSED = {
   401: json('No valid key', ref('Problem')),
   503: json('The queue does not acknowledge; try again after Retry-After', ref('Problem')),
@@ -53,75 +26,6 @@ const FILTER = [
   query('until', 'Died before', instant),
   query('limit', 'At most so many', { type: 'integer', minimum: 1 }),
 ];
-
-const schemas: Json = {
-  ...Object.fromEntries(
-    Object.entries(SIGNAL_SCHEMAS).map(([name, schema]) => [name, fromZod(schema, 'input')]),
-  ),
-  Signal: { oneOf: Object.keys(SIGNAL_SCHEMAS).map(ref) },
-  Problem: object({ message: text() }, ['message']),
-  InvalidFields: {
-    type: 'object',
-    description: 'What is wrong, by JSON pointer',
-    additionalProperties: text(),
-  },
-  InvalidInput: object({ message: text(), invalidFields: ref('InvalidFields') }, [
-    'message',
-    'invalidFields',
-  ]),
-  State: { type: 'string', enum: STATES },
-  Accepted: object(
-    {
-      signalId: { type: 'string', format: 'uuid' },
-      duplicate: { type: 'boolean', description: 'Accepted before; nothing was queued now' },
-      state: ref('State'),
-      warnings: list(text('Begins with a JSON pointer')),
-    },
-    ['signalId', 'duplicate', 'state'],
-  ),
-  Invalid: object({ invalidFields: ref('InvalidFields') }, ['invalidFields']),
-  Attempt: fromZod(AttemptSchema, 'output'),
-  SignalLife: object(
-    {
-      signalId: text(),
-      typeCode: text(),
-      state: ref('State'),
-      acceptedAt: instant,
-      attempts: list(ref('Attempt')),
-      nextAttemptAt: instant,
-      redrives: { type: 'integer' },
-      reason: text('Why it was skipped or died'),
-    },
-    ['signalId', 'typeCode', 'state', 'acceptedAt', 'attempts', 'redrives'],
-  ),
-  DeadLetter: object(
-    {
-      signalId: text(),
-      typeCode: text(),
-      reason: text(),
-      code: text(),
-      diedAt: instant,
-      acceptedAt: instant,
-      attempts: list(ref('Attempt')),
-      redrives: { type: 'integer' },
-    },
-    ['signalId', 'typeCode', 'reason', 'code', 'diedAt', 'acceptedAt', 'attempts', 'redrives'],
-  ),
-  Status: object(
-    {
-      counts: object(
-        Object.fromEntries(STATES.map((state) => [state, { type: 'integer' }])),
-        STATES,
-      ),
-      oldestUnsent: object(
-        { signalId: text(), acceptedAt: instant, ageSeconds: { type: 'integer' } },
-        ['signalId', 'acceptedAt', 'ageSeconds'],
-      ),
-      lane: object({ state: { type: 'string', enum: ['open'] } }, ['state']),
-    },
-    ['counts', 'lane'],
-  ),
-};
 
 const paths: Json = {
   '/signals': {
@@ -228,7 +132,7 @@ const paths: Json = {
   ),
 };
 
-/** What the API takes and answers; the signals' own part comes from the schemas that judge them. */
+/** What the API takes and answers. */
 export const openApiDocument: Json = {
   openapi: '3.1.0',
   info: { title: 'SEEK signal dispatcher', version: packageInfo.version, license: { name: 'MIT' } },

@@ -1,0 +1,98 @@
+import * as z from 'zod';
+
+import { SIGNAL_SCHEMAS } from '../../schemas/signal.ts';
+import { AttemptSchema } from '../../schemas/signalJob.ts';
+
+export type Json = Record<string, unknown>;
+
+export const ref = (name: string): Json => ({ $ref: `#/components/schemas/${name}` });
+export const json = (description: string, schema: Json): Json => ({
+  description,
+  content: { 'application/json': { schema } },
+});
+export const object = (properties: Json, required: string[]): Json => ({
+  type: 'object',
+  properties,
+  required,
+});
+export const list = (items: Json): Json => ({ type: 'array', items });
+export const text = (description?: string): Json => ({
+  type: 'string',
+  ...(description && { description }),
+});
+export const instant: Json = { type: 'string', format: 'date-time' };
+const fromZod = (schema: z.ZodType, io: 'input' | 'output'): Json => {
+  const { $schema, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: 'any' });
+  return rest;
+};
+
+const STATES = ['waiting', 'active', 'retrying', 'delivered', 'skipped', 'dead'];
+/** What travels; the signals' own part comes from the schemas that judge them. */
+export const schemas: Json = {
+  ...Object.fromEntries(
+    Object.entries(SIGNAL_SCHEMAS).map(([name, schema]) => [name, fromZod(schema, 'input')]),
+  ),
+  Signal: { oneOf: Object.keys(SIGNAL_SCHEMAS).map(ref) },
+  Problem: object({ message: text() }, ['message']),
+  InvalidFields: {
+    type: 'object',
+    description: 'What is wrong, by JSON pointer',
+    additionalProperties: text(),
+  },
+  InvalidInput: object({ message: text(), invalidFields: ref('InvalidFields') }, [
+    'message',
+    'invalidFields',
+  ]),
+  State: { type: 'string', enum: STATES },
+  Accepted: object(
+    {
+      signalId: { type: 'string', format: 'uuid' },
+      duplicate: { type: 'boolean', description: 'Accepted before; nothing was queued now' },
+      state: ref('State'),
+      warnings: list(text('Begins with a JSON pointer')),
+    },
+    ['signalId', 'duplicate', 'state'],
+  ),
+  Invalid: object({ invalidFields: ref('InvalidFields') }, ['invalidFields']),
+  Attempt: fromZod(AttemptSchema, 'output'),
+  SignalLife: object(
+    {
+      signalId: text(),
+      typeCode: text(),
+      state: ref('State'),
+      acceptedAt: instant,
+      attempts: list(ref('Attempt')),
+      nextAttemptAt: instant,
+      redrives: { type: 'integer' },
+      reason: text('Why it was skipped or died'),
+    },
+    ['signalId', 'typeCode', 'state', 'acceptedAt', 'attempts', 'redrives'],
+  ),
+  DeadLetter: object(
+    {
+      signalId: text(),
+      typeCode: text(),
+      reason: text(),
+      code: text(),
+      diedAt: instant,
+      acceptedAt: instant,
+      attempts: list(ref('Attempt')),
+      redrives: { type: 'integer' },
+    },
+    ['signalId', 'typeCode', 'reason', 'code', 'diedAt', 'acceptedAt', 'attempts', 'redrives'],
+  ),
+  Status: object(
+    {
+      counts: object(
+        Object.fromEntries(STATES.map((state) => [state, { type: 'integer' }])),
+        STATES,
+      ),
+      oldestUnsent: object(
+        { signalId: text(), acceptedAt: instant, ageSeconds: { type: 'integer' } },
+        ['signalId', 'acceptedAt', 'ageSeconds'],
+      ),
+      lane: object({ state: { type: 'string', enum: ['open'] } }, ['state']),
+    },
+    ['counts', 'lane'],
+  ),
+};

@@ -1,0 +1,33 @@
+import { existsSync, readFileSync } from 'node:fs';
+
+const IMPORT = /^(?:import|export)\s(?!type\b)[^;]*?from '([^']+)'/gm;
+
+/** Everything that is loaded with a file: its own imports, and theirs. */
+const loadedWith = (file: URL, seen = new Set<string>()): Set<string> => {
+  const source = readFileSync(file, 'utf8');
+  for (const [, specifier = ''] of source.matchAll(IMPORT)) {
+    const path = specifier.startsWith('.') ? new URL(specifier, file) : undefined;
+    const name = path === undefined ? specifier : path.pathname.replace(/^.*\/src\//, '');
+    if (seen.has(name)) continue;
+    seen.add(name);
+    if (path !== undefined && existsSync(path)) loadedWith(path, seen);
+  }
+  return seen;
+};
+
+describe('the library', () => {
+  const loaded = loadedWith(new URL('../src/index.ts', import.meta.url));
+
+  it('is made of the producer on Redis', () => {
+    expect([...loaded]).toEqual(expect.arrayContaining(['queue/redis.ts', 'bullmq', 'ioredis']));
+  });
+
+  it.each([
+    ['the HTTP server', ['hono', '@hono/node-server', 'serve.ts']],
+    ["the worker's HTTP client", ['undici', 'graphql-request', 'worker/http.ts']],
+    ['the embedded queue', ['queue/embedded.ts', 'queue/pglitePool.ts', '@electric-sql/pglite']],
+    ['the metrics', ['prom-client', 'metrics.ts']],
+  ])('does not load %s', (_, names) => {
+    expect(names.filter((name) => loaded.has(name))).toEqual([]);
+  });
+});
