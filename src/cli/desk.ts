@@ -1,14 +1,6 @@
-import * as z from 'zod';
-
-import { type Config, ConfigError } from '../config.ts';
-import { createLogger } from '../logging.ts';
-import { createDeadLetters, type LetterFilter, type LetterView } from '../queue/deadLetters.ts';
-import { readLock } from '../queue/folderLock.ts';
-import { createQueueStatus, type QueueStatus } from '../queue/queueStatus.ts';
-import { createSignalLives } from '../queue/signalLives.ts';
+import type { LetterFilter, LetterView } from '../queue/deadLetters.ts';
+import type { QueueStatus } from '../queue/queueStatus.ts';
 import type { SignalLife } from '../schemas/states.ts';
-import { createHttpDesk } from './httpDesk.ts';
-import { openRedisBackend } from './service.ts';
 
 export type LetterPage = { deadLetters: LetterView[]; nextCursor?: string | undefined };
 
@@ -21,33 +13,4 @@ export type Desk = {
   redrive: (signalId: string) => Promise<'redriven' | 'not-found' | 'busy'>;
   discard: (signalId: string, reason: string) => Promise<'discarded' | 'not-found' | 'busy'>;
   close: () => Promise<void>;
-};
-
-const RunningDev = z.object({ apiUrl: z.string(), apiKey: z.string() });
-
-/** Redis itself where `REDIS_URL` is set; otherwise the API of a `dev` that runs in this folder. */
-export const openDesk = async (config: Config): Promise<Desk> => {
-  if (config.REDIS_URL !== undefined)
-    return openRedisDesk({ ...config, REDIS_URL: config.REDIS_URL });
-  const running = RunningDev.safeParse(await readLock(config.EMBEDDED_PATH));
-  if (running.success) return createHttpDesk(running.data);
-  throw new ConfigError(
-    `REDIS_URL is not set, and no "seek-signals dev" runs on ${config.EMBEDDED_PATH}: set it, or start one`,
-  );
-};
-
-const openRedisDesk = (config: Config<'REDIS_URL'>): Desk => {
-  // Standard output is for the answer; what goes wrong is thrown, and told on standard error.
-  const backend = openRedisBackend(config, 'fail-fast', createLogger({ level: 'silent' }));
-  const deadLetters = createDeadLetters({ backend });
-
-  return {
-    status: createQueueStatus(backend),
-    find: createSignalLives(backend).find,
-    letters: deadLetters.list,
-    letter: deadLetters.get,
-    redrive: deadLetters.redrive,
-    discard: deadLetters.discard,
-    close: backend.close,
-  };
 };

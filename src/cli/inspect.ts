@@ -1,5 +1,6 @@
 import { type Config, loadConfig } from '../config.ts';
-import { type Desk, openDesk } from './desk.ts';
+import type { Desk } from './desk.ts';
+import { openDesk } from './openDesk.ts';
 import { renderLife, renderStatus } from './render.ts';
 
 export type Output = { json?: boolean };
