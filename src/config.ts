@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import * as z from 'zod';
 import { packageInfo } from './packageInfo.ts';
 
@@ -112,14 +112,17 @@ export const loadConfig = <Required extends Variable = never>(
     );
   }
   for (const name of required) {
-    if (values[name] === undefined && !problems.some((line) => line.startsWith(`${name} `))) {
+    if (
+      values[name] === undefined &&
+      !problems.some((line) => line.startsWith(`${name} `) || line.startsWith(`${name}_FILE `))
+    ) {
       problems.push(`${name} is required`);
     }
   }
   if (parsed.success && problems.length === 0 && has(parsed.data, required)) {
     return Object.freeze(parsed.data);
   }
-  throw new ConfigError(problems.join('\n'));
+  throw new ConfigError([...new Set(problems)].join('\n'));
 };
 
 const has = <Required extends Variable>(
@@ -136,11 +139,13 @@ const readValues = (env: NodeJS.ProcessEnv) => {
     const [value, file] = [env[name] || undefined, env[`${name}_FILE`] || undefined];
     if (value !== undefined && file !== undefined) {
       problems.push(`${name} and ${name}_FILE are both set; give one of them`);
-    } else if (file !== undefined && !existsSync(file)) {
-      problems.push(`${name}_FILE names a file that does not exist: ${file}`);
     } else if (file !== undefined) {
-      const content = readFileSync(file, 'utf8').replace(/\r?\n$/, '');
-      if (content !== '') values[name] = content;
+      try {
+        const content = readFileSync(file, 'utf8').replace(/\r?\n$/, '');
+        if (content !== '') values[name] = content;
+      } catch {
+        problems.push(`${name}_FILE names a file that cannot be read: ${file}`);
+      }
     } else if (value !== undefined) {
       values[name] = value;
     }

@@ -1,10 +1,17 @@
 import { type DestinationStream, type Logger, pino } from 'pino';
 import pretty from 'pino-pretty';
 
+import { isDescription } from './masking.ts';
+
 // The last line of defence: what is logged should hold no secret in the first place. A wildcard
 // stands for exactly one level, so each depth needs its own path.
 const SECRET_FIELDS = ['token', 'access_token', 'client_secret', 'authorization', 'password'];
-const redact = SECRET_FIELDS.flatMap((name) => [name, `*.${name}`, `*.*.${name}`, `*.*.*.${name}`]);
+const redact = {
+  paths: SECRET_FIELDS.flatMap((name) => [name, `*.${name}`, `*.*.${name}`, `*.*.*.${name}`]),
+  // A token that was described already may be told of.
+  censor: (value: unknown) =>
+    typeof value === 'string' && isDescription(value) ? value : '[Redacted]',
+};
 
 // An error of ioredis carries the command that failed, and with it the signal: name its parts.
 const describeError = (err: unknown) =>

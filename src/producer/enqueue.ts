@@ -50,6 +50,7 @@ export const createEnqueue = ({ queue, parse, deadlineMs, logger, onAccepted }: 
   };
 
   const accept = async (signals: NewSignal[]): Promise<Map<string, Acceptance>> => {
+    if (signals.length === 0) return new Map();
     const unavailable = (cause?: unknown) => new QueueUnavailableError({ cause });
     const accepting = queue.accept(signals).catch((cause: unknown) => {
       throw unavailable(cause);

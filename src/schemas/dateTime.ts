@@ -20,4 +20,5 @@ export const DateTimeSchema = z.iso
     offset: true,
     error: 'Expected an RFC 3339 timestamp with an offset, such as 2026-01-31T09:30:00Z',
   })
+  .refine((text) => !text.startsWith('0000'), 'Must not be in the year 0000')
   .transform(toUtc);

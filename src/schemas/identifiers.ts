@@ -11,16 +11,16 @@ export const TextSchema = z
 
 // SEEK compares identifiers byte for byte, so a stray space is a different identifier. Trimming it
 // here would hide the fault in the caller that put it there.
-const exact = TextSchema.refine(
+export const ExactTextSchema = TextSchema.refine(
   (text) => !/^\s|\s$/u.test(text),
   'Must not begin or end with white space',
 );
 
 /** Correlates a signal with an application. Sensitive. SEEK documents no length. */
-export const SeekTokenSchema = exact;
+export const SeekTokenSchema = ExactTextSchema;
 
 /** An opaque SEEK object identifier (developer.seek.com, "Object identifiers"): at most 255 bytes. */
-const objectIdentifier = exact.refine(
+const objectIdentifier = ExactTextSchema.refine(
   (text) => Buffer.byteLength(text) <= MAX_IDENTIFIER_BYTES,
   `Must be at most ${MAX_IDENTIFIER_BYTES} characters and ${MAX_IDENTIFIER_BYTES} bytes of UTF-8`,
 );

@@ -1,4 +1,5 @@
 import type * as z from 'zod';
+import { DateTimeSchema } from './dateTime.ts';
 import { type InvalidFields, toInvalidFields } from './invalidFields.ts';
 import {
   AnySignalSchema,
@@ -99,7 +100,8 @@ const futureProblems = (given: unknown, now: Date): InvalidFields => {
   const problems: InvalidFields = {};
   const check = (holder: unknown, pointer: string) => {
     const timestamp = isObject(holder) ? holder.timestamp : undefined;
-    if (typeof timestamp === 'string' && Date.parse(timestamp) > now.getTime() + MAX_FUTURE_MS) {
+    const parsed = DateTimeSchema.safeParse(timestamp).data;
+    if (parsed !== undefined && Date.parse(parsed) > now.getTime() + MAX_FUTURE_MS) {
       problems[`${pointer}/timestamp`] = 'Must not be more than 24 hours in the future';
     }
   };

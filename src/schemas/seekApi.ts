@@ -23,6 +23,7 @@ export const SeekErrorSchema = z.object({
 
 /** developer.seek.com, "Partner tokens": `expires_in` is in seconds and may differ every time. */
 export const PartnerTokenAnswerSchema = z.object({
-  access_token: z.string().min(1),
+  // It goes into a header, which takes nothing else.
+  access_token: z.string().regex(/^[\x21-\x7e]+$/),
   expires_in: z.number().positive(),
 });

@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { DateTimeSchema } from './dateTime.ts';
 import {
   CandidateApplicationProfileIdSchema,
+  ExactTextSchema,
   PositionProfileIdSchema,
   SeekTokenSchema,
   TextSchema,
@@ -43,7 +44,7 @@ const PositionProfileIdsSchema = z.preprocess(
 
 /** Every field of SEEK's `SendSignalInput`. */
 const FIELDS = {
-  typeCode: TextSchema,
+  typeCode: ExactTextSchema,
   token: SeekTokenSchema.optional(),
   candidateApplicationProfileId: CandidateApplicationProfileIdSchema.optional(),
   positionProfileIds: PositionProfileIdsSchema.optional(),

@@ -31,15 +31,15 @@ export const createDispatchSignal =
     };
 
     try {
-      const token = await partnerToken.get();
-      if (abort?.aborted) return { kind: 'handedBack' };
+      const token = await unlessAborted(partnerToken.get(), abort);
       const first = await sendWith(token);
       // One new token and one repetition, never two: a fresh token that is rejected as well means a
       // wrong configuration (developer.seek.com, "Error responses").
       return isUnauthenticated(first.result)
-        ? settle(await sendWith(await partnerToken.renew(token)))
+        ? settle(await sendWith(await unlessAborted(partnerToken.renew(token), abort)))
         : settle(first);
     } catch (err) {
+      if (abort?.aborted) return { kind: 'handedBack' };
       if (err instanceof PartnerTokenError)
         return { kind: 'attempted', outcome: withoutToken(err) };
       throw err;
@@ -47,6 +47,17 @@ export const createDispatchSignal =
   };
 
 export type DispatchSignal = ReturnType<typeof createDispatchSignal>;
+
+/** Rejects once aborted. The asking goes on: others may wait for the same token. */
+const unlessAborted = <T>(work: Promise<T>, abort: AbortSignal | undefined): Promise<T> => {
+  if (abort === undefined) return work;
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(abort.reason);
+    abort.addEventListener('abort', onAbort, { once: true });
+    if (abort.aborted) onAbort();
+    work.then(resolve, reject).finally(() => abort.removeEventListener('abort', onAbort));
+  });
+};
 
 const settle = ({ requestId, result }: { requestId: string; result: SendResult }): Dispatched =>
   result.kind === 'aborted'

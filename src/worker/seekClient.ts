@@ -2,9 +2,10 @@ import { ClientError, GraphQLClient } from 'graphql-request';
 import * as z from 'zod';
 
 import type { Logger } from '../logging.ts';
-import { maskBody, scrub, scrubDeep } from '../masking.ts';
+import { maskBody } from '../masking.ts';
 import { SEND_SIGNAL, SeekErrorSchema, toSendSignalVariables } from '../schemas/seekApi.ts';
 import type { Signal } from '../schemas/signal.ts';
+import { scrubBody, scrubDeep } from '../scrub.ts';
 import type { SendResult } from './classify.ts';
 import { type Answer, type Http, NoAnswerError } from './http.ts';
 
@@ -38,6 +39,7 @@ export const createSeekClient =
 
     const client = new GraphQLClient(apiUrl, {
       excludeOperationName: true,
+      jsonSerializer: { stringify: JSON.stringify, parse: parseAnswer },
       fetch: async (_url, init) => {
         const headers = Object.fromEntries(new Headers(init?.headers));
         answer = await deps.http.post({ url: apiUrl, headers, body: String(init?.body), abort });
@@ -65,7 +67,7 @@ export const createSeekClient =
     } finally {
       deps.onRequest?.((performance.now() - startedAt) / 1000);
       if (deps.logBodies) {
-        const body = answer === undefined ? undefined : scrub(answer.body, secrets);
+        const body = answer === undefined ? undefined : scrubBody(answer.body, secrets);
         const request = maskBody({ query: SEND_SIGNAL, variables });
         deps.logger.info(
           { requestId, request, status: answer?.status, answer: body },
@@ -84,11 +86,24 @@ const toResponse = ({ status, body }: Answer): Response =>
     headers: { 'content-type': 'application/json' },
   });
 
+/**
+ * One answer, not a list of them, which graphql-request would take for the answers to a batch; and
+ * without `errors: null`, which it would take for an error.
+ */
+const parseAnswer = (text: string): unknown => {
+  const { errors, ...rest } = z.record(z.string(), z.unknown()).parse(JSON.parse(text));
+  return errors === null || errors === undefined ? rest : { errors, ...rest };
+};
+
 const BODILESS = new Set([204, 205, 304]);
 
 const readErrors = (errors: unknown, secrets: string[]) => {
-  const parsed = z.array(SeekErrorSchema).min(1).safeParse(scrubDeep(errors, secrets));
-  return parsed.success ? parsed.data : undefined;
+  if (!Array.isArray(errors)) return undefined;
+  const readable = errors.flatMap((error) => {
+    const parsed = SeekErrorSchema.safeParse(scrubDeep(error, secrets));
+    return parsed.success ? [parsed.data] : [];
+  });
+  return readable.length > 0 ? readable : undefined;
 };
 
 const retryAfter = (answer: Answer | undefined) =>

@@ -23,7 +23,12 @@ export const createSettler = (ledger: Pick<Ledger, 'settle'>, logger: Logger) =>
     });
   };
 
-  const timer = setInterval(() => void flush(), FLUSH_EVERY_MS);
+  let flushing = Promise.resolve();
+  const flushInTurn = (): Promise<void> => {
+    flushing = flushing.then(flush);
+    return flushing;
+  };
+  const timer = setInterval(() => void flushInTurn(), FLUSH_EVERY_MS);
 
   return {
     add: (settled: Settled): void => {
@@ -31,7 +36,7 @@ export const createSettler = (ledger: Pick<Ledger, 'settle'>, logger: Logger) =>
     },
     close: async (): Promise<void> => {
       clearInterval(timer);
-      await flush();
+      await flushInTurn();
     },
   };
 };

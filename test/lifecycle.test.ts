@@ -1,0 +1,121 @@
+import { createClosers, runUntilTerminated } from '../src/lifecycle.ts';
+import { captureLogs } from './support/captureLogs.ts';
+
+const { jest } = import.meta;
+
+const setup = () => {
+  const logs = captureLogs();
+  const closers = createClosers(logs.logger);
+  const closed: string[] = [];
+  const add = (name: string, close: () => Promise<unknown> = async () => {}) =>
+    closers.add(name, async () => {
+      closed.push(name);
+      await close();
+    });
+
+  return { closers, closed, add, logs };
+};
+
+const never = () => new Promise(() => {});
+
+describe('closers', () => {
+  it('close in the reverse of the order in which things were opened', async () => {
+    const { closers, closed, add } = setup();
+    for (const name of ['redis', 'queue', 'worker']) add(name);
+
+    await closers.closeAll();
+
+    expect(closed).toEqual(['worker', 'queue', 'redis']);
+  });
+
+  it('close one after the other', async () => {
+    const { closers, closed, add } = setup();
+    let release = () => {};
+    const gate = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    add('redis');
+    add('worker', () => gate);
+
+    const closing = closers.closeAll();
+    await Promise.resolve();
+    expect(closed).toEqual(['worker']);
+    release();
+    await closing;
+
+    expect(closed).toEqual(['worker', 'redis']);
+  });
+
+  it('go on when one of them fails, and say which', async () => {
+    const { closers, closed, add, logs } = setup();
+    add('redis');
+    add('queue', () => Promise.reject(new Error('already closed')));
+    closers.add('worker', () => {
+      throw new Error('thrown at once');
+    });
+
+    await closers.closeAll();
+
+    expect(closed).toEqual(['queue', 'redis']);
+    expect(logs.lines()).toMatchObject([
+      { level: 'error', name: 'worker', err: { message: 'thrown at once' } },
+      { level: 'error', name: 'queue', err: { message: 'already closed' } },
+    ]);
+  });
+
+  it('close once, however often they are asked', async () => {
+    const { closers, closed, add } = setup();
+    add('redis');
+
+    await Promise.all([closers.closeAll(), closers.closeAll()]);
+    await closers.closeAll();
+
+    expect(closed).toEqual(['redis']);
+  });
+});
+
+describe('runUntilTerminated', () => {
+  const listeners = () => process.listenerCount('SIGTERM') + process.listenerCount('SIGINT');
+
+  it.each(['SIGTERM', 'SIGINT'] as const)('closes everything at %s, and exits 0', async (name) => {
+    const { closers, closed, add, logs } = setup();
+    add('redis');
+
+    const exit = runUntilTerminated({ closers, logger: logs.logger, timeoutMs: 1_000 });
+    expect(closed).toEqual([]);
+    process.emit(name, name);
+
+    await expect(exit).resolves.toBe(0);
+    expect(closed).toEqual(['redis']);
+    expect(logs.lines()).toMatchObject([{ termination: name }, { msg: 'Stopped' }]);
+  });
+
+  it('leaves a second termination to the platform', async () => {
+    const { closers, logs } = setup();
+    const before = listeners();
+
+    const exit = runUntilTerminated({ closers, logger: logs.logger, timeoutMs: 1_000 });
+    expect(listeners()).toBe(before + 2);
+    process.emit('SIGTERM', 'SIGTERM');
+    await exit;
+
+    expect(listeners()).toBe(before);
+  });
+
+  it('exits 1 when something does not close in time', async () => {
+    jest.useFakeTimers();
+    try {
+      const { closers, add, logs } = setup();
+      add('worker', never);
+
+      const exit = runUntilTerminated({ closers, logger: logs.logger, timeoutMs: 1_000 });
+      process.emit('SIGTERM', 'SIGTERM');
+      await jest.advanceTimersByTimeAsync(1_000);
+
+      await expect(exit).resolves.toBe(1);
+      expect(logs.lines().at(-1)).toMatchObject({ level: 'error', timeoutMs: 1_000 });
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+});

@@ -1,0 +1,122 @@
+import { codeLabel, createMetrics, type QueueReading, typeLabel } from '../src/metrics.ts';
+
+const READING: QueueReading = {
+  counts: { waiting: 1, active: 2, retrying: 3, delivered: 4, skipped: 5, dead: 6 },
+  oldestUnsentSeconds: 77,
+};
+
+const setup = (read: () => Promise<QueueReading> = async () => READING) => createMetrics(read);
+
+const samples = (text: string) =>
+  text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+
+describe('metrics', () => {
+  it('are exposed under the names that were promised, and no others', async () => {
+    const text = await setup().scrape();
+    const types = [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(
+      ([, name, type]) => `${name} ${type}`,
+    );
+
+    expect(types.toSorted()).toEqual([
+      'seek_signals_accepted_total counter',
+      'seek_signals_attempts_total counter',
+      'seek_signals_dead_total counter',
+      'seek_signals_delivered_total counter',
+      'seek_signals_delivery_seconds histogram',
+      'seek_signals_lane_open gauge',
+      'seek_signals_oldest_unsent_seconds gauge',
+      'seek_signals_redriven_total counter',
+      'seek_signals_request_seconds histogram',
+      'seek_signals_signals gauge',
+      'seek_signals_skipped_total counter',
+    ]);
+  });
+
+  it('carry the labels that were promised', async () => {
+    const metrics = setup();
+    metrics.accepted.inc({ type: 'ApplicationComplete' });
+    metrics.attempts.inc({ outcome: 'retry', code: 'RATE_LIMITED' });
+    metrics.delivered.inc({ type: 'ApplicationComplete' });
+    metrics.skipped.inc({ reason: 'no token' });
+    metrics.dead.inc({ code: 'FORBIDDEN' });
+    metrics.redriven.inc();
+
+    expect(samples(await metrics.scrape())).toEqual(
+      expect.arrayContaining([
+        'seek_signals_accepted_total{type="ApplicationComplete"} 1',
+        'seek_signals_attempts_total{outcome="retry",code="RATE_LIMITED"} 1',
+        'seek_signals_delivered_total{type="ApplicationComplete"} 1',
+        'seek_signals_skipped_total{reason="no token"} 1',
+        'seek_signals_dead_total{code="FORBIDDEN"} 1',
+        'seek_signals_redriven_total 1',
+      ]),
+    );
+  });
+
+  it('ask the queue at each scrape', async () => {
+    const readings = [READING, { ...READING, oldestUnsentSeconds: 5 }];
+    const { scrape } = setup(async () => readings.shift() ?? READING);
+
+    expect(samples(await scrape())).toEqual(
+      expect.arrayContaining([
+        'seek_signals_signals{state="waiting"} 1',
+        'seek_signals_signals{state="active"} 2',
+        'seek_signals_signals{state="retrying"} 3',
+        'seek_signals_signals{state="delivered"} 4',
+        'seek_signals_signals{state="skipped"} 5',
+        'seek_signals_signals{state="dead"} 6',
+        'seek_signals_oldest_unsent_seconds 77',
+        'seek_signals_lane_open 1',
+      ]),
+    );
+    expect(samples(await scrape())).toContain('seek_signals_oldest_unsent_seconds 5');
+  });
+
+  it('serve what they counted while the queue cannot be asked, and pass off no old reading as new', async () => {
+    const readings: (() => Promise<QueueReading>)[] = [
+      async () => READING,
+      () => Promise.reject(new Error('ECONNREFUSED')),
+    ];
+    const metrics = setup(() => readings.shift()?.() ?? Promise.resolve(READING));
+    metrics.redriven.inc();
+    await metrics.scrape();
+
+    const text = await metrics.scrape();
+
+    expect(samples(text)).toContain('seek_signals_redriven_total 1');
+    expect(text).not.toMatch(/seek_signals_signals\{/);
+    expect(text).toMatch(/^seek_signals_oldest_unsent_seconds nan$/im);
+  });
+
+  it('do not share their counts with another process’s', async () => {
+    const [one, other] = [setup(), setup()];
+
+    one.redriven.inc();
+
+    expect(samples(await other.scrape())).toContain('seek_signals_redriven_total 0');
+  });
+});
+
+describe('labels', () => {
+  it.each([
+    { code: 'BAD_USER_INPUT', label: 'BAD_USER_INPUT' },
+    { code: 'HTTP_502', label: 'HTTP_502' },
+    { code: undefined, label: '' },
+    { code: '', label: 'OTHER' },
+    { code: 'lower', label: 'OTHER' },
+    { code: 'A B', label: 'OTHER' },
+    { code: 'A'.repeat(41), label: 'OTHER' },
+    { code: 'A\n', label: 'OTHER' },
+  ])('of the code $code: $label', ({ code, label }) => {
+    expect(codeLabel(code)).toBe(label);
+  });
+
+  it.each([
+    { typeCode: 'ApplicationComplete', label: 'ApplicationComplete' },
+    { typeCode: 'InterviewBooked', label: 'InterviewBooked' },
+    { typeCode: 'a-1', label: 'Other' },
+    { typeCode: 'A'.repeat(41), label: 'Other' },
+  ])('of the type $typeCode: $label', ({ typeCode, label }) => {
+    expect(typeLabel(typeCode)).toBe(label);
+  });
+});

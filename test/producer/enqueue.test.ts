@@ -1,0 +1,228 @@
+import { createEnqueue } from '../../src/producer/enqueue.ts';
+import {
+  IdempotencyConflictError,
+  InvalidSignalError,
+  QueueUnavailableError,
+} from '../../src/producer/errors.ts';
+import type { Acceptance, NewSignal } from '../../src/queue/signalQueue.ts';
+import { buildSignal, buildState } from '../support/buildSignal.ts';
+import { captureLogs } from '../support/captureLogs.ts';
+
+const { jest } = import.meta;
+
+type Accept = (signals: NewSignal[]) => Promise<Acceptance[]>;
+
+const takeAll: Accept = async (signals) =>
+  signals.map(({ signalId }) => ({
+    kind: 'accepted',
+    signalId,
+    duplicate: false,
+    state: 'waiting',
+  }));
+
+const setup = (accept: Accept = takeAll) => {
+  const taken: NewSignal[][] = [];
+  const counted: string[] = [];
+  const logs = captureLogs();
+  const enqueueAll = createEnqueue({
+    queue: {
+      accept: (signals) => {
+        taken.push(signals);
+        return accept(signals);
+      },
+    },
+    parse: { allowUnknownTypes: false, audience: 'https://graphql.seek.com' },
+    deadlineMs: 5_000,
+    logger: logs.logger,
+    onAccepted: (typeCode) => counted.push(typeCode),
+  });
+  const enqueue = (inputs: unknown[], idempotencyKey?: string) =>
+    enqueueAll(inputs, { from: 'careers-site', idempotencyKey });
+
+  return { enqueue, taken, counted, logs };
+};
+
+const other = buildSignal({ token: 'seek-token-2' });
+const invalid = buildSignal({ token: ' spaced' });
+
+describe('enqueue', () => {
+  it('hands the queue the parsed signal under its id, and answers with its state', async () => {
+    const { enqueue, taken } = setup();
+
+    const [result] = await enqueue([buildSignal({ positionProfileIds: 'p', previous: null })]);
+
+    const [[signal]] = taken as [[NewSignal]];
+    expect(signal).toEqual({
+      signalId: expect.stringMatching(/^[0-9a-f-]{36}$/),
+      contentId: signal.signalId,
+      signal: buildSignal({ positionProfileIds: ['p'] }),
+      from: 'careers-site',
+    });
+    expect(result).toStrictEqual({ signalId: signal.signalId, duplicate: false, state: 'waiting' });
+  });
+
+  it('answers in order, and takes the good ones among the bad', async () => {
+    const { enqueue, taken } = setup();
+
+    const results = await enqueue([invalid, buildSignal(), 'nonsense', other]);
+
+    expect(results).toEqual([
+      expect.any(InvalidSignalError),
+      expect.objectContaining({ duplicate: false }),
+      expect.any(InvalidSignalError),
+      expect.objectContaining({ duplicate: false }),
+    ]);
+    expect(results[0]).toHaveProperty('invalidFields', {
+      '/token': 'Must not begin or end with white space',
+    });
+    expect(taken.flat().map(({ signal }) => signal.token)).toEqual([
+      'seek-token-1',
+      'seek-token-2',
+    ]);
+  });
+
+  it('calls only the first of equal signals new, and hands on only that one', async () => {
+    const { enqueue, taken, counted } = setup();
+
+    const results = await enqueue([
+      buildSignal(),
+      other,
+      buildSignal(),
+      buildSignal({ previous: null }),
+    ]);
+
+    expect(results).toMatchObject([
+      { duplicate: false },
+      { duplicate: false },
+      { duplicate: true },
+      { duplicate: true },
+    ]);
+    expect(taken.flat()).toHaveLength(2);
+    expect(counted).toEqual(['ApplicationStatusUpdate', 'ApplicationStatusUpdate']);
+  });
+
+  it('says honestly what the queue knows already', async () => {
+    const { enqueue, counted } = setup(async (signals) =>
+      signals.map(({ signalId }) => ({
+        kind: 'accepted',
+        signalId,
+        duplicate: true,
+        state: 'dead',
+      })),
+    );
+
+    expect(await enqueue([buildSignal()])).toMatchObject([{ duplicate: true, state: 'dead' }]);
+    expect(counted).toEqual([]);
+  });
+
+  it('does not care in which order the queue answers', async () => {
+    const { enqueue } = setup(async (signals) => (await takeAll(signals)).toReversed());
+
+    const [first, second] = await enqueue([buildSignal(), other]);
+    const [alone] = await enqueue([other]);
+
+    expect(second).toHaveProperty('signalId', Reflect.get(Object(alone), 'signalId'));
+    expect(first).not.toEqual(second);
+  });
+
+  it('returns a conflict as an error that names the signal of the key', async () => {
+    const { enqueue, counted, logs } = setup(async (signals) =>
+      signals.map(({ signalId }) => ({ kind: 'conflict', signalId })),
+    );
+
+    const [result] = await enqueue([buildSignal()], 'order-17');
+
+    expect(result).toBeInstanceOf(IdempotencyConflictError);
+    expect(counted).toEqual([]);
+    expect(logs.lines()).toEqual([]);
+  });
+
+  it('scopes an Idempotency-Key to its sender', async () => {
+    const { enqueue, taken } = setup();
+
+    await enqueue([buildSignal()], 'order-17');
+    await enqueue([other], 'order-17');
+
+    const [[one], [two]] = taken as [[NewSignal], [NewSignal]];
+    expect(two.signalId).toBe(one.signalId);
+    expect(two.contentId).not.toBe(one.contentId);
+  });
+
+  it('tells warnings, and leaves the field out where there are none', async () => {
+    const { enqueue } = setup();
+    const current = buildState({ status: { label: 'Interview', index: 9, total: 4 } });
+
+    const [doubtful, fine] = await enqueue([buildSignal({ current }), buildSignal()]);
+
+    expect(doubtful).toHaveProperty('warnings', [
+      '/current/status/index: 9 is greater than total 4',
+    ]);
+    expect(fine).not.toHaveProperty('warnings');
+  });
+
+  it('logs one line per signal, with no token in it', async () => {
+    const { enqueue, logs } = setup();
+
+    const [result] = await enqueue([buildSignal(), invalid]);
+
+    expect(logs.lines()).toEqual([
+      expect.objectContaining({
+        msg: 'signal.accepted',
+        level: 'info',
+        signalId: Reflect.get(Object(result), 'signalId'),
+        typeCode: 'ApplicationStatusUpdate',
+        from: 'careers-site',
+        duplicate: false,
+      }),
+    ]);
+    expect(logs.text()).not.toMatch(/seek-token-1|spaced/);
+  });
+
+  it('judges the future by the clock', async () => {
+    const { enqueue } = setup();
+    const inAYear = new Date(Date.now() + 365 * 86_400_000).toISOString();
+
+    const [result] = await enqueue([buildSignal({ current: buildState({ timestamp: inAYear }) })]);
+
+    expect(result).toHaveProperty('invalidFields', { '/current/timestamp': expect.any(String) });
+  });
+});
+
+describe('enqueue when the queue is away', () => {
+  it('rejects with what to do, and keeps the cause', async () => {
+    const cause = new Error('ECONNREFUSED');
+    const { enqueue, counted } = setup(() => Promise.reject(cause));
+
+    await expect(enqueue([buildSignal()])).rejects.toMatchObject({
+      name: 'QueueUnavailableError',
+      cause,
+    });
+    expect(counted).toEqual([]);
+  });
+
+  it('rejects where an answer is missing', async () => {
+    const { enqueue } = setup(async (signals) => (await takeAll(signals)).slice(1));
+
+    await expect(enqueue([buildSignal(), other])).rejects.toThrow(QueueUnavailableError);
+  });
+
+  it('never hangs: a deadline bounds it', async () => {
+    jest.useFakeTimers();
+    try {
+      const { enqueue } = setup(() => new Promise(() => {}));
+      const rejected = expect(enqueue([buildSignal()])).rejects.toThrow(QueueUnavailableError);
+
+      await jest.advanceTimersByTimeAsync(5_000);
+      await rejected;
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+
+  it('still says what is wrong with signals that are all invalid', async () => {
+    const { enqueue, taken } = setup(() => Promise.reject(new Error('ECONNREFUSED')));
+
+    await expect(enqueue([invalid])).resolves.toEqual([expect.any(InvalidSignalError)]);
+    expect(taken).toEqual([]);
+  });
+});

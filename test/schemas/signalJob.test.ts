@@ -1,0 +1,73 @@
+import {
+  type Attempt,
+  failureText,
+  SignalJobSchema,
+  withAttempt,
+} from '../../src/schemas/signalJob.ts';
+import { buildSeekSample, buildSignalJob } from '../support/buildSignal.ts';
+import { accepted } from './parse.ts';
+
+const attempt = (number: number): Attempt => ({
+  at: new Date(number * 1_000).toISOString(),
+  outcome: 'retry',
+  code: 'RATE_LIMITED',
+  durationMs: number,
+});
+
+describe('SignalJobSchema', () => {
+  it('reads back what was written, through JSON, without changing a byte', () => {
+    const job = buildSignalJob({ signal: accepted(buildSeekSample()), attempts: [attempt(1)] });
+
+    expect(SignalJobSchema.parse(JSON.parse(JSON.stringify(job)))).toStrictEqual(job);
+  });
+
+  it('reads a signal of a type that SEEK added since', () => {
+    const job = buildSignalJob({ signal: { typeCode: 'InterviewBooked', token: 't' } });
+
+    expect(SignalJobSchema.parse(job)).toStrictEqual(job);
+  });
+
+  it.each([
+    { what: 'another version', change: { version: 2 } },
+    { what: 'no signal', change: { signal: undefined } },
+    { what: 'a field that no signal has', change: { signal: { typeCode: 'New', tokn: 't' } } },
+    { what: 'no time of acceptance', change: { acceptedAt: undefined } },
+    { what: 'a time of acceptance that is none', change: { acceptedAt: 'yesterday' } },
+    { what: 'attempts that are none', change: { attempts: [{}] } },
+  ])('refuses $what', ({ change }) => {
+    expect(SignalJobSchema.safeParse(buildSignalJob(change)).success).toBe(false);
+  });
+});
+
+describe('withAttempt', () => {
+  const job = SignalJobSchema.parse(buildSignalJob({ attempts: [attempt(1)] }));
+
+  it('appends, and leaves the job that it was given alone', () => {
+    expect(withAttempt(job, attempt(2)).attempts).toEqual([attempt(1), attempt(2)]);
+    expect(job.attempts).toEqual([attempt(1)]);
+  });
+
+  it('keeps the last 200', () => {
+    let long = job;
+    for (let number = 2; number <= 250; number += 1) long = withAttempt(long, attempt(number));
+
+    expect(long.attempts).toHaveLength(200);
+    expect(long.attempts.at(0)).toEqual(attempt(51));
+    expect(long.attempts.at(-1)).toEqual(attempt(250));
+  });
+});
+
+describe('failureText', () => {
+  it.each([
+    {
+      failure: { code: 'FORBIDDEN', reason: 'No relationship' },
+      text: 'FORBIDDEN: No relationship',
+    },
+    { failure: { code: 'FORBIDDEN', reason: '' }, text: 'FORBIDDEN' },
+    { failure: { code: 'FORBIDDEN' }, text: 'FORBIDDEN' },
+    { failure: { reason: 'No token' }, text: 'No token' },
+    { failure: {}, text: '' },
+  ])('$text', ({ failure, text }) => {
+    expect(failureText(failure)).toBe(text);
+  });
+});
