@@ -1,7 +1,6 @@
 import { type Job, UnrecoverableError } from 'bullmq';
 
 import type { Logger } from '../logging.ts';
-import type { Metrics } from '../metrics.ts';
 import { burialId, type DeadLetter, DeadLetterSchema } from '../schemas/deadLetter.ts';
 import { failureText, SignalJobSchema } from '../schemas/signalJob.ts';
 import { type Backend, DEAD_LETTERS, type JobWorker, SIGNALS } from './backend.ts';
@@ -12,7 +11,7 @@ const CONCURRENCY = 10;
 type Deps = {
   backend: Backend;
   logger: Logger;
-  metrics: Pick<Metrics, 'redriven'>;
+  metrics: { redriven: { inc: () => void } };
   /** Called when a letter has gone: a newer burial of its signal may have waited for that. */
   onRedriven: () => void;
   now?: () => Date;

@@ -1,7 +1,7 @@
 import type { Job } from 'bullmq';
 
 import type { Logger } from '../logging.ts';
-import { codeLabel, type Metrics } from '../metrics.ts';
+import { codeLabel } from '../metrics.ts';
 import { type Backend, SIGNALS } from './backend.ts';
 import { createBury } from './bury.ts';
 
@@ -10,7 +10,7 @@ const PAGE = 100;
 type Deps = {
   backend: Backend;
   logger: Logger;
-  metrics: Pick<Metrics, 'dead'>;
+  metrics: { dead: { inc: (labels: { code: string }) => void } };
   /** How often the failed jobs are looked through for those that nobody buried. */
   sweepEveryMs?: number;
 };

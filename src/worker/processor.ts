@@ -1,7 +1,7 @@
 import { type Job, UnrecoverableError, WaitingError } from 'bullmq';
 
 import type { Logger } from '../logging.ts';
-import { codeLabel, type Metrics } from '../metrics.ts';
+import { codeLabel } from '../metrics.ts';
 import { RETRY_OPTIONS } from '../queue/jobOptions.ts';
 import { toInvalidFields } from '../schemas/invalidFields.ts';
 import {
@@ -32,7 +32,7 @@ type Deps = {
   dispatch: DispatchSignal;
   policy: BackoffPolicy & Bounds;
   logger: Logger;
-  metrics: Pick<Metrics, 'attempts'>;
+  metrics: { attempts: { inc: (labels: { outcome: string; code: string }) => void } };
   now?: () => number;
   random?: () => number;
 };
