@@ -56,8 +56,8 @@ const putBack = async (backend: Backend, letter: DeadLetter, now: Date): Promise
   await backend.removeFailed(SIGNALS, burial.jobId, burial.failedAt);
 
   const acceptedAt = Date.parse(letter.acceptedAt);
-  await backend.ledger.markUnsent({ signalId, acceptedAt });
   await queue.add(letter.typeCode, revive(letter, now), signalJobOptions(signalId, acceptedAt));
+  await backend.ledger.markUnsent({ signalId, acceptedAt });
 
   const held = await queue.getJob(signalId);
   const ours = SignalJobSchema.safeParse(held?.data).data?.redriveOf === burialId(letter);
