@@ -2,7 +2,7 @@ import type { Job, JobType } from 'bullmq';
 
 import { type DeadLetter, DeadLetterSchema } from '../schemas/deadLetter.ts';
 import type { Backend, JobQueue } from './backend.ts';
-import { DEAD_LETTERS } from './backend.ts';
+import { DEAD_LETTERS, SIGNALS } from './backend.ts';
 
 export type LetterFilter = {
   code?: string | undefined;
@@ -82,12 +82,14 @@ export const createDeadLetters = ({ backend, now = () => new Date(), pause = wai
     const queue = await letters();
     const letter = readLetter(await queue.getJob(signalId));
     if (letter === undefined) return 'not-found';
-    const { typeCode, acceptedAt, attempts, redrives } = letter;
+    const { typeCode, acceptedAt, attempts, redrives, burial } = letter;
     // The record comes first: a signal whose letter is gone must still be able to say why.
     await backend.ledger.keepSkipped({
       ...{ signalId, typeCode, state: 'skipped', acceptedAt, attempts, redrives },
       reason: `discarded at ${now().toISOString()}: ${reason}`,
     });
+    // The undertaker may have been killed between its two steps: the job would be buried again.
+    await backend.removeFailed(SIGNALS, burial.jobId, burial.failedAt);
     if ((await queue.remove(signalId)) !== 1) {
       await backend.ledger.dropSkipped(signalId);
       return 'busy';

@@ -19,13 +19,19 @@ type Options = BackendOptions & { url: string; temper: Temper };
 export const openRedis = ({ url, temper, prefix, logger, ...options }: Options): Backend => {
   const client = connectRedis(url, temper, logger);
   const queues = new Map<QueueName, Promise<Queue>>();
+  const opened = new Set<Queue>();
 
   const bullQueue = (name: QueueName): Promise<Queue> => {
-    const opened = queues.get(name) ?? openQueue(client, prefix, name);
-    queues.set(name, opened);
-    // A queue whose first contact failed stays broken for good: the next caller gets a new one.
-    opened.catch(() => queues.delete(name));
-    return opened;
+    const known = queues.get(name);
+    if (known !== undefined) return known;
+    const opening = openQueue(client, prefix, name);
+    queues.set(name, opening);
+    opening.then(
+      (queue) => opened.add(queue),
+      // A queue whose first contact failed stays broken for good: the next caller gets a new one.
+      () => queues.delete(name),
+    );
+    return opening;
   };
 
   return {
@@ -45,7 +51,8 @@ export const openRedis = ({ url, temper, prefix, logger, ...options }: Options):
       await client.ping();
     },
     close: async () => {
-      await Promise.allSettled([...queues.values()].map(async (queue) => (await queue).close()));
+      // Not waiting for those that never came to be: without a Redis they would be waited for for ever.
+      await Promise.all([...opened].map((queue) => queue.close()));
       client.disconnect();
     },
   };
