@@ -23,6 +23,10 @@ const url = (protocol: RegExp, expected: string) =>
 const flag = () =>
   z.enum(['true', 'false'], 'must be true or false').transform((text) => text === 'true');
 
+// HTTP Basic can transport nothing else.
+const login = (allowed: RegExp, besides?: string) =>
+  z.string().regex(allowed, `must not hold ${besides ? `${besides} or ` : ''}a control character`);
+
 export type ApiKey = { name: string; key: string };
 
 const apiKeys = z.string().transform((text, context): ApiKey[] =>
@@ -65,8 +69,8 @@ const VARIABLES = {
   API_KEYS: apiKeys.optional(),
   BOARD_HOST: z.string().default('127.0.0.1'),
   BOARD_PORT: port().default(3001),
-  BOARD_USERNAME: z.string().optional(),
-  BOARD_PASSWORD: z.string().optional(),
+  BOARD_USERNAME: login(/^[^:\p{Cc}]+$/u, 'a colon').optional(),
+  BOARD_PASSWORD: login(/^\P{Cc}+$/u).optional(),
   BOARD_READ_ONLY: flag().default(false),
   METRICS_HOST: z.string().default('127.0.0.1'),
   METRICS_PORT: port().optional(),

@@ -2,10 +2,13 @@ import { Hono } from 'hono';
 
 import { createBoard } from '../board/createBoard.ts';
 import { type Config, loadConfig } from '../config.ts';
+import { withDeadline } from '../deadline.ts';
 import { runUntilTerminated } from '../lifecycle.ts';
 import { DEAD_LETTERS, SIGNALS } from '../queue/backend.ts';
 import { serve } from '../serve.ts';
 import { openService, type Service } from './service.ts';
+
+const BUILT_WITHIN_MS = 4_000;
 
 /** `seek-signals board`: Bull Board over both queues. */
 export const board = async (env: NodeJS.ProcessEnv): Promise<number> => {
@@ -16,16 +19,13 @@ export const board = async (env: NodeJS.ProcessEnv): Promise<number> => {
   return runUntilTerminated({ ...service, timeoutMs: config.SHUTDOWN_TIMEOUT_MS });
 };
 
-/** Builds the board on a service, and serves it. Waits for the queue. */
+/** Builds the board on a service, and serves it: from the first moment the queue is there. */
 export const startBoard = async (
   { backend, logger, closers, probes }: Service,
   config: Config<'BOARD_USERNAME' | 'BOARD_PASSWORD'>,
   port: number,
 ) => {
-  const app = new Hono();
-  app.route('/', probes);
-  app.route(
-    '/',
+  const build = async (): Promise<Hono> =>
     createBoard({
       signals: await backend.bullQueue(SIGNALS),
       deadLetters: await backend.bullQueue(DEAD_LETTERS),
@@ -33,8 +33,17 @@ export const startBoard = async (
       password: config.BOARD_PASSWORD,
       readOnly: config.BOARD_READ_ONLY,
       log: (fields, message) => logger.info(fields, message),
-    }),
-  );
+    });
+  const building = build();
+  const late = () => new Error('The queue does not answer');
+
+  const app = new Hono();
+  app.route('/', probes);
+  app.all('*', async (c) => {
+    const board = await withDeadline(building, BUILT_WITHIN_MS, late).catch(() => undefined);
+    if (board !== undefined) return board.fetch(c.req.raw, c.env);
+    return c.text('The queue does not answer\n', 503, { 'retry-after': '5' });
+  });
   const server = await serve(app, { host: config.BOARD_HOST, port });
   closers.add('board', server.close);
   return server;

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 
 import { type Config, ConfigError } from '../config.ts';
+import { withDeadline } from '../deadline.ts';
 import { createLogger } from '../logging.ts';
 import { createDeadLetters } from '../queue/deadLetters.ts';
 import { readLock } from '../queue/folderLock.ts';
@@ -23,9 +24,18 @@ export const openDesk = async (config: Config): Promise<Desk> => {
   );
 };
 
-const openRedisDesk = (config: Config<'REDIS_URL'>): Desk => {
+const ANSWER_WITHIN_MS = 5_000;
+
+const openRedisDesk = async (config: Config<'REDIS_URL'>): Promise<Desk> => {
   // Standard output is for the answer; what goes wrong is thrown, and told on standard error.
   const backend = openRedisBackend(config, 'fail-fast', createLogger({ level: 'silent' }));
+  const silent = () => new Error('The Redis of REDIS_URL does not answer');
+  try {
+    await withDeadline(backend.ping(), ANSWER_WITHIN_MS, silent);
+  } catch {
+    await backend.close();
+    throw silent();
+  }
   const deadLetters = createDeadLetters({ backend });
 
   return {

@@ -27,24 +27,42 @@ export const toBullOptions = ({
 
 type Events = Pick<Worker, 'close' | 'cancelAllJobs'> & {
   on(event: 'error', listener: (err: Error) => void): unknown;
+  on(event: 'active', listener: () => void): unknown;
   on(event: 'failed', listener: (job: Job | undefined) => void): unknown;
   on(event: 'completed', listener: (job: Job) => void): unknown;
 };
 
-export const toJobWorker = (worker: Events, options: WorkerOptions, logger: Logger): JobWorker => {
+type Around = { logger: Logger; isReachable: () => boolean };
+
+export const toJobWorker = (
+  worker: Events,
+  options: WorkerOptions,
+  { logger, isReachable }: Around,
+): JobWorker => {
   let quietUntil = 0;
+  let inHand = 0;
+
   worker.on('error', (err) => {
     if (Date.now() < quietUntil) return;
     quietUntil = Date.now() + LOG_EVERY_MS;
     logger.error({ reason: err.message }, 'Queue worker failed');
   });
+  worker.on('active', () => {
+    inHand += 1;
+  });
   worker.on('failed', (job) => {
+    inHand -= 1;
     if (job !== undefined) options.onFailed?.(job);
   });
-  worker.on('completed', (job) => options.onCompleted?.(job));
+  worker.on('completed', (job) => {
+    inHand -= 1;
+    options.onCompleted?.(job);
+  });
 
   return {
-    close: () => worker.close(),
+    // BullMQ waits for the queue before it lets a worker go, if need be for ever. A worker that has
+    // nothing to tell it need not.
+    close: () => worker.close(inHand === 0 && !isReachable()),
     abortJobs: (reason) => worker.cancelAllJobs(reason),
   };
 };

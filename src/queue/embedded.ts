@@ -36,7 +36,8 @@ export const openEmbedded = async ({ folder, logger, ...options }: Options): Pro
     bullQueue,
     work: async (name, processor, workerOptions) => {
       const bullOptions = { connection, ...toBullOptions(workerOptions) };
-      return toJobWorker(new bull.Worker(name, processor, bullOptions), workerOptions, logger);
+      const worker = new bull.Worker(name, processor, bullOptions);
+      return toJobWorker(worker, workerOptions, { logger, isReachable: () => true });
     },
     ledger: await openEmbeddedLedger({ database, ...options }),
     removeFailed: async (name, jobId, failedAt) => {

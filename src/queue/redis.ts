@@ -39,7 +39,9 @@ export const openRedis = ({ url, temper, prefix, logger, ...options }: Options):
     bullQueue,
     work: async (name, processor, workerOptions) => {
       const bullOptions = { connection: client, prefix, ...toBullOptions(workerOptions) };
-      return toJobWorker(new Worker(name, processor, bullOptions), workerOptions, logger);
+      const isReachable = () => client.status === 'ready';
+      const worker = new Worker(name, processor, bullOptions);
+      return toJobWorker(worker, workerOptions, { logger, isReachable });
     },
     ledger: createRedisLedger({ client, prefix, ...options }),
     removeFailed: async (name, jobId, failedAt) => {

@@ -1,11 +1,13 @@
 import type { Job } from 'bullmq';
 
+import { withDeadline } from '../deadline.ts';
 import type { Logger } from '../logging.ts';
 import { codeLabel } from '../metrics.ts';
 import { type Backend, SIGNALS } from './backend.ts';
 import { createBury } from './bury.ts';
 
 const PAGE = 100;
+const FINISH_WITHIN_MS = 2_000;
 
 type Deps = {
   backend: Backend;
@@ -73,7 +75,9 @@ export const createUndertaker = ({ backend, logger, metrics, sweepEveryMs = 5_00
     sweep,
     close: async (): Promise<void> => {
       clearInterval(timer);
-      await Promise.all(underWay);
+      // Left at any line, a burial is finished by the next sweep, here or elsewhere.
+      const late = () => new Error('The queue does not answer');
+      await withDeadline(Promise.all(underWay), FINISH_WITHIN_MS, late);
     },
   };
 };

@@ -1,7 +1,9 @@
+import { withDeadline } from '../deadline.ts';
 import type { Logger } from '../logging.ts';
 import type { Ledger } from '../queue/backend.ts';
 
 const FLUSH_EVERY_MS = 100;
+const FLUSH_WITHIN_MS = 2_000;
 
 type Settled = Parameters<Ledger['settle']>[0][number];
 
@@ -36,7 +38,8 @@ export const createSettler = (ledger: Pick<Ledger, 'settle'>, logger: Logger) =>
     },
     close: async (): Promise<void> => {
       clearInterval(timer);
-      await flushInTurn();
+      const late = () => new Error('The queue does not answer');
+      await withDeadline(flushInTurn(), FLUSH_WITHIN_MS, late);
     },
   };
 };
