@@ -1,0 +1,174 @@
+import { createBoard } from '../../src/board/createBoard.ts';
+import { DEAD_LETTERS, SIGNALS } from '../../src/queue/backend.ts';
+
+import { buildApplicationComplete } from '../support/buildSignal.ts';
+import { PLATFORMS, type Platform } from '../support/platforms.ts';
+import { html, refused } from '../support/scriptedSeek.ts';
+import { newToken, startDispatcher } from '../support/startDispatcher.ts';
+import { waitFor } from '../support/waitFor.ts';
+
+const LOGIN = { username: 'operator', password: 'secret' };
+const FOREVER = '3600000';
+
+describe.each(PLATFORMS)('the board over the queues on $name', ({ start }) => {
+  let platform: Platform;
+  let stop = async () => {};
+  beforeAll(async () => {
+    platform = await start();
+  });
+  afterEach(() => stop());
+  afterAll(() => platform.stop());
+
+  const setup = async (options: Parameters<typeof startDispatcher>[1] = {}) => {
+    const dispatcher = await startDispatcher(platform, options);
+    stop = dispatcher.stop;
+    const backend = dispatcher.openBackend();
+    const app = createBoard({
+      signals: await backend.bullQueue(SIGNALS),
+      deadLetters: await backend.bullQueue(DEAD_LETTERS),
+      ...{ ...LOGIN, readOnly: false },
+    });
+    const authorization = `Basic ${btoa(`${LOGIN.username}:${LOGIN.password}`)}`;
+    const request = (method: string, path: string) =>
+      app.request(`http://board.test${path}`, {
+        method,
+        headers: { host: 'board.test', authorization },
+      });
+    return { ...dispatcher, request, backend };
+  };
+
+  /** Signals that SEEK refuses with their tokens in the answer: in the letters as failed. */
+  const setupRefused = async (count = 1) => {
+    const tokens = Array.from({ length: count }, newToken);
+    const subject = await setup({
+      answers: ({ text }) =>
+        refused('BAD_USER_INPUT', {
+          message: 'Input validation failed',
+          extensions: {
+            invalidFields: {
+              '/input/token': `Is not valid: ${JSON.parse(text).variables.input.token}`,
+            },
+          },
+        }),
+    });
+    const signals = tokens.map((token) => buildApplicationComplete({ token }));
+    const ids = (await subject.sendAll(signals)).map(({ signalId }) => signalId);
+    for (const id of ids) await subject.untilBuried(id);
+    return { ...subject, tokens, ids, id: ids[0] ?? '' };
+  };
+
+  it("shows a refused signal as a failed letter with SEEK's reason", async () => {
+    const { request, id } = await setupRefused();
+
+    const answer = await request(
+      'GET',
+      '/api/queues?activeQueue=dead-letters&status=failed&page=1',
+    );
+    const { queues } = JSON.parse(await answer.text());
+
+    const letters = queues.find(({ name }: { name: string }) => name === DEAD_LETTERS);
+    expect(letters.counts).toMatchObject({ failed: 1 });
+    expect(letters.jobs).toEqual([
+      expect.objectContaining({
+        id,
+        failedReason:
+          'BAD_USER_INPUT: Input validation failed; /input/token: Is not valid: [masked]',
+      }),
+    ]);
+  });
+
+  it('redrives a letter by Retry, and the signal is delivered', async () => {
+    const { request, seek, id, until, backend } = await setupRefused();
+    seek.answerWith([]);
+
+    const answer = await request('PUT', `/api/queues/dead-letters/${id}/retry`);
+
+    expect(answer.status).toBe(204);
+    expect(await until(id, 'delivered')).toMatchObject({ redrives: 1 });
+    const letters = await backend.queue(DEAD_LETTERS);
+    await waitFor(async () => (await letters.getJobState(id)) === 'unknown');
+  });
+
+  it('redrives all letters by Retry all', async () => {
+    const { request, seek, ids, until } = await setupRefused(20);
+    seek.answerWith([]);
+
+    const answer = await request('PUT', '/api/queues/dead-letters/retry/failed');
+
+    expect(await answer.json()).toEqual({ retried: 20, skipped: 0 });
+    for (const id of ids) expect(await until(id, 'delivered')).toMatchObject({ redrives: 1 });
+    expect(seek.requests).toHaveLength(40);
+  });
+
+  it('brings a retrying signal forward by Promote', async () => {
+    const { request, send, until, seek } = await setup({
+      answers: [html(503)],
+      env: { RETRY_BASE_MS: FOREVER, RETRY_MAX_MS: FOREVER },
+    });
+    const { signalId } = await send(buildApplicationComplete({ token: newToken() }));
+    await until(signalId, 'retrying');
+
+    const answer = await request('PUT', `/api/queues/signals/${signalId}/promote`);
+
+    expect(answer.ok).toBe(true);
+    await until(signalId, 'delivered');
+    expect(seek.requests).toHaveLength(2);
+  });
+
+  it.each([
+    ['PUT', '/clean'],
+    ['PUT', '/obliterate'],
+    ['PUT', '/empty'],
+    ['PUT', '/pause'],
+    ['PUT', '/{id}/clean'],
+    ['PATCH', '/{id}/update-data'],
+    ['POST', '/add'],
+  ])('refuses %s %s on the letters', async (method, path) => {
+    const { request, id, untilBuried } = await setupRefused();
+
+    const answer = await request(method, `/api/queues/dead-letters${path.replace('{id}', id)}`);
+
+    expect(answer.status).toBe(403);
+    expect(await untilBuried(id)).toMatchObject({ redrives: 0 });
+  });
+
+  it('holds no token on any page, in whichever state its signal is', async () => {
+    const { request, seek, send, until, tokens, id } = await setupRefused();
+    const waitForSend = async (state: 'delivered' | 'dead') => {
+      const token = newToken();
+      tokens.push(token);
+      const { signalId } = await send(buildApplicationComplete({ token }));
+      await until(signalId, state);
+      return signalId;
+    };
+    seek.answerWith([]);
+    const sent = await waitForSend('delivered');
+
+    const lists = ['completed', 'failed', 'waiting', 'delayed', 'active', 'latest'].flatMap(
+      (status) =>
+        [SIGNALS, DEAD_LETTERS].map(
+          (queue) => `/api/queues?activeQueue=${queue}&status=${status}&page=1&jobsPerPage=50`,
+        ),
+    );
+    const details = [
+      `/api/queues/${DEAD_LETTERS}/${id}`,
+      `/api/queues/${DEAD_LETTERS}/${id}/logs`,
+      `/api/queues/${SIGNALS}/${sent}`,
+      `/api/queues/${SIGNALS}/${sent}/logs`,
+    ];
+    const texts = await Promise.all(
+      ['/', ...lists, ...details].map(async (path) => {
+        const answer = await request('GET', path);
+        expect([path, answer.status]).toEqual([path, 200]);
+        return answer.text();
+      }),
+    );
+
+    expect(texts.join('')).toContain(sent);
+    for (const token of tokens) {
+      for (const spelling of [token, encodeURIComponent(token), btoa(token)]) {
+        expect(texts.filter((text) => text.includes(spelling))).toEqual([]);
+      }
+    }
+  });
+});

@@ -1,0 +1,142 @@
+import { startApi } from '../../src/cli/api.ts';
+import { createService } from '../../src/cli/service.ts';
+import { loadConfig } from '../../src/config.ts';
+import { withDeadline } from '../../src/deadline.ts';
+import type { Backend } from '../../src/queue/backend.ts';
+import type { LetterView } from '../../src/queue/deadLetters.ts';
+import type { QueueStatus } from '../../src/queue/queueStatus.ts';
+import type { SignalLife, SignalState } from '../../src/schemas/states.ts';
+import { startWorker } from '../../src/worker/startWorker.ts';
+
+import { captureLogs } from './captureLogs.ts';
+import type { Platform } from './platforms.ts';
+import { type Script, startScriptedSeek } from './scriptedSeek.ts';
+import { waitFor } from './waitFor.ts';
+
+export const API_KEY = 'api-key-of-the-ats';
+
+const CLOSE_WITHIN_MS = 8_000;
+
+let made = 0;
+/** No two in a file of tests are alike, and each would be damaged by a careless hop. */
+export const newToken = (): string => {
+  made += 1;
+  return `seek-token-${made}+of/one%20application`;
+};
+
+export type Accepted = { signalId: string; duplicate: boolean; state: SignalState };
+
+type Options = {
+  answers?: Script;
+  token?: Script;
+  /** Variables that all processes start with. */
+  env?: Record<string, string>;
+  workers?: number;
+};
+
+/** The API and the workers, each as a process would build them, between a queue and a scripted SEEK. */
+export const startDispatcher = async (platform: Platform, options: Options = {}) => {
+  await platform.clear();
+  const { answers = [], token = [], env = {}, workers = 1 } = options;
+  const seek = await startScriptedSeek({ answers, token });
+  const logs = captureLogs();
+  const running: { close: () => Promise<void> }[] = [];
+
+  const configOf = (more: Record<string, string> = {}) =>
+    loadConfig(
+      {
+        ...{ ...seek.env, API_KEYS: `ats:${API_KEY}`, LOG_LEVEL: 'trace' },
+        ...{ RETRY_BASE_MS: '5', RETRY_MAX_MS: '40', SEEK_TIMEOUT_MS: '5000' },
+        ...{ SHUTDOWN_TIMEOUT_MS: '1', ...env, ...more },
+      },
+      ['SEEK_CLIENT_ID', 'SEEK_CLIENT_SECRET', 'API_KEYS'],
+    );
+  const openService = (temper: 'fail-fast' | 'patient') => {
+    const service = createService(platform.open(configOf(), temper, logs.logger), logs.logger);
+    const close = service.closers.closeAll;
+    running.push({ close });
+    return { ...service, close };
+  };
+
+  const startOneWorker = async (more: Record<string, string> = {}) => {
+    const service = openService('patient');
+    await startWorker({ ...service, config: configOf(more) });
+    return service;
+  };
+
+  const service = openService('fail-fast');
+  const { url } = await startApi(service, configOf(), 0);
+  for (let started = 0; started < workers; started += 1) await startOneWorker();
+
+  const call = (method: string, path: string, body?: unknown, headers: object = {}) =>
+    fetch(`${url}${path}`, {
+      method,
+      headers: { authorization: `Bearer ${API_KEY}`, ...headers },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+  const get = async <Body>(path: string): Promise<Body> => {
+    const answer = await call('GET', path);
+    if (answer.status !== 200) throw new Error(`GET ${path}: ${answer.status}`);
+    return JSON.parse(await answer.text());
+  };
+
+  const find = async (signalId: string): Promise<SignalLife | undefined> => {
+    const answer = await call('GET', `/signals/${signalId}`);
+    return answer.status === 404 ? undefined : JSON.parse(await answer.text());
+  };
+
+  return {
+    ...{ seek, logs, url, call, get, find, backend: service.backend },
+    startWorker: startOneWorker,
+    /** A queue as a worker has it, without the worker. */
+    openBackend: (): Backend => openService('patient').backend,
+    /** Accepted with 202, or thrown. */
+    send: async (signal: object, headers: object = {}): Promise<Accepted> => {
+      const answer = await call('POST', '/signals', signal, headers);
+      const text = await answer.text();
+      if (answer.status !== 202) throw new Error(`POST /signals: ${answer.status} ${text}`);
+      return JSON.parse(text);
+    },
+    sendAll: async (signals: object[]): Promise<Accepted[]> => {
+      const answer = await call('POST', '/signals/batch', { signals });
+      const body: { results: Accepted[] } = JSON.parse(await answer.text());
+      return body.results;
+    },
+    status: () => get<QueueStatus>('/status'),
+    letters: async (query = ''): Promise<LetterView[]> =>
+      (await get<{ deadLetters: LetterView[] }>(`/dead-letters${query}`)).deadLetters,
+    redrive: async (signalId: string): Promise<number> =>
+      (await call('POST', `/dead-letters/${signalId}/redrive`)).status,
+    /** Its life, once it is in this state. */
+    until: (signalId: string, state: SignalState): Promise<SignalLife> => {
+      let seen: SignalLife | undefined;
+      return waitFor(
+        async () => {
+          seen = await find(signalId);
+          return seen?.state === state && seen;
+        },
+        { what: `${signalId} to be ${state}` },
+      );
+    },
+    /** The letter, once a worker has failed it with the reason: the signal is at rest. */
+    untilBuried: (signalId: string, redrives = 0): Promise<LetterView> =>
+      waitFor(
+        async () => {
+          const queue = await service.backend.queue('dead-letters');
+          if ((await queue.getJobState(signalId)) !== 'failed') return undefined;
+          const answer = await call('GET', `/dead-letters/${signalId}`);
+          const letter: LetterView = JSON.parse(await answer.text());
+          const left = await (await service.backend.queue('signals')).getJobState(signalId);
+          return letter.redrives === redrives && left === 'unknown' && letter;
+        },
+        { what: `${signalId} to be buried with ${redrives} redrives` },
+      ),
+    stop: async (): Promise<void> => {
+      const late = () => new Error('A process did not close in time');
+      for (const { close } of running.reverse()) await withDeadline(close(), CLOSE_WITHIN_MS, late);
+      await seek.close();
+    },
+  };
+};
+
+export type Dispatcher = Awaited<ReturnType<typeof startDispatcher>>;
