@@ -20,6 +20,20 @@ const milliseconds = (least = 1) => wholeNumber(least, 366 * 24 * HOUR_MS);
 const port = () => wholeNumber(0, 65_535);
 const url = (protocol: RegExp, expected: string) =>
   z.url({ protocol, error: `must be a URL: ${expected}` });
+// Configuration is logged at start, and a URL with it.
+const publicUrl = (expected: string) =>
+  url(/^https?$/, expected).refine(
+    (text) => !URL.canParse(text) || new URL(text).username === '',
+    'must hold no credentials',
+  );
+const isDecodable = (text: string): boolean => {
+  try {
+    const { username, password } = new URL(text);
+    return decodeURIComponent(username + password) !== undefined;
+  } catch {
+    return !URL.canParse(text);
+  }
+};
 const flag = () =>
   z.enum(['true', 'false'], 'must be true or false').transform((text) => text === 'true');
 
@@ -41,11 +55,13 @@ const apiKeys = z.string().transform((text, context): ApiKey[] =>
 
 // One row a variable. What each is for stands in .env.example.
 const VARIABLES = {
-  REDIS_URL: url(/^rediss?$/, 'redis://host:6379 or rediss://…').optional(),
+  REDIS_URL: url(/^rediss?$/, 'redis://host:6379 or rediss://…')
+    .refine(isDecodable, 'must have its user name and password percent-encoded')
+    .optional(),
   QUEUE_PREFIX: z.string().default('{seek}'),
   EMBEDDED_PATH: z.string().default('.seek-signals'),
-  SEEK_API_URL: url(/^https?$/, 'https://…').default('https://graphql.seek.com/graphql'),
-  SEEK_AUTH_URL: url(/^https?$/, 'https://…').default('https://auth.seek.com/oauth/token'),
+  SEEK_API_URL: publicUrl('https://…').default('https://graphql.seek.com/graphql'),
+  SEEK_AUTH_URL: publicUrl('https://…').default('https://auth.seek.com/oauth/token'),
   SEEK_AUDIENCE: z.string().default('https://graphql.seek.com'),
   SEEK_CLIENT_ID: z.string().optional(),
   SEEK_CLIENT_SECRET: z.string().optional(),

@@ -18,11 +18,19 @@ const describeError = (err: unknown) =>
   typeof err === 'object' && err !== null && 'message' in err
     ? {
         type: 'name' in err ? err.name : undefined,
-        message: err.message,
+        // A SyntaxError quotes what it could not parse.
+        message: 'name' in err && err.name === 'SyntaxError' ? 'not JSON' : err.message,
         code: 'code' in err ? err.code : undefined,
-        stack: 'stack' in err ? err.stack : undefined,
+        stack: 'stack' in err ? placesOf(err.stack) : undefined,
       }
     : { message: String(err) };
+
+// Without the message, which a stack repeats.
+const placesOf = (stack: unknown): string =>
+  String(stack)
+    .split('\n')
+    .filter((line) => /^\s+at /.test(line))
+    .join('\n');
 
 type Options = { level: string; destination?: DestinationStream };
 

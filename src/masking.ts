@@ -18,16 +18,21 @@ export const describeToken = (token: string): string => {
 export const isDescription = (text: string): boolean =>
   /^\[token: length \d+, sha256 [0-9a-f]{8}(?:, holds [a-z%+ ]+)?\]$/.test(text);
 
-// What SEEK's signals hold that is not secret. Anything else may be a token under a mistyped name.
-const SHOWN = new Set([
-  ...['typeCode', 'candidateApplicationProfileId', 'positionProfileIds', 'label', 'timestamp'],
-  ...['query', 'message', 'code', 'path'],
+// What SEEK's signals hold that is not secret, and what it looks like: anything else may be a token
+// under a mistyped name, or under the wrong one.
+const IDENTIFIER = /^[A-Za-z]+(?::[A-Za-z0-9_-]+){2,}$/;
+const SHOWN = new Map<string, RegExp>([
+  ['typeCode', /^[A-Za-z]{1,40}$/],
+  ['timestamp', /^\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)$/],
+  ['candidateApplicationProfileId', IDENTIFIER],
+  ['positionProfileIds', IDENTIFIER],
+  ['label', /^/],
+  ['query', /^/],
 ]);
 
-/** A body for the log: strings under any name that is not known to be harmless are described. */
-export const maskBody = (body: unknown, name?: string): unknown => {
-  if (typeof body === 'string')
-    return name !== undefined && SHOWN.has(name) ? body : describeToken(body);
+/** A body for the log: every string that is not known to be harmless is described instead. */
+export const maskBody = (body: unknown, name = ''): unknown => {
+  if (typeof body === 'string') return SHOWN.get(name)?.test(body) ? body : describeToken(body);
   if (Array.isArray(body)) return body.map((item) => maskBody(item, name));
   if (typeof body !== 'object' || body === null) return body;
   return Object.fromEntries(

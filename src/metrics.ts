@@ -1,5 +1,6 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 
+import { isKnownType } from './schemas/signal.ts';
 import type { SignalState } from './schemas/states.ts';
 
 const PREFIX = 'seek_signals_';
@@ -58,11 +59,20 @@ export const createMetrics = (readQueue: () => Promise<QueueReading>) => {
 
 export type Metrics = ReturnType<typeof createMetrics>;
 
-/** SEEK's codes are an open set; a label's values must not be. */
+// SEEK's codes and types are open sets; a label's values must not be.
+const CODES = new Set(
+  [
+    'UNAUTHENTICATED',
+    'FORBIDDEN',
+    'BAD_USER_INPUT',
+    'INTERNAL_SERVER_ERROR',
+    'RATE_LIMITED',
+  ].concat(['UNKNOWN', 'UNREACHABLE', 'PARTNER_TOKEN', 'UNREADABLE', 'STALLED', 'FAULT']),
+);
+
 export const codeLabel = (code: string | undefined): string => {
   if (code === undefined) return '';
-  return /^[A-Z][A-Z0-9_]{0,39}$/.test(code) ? code : 'OTHER';
+  return CODES.has(code) || /^HTTP_\d{3}$/.test(code) ? code : 'OTHER';
 };
 
-export const typeLabel = (typeCode: string): string =>
-  /^[A-Za-z]{1,40}$/.test(typeCode) ? typeCode : 'Other';
+export const typeLabel = (typeCode: string): string => (isKnownType(typeCode) ? typeCode : 'OTHER');

@@ -11,11 +11,40 @@ const createScrub = (secrets: readonly string[]): Scrub => {
     .map(anySpelling);
 
   return (text) =>
-    patterns
-      .reduce((clean, pattern) => clean.replace(pattern, MASK), text)
+    maskParts(
+      patterns.reduce((clean, pattern) => clean.replace(pattern, MASK), text),
+      secrets,
+    )
       // PostgreSQL keeps neither of these, and could then not keep the signal they are said of.
       .toWellFormed()
       .replaceAll('\0', '\u{fffd}');
+};
+
+const PART = 12;
+
+/** A message may cut a token short: any twelve characters in a row that are a secret's go, too. */
+const maskParts = (text: string, secrets: readonly string[]): string => {
+  const parts = new Set(
+    secrets.flatMap((secret) =>
+      Array.from({ length: Math.max(0, Math.min(secret.length, 2_000) - PART + 1) }, (_, at) =>
+        secret.slice(at, at + PART),
+      ),
+    ),
+  );
+  if (parts.size === 0) return text;
+  let clean = '';
+  for (let at = 0; at < text.length; ) {
+    let end = at;
+    while (parts.has(text.slice(end, end + PART))) end += 1;
+    if (end === at) {
+      clean += text[at];
+      at += 1;
+    } else {
+      clean += MASK;
+      at = end + PART - 1;
+    }
+  }
+  return clean;
 };
 
 const ENTITIES: Record<string, string> = {
@@ -60,14 +89,21 @@ export const scrub = (text: string, secrets: readonly string[]): string =>
 
 /** The same at every depth of a value. */
 export const scrubDeep = (value: unknown, secrets: readonly string[]): unknown =>
-  deep(value, createScrub(secrets));
+  deep(value, createScrub(secrets), MAX_DEPTH);
 
-const deep = (value: unknown, scrubText: Scrub): unknown => {
+// Deeper than any answer that is meant to be read.
+const MAX_DEPTH = 50;
+
+const deep = (value: unknown, scrubText: Scrub, depth: number): unknown => {
   if (typeof value === 'string') return scrubText(value);
-  if (Array.isArray(value)) return value.map((item) => deep(item, scrubText));
   if (typeof value !== 'object' || value === null) return value;
+  if (depth === 0) return MASK;
+  if (Array.isArray(value)) return value.map((item) => deep(item, scrubText, depth - 1));
   return Object.fromEntries(
-    Object.entries(value).map(([key, inner]) => [scrubText(key), deep(inner, scrubText)]),
+    Object.entries(value).map(([key, inner]) => [
+      scrubText(key),
+      deep(inner, scrubText, depth - 1),
+    ]),
   );
 };
 

@@ -12,6 +12,7 @@ export const serve = async (app: App, { host, port }: { host: string; port: numb
   const server = createServer(
     // A client that dawdles over its request holds a connection, and no more than this long.
     { headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS },
+    // Whoever embeds this keeps its own Request and Response.
     getRequestListener(app.fetch, { overrideGlobalObjects: false }),
   );
   server.listen(port, host);

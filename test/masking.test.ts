@@ -25,8 +25,8 @@ describe('describeToken', () => {
 describe('maskBody', () => {
   it('shows a signal, its token described', () => {
     const signal = buildSignal({
-      positionProfileIds: ['p1', 'p2'],
-      candidateApplicationProfileId: 'c',
+      positionProfileIds: ['seekAnz:positionProfile:1', 'seekAnz:positionProfile:2'],
+      candidateApplicationProfileId: 'seekAnz:candidateApplicationProfile:1',
     });
 
     expect(maskBody(signal)).toEqual({ ...signal, token: describeToken('seek-token-1') });
@@ -85,6 +85,17 @@ describe('scrubDeep', () => {
   });
 });
 
+describe('maskBody, of what is not what its name says', () => {
+  it.each([
+    ['a typeCode', { typeCode: 'not-a-type+token' }],
+    ['a timestamp', { timestamp: 'a-seek-token' }],
+    ['an identifier', { positionProfileIds: ['a-seek-token'] }],
+    ['a property of every object', { constructor: 'a-seek-token' }],
+  ])('describes %s', (_, body) => {
+    expect(JSON.stringify(maskBody(body))).toMatch(/\[token: length/);
+  });
+});
+
 describe('scrub, against a hostile answer', () => {
   const token = 'seek+tök/en';
 
@@ -98,6 +109,18 @@ describe('scrub, against a hostile answer', () => {
     ['in HTML', 'seek&#43;t&#xF6;k&#x2f;en'],
   ])('masks a token %s', (_, spelled) => {
     expect(scrub(`before ${spelled} after`, [token])).toBe('before [masked] after');
+  });
+
+  it('masks the beginning of a token that was cut short', () => {
+    expect(scrub('"seek-token-123… is not valid', ['seek-token-123456'])).toBe(
+      '"[masked]… is not valid',
+    );
+  });
+
+  it('does not follow a value into any depth', () => {
+    const nested = JSON.parse(`${'['.repeat(5_000)}"${token}"${']'.repeat(5_000)}`);
+
+    expect(JSON.stringify(scrubDeep(nested, [token]))).not.toContain(token);
   });
 
   it('masks the rest of a text from where a very long token begins', () => {

@@ -28,7 +28,7 @@ export const startApi = async (
 ) => {
   const lives = createSignalLives(backend);
   const enqueue = createEnqueue({
-    queue: createSignalQueue({ backend, lives }),
+    queue: createSignalQueue({ backend, lives, rememberMs: config.REMEMBER_MS }),
     parse: { allowUnknownTypes: config.ALLOW_UNKNOWN_TYPES, audience: config.SEEK_AUDIENCE },
     deadlineMs: ENQUEUE_DEADLINE_MS,
     logger,

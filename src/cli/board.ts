@@ -8,12 +8,12 @@ import { DEAD_LETTERS, SIGNALS } from '../queue/backend.ts';
 import { serve } from '../serve.ts';
 import { openService, type Service } from './service.ts';
 
-const BUILT_WITHIN_MS = 4_000;
+const ANSWER_WITHIN_MS = 4_000;
 
 /** `seek-signals board`: Bull Board over both queues. */
 export const board = async (env: NodeJS.ProcessEnv): Promise<number> => {
   const config = loadConfig(env, ['REDIS_URL', 'BOARD_USERNAME', 'BOARD_PASSWORD']);
-  const service = openService(config, 'patient');
+  const service = openService(config, 'fail-fast');
   const { url } = await startBoard(service, config, config.BOARD_PORT);
   service.logger.info({ url }, 'Board listening');
   return runUntilTerminated({ ...service, timeoutMs: config.SHUTDOWN_TIMEOUT_MS });
@@ -34,15 +34,22 @@ export const startBoard = async (
       readOnly: config.BOARD_READ_ONLY,
       log: (fields, message) => logger.info(fields, message),
     });
-  const building = build();
+  let building: Promise<Hono> | undefined;
+  const built = (): Promise<Hono> => {
+    building ??= build().catch((err: unknown) => {
+      building = undefined;
+      throw err;
+    });
+    return building;
+  };
   const late = () => new Error('The queue does not answer');
 
   const app = new Hono();
   app.route('/', probes);
   app.all('*', async (c) => {
-    const board = await withDeadline(building, BUILT_WITHIN_MS, late).catch(() => undefined);
-    if (board !== undefined) return board.fetch(c.req.raw, c.env);
-    return c.text('The queue does not answer\n', 503, { 'retry-after': '5' });
+    const answering = built().then((board) => board.fetch(c.req.raw, c.env));
+    const answer = await withDeadline(answering, ANSWER_WITHIN_MS, late).catch(() => undefined);
+    return answer ?? c.text('The queue does not answer\n', 503, { 'retry-after': '5' });
   });
   const server = await serve(app, { host: config.BOARD_HOST, port });
   closers.add('board', server.close);

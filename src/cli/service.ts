@@ -19,6 +19,8 @@ export const createService = (backend: Backend, logger: Logger) => {
   const status = createQueueStatus(backend);
   const metrics = createMetrics(async () => {
     const late = () => new Error('The queue does not answer');
+    // During an outage nothing may pile up, scrape after scrape.
+    await withDeadline(backend.ping(), SCRAPE_WITHIN_MS, late);
     const { counts, oldestUnsent } = await withDeadline(status(), SCRAPE_WITHIN_MS, late);
     return { counts, oldestUnsentSeconds: oldestUnsent?.ageSeconds ?? 0 };
   });

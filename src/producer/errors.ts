@@ -23,10 +23,17 @@ export class InvalidSignalError extends Error {
 export class QueueUnavailableError extends Error {
   override readonly name = 'QueueUnavailableError';
 
-  constructor(options?: { cause?: unknown }) {
-    super('The queue did not acknowledge the write; try again', options);
+  constructor({ cause }: { cause?: unknown } = {}) {
+    const options = cause === undefined ? {} : { cause: withoutCommand(cause) };
+    super('The queue did not answer in time; try again', options);
   }
 }
+
+// An error of ioredis carries the command that failed, and with it the signal and its token.
+const withoutCommand = (cause: unknown): unknown =>
+  typeof cause === 'object' && cause !== null && 'message' in cause
+    ? Object.assign(new Error(String(cause.message)), 'code' in cause ? { code: cause.code } : {})
+    : cause;
 
 /** The Idempotency-Key was used before, for other content. Nothing was queued. */
 export class IdempotencyConflictError extends Error {

@@ -11,7 +11,7 @@ export type QueueName = typeof SIGNALS | typeof DEAD_LETTERS;
 /** The part of a BullMQ queue that we use, the same on Redis and on the embedded queue. */
 export type JobQueue = Pick<
   Queue<unknown>,
-  'add' | 'addBulk' | 'getJob' | 'getJobs' | 'getJobState' | 'getJobCounts' | 'remove'
+  'add' | 'addBulk' | 'getJob' | 'getJobs' | 'getRanges' | 'getJobState' | 'getJobCounts' | 'remove'
 >;
 
 export type WorkerOptions = {
@@ -52,8 +52,8 @@ export type Ledger = {
    */
   claim: (entries: { signalId: string; contentId: string }[]) => Promise<Claim[]>;
   recall: (signalId: string) => Promise<Remembered | undefined>;
-  /** Remembers accepted signals for `REMEMBER_MS` from their acceptance. */
-  confirm: (entries: (Unsent & { contentId: string })[]) => Promise<void>;
+  /** Remembers accepted signals for `REMEMBER_MS` from their acceptance. `true`: we were the first. */
+  confirm: (entries: (Unsent & { contentId: string })[]) => Promise<boolean[]>;
   markUnsent: (entry: Unsent) => Promise<void>;
   /** Strikes signals off the unsent list, and counts them. */
   settle: (
@@ -69,6 +69,9 @@ export type Ledger = {
   findSkipped: (signalId: string) => Promise<SignalLife | undefined>;
 };
 
+export type Finished = 'completed' | 'failed';
+export type FinishedJob = { jobId: string; finishedAt: number };
+
 /** What the queue runs on. */
 export type Backend = {
   queue: (name: QueueName) => Promise<JobQueue>;
@@ -77,10 +80,10 @@ export type Backend = {
   work: (name: QueueName, processor: Processor, options: WorkerOptions) => Promise<JobWorker>;
   ledger: Ledger;
   /**
-   * Removes a job only if it is failed, and failed at that millisecond: a job of the same id that
-   * came since stays. BullMQ's own `remove` takes whatever bears the id.
+   * Removes a job only if it finished in that state and at that millisecond: a job of the same id
+   * that came since stays. BullMQ's own `remove` takes whatever bears the id.
    */
-  removeFailed: (name: QueueName, jobId: string, failedAt: number) => Promise<boolean>;
+  removeFinished: (name: QueueName, state: Finished, job: FinishedJob) => Promise<boolean>;
   ping: () => Promise<void>;
   close: () => Promise<void>;
 };

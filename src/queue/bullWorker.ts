@@ -45,7 +45,7 @@ export const toJobWorker = (
   worker.on('error', (err) => {
     if (Date.now() < quietUntil) return;
     quietUntil = Date.now() + LOG_EVERY_MS;
-    logger.error({ reason: err.message }, 'Queue worker failed');
+    logger.error({ err }, 'Queue worker failed');
   });
   worker.on('active', () => {
     inHand += 1;

@@ -36,8 +36,7 @@ export const createBury =
       await stored.retry('failed', { resetAttemptsMade: true });
     }
 
-    const { jobId, failedAt } = fresh.burial;
-    return (await backend.removeFailed(SIGNALS, jobId, failedAt)) ? fresh : undefined;
+    return (await backend.removeFinished(SIGNALS, 'failed', fresh.burial)) ? fresh : undefined;
   };
 
 const merge = (older: Attempt[], newer: Attempt[]): Attempt[] => {
@@ -55,15 +54,21 @@ const toLetter = (job: Job): DeadLetter | undefined => {
   return {
     version: 1,
     signalId: letterIdOf(job.id),
-    burial: { jobId: job.id, failedAt: job.finishedOn },
+    burial: { jobId: job.id, finishedAt: job.finishedOn },
     typeCode: data?.signal.typeCode ?? 'unknown',
     ...causeOf(job, data?.attempts.at(-1), data !== undefined),
     diedAt: new Date(job.finishedOn).toISOString(),
-    acceptedAt: data?.acceptedAt ?? new Date(job.timestamp).toISOString(),
+    acceptedAt: data?.acceptedAt ?? addedAt(job).toISOString(),
     attempts: data?.attempts ?? [],
     redrives: data?.redrives ?? 0,
     job: job.data,
   };
+};
+
+// A foreign job may carry any number for the time at which it was added.
+const addedAt = ({ timestamp, finishedOn }: Job): Date => {
+  const added = Number.isInteger(timestamp) && timestamp > 0 ? timestamp : 0;
+  return new Date(Math.min(added, finishedOn ?? 0));
 };
 
 const causeOf = (job: Job, last: Attempt | undefined, readable: boolean) => {

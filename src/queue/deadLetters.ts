@@ -79,23 +79,34 @@ export const createDeadLetters = ({ backend, now = () => new Date(), pause = wai
   };
 
   const discard = async (signalId: string, reason: string): Promise<Discarded> => {
-    const queue = await letters();
-    const letter = readLetter(await queue.getJob(signalId));
-    if (letter === undefined) return 'not-found';
+    const job = await (await letters()).getJob(signalId);
+    const letter = readLetter(job);
+    if (job === undefined || letter === undefined) return 'not-found';
     const { typeCode, acceptedAt, attempts, redrives, burial } = letter;
+    // The undertaker may have been killed between its two steps: the job would be buried again.
+    await backend.removeFinished(SIGNALS, 'failed', burial);
     // The record comes first: a signal whose letter is gone must still be able to say why.
     await backend.ledger.keepSkipped({
       ...{ signalId, typeCode, state: 'skipped', acceptedAt, attempts, redrives },
       reason: `discarded at ${now().toISOString()}: ${reason}`,
     });
-    // The undertaker may have been killed between its two steps: the job would be buried again.
-    await backend.removeFailed(SIGNALS, burial.jobId, burial.failedAt);
-    if ((await queue.remove(signalId)) !== 1) {
+    if (!(await removeLetter(job))) {
       await backend.ledger.dropSkipped(signalId);
       return 'busy';
     }
     await backend.ledger.settle([{ signalId, outcome: 'skipped' }]);
     return 'discarded';
+  };
+
+  /** Only a letter that stays where it is: one that goes back to the queue is let go. */
+  const removeLetter = async (job: Job): Promise<boolean> => {
+    const { id: jobId = '', finishedOn: finishedAt } = job;
+    if ((await (await backend.queue(SIGNALS)).getJob(jobId)) !== undefined) return false;
+    if (finishedAt !== undefined) {
+      return backend.removeFinished(DEAD_LETTERS, 'failed', { jobId, finishedAt });
+    }
+    const isNew = job.attemptsMade === 0 && !readLetter(job)?.redriveRequested;
+    return isNew && (await (await letters()).remove(jobId)) === 1;
   };
 
   return { get, list, redrive, redriveMatching, discard };
@@ -129,8 +140,10 @@ const requestRedrive = async (job: Job, letter: DeadLetter): Promise<boolean> =>
         () => false,
       );
     case 'waiting':
-      await job.updateData({ ...letter, redriveRequested: true });
-      return (await job.getState()) === 'waiting';
+      return job.updateData({ ...letter, redriveRequested: true }).then(
+        async () => (await job.getState()) === 'waiting',
+        () => false,
+      );
     default:
       return false;
   }
@@ -148,14 +161,26 @@ const everyLetter = async function* (queue: JobQueue): AsyncGenerator<Found> {
 };
 
 const pages = async function* (queue: JobQueue, states: JobType[], rank: 'n' | 'f') {
+  let at = 0;
+  let ofOneTime: Found[] = [];
+  // Letters of the same millisecond come in any order; a cursor needs one.
+  const sorted = () => ofOneTime.sort((a, b) => (a.position < b.position ? 1 : -1));
+
   for (let start = 0; ; start += PAGE) {
-    const jobs = await queue.getJobs(states, start, start + PAGE - 1, false);
-    for (const job of jobs) {
+    const ids = await queue.getRanges(states, start, start + PAGE - 1, false);
+    for (const job of await Promise.all(ids.map((id) => queue.getJob(id).catch(() => undefined)))) {
       const letter = readLetter(job);
-      if (letter === undefined) continue;
-      const at = String(job.finishedOn ?? job.timestamp).padStart(15, '0');
-      yield { letter, position: `${rank}${at}.${letter.signalId}` };
+      if (job === undefined || letter === undefined) continue;
+      const time = job.finishedOn ?? job.timestamp;
+      if (time !== at) {
+        yield* sorted();
+        ofOneTime = [];
+        at = time;
+      }
+      const position = `${rank}${String(time).padStart(15, '0')}.${letter.signalId}`;
+      ofOneTime.push({ letter, position });
     }
-    if (jobs.length === 0) return;
+    if (ids.length === 0) break;
   }
+  yield* sorted();
 };

@@ -40,11 +40,11 @@ export const openEmbedded = async ({ folder, logger, ...options }: Options): Pro
       return toJobWorker(worker, workerOptions, { logger, isReachable: () => true });
     },
     ledger: await openEmbeddedLedger({ database, ...options }),
-    removeFailed: async (name, jobId, failedAt) => {
+    removeFinished: async (name, state, { jobId, finishedAt }) => {
       const { rowCount } = await database.query(
         `DELETE FROM bullmq.job
-         WHERE queue = $1 AND id = $2 AND state = 'failed' AND finished_at_ms = $3`,
-        [name, jobId, failedAt],
+         WHERE queue = $1 AND id = $2 AND state = $3 AND finished_at_ms = $4`,
+        [name, jobId, state, finishedAt],
       );
       return rowCount === 1;
     },

@@ -25,7 +25,8 @@ const CLAIM = `
     SELECT EXISTS (SELECT FROM bullmq.job WHERE queue = '${SIGNALS}' AND id = $1) AS queued,
            EXISTS (SELECT FROM bullmq.job WHERE queue = '${DEAD_LETTERS}' AND id = $1) AS buried),
   taken AS (
-    INSERT INTO public.remembered VALUES ($1, $2, false, $3 + ${PENDING_MS})
+    INSERT INTO public.remembered SELECT $1, $2, false, $3 + ${PENDING_MS} FROM standing
+    WHERE NOT queued AND NOT buried
     ON CONFLICT (signal_id) DO UPDATE
       SET content_id = $2, accepted = false, expires_at = $3 + ${PENDING_MS}
       WHERE public.remembered.expires_at <= $3),
@@ -34,6 +35,13 @@ const CLAIM = `
     WHERE NOT queued AND NOT buried AND NOT EXISTS (SELECT FROM known WHERE accepted)
     ON CONFLICT DO NOTHING)
   SELECT content_id, accepted, queued, buried FROM standing LEFT JOIN known ON true`;
+
+// Who turns the claim into an acceptance is the first; everybody after finds it accepted.
+const CONFIRM = `
+  INSERT INTO public.remembered VALUES ($1, $2, true, $3) ON CONFLICT (signal_id)
+  DO UPDATE SET content_id = $2, accepted = true, expires_at = $3
+  WHERE NOT public.remembered.accepted OR public.remembered.expires_at <= $4
+  RETURNING signal_id`;
 
 const ClaimRow = z.object({
   content_id: z.string().nullable(),
@@ -85,13 +93,17 @@ export const openEmbeddedLedger = async ({
     },
 
     confirm: async (entries) => {
+      const first: boolean[] = [];
       for (const { signalId, contentId, acceptedAt } of entries) {
-        await query(
-          `INSERT INTO public.remembered VALUES ($1, $2, true, $3) ON CONFLICT (signal_id)
-           DO UPDATE SET content_id = $2, accepted = true, expires_at = $3`,
-          [signalId, contentId, acceptedAt + rememberMs],
-        );
+        const { rowCount } = await query(CONFIRM, [
+          signalId,
+          contentId,
+          acceptedAt + rememberMs,
+          now(),
+        ]);
+        first.push(rowCount === 1);
       }
+      return first;
     },
 
     markUnsent: async ({ signalId, acceptedAt }) => {
@@ -142,7 +154,7 @@ export const openEmbeddedLedger = async ({
       await query(
         `INSERT INTO public.skipped VALUES ($1, $2, $3) ON CONFLICT (signal_id)
          DO UPDATE SET life = $2, expires_at = $3`,
-        [life.signalId, JSON.stringify(life), now() + keepDeliveredMs],
+        [life.signalId, JSON.stringify(life), now() + Math.max(keepDeliveredMs, rememberMs)],
       );
     },
 

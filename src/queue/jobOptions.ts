@@ -12,6 +12,8 @@ export const RETRY_OPTIONS = {
   backoff: { type: SEEK_BACKOFF },
   // Stack traces of refused signals would say nothing, and would be kept with each of them.
   stackTraceLimit: 0,
+  // A failed job is the undertaker's.
+  removeOnFail: false,
 } satisfies JobsOptions;
 
 /** The options of every job in `signals`. */

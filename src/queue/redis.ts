@@ -6,12 +6,14 @@ import { connectRedis, type Temper } from './redisConnection.ts';
 import { createRedisLedger } from './redisLedger.ts';
 
 // BullMQ's own data of a finished job without parent, children or deduplication: its hash, its logs.
-const REMOVE_FAILED = `
-local failedAt = redis.call('ZSCORE', KEYS[1], ARGV[1])
-if not failedAt or tonumber(failedAt) ~= tonumber(ARGV[2]) then return 0 end
+const REMOVE_FINISHED = `
+local finishedAt = redis.call('ZSCORE', KEYS[1], ARGV[1])
+if not finishedAt or tonumber(finishedAt) ~= tonumber(ARGV[2]) then return 0 end
 redis.call('ZREM', KEYS[1], ARGV[1])
 redis.call('DEL', KEYS[2], KEYS[3])
 return 1`;
+
+const LOST: ReadonlySet<string> = new Set(['reconnecting', 'close', 'end']);
 
 type Options = BackendOptions & { url: string; temper: Temper };
 
@@ -44,12 +46,14 @@ export const openRedis = ({ url, temper, prefix, logger, ...options }: Options):
       return toJobWorker(worker, workerOptions, { logger, isReachable });
     },
     ledger: createRedisLedger({ client, prefix, ...options }),
-    removeFailed: async (name, jobId, failedAt) => {
+    removeFinished: async (name, state, { jobId, finishedAt }) => {
       const base = `${prefix}:${name}`;
-      const keys = [`${base}:failed`, `${base}:${jobId}`, `${base}:${jobId}:logs`];
-      return (await client.eval(REMOVE_FAILED, keys.length, ...keys, jobId, failedAt)) === 1;
+      const keys = [`${base}:${state}`, `${base}:${jobId}`, `${base}:${jobId}:logs`];
+      return (await client.eval(REMOVE_FINISHED, keys.length, ...keys, jobId, finishedAt)) === 1;
     },
     ping: async () => {
+      // Asked at every probe: during an outage nothing may pile up.
+      if (LOST.has(client.status)) throw new Error('Redis is not reachable');
       await client.ping();
     },
     close: async () => {

@@ -8,11 +8,17 @@ import { hoursOfLastDay, PENDING_MS } from './ledgerTimes.ts';
 const CLAIM = `
 local known = redis.call('GET', KEYS[1])
 local queued, buried = redis.call('EXISTS', KEYS[2]), redis.call('EXISTS', KEYS[3])
-if not known then redis.call('SET', KEYS[1], 'pending ' .. ARGV[1], 'PX', ARGV[2]) end
 if queued + buried == 0 and string.sub(known or 'pending', 1, 7) == 'pending' then
+  if not known then redis.call('SET', KEYS[1], 'pending ' .. ARGV[1], 'PX', ARGV[2]) end
   redis.call('ZADD', KEYS[4], 'NX', ARGV[3], ARGV[4])
 end
 return { known or '', queued, buried }`;
+
+// Who turns the claim into an acceptance is the first; everybody after finds it accepted.
+const CONFIRM = `
+if string.sub(redis.call('GET', KEYS[1]) or '', 1, 8) == 'accepted' then return 0 end
+redis.call('SET', KEYS[1], 'accepted ' .. ARGV[1], 'PX', ARGV[2])
+return 1`;
 
 type Options = {
   client: Redis;
@@ -32,6 +38,8 @@ export const createRedisLedger = ({
   const remembered = (id: string) => `${prefix}:ledger:remembered:${id}`;
   const skipped = (id: string) => `${prefix}:ledger:skipped:${id}`;
   const settled = (hour: number) => `${prefix}:ledger:settled:${hour}`;
+  // As long as the signal is remembered, too: its duplicates are told what became of it.
+  const keepSkippedMs = Math.max(keepDeliveredMs, rememberMs);
   const unsent = `${prefix}:ledger:unsent`;
 
   return {
@@ -54,10 +62,10 @@ export const createRedisLedger = ({
     confirm: async (entries) => {
       const pipeline = client.pipeline();
       for (const { signalId, contentId, acceptedAt } of entries) {
-        const ttlMs = acceptedAt + rememberMs - now();
-        if (ttlMs > 0) pipeline.set(remembered(signalId), `accepted ${contentId}`, 'PX', ttlMs);
+        const ttlMs = Math.max(1, acceptedAt + rememberMs - now());
+        pipeline.eval(CONFIRM, 1, remembered(signalId), contentId, ttlMs);
       }
-      await run(pipeline);
+      return (await run(pipeline)).map((first) => first === 1);
     },
 
     markUnsent: async ({ signalId, acceptedAt }) => {
@@ -96,7 +104,7 @@ export const createRedisLedger = ({
     },
 
     keepSkipped: async (life) => {
-      await client.set(skipped(life.signalId), JSON.stringify(life), 'PX', keepDeliveredMs);
+      await client.set(skipped(life.signalId), JSON.stringify(life), 'PX', keepSkippedMs);
     },
 
     dropSkipped: async (signalId) => {

@@ -1,8 +1,8 @@
+import { DeadLetterSchema } from '../schemas/deadLetter.ts';
 import type { Signal } from '../schemas/signal.ts';
-import type { SignalJob } from '../schemas/signalJob.ts';
-import { SignalJobSchema } from '../schemas/signalJob.ts';
+import { type SignalJob, SignalJobSchema } from '../schemas/signalJob.ts';
 import type { SignalState } from '../schemas/states.ts';
-import { type Backend, type Claim, type JobQueue, SIGNALS } from './backend.ts';
+import { type Backend, type Claim, DEAD_LETTERS, type JobQueue, SIGNALS } from './backend.ts';
 import { signalJobOptions } from './jobOptions.ts';
 import type { SignalLives } from './signalLives.ts';
 
@@ -19,21 +19,19 @@ export type Acceptance =
   /** The same Idempotency-Key was used for other content. */
   | { kind: 'conflict'; signalId: string };
 
-type Deps = { backend: Backend; lives: Pick<SignalLives, 'stateOf'>; now?: () => number };
+type Deps = {
+  backend: Backend;
+  lives: Pick<SignalLives, 'stateOf'>;
+  rememberMs: number;
+  now?: () => number;
+};
+
+/** What lies under an id already: in the queue, or among the dead letters. */
+type Lying = { contentId: string | undefined; acceptedAt: number };
 
 /** The only place that adds signals. */
-export const createSignalQueue = ({ backend, lives, now = Date.now }: Deps) => {
+export const createSignalQueue = ({ backend, lives, rememberMs, now = Date.now }: Deps) => {
   const { ledger } = backend;
-
-  const toJob = ({ signal, contentId, from }: NewSignal, acceptedAt: number): SignalJob => ({
-    version: 1,
-    signal,
-    contentId,
-    acceptedAt: new Date(acceptedAt).toISOString(),
-    acceptedFrom: from,
-    redrives: 0,
-    attempts: [],
-  });
 
   const add = async (queue: JobQueue, signals: NewSignal[], acceptedAt: number) => {
     const jobs = signals.map((entry) => ({
@@ -46,22 +44,33 @@ export const createSignalQueue = ({ backend, lives, now = Date.now }: Deps) => {
     await (rest.length === 0 ? queue.add(first.name, first.data, first.opts) : queue.addBulk(jobs));
   };
 
-  /** What is known under this id already: from memory, or from the job where memory has expired. */
-  const knownContent = async (queue: JobQueue, { signalId }: NewSignal, claim: Claim) => {
-    if (claim.remembered !== undefined) return claim.remembered.contentId;
-    const job = claim.queued
-      ? SignalJobSchema.safeParse((await queue.getJob(signalId))?.data)
-      : undefined;
-    return job?.data?.contentId;
+  /** Looked at only where memory has expired, or was never confirmed, and something lies there. */
+  const findLying = async (queue: JobQueue, { signalId }: NewSignal): Promise<Lying> => {
+    const letters = await backend.queue(DEAD_LETTERS);
+    const job = await queue.getJob(signalId);
+    const letter = DeadLetterSchema.safeParse((await letters.getJob(signalId))?.data).data;
+    const data = SignalJobSchema.safeParse(job?.data ?? letter?.job).data;
+    return {
+      contentId: data?.contentId,
+      acceptedAt: data === undefined ? now() : Date.parse(data.acceptedAt),
+    };
   };
 
-  const judge = async (queue: JobQueue, entry: NewSignal, claim: Claim): Promise<Acceptance> => {
-    const { signalId, contentId } = entry;
-    const known = await knownContent(queue, entry, claim);
-    if (known !== undefined && known !== contentId) return { kind: 'conflict', signalId };
-    const duplicate = claim.remembered !== undefined || claim.queued || claim.buried;
-    const state = duplicate ? await lives.stateOf(signalId) : undefined;
-    return { kind: 'accepted', signalId, duplicate, state: state ?? 'waiting' };
+  /** Kept for lookups longer than it is remembered: it makes way for the same signal, sent anew. */
+  const clearForgotten = async (queue: JobQueue, { signalId }: NewSignal): Promise<boolean> => {
+    const job = await queue.getJob(signalId);
+    if (job?.finishedOn === undefined || job.timestamp + rememberMs > now()) return false;
+    const finished = { jobId: signalId, finishedAt: job.finishedOn };
+    return backend.removeFinished(SIGNALS, 'completed', finished);
+  };
+
+  const prepare = async (queue: JobQueue, entry: NewSignal, claim: Claim): Promise<Prepared> => {
+    const { remembered, queued, buried } = claim;
+    if (remembered?.accepted) return { entry, known: remembered.contentId, adds: false };
+    if (queued && !remembered && (await clearForgotten(queue, entry))) return { entry, adds: true };
+    if (!queued && !buried) return { entry, known: remembered?.contentId, adds: true };
+    const lying = await findLying(queue, entry);
+    return { entry, known: lying.contentId, adds: false, acceptedAt: lying.acceptedAt };
   };
 
   return {
@@ -72,36 +81,65 @@ export const createSignalQueue = ({ backend, lives, now = Date.now }: Deps) => {
     accept: async (signals: NewSignal[]): Promise<Acceptance[]> => {
       const queue = await backend.queue(SIGNALS);
       const claims = await ledger.claim(signals);
-      const paired = signals.flatMap((entry, index) => {
-        const claim = claims[index];
-        return claim === undefined ? [] : [{ entry, claim }];
-      });
+      const prepared = await Promise.all(
+        signals.map((entry, index) => prepare(queue, entry, claims[index] ?? NOTHING_KNOWN)),
+      );
       const acceptedAt = now();
+      const agreed = prepared.filter((one) => !isConflict(one));
 
       await add(
         queue,
-        paired.filter(isUnqueued).map(({ entry }) => entry),
+        agreed.filter(({ adds }) => adds).map(({ entry }) => entry),
         acceptedAt,
       );
-      const answers = await Promise.all(
-        paired.map(({ entry, claim }) => judge(queue, entry, claim)),
+      const unconfirmed = agreed.filter((one) => one.adds || one.acceptedAt !== undefined);
+      const firsts = await ledger.confirm(
+        unconfirmed.map((one) => ({ ...one.entry, acceptedAt: one.acceptedAt ?? acceptedAt })),
       );
-      const newlyKnown = paired.filter(
-        ({ claim }, index) => !claim.remembered?.accepted && answers[index]?.kind === 'accepted',
-      );
-      await ledger.confirm(newlyKnown.map(({ entry }) => ({ ...entry, acceptedAt })));
+      const isFirst = (one: Prepared) => one.adds && firsts[unconfirmed.indexOf(one)] === true;
 
-      return answers;
+      return Promise.all(
+        prepared.map(async (one): Promise<Acceptance> => {
+          const { signalId } = one.entry;
+          if (isConflict(one)) return { kind: 'conflict', signalId };
+          if (isFirst(one))
+            return { kind: 'accepted', signalId, duplicate: false, state: 'waiting' };
+          const state = (await lives.stateOf(signalId)) ?? 'waiting';
+          return { kind: 'accepted', signalId, duplicate: true, state };
+        }),
+      );
     },
   };
 };
 
-// A claim that was never confirmed may be that of a caller who died before its add. So it is added
-// again: under the same job id that is harmless.
-const isUnqueued = ({ entry, claim }: { entry: NewSignal; claim: Claim }): boolean =>
-  !claim.remembered?.accepted &&
-  !claim.queued &&
-  !claim.buried &&
-  (claim.remembered === undefined || claim.remembered.contentId === entry.contentId);
-
 export type SignalQueue = ReturnType<typeof createSignalQueue>;
+
+const NOTHING_KNOWN: Claim = { queued: false, buried: false };
+
+type Prepared = {
+  entry: NewSignal;
+  /** The content that stands under this id already. */
+  known?: string | undefined;
+  /**
+   * Nothing lies under the id. A claim without acceptance is no exception: it may be that of a
+   * caller who died before its add, and under the same job id a second add is harmless.
+   */
+  adds: boolean;
+  /** When what lies there was accepted. */
+  acceptedAt?: number;
+};
+
+// Without an Idempotency-Key the id is the content's own. Under a key, what can't be read can't be
+// compared, and to call it the same might lose what is sent now.
+const isConflict = ({ entry, known, adds }: Prepared): boolean =>
+  entry.signalId !== entry.contentId && known !== entry.contentId && !(adds && known === undefined);
+
+const toJob = ({ signal, contentId, from }: NewSignal, acceptedAt: number): SignalJob => ({
+  version: 1,
+  signal,
+  contentId,
+  acceptedAt: new Date(acceptedAt).toISOString(),
+  acceptedFrom: from,
+  redrives: 0,
+  attempts: [],
+});

@@ -3,7 +3,7 @@ import type { Job } from 'bullmq';
 import { withDeadline } from '../deadline.ts';
 import type { Logger } from '../logging.ts';
 import { codeLabel } from '../metrics.ts';
-import { type Backend, SIGNALS } from './backend.ts';
+import { type Backend, type JobQueue, SIGNALS } from './backend.ts';
 import { createBury } from './bury.ts';
 
 const PAGE = 100;
@@ -39,13 +39,24 @@ export const createUndertaker = ({ backend, logger, metrics, sweepEveryMs = 5_00
     return true;
   };
 
+  /** One that can't be read, or can't be buried now, must not keep the others waiting. */
+  const buryOne = async (queue: JobQueue, jobId: string): Promise<boolean> => {
+    try {
+      const job = await queue.getJob(jobId);
+      return job !== undefined && (await bury(job));
+    } catch (err) {
+      logger.error({ err, signalId: jobId }, 'Burial failed; the next sweep repeats it');
+      return false;
+    }
+  };
+
   const lookThrough = async (): Promise<void> => {
     const queue = await backend.queue(SIGNALS);
     // What can't be buried yet stays in the list, so the next page begins behind it.
     for (let left = 0; ; ) {
-      const jobs = await queue.getJobs(['failed'], left, left + PAGE - 1, true);
-      if (jobs.length === 0) return;
-      for (const job of jobs) if (!(await bury(job))) left += 1;
+      const ids = await queue.getRanges(['failed'], left, left + PAGE - 1, true);
+      if (ids.length === 0) return;
+      for (const id of ids) if (!(await buryOne(queue, id))) left += 1;
     }
   };
 

@@ -8,7 +8,7 @@ export const DeadLetterSchema = z.object({
   version: z.literal(1),
   signalId: z.string(),
   /** The job that failed: its id in `signals`, and the millisecond at which it did. */
-  burial: z.object({ jobId: z.string(), failedAt: z.number() }),
+  burial: z.object({ jobId: z.string(), finishedAt: z.number() }),
   typeCode: z.string(),
   reason: z.string(),
   code: z.string(),
@@ -23,4 +23,4 @@ export const DeadLetterSchema = z.object({
 });
 
 export const burialId = ({ burial }: Pick<DeadLetter, 'burial'>): string =>
-  `${burial.jobId}@${burial.failedAt}`;
+  `${burial.jobId}@${burial.finishedAt}`;

@@ -116,7 +116,7 @@ const settle = async (
 };
 
 const readJob = (job: Job): SignalJob => {
-  const parsed = SignalJobSchema.safeParse(job.data);
+  const parsed = SignalJobSchema.safeParse(job.data, { reportInput: true });
   if (parsed.success) return parsed.data;
   const problems = Object.entries(toInvalidFields(parsed.error)).map(
     ([pointer, message]) => `${pointer || '/'}: ${message}`,

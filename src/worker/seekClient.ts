@@ -61,7 +61,9 @@ export const createSeekClient =
       }
       const errors =
         err instanceof ClientError ? readErrors(err.response.errors, secrets) : undefined;
-      return errors === undefined
+      // A 401 whose errors say nothing of themselves means what the status says.
+      const isBare401 = answer?.status === 401 && errors?.every((error) => !error.extensions?.code);
+      return errors === undefined || isBare401
         ? unreadable(answer, err)
         : { kind: 'refused', errors, ...retryAfter(answer) };
     } finally {

@@ -29,7 +29,7 @@ describe('maskJob', () => {
       ...{ redrivenAt: NOW, redriveOf: `${LETTER}@1`, attempts: [attempt], nextAttemptAt: NOW },
     };
     const letter: Omit<DeadLetter, 'job'> = {
-      ...{ version: 1, signalId: LETTER, burial: { jobId: LETTER, failedAt: 1 }, redrives: 1 },
+      ...{ version: 1, signalId: LETTER, burial: { jobId: LETTER, finishedAt: 1 }, redrives: 1 },
       ...{ typeCode: 'ApplicationStatusUpdate', reason: 'Is not valid', code: 'BAD_USER_INPUT' },
       ...{ diedAt: NOW, acceptedAt: NOW, attempts: [attempt], redriveRequested: true },
     };

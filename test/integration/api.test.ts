@@ -284,7 +284,11 @@ describe('the OpenAPI document', () => {
     const { status, probes } = createService(backend, logger);
     const app = createApp({
       enqueue: createEnqueue({
-        ...{ queue: createSignalQueue({ backend, lives }), deadlineMs: 1_000, logger },
+        ...{
+          queue: createSignalQueue({ backend, lives, rememberMs: 60_000 }),
+          deadlineMs: 1_000,
+          logger,
+        },
         parse: { allowUnknownTypes: false, audience: 'https://graphql.seek.com' },
       }),
       ...{ apiKeys: [], find: lives.find, deadLetters: createDeadLetters({ backend }) },

@@ -52,6 +52,8 @@ export const createApp = ({ apiKeys, status, probes, ...deps }: Deps): Hono<Call
       return c.json({ message: err.message }, 503, { 'retry-after': RETRY_AFTER_SECONDS });
     }
     if (err instanceof HTTPException) {
+      // The rest of a body that is too large is not read, so nothing can follow it.
+      if (err.status === 413) c.header('connection', 'close');
       return err.res ?? c.json({ message: err.message }, err.status);
     }
     deps.logger.error({ err, path: c.req.path }, 'Request failed by a fault of ours');

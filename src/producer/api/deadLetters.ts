@@ -1,5 +1,4 @@
 import { type Context, Hono } from 'hono';
-import { bodyLimit } from 'hono/body-limit';
 import { HTTPException } from 'hono/http-exception';
 import * as z from 'zod';
 
@@ -7,6 +6,7 @@ import type { Logger } from '../../logging.ts';
 import type { DeadLetters } from '../../queue/deadLetters.ts';
 import { toInvalidFields } from '../../schemas/invalidFields.ts';
 import type { Caller } from './apiKeys.ts';
+import { readJson } from './readJson.ts';
 
 const instant = z.iso
   .datetime({ offset: true, error: 'Expected an RFC 3339 timestamp' })
@@ -36,7 +36,7 @@ export const createDeadLetterRoutes = ({ deadLetters, onDiscarded, logger }: Dea
 
   app.get('/', async (c) => c.json(await deadLetters.list(read(ListSchema, c.req.query()))));
 
-  app.post('/redrive', bodyLimit({ maxSize: 64 * 1024 }), async (c) => {
+  app.post('/redrive', async (c) => {
     const filter = read(RedriveSchema, { ...c.req.query(), ...(await readFilter(c)) });
     const redriven = await deadLetters.redriveMatching(filter);
     logger.info({ by: c.get('keyName'), redriven }, 'Redrive requested');
@@ -81,7 +81,7 @@ const busy = () =>
   });
 
 const read = <Schema extends z.ZodType>(schema: Schema, input: unknown): z.infer<Schema> => {
-  const parsed = schema.safeParse(input);
+  const parsed = schema.safeParse(input, { reportInput: true });
   if (parsed.success) return parsed.data;
   const invalidFields = toInvalidFields(parsed.error);
   throw new HTTPException(422, {
@@ -91,17 +91,8 @@ const read = <Schema extends z.ZodType>(schema: Schema, input: unknown): z.infer
 
 /** A filter may come in the query or as JSON; none of either takes every letter. */
 const readFilter = async (c: Context): Promise<Record<string, unknown>> => {
-  const text = await c.req.text();
-  if (text === '') return {};
-  const body = z.record(z.string(), z.unknown()).safeParse(parseJson(text));
+  if (c.req.raw.body === null || c.req.header('content-length') === '0') return {};
+  const body = z.record(z.string(), z.unknown()).safeParse(await readJson(c, { mebibytes: 1 }));
   if (!body.success) throw new HTTPException(400, { message: 'The body is not a JSON object' });
   return body.data;
-};
-
-const parseJson = (text: string): unknown => {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 };

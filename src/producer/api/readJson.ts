@@ -4,21 +4,41 @@ import { HTTPException } from 'hono/http-exception';
 import type { Logger } from '../../logging.ts';
 import { maskBody } from '../../masking.ts';
 
+const MEBIBYTE = 1024 * 1024;
+
 // Strict: a replacement character in a token would be another token.
 const decoder = new TextDecoder('utf-8', { fatal: true });
 
-/** The body as JSON, or 400. The parser's own message is kept back: it quotes the body. */
-export const readJson = async (
-  c: Context,
-  logger: Logger,
-  logBodies: boolean,
-): Promise<unknown> => {
+type Options = { mebibytes: number; logger?: Logger | undefined };
+
+/**
+ * The body as JSON; 413 if it is larger than allowed, 400 if it can't be read. The parser's own
+ * message is kept back, for it quotes the body. With a logger, the body is logged, masked.
+ */
+export const readJson = async (c: Context, { mebibytes, logger }: Options): Promise<unknown> => {
+  const bytes = await readBody(c.req.raw.body, mebibytes);
   try {
-    const body: unknown = JSON.parse(decoder.decode(await c.req.arrayBuffer()));
-    if (logBodies) logger.info({ path: c.req.path, body: maskBody(body) }, 'api.request');
+    const body: unknown = JSON.parse(decoder.decode(bytes));
+    logger?.info({ path: c.req.path, body: maskBody(body) }, 'api.request');
     return body;
-  } catch (err) {
-    if (err instanceof HTTPException) throw err;
+  } catch {
     throw new HTTPException(400, { message: 'The body is not JSON in UTF-8' });
   }
+};
+
+/** As it comes, so that neither a missing nor an untrue Content-Length lets more in. */
+const readBody = async (
+  body: ReadableStream<Uint8Array> | null,
+  mebibytes: number,
+): Promise<Uint8Array> => {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of body ?? []) {
+    size += chunk.byteLength;
+    if (size > mebibytes * MEBIBYTE) {
+      throw new HTTPException(413, { message: `The body is over ${mebibytes} MiB` });
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
 };

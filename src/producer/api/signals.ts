@@ -1,5 +1,4 @@
 import { type Context, Hono } from 'hono';
-import { bodyLimit } from 'hono/body-limit';
 import { HTTPException } from 'hono/http-exception';
 
 import type { Logger } from '../../logging.ts';
@@ -9,7 +8,6 @@ import { InvalidSignalError } from '../errors.ts';
 import type { Caller } from './apiKeys.ts';
 import { readJson } from './readJson.ts';
 
-const MIB = 1024 * 1024;
 const MAX_BATCH = 1000;
 const IDEMPOTENCY_KEY = /^[\x20-\x7e]{1,255}$/;
 
@@ -20,28 +18,21 @@ export type SignalDeps = {
   logBodies: boolean;
 };
 
-const limit = (mib: number) =>
-  bodyLimit({
-    maxSize: mib * MIB,
-    onError: () => {
-      throw new HTTPException(413, { message: `The body is over ${mib} MiB` });
-    },
-  });
-
 /** `/signals`: thin, and true to its word. 202 promises delivery, so it follows the write. */
 export const createSignalRoutes = ({ enqueue, find, logger, logBodies }: SignalDeps) => {
   const app = new Hono<Caller>();
+  const bodyLogger = logBodies ? logger : undefined;
 
-  app.post('/', limit(1), async (c) => {
+  app.post('/', async (c) => {
     const idempotencyKey = readIdempotencyKey(c);
-    const signal = await readJson(c, logger, logBodies);
+    const signal = await readJson(c, { mebibytes: 1, logger: bodyLogger });
     const [result] = await enqueue([signal], { from: c.get('keyName'), idempotencyKey });
     if (result instanceof Error) throw result;
     return c.json(result, 202);
   });
 
-  app.post('/batch', limit(4), async (c) => {
-    const signals = readBatch(await readJson(c, logger, logBodies));
+  app.post('/batch', async (c) => {
+    const signals = readBatch(await readJson(c, { mebibytes: 4, logger: bodyLogger }));
     const results = await enqueue(signals, { from: c.get('keyName') });
     return c.json(
       {
