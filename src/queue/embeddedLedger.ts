@@ -1,54 +1,23 @@
 import * as z from 'zod';
 
 import type { SignalLife } from '../schemas/states.ts';
-import { DEAD_LETTERS, type Ledger, SIGNALS } from './backend.ts';
-import { hoursOfLastDay, PENDING_MS } from './ledgerTimes.ts';
+import type { Claim, Ledger } from './backend.ts';
+import { CLAIM, CONFIRM, COUNT, TABLES } from './embeddedLedgerSql.ts';
+import { hoursOfLastDay } from './ledgerTimes.ts';
 import type { PgliteDatabase } from './pglitePool.ts';
 
-const TABLES = [
-  `CREATE TABLE IF NOT EXISTS public.remembered (
-     signal_id text PRIMARY KEY, content_id text NOT NULL, accepted boolean NOT NULL,
-     expires_at bigint NOT NULL)`,
-  `CREATE TABLE IF NOT EXISTS public.unsent (
-     signal_id text PRIMARY KEY, accepted_at bigint NOT NULL)`,
-  `CREATE TABLE IF NOT EXISTS public.settled (
-     hour bigint, outcome text, signals bigint NOT NULL, PRIMARY KEY (hour, outcome))`,
-  `CREATE TABLE IF NOT EXISTS public.skipped (
-     signal_id text PRIMARY KEY, life json NOT NULL, expires_at bigint NOT NULL)`,
-];
-
-// One statement is one step: it sees what was known before it, while it takes what was not.
-const CLAIM = `
-  WITH known AS (
-    SELECT content_id, accepted FROM public.remembered WHERE signal_id = $1 AND expires_at > $3),
-  standing AS (
-    SELECT EXISTS (SELECT FROM bullmq.job WHERE queue = '${SIGNALS}' AND id = $1) AS queued,
-           EXISTS (SELECT FROM bullmq.job WHERE queue = '${DEAD_LETTERS}' AND id = $1) AS buried),
-  taken AS (
-    INSERT INTO public.remembered SELECT $1, $2, false, $3 + ${PENDING_MS} FROM standing
-    WHERE NOT queued AND NOT buried
-    ON CONFLICT (signal_id) DO UPDATE
-      SET content_id = $2, accepted = false, expires_at = $3 + ${PENDING_MS}
-      WHERE public.remembered.expires_at <= $3),
-  listed AS (
-    INSERT INTO public.unsent SELECT $1, $3 FROM standing
-    WHERE NOT queued AND NOT buried AND NOT EXISTS (SELECT FROM known WHERE accepted)
-    ON CONFLICT DO NOTHING)
-  SELECT content_id, accepted, queued, buried FROM standing LEFT JOIN known ON true`;
-
-// Who turns the claim into an acceptance is the first; everybody after finds it accepted.
-const CONFIRM = `
-  INSERT INTO public.remembered VALUES ($1, $2, true, $3) ON CONFLICT (signal_id)
-  DO UPDATE SET content_id = $2, accepted = true, expires_at = $3
-  WHERE NOT public.remembered.accepted OR public.remembered.expires_at <= $4
-  RETURNING signal_id`;
-
-const ClaimRow = z.object({
+const IdRow = z.object({ signal_id: z.string() });
+const ClaimRow = IdRow.extend({
   content_id: z.string().nullable(),
   accepted: z.boolean().nullable(),
   queued: z.boolean(),
   buried: z.boolean(),
 });
+
+const toClaim = ({ content_id, accepted, queued, buried }: z.infer<typeof ClaimRow>): Claim =>
+  content_id === null
+    ? { queued, buried }
+    : { remembered: { contentId: content_id, accepted: accepted === true }, queued, buried };
 
 type Options = {
   database: PgliteDatabase;
@@ -69,20 +38,18 @@ export const openEmbeddedLedger = async ({
   await query('DELETE FROM public.skipped WHERE expires_at <= $1', [now()]);
 
   return {
-    claim: (entries) =>
-      Promise.all(
-        entries.map(async ({ signalId, contentId }) => {
-          const { rows } = await query(CLAIM, [signalId, contentId, now()]);
-          const { content_id, accepted, queued, buried } = ClaimRow.parse(rows[0]);
-          return content_id === null
-            ? { queued, buried }
-            : {
-                remembered: { contentId: content_id, accepted: accepted === true },
-                queued,
-                buried,
-              };
-        }),
-      ),
+    claim: async (entries) => {
+      const ids = entries.map(({ signalId }) => signalId);
+      const contents = entries.map(({ contentId }) => contentId);
+      const { rows } = await query(CLAIM, [ids, contents, now()]);
+      const claims = new Map(
+        z
+          .array(ClaimRow)
+          .parse(rows)
+          .map((row) => [row.signal_id, toClaim(row)]),
+      );
+      return ids.map((id) => claims.get(id) ?? { queued: false, buried: false });
+    },
 
     recall: async (signalId) => {
       const { rows } = await query<{ content_id: string; accepted: boolean }>(
@@ -93,17 +60,19 @@ export const openEmbeddedLedger = async ({
     },
 
     confirm: async (entries) => {
-      const first: boolean[] = [];
-      for (const { signalId, contentId, acceptedAt } of entries) {
-        const { rowCount } = await query(CONFIRM, [
-          signalId,
-          contentId,
-          acceptedAt + rememberMs,
-          now(),
-        ]);
-        first.push(rowCount === 1);
-      }
-      return first;
+      const { rows } = await query(CONFIRM, [
+        entries.map(({ signalId }) => signalId),
+        entries.map(({ contentId }) => contentId),
+        entries.map(({ acceptedAt }) => acceptedAt + rememberMs),
+        now(),
+      ]);
+      const firsts = new Set(
+        z
+          .array(IdRow)
+          .parse(rows)
+          .map((row) => row.signal_id),
+      );
+      return entries.map(({ signalId }) => firsts.has(signalId));
     },
 
     markUnsent: async ({ signalId, acceptedAt }) => {
@@ -114,15 +83,12 @@ export const openEmbeddedLedger = async ({
     },
 
     settle: async (entries) => {
+      if (entries.length === 0) return;
       const [hour] = hoursOfLastDay(now());
-      for (const { signalId, outcome } of entries) {
-        await query('DELETE FROM public.unsent WHERE signal_id = $1', [signalId]);
-        await query(
-          `INSERT INTO public.settled VALUES ($1, $2, 1) ON CONFLICT (hour, outcome)
-           DO UPDATE SET signals = public.settled.signals + 1`,
-          [hour, outcome],
-        );
-      }
+      await query('DELETE FROM public.unsent WHERE signal_id = ANY($1)', [
+        entries.map(({ signalId }) => signalId),
+      ]);
+      await query(COUNT, [hour, entries.map(({ outcome }) => outcome)]);
     },
 
     strike: async (signalIds) => {

@@ -93,9 +93,15 @@ export const createSignalQueue = ({ backend, lives, rememberMs, now = Date.now }
         acceptedAt,
       );
       const unconfirmed = agreed.filter((one) => one.adds || one.acceptedAt !== undefined);
-      const firsts = await ledger.confirm(
-        unconfirmed.map((one) => ({ ...one.entry, acceptedAt: one.acceptedAt ?? acceptedAt })),
-      );
+      const firsts =
+        unconfirmed.length === 0
+          ? []
+          : await ledger.confirm(
+              unconfirmed.map((one) => ({
+                ...one.entry,
+                acceptedAt: one.acceptedAt ?? acceptedAt,
+              })),
+            );
       const isFirst = (one: Prepared) => one.adds && firsts[unconfirmed.indexOf(one)] === true;
 
       return Promise.all(

@@ -1,0 +1,58 @@
+import { DEAD_LETTERS, SIGNALS } from './backend.ts';
+import { PENDING_MS } from './ledgerTimes.ts';
+
+export const TABLES = [
+  `CREATE TABLE IF NOT EXISTS public.remembered (
+     signal_id text PRIMARY KEY, content_id text NOT NULL, accepted boolean NOT NULL,
+     expires_at bigint NOT NULL)`,
+  `CREATE TABLE IF NOT EXISTS public.unsent (
+     signal_id text PRIMARY KEY, accepted_at bigint NOT NULL)`,
+  `CREATE TABLE IF NOT EXISTS public.settled (
+     hour bigint, outcome text, signals bigint NOT NULL, PRIMARY KEY (hour, outcome))`,
+  `CREATE TABLE IF NOT EXISTS public.skipped (
+     signal_id text PRIMARY KEY, life json NOT NULL, expires_at bigint NOT NULL)`,
+];
+
+// One statement is one step: it sees what was known before it, while it takes what was not.
+export const CLAIM = `
+  WITH given AS (
+    SELECT * FROM unnest($1::text[], $2::text[]) AS pairs (signal_id, content_id)),
+  known AS (
+    SELECT remembered.* FROM public.remembered JOIN given USING (signal_id)
+    WHERE expires_at > $3),
+  standing AS (
+    SELECT signal_id, content_id,
+      EXISTS (SELECT FROM bullmq.job WHERE queue = '${SIGNALS}' AND id = signal_id) AS queued,
+      EXISTS (SELECT FROM bullmq.job WHERE queue = '${DEAD_LETTERS}' AND id = signal_id) AS buried
+    FROM given),
+  absent AS (SELECT * FROM standing WHERE NOT queued AND NOT buried),
+  taken AS (
+    INSERT INTO public.remembered
+    SELECT signal_id, content_id, false, $3 + ${PENDING_MS} FROM absent
+    ON CONFLICT (signal_id) DO UPDATE
+      SET content_id = excluded.content_id, accepted = false, expires_at = excluded.expires_at
+      WHERE public.remembered.expires_at <= $3),
+  listed AS (
+    INSERT INTO public.unsent
+    SELECT signal_id, $3 FROM absent
+    WHERE NOT EXISTS (SELECT FROM known WHERE accepted AND known.signal_id = absent.signal_id)
+    ON CONFLICT DO NOTHING)
+  SELECT signal_id, known.content_id, accepted, queued, buried
+  FROM standing LEFT JOIN known USING (signal_id)`;
+
+// Who turns the claim into an acceptance is the first; everybody after finds it accepted.
+export const CONFIRM = `
+  INSERT INTO public.remembered
+  SELECT signal_id, content_id, true, expires_at
+  FROM unnest($1::text[], $2::text[], $3::bigint[]) AS rows (signal_id, content_id, expires_at)
+  ON CONFLICT (signal_id)
+  DO UPDATE SET content_id = excluded.content_id, accepted = true, expires_at = excluded.expires_at
+  WHERE NOT public.remembered.accepted OR public.remembered.expires_at <= $4
+  RETURNING signal_id`;
+
+/** Counts outcomes in their hour: $1 the hour, $2 the outcomes. */
+export const COUNT = `
+  INSERT INTO public.settled
+  SELECT $1, outcome, count(*) FROM unnest($2::text[]) AS outcomes (outcome) GROUP BY outcome
+  ON CONFLICT (hour, outcome)
+  DO UPDATE SET signals = public.settled.signals + excluded.signals`;
