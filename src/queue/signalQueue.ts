@@ -61,14 +61,19 @@ export const createSignalQueue = ({ backend, lives, rememberMs, now = Date.now }
     const job = await queue.getJob(signalId);
     if (job?.finishedOn === undefined || job.timestamp + rememberMs > now()) return false;
     const finished = { jobId: signalId, finishedAt: job.finishedOn };
-    return backend.removeFinished(SIGNALS, 'completed', finished);
+    if (!(await backend.removeFinished(SIGNALS, 'completed', finished))) return false;
+    await ledger.markUnsent({ signalId, acceptedAt: now() });
+    return true;
   };
 
   const prepare = async (queue: JobQueue, entry: NewSignal, claim: Claim): Promise<Prepared> => {
     const { remembered, queued, buried } = claim;
-    if (remembered?.accepted) return { entry, known: remembered.contentId, adds: false };
-    if (queued && !remembered && (await clearForgotten(queue, entry))) return { entry, adds: true };
-    if (!queued && !buried) return { entry, known: remembered?.contentId, adds: true };
+    const known = remembered?.contentId;
+    if (remembered?.accepted) return { entry, known, adds: false };
+    if (!queued && !buried) return { entry, known, adds: true };
+    // Somebody is adding it at this moment, and will confirm it: to be first is theirs.
+    if (remembered) return { entry, known, adds: false };
+    if (queued && (await clearForgotten(queue, entry))) return { entry, adds: true };
     const lying = await findLying(queue, entry);
     return { entry, known: lying.contentId, adds: false, acceptedAt: lying.acceptedAt };
   };
@@ -93,23 +98,18 @@ export const createSignalQueue = ({ backend, lives, rememberMs, now = Date.now }
         acceptedAt,
       );
       const unconfirmed = agreed.filter((one) => one.adds || one.acceptedAt !== undefined);
-      const firsts =
-        unconfirmed.length === 0
-          ? []
-          : await ledger.confirm(
-              unconfirmed.map((one) => ({
-                ...one.entry,
-                acceptedAt: one.acceptedAt ?? acceptedAt,
-              })),
-            );
-      const isFirst = (one: Prepared) => one.adds && firsts[unconfirmed.indexOf(one)] === true;
+      const confirmed = await ledger.confirm(
+        unconfirmed.map((one) => ({ ...one.entry, acceptedAt: one.acceptedAt ?? acceptedAt })),
+      );
+      const firsts = new Set(unconfirmed.filter((one, index) => one.adds && confirmed[index]));
 
       return Promise.all(
         prepared.map(async (one): Promise<Acceptance> => {
           const { signalId } = one.entry;
           if (isConflict(one)) return { kind: 'conflict', signalId };
-          if (isFirst(one))
+          if (firsts.has(one)) {
             return { kind: 'accepted', signalId, duplicate: false, state: 'waiting' };
+          }
           const state = (await lives.stateOf(signalId)) ?? 'waiting';
           return { kind: 'accepted', signalId, duplicate: true, state };
         }),
