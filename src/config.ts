@@ -94,7 +94,10 @@ const VARIABLES = {
   SIMULATOR_PORT: port().default(3002),
   SHUTDOWN_TIMEOUT_MS: milliseconds().default(25_000),
   LOG_LEVEL: z
-    .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], 'must be a pino level')
+    .enum(
+      ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
+      'must be trace, debug, info, warn, error, fatal or silent',
+    )
     .default('info'),
   LOG_BODIES: flag().default(false),
 };
@@ -109,12 +112,7 @@ export type Config<Required extends Variable = never> = Readonly<
   Environment & { [Name in Required]-?: NonNullable<Environment[Name]> }
 >;
 
-const SECRETS: readonly Variable[] = [
-  'REDIS_URL',
-  'SEEK_CLIENT_SECRET',
-  'API_KEYS',
-  'BOARD_PASSWORD',
-];
+const SECRETS: readonly Variable[] = ['SEEK_CLIENT_SECRET', 'API_KEYS', 'BOARD_PASSWORD'];
 
 /**
  * The one reader of the environment. An empty value counts as unset; `NAME_FILE` names a file that
@@ -174,14 +172,22 @@ const readValues = (env: NodeJS.ProcessEnv) => {
   return { values, problems };
 };
 
-/** For the log line at start: everything but the secrets, which are only said to be set. */
+/** For the log line at start: of secrets only that they are set, of the queue only where it is. */
 export const describeConfig = (config: Config): Record<string, unknown> =>
   Object.fromEntries(
-    Object.entries(config).map(([name, value]) => [
-      name,
-      SECRETS.some((secret) => secret === name) && value !== undefined ? '[set]' : value,
-    ]),
+    Object.entries({ ...config, REDIS_URL: withoutLogin(config.REDIS_URL) }).map(
+      ([name, value]) => [
+        name,
+        SECRETS.some((secret) => secret === name) && value !== undefined ? '[set]' : value,
+      ],
+    ),
   );
+
+const withoutLogin = (redisUrl: string | undefined): string | undefined => {
+  if (redisUrl === undefined) return undefined;
+  const { protocol, host, pathname } = new URL(redisUrl);
+  return `${protocol}//${host}${pathname}`;
+};
 
 /** Platforms that run one web process a container say its port as `PORT`. */
 export const apiPort = (config: Config): number => config.API_PORT ?? config.PORT ?? 3000;

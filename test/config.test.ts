@@ -106,7 +106,7 @@ describe('what is wrong with an environment', () => {
     expect(problems(env, ['REDIS_URL', 'SEEK_CLIENT_ID', 'SEEK_CLIENT_SECRET']).toSorted()).toEqual(
       [
         'LOG_BODIES must be true or false',
-        'LOG_LEVEL must be a pino level',
+        'LOG_LEVEL must be trace, debug, info, warn, error, fatal or silent',
         'REDIS_URL must be a URL: redis://host:6379 or rediss://…',
         'SEEK_CLIENT_ID is required',
         'SEEK_CLIENT_SECRET is required',
@@ -206,7 +206,7 @@ describe('NAME_FILE', () => {
 
     expect(problems(env).toSorted()).toEqual([
       'API_KEYS_FILE names a file that cannot be read: /nowhere/keys',
-      'LOG_LEVEL must be a pino level',
+      'LOG_LEVEL must be trace, debug, info, warn, error, fatal or silent',
     ]);
   });
 
@@ -269,7 +269,7 @@ describe('describeConfig', () => {
     );
 
     expect(described).toMatchObject({
-      REDIS_URL: '[set]',
+      REDIS_URL: 'redis://redis:6379',
       SEEK_CLIENT_ID: 'client-1',
       SEEK_CLIENT_SECRET: '[set]',
       API_KEYS: '[set]',

@@ -45,14 +45,21 @@ const createHooks = ({ signals, deadLetters, readOnly }: Deps, log: Log): BoardH
   };
 };
 
+const NO_ANSWER = /max retries per request|Command timed out|Connection is closed/;
+
 const toAnswer = (error: Error): ControllerHandlerReturnType => ({
   status: 500,
   body: {
     error: { key: 'ERRORS.INTERNAL_SERVER_ERROR' },
-    // A SyntaxError quotes what could not be parsed: the data of a job, and in it perhaps a token.
-    message: error.name === 'SyntaxError' ? 'The data of a job here is not JSON.' : error.message,
+    message: toMessage(error),
   },
 });
+
+const toMessage = ({ name, message }: Error): string => {
+  if (NO_ANSWER.test(message)) return 'The queue does not answer.';
+  // A SyntaxError quotes what could not be parsed: the data of a job, and in it perhaps a token.
+  return name === 'SyntaxError' ? 'The data of a job here is not JSON.' : message;
+};
 
 const mountBullBoard = (deps: Deps, log: Log) => {
   const { signals, deadLetters, readOnly } = deps;

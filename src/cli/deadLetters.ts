@@ -45,6 +45,9 @@ export const redrive = (
 ): Promise<number> =>
   atDesk(env, async (desk) => {
     const filter = readFilter(options);
+    if (ids.length > 0 && Object.values(filter).some((value) => value !== undefined)) {
+      throw new ConfigError('Give signal ids or a filter, not both');
+    }
     const rate = readNumber('rate', options.rate);
     const chosen = ids.length > 0 ? ids : (await collect(desk, filter)).map(idOf);
     if (options.dryRun) {
@@ -107,7 +110,7 @@ const readFilter = ({ code, type, since, until, limit }: FilterOptions): LetterF
   type,
   since: readDate('since', since),
   until: readDate('until', until),
-  limit: readNumber('limit', limit),
+  limit: readCount(limit),
 });
 
 const readDate = (name: string, text: string | undefined): Date | undefined => {
@@ -115,6 +118,14 @@ const readDate = (name: string, text: string | undefined): Date | undefined => {
   const date = new Date(text);
   if (Number.isNaN(date.getTime())) throw new ConfigError(`--${name} is not a date: ${text}`);
   return date;
+};
+
+const readCount = (text: string | undefined): number | undefined => {
+  const limit = readNumber('limit', text);
+  if (limit !== undefined && !Number.isInteger(limit)) {
+    throw new ConfigError(`--limit is not a whole number: ${text}`);
+  }
+  return limit;
 };
 
 const readNumber = (name: string, text: string | undefined): number | undefined => {

@@ -99,8 +99,8 @@ const main = async (argv: string[], env: Env): Promise<number> => {
     return code;
   } catch (err) {
     if (err instanceof CommanderError) return err.exitCode === 0 ? DONE : WRONG_USAGE;
-    const message = err instanceof Error ? err.message : String(err);
-    process.stderr.write(`seek-signals: ${message}\n`);
+    const lines = (err instanceof Error ? err.message : String(err)).split('\n');
+    process.stderr.write(lines.map((line) => `seek-signals: ${line}\n`).join(''));
     return err instanceof ConfigError ? WRONG_USAGE : FAILED;
   }
 };

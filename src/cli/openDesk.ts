@@ -32,9 +32,11 @@ const openRedisDesk = async (config: Config<'REDIS_URL'>): Promise<Desk> => {
   const silent = () => new Error('The Redis of REDIS_URL does not answer');
   try {
     await withDeadline(backend.ping(), ANSWER_WITHIN_MS, silent);
-  } catch {
+  } catch (err) {
     await backend.close();
-    throw silent();
+    // A Redis that answers with a refusal, such as NOAUTH, says what is wrong.
+    const refusal = err instanceof Error && err.name === 'ReplyError' ? `: ${err.message}` : '';
+    throw new Error(`${silent().message}${refusal}`);
   }
   const deadLetters = createDeadLetters({ backend });
 

@@ -61,6 +61,8 @@ export type Producer = {
  * Opens a producer on the queue that the workers drain. Connects by itself, and again after every
  * loss; a call never hangs. Field names and meaning of a signal: developer.seek.com, "Sending
  * signals".
+ *
+ * @throws {TypeError} `redisUrl` is no such URL.
  */
 export const createProducer = ({
   redisUrl,
@@ -71,6 +73,9 @@ export const createProducer = ({
   seekAudience = LIVE_AUDIENCE,
   logger = createLogger({ level: 'silent' }),
 }: ProducerOptions): Producer => {
+  if (!URL.canParse(redisUrl) || !/^rediss?:$/.test(new URL(redisUrl).protocol)) {
+    throw new TypeError('redisUrl must be a URL: redis://host:6379 or rediss://…');
+  }
   const backend = openRedis({
     url: redisUrl,
     temper: 'fail-fast',

@@ -50,7 +50,10 @@ export type Ledger = {
    * Takes each id for a short while, unless it is remembered: of many callers at once, one is first.
    * Lists those that are about to be queued as unsent.
    */
-  claim: (entries: { signalId: string; contentId: string }[]) => Promise<Claim[]>;
+  claim: (
+    entries: { signalId: string; contentId: string }[],
+    acceptedAt: number,
+  ) => Promise<Claim[]>;
   recall: (signalId: string) => Promise<Remembered | undefined>;
   /** Remembers accepted signals for `REMEMBER_MS` from their acceptance. `true`: we were the first. */
   confirm: (entries: (Unsent & { contentId: string })[]) => Promise<boolean[]>;

@@ -42,8 +42,9 @@ export const toJobWorker = (
   let quietUntil = 0;
   let inHand = 0;
 
-  worker.on('error', (err) => {
-    if (Date.now() < quietUntil) return;
+  worker.on('error', (err: NodeJS.ErrnoException) => {
+    // The connection speaks for itself.
+    if (err.code === 'ECONNREFUSED' || Date.now() < quietUntil) return;
     quietUntil = Date.now() + LOG_EVERY_MS;
     logger.error({ err }, 'Queue worker failed');
   });

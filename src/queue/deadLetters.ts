@@ -1,8 +1,10 @@
-import type { Job, JobType } from 'bullmq';
+import type { Job } from 'bullmq';
 
-import { type DeadLetter, DeadLetterSchema } from '../schemas/deadLetter.ts';
-import type { Backend, JobQueue } from './backend.ts';
-import { DEAD_LETTERS, SIGNALS } from './backend.ts';
+import type { DeadLetter } from '../schemas/deadLetter.ts';
+import { type Backend, DEAD_LETTERS, SIGNALS } from './backend.ts';
+import { everyLetter, type Found, readLetter } from './letterPages.ts';
+
+export { CURSOR } from './letterPages.ts';
 
 export type LetterFilter = {
   code?: string | undefined;
@@ -20,7 +22,6 @@ export type LetterView = Omit<DeadLetter, 'version' | 'job' | 'burial' | 'redriv
 export type Redriven = 'redriven' | 'not-found' | 'busy';
 export type Discarded = 'discarded' | 'not-found' | 'busy';
 
-const PAGE = 100;
 // Where a letter is between states for a moment, look again so often before saying `busy`.
 const LOOKS = 40;
 const LOOK_EVERY_MS = 50;
@@ -116,9 +117,6 @@ export type DeadLetters = ReturnType<typeof createDeadLetters>;
 
 const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-const readLetter = (job: Job | undefined): DeadLetter | undefined =>
-  DeadLetterSchema.safeParse(job?.data).data;
-
 const toView = ({ version, job, burial, redriveRequested, ...view }: DeadLetter): LetterView =>
   view;
 
@@ -147,40 +145,4 @@ const requestRedrive = async (job: Job, letter: DeadLetter): Promise<boolean> =>
     default:
       return false;
   }
-};
-
-type Found = { letter: DeadLetter; position: string };
-
-/** Newest first: those that no worker has failed yet, then the failed ones. */
-const everyLetter = async function* (queue: JobQueue): AsyncGenerator<Found> {
-  const unfailed: Found[] = [];
-  for await (const found of pages(queue, ['waiting', 'active', 'delayed'], 'n'))
-    unfailed.push(found);
-  yield* unfailed.sort((a, b) => (a.position < b.position ? 1 : -1));
-  yield* pages(queue, ['failed'], 'f');
-};
-
-const pages = async function* (queue: JobQueue, states: JobType[], rank: 'n' | 'f') {
-  let at = 0;
-  let ofOneTime: Found[] = [];
-  // Letters of the same millisecond come in any order; a cursor needs one.
-  const sorted = () => ofOneTime.sort((a, b) => (a.position < b.position ? 1 : -1));
-
-  for (let start = 0; ; start += PAGE) {
-    const ids = await queue.getRanges(states, start, start + PAGE - 1, false);
-    for (const job of await Promise.all(ids.map((id) => queue.getJob(id).catch(() => undefined)))) {
-      const letter = readLetter(job);
-      if (job === undefined || letter === undefined) continue;
-      const time = job.finishedOn ?? job.timestamp;
-      if (time !== at) {
-        yield* sorted();
-        ofOneTime = [];
-        at = time;
-      }
-      const position = `${rank}${String(time).padStart(15, '0')}.${letter.signalId}`;
-      ofOneTime.push({ letter, position });
-    }
-    if (ids.length === 0) break;
-  }
-  yield* sorted();
 };

@@ -38,10 +38,10 @@ export const openEmbeddedLedger = async ({
   await query('DELETE FROM public.skipped WHERE expires_at <= $1', [now()]);
 
   return {
-    claim: async (entries) => {
+    claim: async (entries, acceptedAt) => {
       const ids = entries.map(({ signalId }) => signalId);
       const contents = entries.map(({ contentId }) => contentId);
-      const { rows } = await query(CLAIM, [ids, contents, now()]);
+      const { rows } = await query(CLAIM, [ids, contents, now(), acceptedAt]);
       const claims = new Map(
         z
           .array(ClaimRow)

@@ -34,7 +34,7 @@ export const CLAIM = `
       WHERE public.remembered.expires_at <= $3),
   listed AS (
     INSERT INTO public.unsent
-    SELECT signal_id, $3 FROM absent
+    SELECT signal_id, $4::bigint FROM absent
     WHERE NOT EXISTS (SELECT FROM known WHERE accepted AND known.signal_id = absent.signal_id)
     ON CONFLICT DO NOTHING)
   SELECT signal_id, known.content_id, accepted, queued, buried

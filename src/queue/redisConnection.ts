@@ -21,11 +21,18 @@ const OPTIONS = {
 export const connectRedis = (url: string, temper: Temper, logger: Logger): Redis => {
   const client = new Redis(url, OPTIONS[temper]);
   let quietUntil = 0;
+  let lost = false;
 
   client.on('error', (err: NodeJS.ErrnoException) => {
     if (Date.now() < quietUntil) return;
     quietUntil = Date.now() + LOG_EVERY_MS;
+    lost = true;
     logger.error({ code: err.code, reason: err.message }, 'Redis is not reachable');
+  });
+  client.on('ready', () => {
+    if (lost) logger.info('Redis is reachable again');
+    lost = false;
+    quietUntil = 0;
   });
 
   return client;

@@ -43,7 +43,7 @@ export const createRedisLedger = ({
   const unsent = `${prefix}:ledger:unsent`;
 
   return {
-    claim: async (entries) => {
+    claim: async (entries, acceptedAt) => {
       const pipeline = client.pipeline();
       for (const { signalId, contentId } of entries) {
         const keys = [
@@ -52,7 +52,7 @@ export const createRedisLedger = ({
           `${prefix}:${DEAD_LETTERS}:${signalId}`,
           unsent,
         ];
-        pipeline.eval(CLAIM, keys.length, ...keys, contentId, PENDING_MS, now(), signalId);
+        pipeline.eval(CLAIM, keys.length, ...keys, contentId, PENDING_MS, acceptedAt, signalId);
       }
       return (await run(pipeline)).map(toClaim);
     },

@@ -85,11 +85,11 @@ export const createSignalQueue = ({ backend, lives, rememberMs, now = Date.now }
      */
     accept: async (signals: NewSignal[]): Promise<Acceptance[]> => {
       const queue = await backend.queue(SIGNALS);
-      const claims = await ledger.claim(signals);
+      const acceptedAt = now();
+      const claims = await ledger.claim(signals, acceptedAt);
       const prepared = await Promise.all(
         signals.map((entry, index) => prepare(queue, entry, claims[index] ?? NOTHING_KNOWN)),
       );
-      const acceptedAt = now();
       const agreed = prepared.filter((one) => !isConflict(one));
 
       await add(

@@ -33,7 +33,7 @@ describe.each(PLATFORMS)('accepting a signal on $name', ({ start }) => {
     const entry = { ...identify(signal), signal, from: 'test' };
     const lives = createSignalLives(backend);
     const queue = createSignalQueue({ backend, lives, rememberMs: 60_000 });
-    await backend.ledger.claim([entry]);
+    await backend.ledger.claim([entry], Date.now());
 
     expect(await queue.accept([entry])).toMatchObject([{ duplicate: false, state: 'waiting' }]);
     expect(await queue.accept([entry])).toMatchObject([{ duplicate: true, state: 'waiting' }]);

@@ -245,6 +245,7 @@ describe('the other routes', () => {
       expect((await call('POST', `/dead-letters/redrive?${query}`)).status).toBe(422);
     }
     expect((await call('POST', '/dead-letters/redrive', { codes: 'FORBIDDEN' })).status).toBe(422);
+    expect((await call('GET', '/dead-letters?cursor=made-up')).status).toBe(422);
     expect((await call('POST', '/dead-letters/redrive', [])).status).toBe(400);
     expect(await untilBuried(signalId)).toMatchObject({ redrives: 0 });
   });

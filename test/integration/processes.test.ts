@@ -272,6 +272,8 @@ describe('the commands for people', () => {
   it.each([
     ['an unknown command', ['launch']],
     ['a filter that is no date', ['dead-letters', 'list', '--since', 'yesterday']],
+    ['a limit that is no whole number', ['dead-letters', 'list', '--limit', '1.5']],
+    ['signal ids beside a filter', ['dead-letters', 'redrive', 'x', '--code', 'FORBIDDEN']],
     ['a discard without a reason', ['dead-letters', 'discard', 'x']],
   ])('exit 2 on %s', async (_, args) => {
     const { code, stdout, stderr } = await commands.run(args, { REDIS_URL: redis.url });
@@ -321,7 +323,8 @@ describe('dev on the embedded queue', () => {
       ...{ state: 'delivered', redrives: 1 },
     });
     expect(await again.end('SIGINT')).toMatchObject({ code: 0 });
-  });
+    // A dozen processes, one after another.
+  }, 120_000);
 });
 
 describe('everything that the processes have written', () => {

@@ -3,7 +3,7 @@ import { HTTPException } from 'hono/http-exception';
 import * as z from 'zod';
 
 import type { Logger } from '../../logging.ts';
-import type { DeadLetters } from '../../queue/deadLetters.ts';
+import { CURSOR, type DeadLetters } from '../../queue/deadLetters.ts';
 import { toInvalidFields } from '../../schemas/invalidFields.ts';
 import type { Caller } from './apiKeys.ts';
 import { readJson } from './readJson.ts';
@@ -12,16 +12,21 @@ const instant = z.iso
   .datetime({ offset: true, error: 'Expected an RFC 3339 timestamp' })
   .pipe(z.coerce.date());
 
+const WHOLE = 'Expected a whole number from 1';
+const count = z.coerce.number(WHOLE).int(WHOLE).min(1, WHOLE);
+
 const FilterSchema = z.strictObject({
   code: z.string().optional(),
   type: z.string().optional(),
   since: instant.optional(),
   until: instant.optional(),
-  limit: z.coerce.number('Expected a whole number').int().min(1).max(1000).optional(),
+  limit: count.max(1000, 'Expected at most 1000').optional(),
 });
-const ListSchema = FilterSchema.extend({ cursor: z.string().optional() });
+const ListSchema = FilterSchema.extend({
+  cursor: z.string().regex(CURSOR, 'Expected the nextCursor of a page').optional(),
+});
 const RedriveSchema = FilterSchema.extend({
-  limit: z.coerce.number('Expected a whole number').int().min(1).optional(),
+  limit: count.optional(),
 });
 
 export type DeadLetterDeps = {
@@ -91,8 +96,8 @@ const read = <Schema extends z.ZodType>(schema: Schema, input: unknown): z.infer
 
 /** A filter may come in the query or as JSON; none of either takes every letter. */
 const readFilter = async (c: Context): Promise<Record<string, unknown>> => {
-  if (c.req.raw.body === null || c.req.header('content-length') === '0') return {};
-  const body = z.record(z.string(), z.unknown()).safeParse(await readJson(c, { mebibytes: 1 }));
+  const given = await readJson(c, { mebibytes: 1, ifEmpty: {} });
+  const body = z.record(z.string(), z.unknown()).safeParse(given);
   if (!body.success) throw new HTTPException(400, { message: 'The body is not a JSON object' });
   return body.data;
 };

@@ -27,13 +27,30 @@ const fromZod = (schema: z.ZodType, io: 'input' | 'output'): Json => {
 };
 
 const STATES = ['waiting', 'active', 'retrying', 'delivered', 'skipped', 'dead'];
+/** What the JSON schema of the parsed form cannot say: what is taken besides. */
+const signalSchema = (schema: z.ZodType): Json => {
+  const { properties, ...rest } = z
+    .looseObject({ properties: z.record(z.string(), z.unknown()) })
+    .parse(fromZod(schema, 'input'));
+  const { positionProfileIds: ids } = properties;
+  return {
+    ...rest,
+    description: 'An optional field that is null counts as left out; `success` is the exception.',
+    properties: ids ? { ...properties, positionProfileIds: { anyOf: [text(), ids] } } : properties,
+  };
+};
+
 /** What travels; the signals' own part comes from the schemas that judge them. */
 export const schemas: Json = {
   ...Object.fromEntries(
-    Object.entries(SIGNAL_SCHEMAS).map(([name, schema]) => [name, fromZod(schema, 'input')]),
+    Object.entries(SIGNAL_SCHEMAS).map(([name, schema]) => [name, signalSchema(schema)]),
   ),
   Signal: { oneOf: Object.keys(SIGNAL_SCHEMAS).map(ref) },
   Problem: object({ message: text() }, ['message']),
+  Conflict: object({ message: text(), signalId: text('What the key stands for') }, [
+    'message',
+    'signalId',
+  ]),
   InvalidFields: {
     type: 'object',
     description: 'What is wrong, by JSON pointer',

@@ -11,7 +11,10 @@ const query = (name: string, description: string, schema: Json = text()): Json =
 
 const REFUSED = {
   401: json('No valid key', ref('Problem')),
-  503: json('The queue does not acknowledge; try again after Retry-After', ref('Problem')),
+  503: {
+    ...json('The queue does not answer; try again', ref('Problem')),
+    headers: { 'Retry-After': { description: 'Seconds', schema: { type: 'integer' } } },
+  },
 };
 const NOT_FOUND = { 404: json('Nothing is kept under this id', ref('Problem')) };
 const TOO_LARGE = { 413: json('The body is too large', ref('Problem')) };
@@ -33,20 +36,24 @@ const paths: Json = {
       summary: 'Accept one signal',
       description: '202 is a promise: it follows the queue’s acknowledgement of the write.',
       parameters: [{ name: 'Idempotency-Key', in: 'header', schema: text() }],
-      requestBody: { required: true, ...json('', ref('Signal')) },
+      requestBody: { required: true, ...json('One signal', ref('Signal')) },
       responses: {
         202: json('Accepted, now or before', ref('Accepted')),
         ...{ ...UNREADABLE, ...TOO_LARGE, ...INVALID, ...REFUSED },
-        409: json('The Idempotency-Key was used for other content', ref('Problem')),
+        409: json('The Idempotency-Key was used for other content', ref('Conflict')),
       },
     },
   },
   '/signals/batch': {
     post: {
       summary: 'Accept up to 1000 signals; the good ones are taken',
+      description: 'Takes no Idempotency-Key: each signal is known by its content.',
       requestBody: {
         required: true,
-        ...json('', object({ signals: { ...list(ref('Signal')), maxItems: 1000 } }, ['signals'])),
+        ...json(
+          'Signals',
+          object({ signals: { ...list(ref('Signal')), maxItems: 1000 } }, ['signals']),
+        ),
       },
       responses: {
         202: json(
@@ -105,7 +112,10 @@ const paths: Json = {
     },
     delete: {
       summary: 'Let it go: the signal is then skipped, for the reason given',
-      parameters: [path('signalId'), query('reason', 'Kept with the signal')],
+      parameters: [
+        path('signalId'),
+        query('reason', 'Kept with the signal; without it, the name of the API key is'),
+      ],
       responses: { 204: { description: 'Discarded' }, ...NOT_FOUND, ...BUSY, ...REFUSED },
     },
   },

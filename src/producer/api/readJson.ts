@@ -9,14 +9,22 @@ const MEBIBYTE = 1024 * 1024;
 // Strict: a replacement character in a token would be another token.
 const decoder = new TextDecoder('utf-8', { fatal: true });
 
-type Options = { mebibytes: number; logger?: Logger | undefined };
+type Options = {
+  mebibytes: number;
+  /** Logs the body, masked. */
+  logger?: Logger | undefined;
+  /** What no body at all stands for; without this, it is no JSON. */
+  ifEmpty?: unknown;
+};
 
 /**
  * The body as JSON; 413 if it is larger than allowed, 400 if it can't be read. The parser's own
- * message is kept back, for it quotes the body. With a logger, the body is logged, masked.
+ * message is kept back, for it quotes the body.
  */
-export const readJson = async (c: Context, { mebibytes, logger }: Options): Promise<unknown> => {
+export const readJson = async (c: Context, options: Options): Promise<unknown> => {
+  const { mebibytes, logger, ifEmpty } = options;
   const bytes = await readBody(c.req.raw.body, mebibytes);
+  if (bytes.byteLength === 0 && ifEmpty !== undefined) return ifEmpty;
   try {
     const body: unknown = JSON.parse(decoder.decode(bytes));
     logger?.info({ path: c.req.path, body: maskBody(body) }, 'api.request');
