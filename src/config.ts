@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import * as z from 'zod';
 import { packageInfo } from './packageInfo.ts';
+import { LIVE_AUDIENCE } from './schemas/seekApi.ts';
 
 /** Refuses to start. Lists every problem, so that one deploy mends them all. */
 export class ConfigError extends Error {
@@ -62,7 +63,7 @@ const VARIABLES = {
   EMBEDDED_PATH: z.string().default('.seek-signals'),
   SEEK_API_URL: publicUrl('https://…').default('https://graphql.seek.com/graphql'),
   SEEK_AUTH_URL: publicUrl('https://…').default('https://auth.seek.com/oauth/token'),
-  SEEK_AUDIENCE: z.string().default('https://graphql.seek.com'),
+  SEEK_AUDIENCE: z.string().default(LIVE_AUDIENCE),
   SEEK_CLIENT_ID: z.string().optional(),
   SEEK_CLIENT_SECRET: z.string().optional(),
   SEEK_USER_AGENT: z

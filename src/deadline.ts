@@ -1,3 +1,6 @@
+/** For what waits for the queue. */
+export const queueIsSilent = (): Error => new Error('The queue does not answer');
+
 /** Rejects with what `onLate` makes if `work` has not settled within `ms`. The work itself goes on. */
 export const withDeadline = async <T>(
   work: Promise<T>,

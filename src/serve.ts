@@ -30,5 +30,12 @@ export const serve = async (app: App, { host, port }: { host: string; port: numb
       server.closeIdleConnections();
       await closed;
     },
+    /** Cuts off whoever is still connected. */
+    cut: (): Promise<void> =>
+      new Promise((resolve) => {
+        // A second time it finds the server closed already, which is what it wants.
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
   };
 };

@@ -2,7 +2,7 @@ import { Hono } from 'hono';
 
 import { createBoard } from '../board/createBoard.ts';
 import { type Config, loadConfig } from '../config.ts';
-import { withDeadline } from '../deadline.ts';
+import { queueIsSilent, withDeadline } from '../deadline.ts';
 import { runUntilTerminated } from '../lifecycle.ts';
 import { DEAD_LETTERS, SIGNALS } from '../queue/backend.ts';
 import { serve } from '../serve.ts';
@@ -42,13 +42,14 @@ export const startBoard = async (
     });
     return building;
   };
-  const late = () => new Error('The queue does not answer');
 
   const app = new Hono();
   app.route('/', probes);
   app.all('*', async (c) => {
     const answering = built().then((board) => board.fetch(c.req.raw, c.env));
-    const answer = await withDeadline(answering, ANSWER_WITHIN_MS, late).catch(() => undefined);
+    const answer = await withDeadline(answering, ANSWER_WITHIN_MS, queueIsSilent).catch(
+      () => undefined,
+    );
     return answer ?? c.text('The queue does not answer\n', 503, { 'retry-after': '5' });
   });
   const server = await serve(app, { host: config.BOARD_HOST, port });

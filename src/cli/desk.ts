@@ -1,4 +1,4 @@
-import type { LetterFilter, LetterView } from '../queue/deadLetters.ts';
+import type { Discarded, LetterFilter, LetterView, Redriven } from '../queue/deadLetters.ts';
 import type { QueueStatus } from '../queue/queueStatus.ts';
 import type { SignalLife } from '../schemas/states.ts';
 
@@ -10,7 +10,7 @@ export type Desk = {
   find: (signalId: string) => Promise<SignalLife | undefined>;
   letters: (filter: LetterFilter & { cursor?: string | undefined }) => Promise<LetterPage>;
   letter: (signalId: string) => Promise<LetterView | undefined>;
-  redrive: (signalId: string) => Promise<'redriven' | 'not-found' | 'busy'>;
-  discard: (signalId: string, reason: string) => Promise<'discarded' | 'not-found' | 'busy'>;
+  redrive: (signalId: string) => Promise<Redriven>;
+  discard: (signalId: string, reason: string) => Promise<Discarded>;
   close: () => Promise<void>;
 };

@@ -1,6 +1,6 @@
 import type { Config } from '../config.ts';
 import { describeConfig } from '../config.ts';
-import { withDeadline } from '../deadline.ts';
+import { queueIsSilent, withDeadline } from '../deadline.ts';
 import { createClosers } from '../lifecycle.ts';
 import { createLogger, type Logger } from '../logging.ts';
 import { createMetrics } from '../metrics.ts';
@@ -18,10 +18,9 @@ export const createService = (backend: Backend, logger: Logger) => {
   closers.add('queue', backend.close);
   const status = createQueueStatus(backend);
   const metrics = createMetrics(async () => {
-    const late = () => new Error('The queue does not answer');
     // During an outage nothing may pile up, scrape after scrape.
-    await withDeadline(backend.ping(), SCRAPE_WITHIN_MS, late);
-    const { counts, oldestUnsent } = await withDeadline(status(), SCRAPE_WITHIN_MS, late);
+    await withDeadline(backend.ping(), SCRAPE_WITHIN_MS, queueIsSilent);
+    const { counts, oldestUnsent } = await withDeadline(status(), SCRAPE_WITHIN_MS, queueIsSilent);
     return { counts, oldestUnsentSeconds: oldestUnsent?.ageSeconds ?? 0 };
   });
   const probes = createProbes({ ping: backend.ping, metrics });

@@ -3,6 +3,7 @@ import { openRedis } from '../queue/redis.ts';
 import { createSignalLives } from '../queue/signalLives.ts';
 import { createSignalQueue } from '../queue/signalQueue.ts';
 import type { InvalidFields } from '../schemas/invalidFields.ts';
+import { LIVE_AUDIENCE } from '../schemas/seekApi.ts';
 import type { SignalInput } from '../schemas/signal.ts';
 import { createEnqueue, type EnqueueResult } from './enqueue.ts';
 import { InvalidSignalError } from './errors.ts';
@@ -10,7 +11,6 @@ import { InvalidSignalError } from './errors.ts';
 // Below the 5 seconds that are promised.
 const DEADLINE_MS = 4_500;
 const DAY_MS = 86_400_000;
-const LIVE_AUDIENCE = 'https://graphql.seek.com';
 
 export type ProducerOptions = {
   /** `redis://` or `rediss://`, with user name and password where needed. */

@@ -1,9 +1,10 @@
 import type { Job } from 'bullmq';
 
-import { burialId, type DeadLetter, DeadLetterSchema } from '../schemas/deadLetter.ts';
+import { burialId, type DeadLetter } from '../schemas/deadLetter.ts';
 import { type Attempt, failureText, SignalJobSchema, UNREADABLE } from '../schemas/signalJob.ts';
 import { type Backend, DEAD_LETTERS, SIGNALS } from './backend.ts';
 import { letterJobOptions } from './jobOptions.ts';
+import { readLetter } from './readLetter.ts';
 
 /**
  * Makes a dead letter of a failed job: adds the letter, reads it back, and removes the job only if
@@ -25,7 +26,7 @@ export const createBury =
 
     await letters.add(fresh.typeCode, fresh, letterJobOptions(letterId));
     const stored = await letters.getJob(letterId);
-    const held = DeadLetterSchema.safeParse(stored?.data).data;
+    const held = readLetter(stored);
     if (stored === undefined) return undefined;
 
     if (held === undefined || burialId(held) !== burialId(fresh)) {

@@ -2,9 +2,8 @@ import type { Job } from 'bullmq';
 
 import type { DeadLetter } from '../schemas/deadLetter.ts';
 import { type Backend, DEAD_LETTERS, SIGNALS } from './backend.ts';
-import { everyLetter, type Found, readLetter } from './letterPages.ts';
-
-export { CURSOR } from './letterPages.ts';
+import { everyLetter, type Found } from './letterPages.ts';
+import { readLetter } from './readLetter.ts';
 
 export type LetterFilter = {
   code?: string | undefined;

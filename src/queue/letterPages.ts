@@ -1,15 +1,13 @@
-import type { Job, JobType } from 'bullmq';
+import type { JobType } from 'bullmq';
 
-import { type DeadLetter, DeadLetterSchema } from '../schemas/deadLetter.ts';
+import type { DeadLetter } from '../schemas/deadLetter.ts';
 import type { JobQueue } from './backend.ts';
+import { readLetter } from './readLetter.ts';
 
 const PAGE = 100;
 
 /** The form of a position. */
 export const CURSOR = /^[nf]\d{15}\../;
-
-export const readLetter = (job: Job | undefined): DeadLetter | undefined =>
-  DeadLetterSchema.safeParse(job?.data).data;
 
 /** A letter, and where it stands: the later it died, the greater. */
 export type Found = { letter: DeadLetter; position: string };

@@ -1,10 +1,11 @@
 import { type Job, UnrecoverableError } from 'bullmq';
 
 import type { Logger } from '../logging.ts';
-import { burialId, type DeadLetter, DeadLetterSchema } from '../schemas/deadLetter.ts';
+import { burialId, type DeadLetter } from '../schemas/deadLetter.ts';
 import { failureText, SignalJobSchema } from '../schemas/signalJob.ts';
 import { type Backend, DEAD_LETTERS, type JobWorker, SIGNALS } from './backend.ts';
 import { signalJobOptions } from './jobOptions.ts';
+import { readLetter } from './readLetter.ts';
 
 const CONCURRENCY = 10;
 
@@ -32,7 +33,7 @@ export const startLetterWorker = ({ onRedriven, ...deps }: Deps): Promise<JobWor
 export const createLetterProcessor =
   ({ backend, logger, metrics, now = () => new Date() }: Omit<Deps, 'onRedriven'>) =>
   async (job: Job): Promise<void> => {
-    const letter = DeadLetterSchema.safeParse(job.data).data;
+    const letter = readLetter(job);
     if (letter === undefined) throw new UnrecoverableError('Not a dead letter of ours');
     if (job.attemptsMade === 0 && !letter.redriveRequested) {
       throw new UnrecoverableError(failureText(letter));

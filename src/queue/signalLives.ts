@@ -1,9 +1,9 @@
 import type { Job } from 'bullmq';
 
-import { DeadLetterSchema } from '../schemas/deadLetter.ts';
 import { SettlementSchema, SignalJobSchema } from '../schemas/signalJob.ts';
 import type { SignalLife, SignalState } from '../schemas/states.ts';
 import { type Backend, DEAD_LETTERS, type QueueName, SIGNALS } from './backend.ts';
+import { readLetter } from './readLetter.ts';
 
 /** Answers where a signal is, and what became of it. */
 export const createSignalLives = (backend: Backend) => {
@@ -75,7 +75,7 @@ const fromSignal = (job: Job, state: SignalState): SignalLife => {
 };
 
 const fromLetter = (job: Job): SignalLife | undefined => {
-  const letter = DeadLetterSchema.safeParse(job.data).data;
+  const letter = readLetter(job);
   if (letter === undefined) return undefined;
   const { signalId, typeCode, acceptedAt, attempts, redrives, reason } = letter;
   return { signalId, typeCode, state: 'dead', acceptedAt, attempts, redrives, reason };

@@ -1,9 +1,9 @@
-import { DeadLetterSchema } from '../schemas/deadLetter.ts';
 import type { Signal } from '../schemas/signal.ts';
 import { type SignalJob, SignalJobSchema } from '../schemas/signalJob.ts';
 import type { SignalState } from '../schemas/states.ts';
 import { type Backend, type Claim, DEAD_LETTERS, type JobQueue, SIGNALS } from './backend.ts';
 import { signalJobOptions } from './jobOptions.ts';
+import { readLetter } from './readLetter.ts';
 import type { SignalLives } from './signalLives.ts';
 
 export type NewSignal = {
@@ -48,7 +48,7 @@ export const createSignalQueue = ({ backend, lives, rememberMs, now = Date.now }
   const findLying = async (queue: JobQueue, { signalId }: NewSignal): Promise<Lying> => {
     const letters = await backend.queue(DEAD_LETTERS);
     const job = await queue.getJob(signalId);
-    const letter = DeadLetterSchema.safeParse((await letters.getJob(signalId))?.data).data;
+    const letter = readLetter(await letters.getJob(signalId));
     const data = SignalJobSchema.safeParse(job?.data ?? letter?.job).data;
     return {
       contentId: data?.contentId,

@@ -1,6 +1,6 @@
 import type { Job } from 'bullmq';
 
-import { withDeadline } from '../deadline.ts';
+import { queueIsSilent, withDeadline } from '../deadline.ts';
 import type { Logger } from '../logging.ts';
 import { codeLabel } from '../metrics.ts';
 import { type Backend, type JobQueue, SIGNALS } from './backend.ts';
@@ -87,8 +87,7 @@ export const createUndertaker = ({ backend, logger, metrics, sweepEveryMs = 5_00
     close: async (): Promise<void> => {
       clearInterval(timer);
       // Left at any line, a burial is finished by the next sweep, here or elsewhere.
-      const late = () => new Error('The queue does not answer');
-      await withDeadline(Promise.all(underWay), FINISH_WITHIN_MS, late);
+      await withDeadline(Promise.all(underWay), FINISH_WITHIN_MS, queueIsSilent);
     },
   };
 };

@@ -3,7 +3,7 @@ import type * as z from 'zod';
 /** What is wrong, by JSON pointer (RFC 6901) into what was given. Never repeats a value. */
 export type InvalidFields = Record<string, string>;
 
-const toPointer = (path: PropertyKey[]): string =>
+export const toPointer = (path: readonly PropertyKey[]): string =>
   path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
 
 const messageOf = (issue: z.core.$ZodIssue): string =>

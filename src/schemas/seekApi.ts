@@ -1,6 +1,9 @@
 import * as z from 'zod';
 import type { Signal } from './signal.ts';
 
+/** developer.seek.com, "Playground environment": the endpoints are shared, the audience is not. */
+export const LIVE_AUDIENCE = 'https://graphql.seek.com';
+
 /** developer.seek.com, "Sending signals". The argument is a variable: SEEK refuses inlined ones. */
 export const SEND_SIGNAL = 'mutation ($input: SendSignalInput!) { sendSignal(input: $input) }';
 

@@ -1,7 +1,16 @@
 import type { Attempt } from './signalJob.ts';
 
-/** Where a signal is. The same words in the API, the command line and the metrics. */
-export type SignalState = 'waiting' | 'active' | 'retrying' | 'delivered' | 'skipped' | 'dead';
+/** Where a signal may be. The same words in the API, the command line and the metrics. */
+export const SIGNAL_STATES = [
+  'waiting',
+  'active',
+  'retrying',
+  'delivered',
+  'skipped',
+  'dead',
+] as const;
+
+export type SignalState = (typeof SIGNAL_STATES)[number];
 
 /** Everything that can be told about one signal. Holds no token. */
 export type SignalLife = {

@@ -1,6 +1,6 @@
+import { LIVE_AUDIENCE } from './seekApi.ts';
 import type { Signal } from './signal.ts';
 
-const LIVE_AUDIENCE = 'https://graphql.seek.com';
 const DOCUMENTATION_TOKEN = /^globalPublicTest-/;
 
 type State = NonNullable<Signal['current']>;

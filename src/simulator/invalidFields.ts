@@ -1,10 +1,6 @@
 import type { ZodError } from 'zod';
 
-/** What is wrong, keyed by JSON pointer: the shape of SEEK's own `invalidFields`. */
-export type InvalidFields = Record<string, string>;
-
-export const toPointer = (path: readonly PropertyKey[]): string =>
-  path.map((key) => `/${String(key).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
+import { type InvalidFields, toPointer } from '../schemas/invalidFields.ts';
 
 /** Puts every pointer under `prefix`. */
 export const nest = (prefix: string, fields: InvalidFields): InvalidFields =>

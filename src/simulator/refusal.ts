@@ -1,6 +1,6 @@
 import { GraphQLError } from 'graphql';
 
-import type { InvalidFields } from './invalidFields.ts';
+import type { InvalidFields } from '../schemas/invalidFields.ts';
 
 /** A GraphQL error with a code, which is how SEEK says no. */
 export const refusal = (code: string, message: string): GraphQLError =>

@@ -1,6 +1,7 @@
+import type { InvalidFields } from '../schemas/invalidFields.ts';
 import type { Audience } from './accessTokens.ts';
 import { concerns, type Faults } from './faults.ts';
-import { type InvalidFields, nest } from './invalidFields.ts';
+import { nest } from './invalidFields.ts';
 import { badUserInput, refusal } from './refusal.ts';
 import type { SignalInput } from './schema.ts';
 import type { Settings } from './settings.ts';

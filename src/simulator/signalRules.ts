@@ -1,4 +1,5 @@
-import { type InvalidFields, nest } from './invalidFields.ts';
+import type { InvalidFields } from '../schemas/invalidFields.ts';
+import { nest } from './invalidFields.ts';
 import type { SignalInput, StateInput, StatusInput } from './schema.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;

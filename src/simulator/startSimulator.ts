@@ -1,8 +1,4 @@
-import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { getRequestListener } from '@hono/node-server';
-
+import { serve } from '../serve.ts';
 import { createSimulator, type Simulator, type SimulatorOptions } from './createSimulator.ts';
 
 export type RunningSimulator = Simulator & {
@@ -26,32 +22,13 @@ export const startSimulator = async ({
   ...options
 }: StartOptions): Promise<RunningSimulator> => {
   const simulator = createSimulator(options);
-  const server = createServer(getRequestListener(simulator.app.fetch));
-
-  server.listen(port, host);
-  await once(server, 'listening');
-
-  const url = `http://${host.includes(':') ? `[${host}]` : host}:${portOf(server.address())}`;
+  const { url, cut } = await serve(simulator.app, { host, port });
 
   return {
     ...simulator,
     url,
     graphqlUrl: `${url}/graphql`,
     authUrl: `${url}/oauth/token`,
-
-    close: () =>
-      new Promise((resolve) => {
-        // A second close finds the server closed already, which is what it wants.
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
+    close: cut,
   };
-};
-
-const portOf = (address: AddressInfo | string | null): number => {
-  if (address === null || typeof address === 'string') {
-    throw new TypeError('The simulator does not listen on a TCP port');
-  }
-
-  return address.port;
 };

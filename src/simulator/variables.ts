@@ -7,7 +7,7 @@ import {
   typeFromAST,
 } from 'graphql';
 
-import { type InvalidFields, toPointer } from './invalidFields.ts';
+import { type InvalidFields, toPointer } from '../schemas/invalidFields.ts';
 
 /**
  * Coerces as graphql-js is about to do again. Its own errors bury the path in a sentence; the

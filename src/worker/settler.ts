@@ -1,4 +1,4 @@
-import { withDeadline } from '../deadline.ts';
+import { queueIsSilent, withDeadline } from '../deadline.ts';
 import type { Logger } from '../logging.ts';
 import type { Ledger } from '../queue/backend.ts';
 
@@ -38,8 +38,7 @@ export const createSettler = (ledger: Pick<Ledger, 'settle'>, logger: Logger) =>
     },
     close: async (): Promise<void> => {
       clearInterval(timer);
-      const late = () => new Error('The queue does not answer');
-      await withDeadline(flushInTurn(), FLUSH_WITHIN_MS, late);
+      await withDeadline(flushInTurn(), FLUSH_WITHIN_MS, queueIsSilent);
     },
   };
 };

@@ -3,7 +3,8 @@ import { HTTPException } from 'hono/http-exception';
 import * as z from 'zod';
 
 import type { Logger } from '../../logging.ts';
-import { CURSOR, type DeadLetters } from '../../queue/deadLetters.ts';
+import type { DeadLetters } from '../../queue/deadLetters.ts';
+import { CURSOR } from '../../queue/letterPages.ts';
 import { toInvalidFields } from '../../schemas/invalidFields.ts';
 import type { Caller } from './apiKeys.ts';
 import { readJson } from './readJson.ts';

@@ -2,6 +2,7 @@ import * as z from 'zod';
 
 import { SIGNAL_SCHEMAS } from '../../schemas/signal.ts';
 import { AttemptSchema } from '../../schemas/signalJob.ts';
+import { SIGNAL_STATES } from '../../schemas/states.ts';
 
 export type Json = Record<string, unknown>;
 
@@ -10,7 +11,7 @@ export const json = (description: string, schema: Json): Json => ({
   description,
   content: { 'application/json': { schema } },
 });
-export const object = (properties: Json, required: string[]): Json => ({
+export const object = (properties: Json, required: readonly string[]): Json => ({
   type: 'object',
   properties,
   required,
@@ -26,7 +27,6 @@ const fromZod = (schema: z.ZodType, io: 'input' | 'output'): Json => {
   return rest;
 };
 
-const STATES = ['waiting', 'active', 'retrying', 'delivered', 'skipped', 'dead'];
 /** What the JSON schema of the parsed form cannot say: what is taken besides. */
 const signalSchema = (schema: z.ZodType): Json => {
   const { properties, ...rest } = z
@@ -60,7 +60,7 @@ export const schemas: Json = {
     'message',
     'invalidFields',
   ]),
-  State: { type: 'string', enum: STATES },
+  State: { type: 'string', enum: SIGNAL_STATES },
   Accepted: object(
     {
       signalId: { type: 'string', format: 'uuid' },
@@ -101,8 +101,8 @@ export const schemas: Json = {
   Status: object(
     {
       counts: object(
-        Object.fromEntries(STATES.map((state) => [state, { type: 'integer' }])),
-        STATES,
+        Object.fromEntries(SIGNAL_STATES.map((state) => [state, { type: 'integer' }])),
+        SIGNAL_STATES,
       ),
       oldestUnsent: object(
         { signalId: text(), acceptedAt: instant, ageSeconds: { type: 'integer' } },
