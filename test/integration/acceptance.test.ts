@@ -13,22 +13,16 @@ import { onRedis, PLATFORMS, type Platform } from '../support/platforms.ts';
 import { type RedisServer, startRedis } from '../support/redisServer.ts';
 import { delivered, refused } from '../support/scriptedSeek.ts';
 import { type Dispatcher, newToken, startDispatcher } from '../support/startDispatcher.ts';
+import { usePlatform } from '../support/usePlatform.ts';
 import { waitFor } from '../support/waitFor.ts';
 
 const complete = (token = newToken()) => buildApplicationComplete({ token });
 
 describe.each(PLATFORMS)('accepting a signal on $name', ({ start }) => {
-  let platform: Platform;
-  let stop = async () => {};
-  beforeAll(async () => {
-    platform = await start();
-  });
-  afterEach(() => stop());
-  afterAll(() => platform.stop());
+  const { setup } = usePlatform(start);
 
   it('is no duplicate of a caller who died between claim and add', async () => {
-    const { backend, stop: end } = await startDispatcher(platform, { workers: 0 });
-    stop = end;
+    const { backend } = await setup({ workers: 0 });
     const signal = { typeCode: 'ApplicationComplete', token: newToken() };
     const entry = { ...identify(signal), signal, from: 'test' };
     const lives = createSignalLives(backend);
@@ -40,10 +34,9 @@ describe.each(PLATFORMS)('accepting a signal on $name', ({ start }) => {
   });
 
   it('discards or redrives a letter of which both are asked at once, never both', async () => {
-    const dispatcher = await startDispatcher(platform, {
+    const dispatcher = await setup({
       answers: Array.from({ length: 15 }, () => refused('FORBIDDEN')),
     });
-    stop = dispatcher.stop;
     const { sendAll, call, redrive, until, untilBuried, seek } = dispatcher;
     const signals = Array.from({ length: 15 }, () => complete());
     const ids = (await sendAll(signals)).map(({ signalId }) => signalId);

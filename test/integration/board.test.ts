@@ -2,26 +2,20 @@ import { createBoard } from '../../src/board/createBoard.ts';
 import { DEAD_LETTERS, SIGNALS } from '../../src/queue/backend.ts';
 
 import { buildApplicationComplete } from '../support/buildSignal.ts';
-import { PLATFORMS, type Platform } from '../support/platforms.ts';
+import { PLATFORMS } from '../support/platforms.ts';
 import { html, refused } from '../support/scriptedSeek.ts';
-import { newToken, startDispatcher } from '../support/startDispatcher.ts';
+import { newToken } from '../support/startDispatcher.ts';
+import { usePlatform } from '../support/usePlatform.ts';
 import { waitFor } from '../support/waitFor.ts';
 
 const LOGIN = { username: 'operator', password: 'secret' };
 const FOREVER = '3600000';
 
 describe.each(PLATFORMS)('the board over the queues on $name', ({ start }) => {
-  let platform: Platform;
-  let stop = async () => {};
-  beforeAll(async () => {
-    platform = await start();
-  });
-  afterEach(() => stop());
-  afterAll(() => platform.stop());
+  const onPlatform = usePlatform(start);
 
-  const setup = async (options: Parameters<typeof startDispatcher>[1] = {}) => {
-    const dispatcher = await startDispatcher(platform, options);
-    stop = dispatcher.stop;
+  const setup = async (options: Parameters<typeof onPlatform.setup>[0] = {}) => {
+    const dispatcher = await onPlatform.setup(options);
     const backend = dispatcher.openBackend();
     const app = createBoard({
       signals: await backend.bullQueue(SIGNALS),

@@ -7,7 +7,7 @@ import {
   buildSignal,
   buildSignalJob,
 } from '../support/buildSignal.ts';
-import { PLATFORMS, type Platform } from '../support/platforms.ts';
+import { PLATFORMS } from '../support/platforms.ts';
 import {
   after,
   cutOff,
@@ -19,7 +19,8 @@ import {
   refused,
   reset,
 } from '../support/scriptedSeek.ts';
-import { type Dispatcher, newToken, startDispatcher } from '../support/startDispatcher.ts';
+import { newToken } from '../support/startDispatcher.ts';
+import { usePlatform } from '../support/usePlatform.ts';
 import { waitFor } from '../support/waitFor.ts';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
@@ -45,24 +46,7 @@ const bullQueues = async (backend: Backend) => ({
 });
 
 describe.each(PLATFORMS)('the path of a signal on $name', ({ start }) => {
-  let platform: Platform;
-  let stop = async () => {};
-  beforeAll(async () => {
-    platform = await start();
-  });
-  afterEach(() => stop());
-  afterAll(() => platform.stop());
-
-  const setup = async (
-    options: Parameters<typeof startDispatcher>[1] = {},
-  ): Promise<Dispatcher> => {
-    const dispatcher = await startDispatcher(platform, options);
-    stop = async () => {
-      stop = async () => {};
-      await dispatcher.stop();
-    };
-    return dispatcher;
-  };
+  const { setup, stop } = usePlatform(start);
 
   describe('delivery', () => {
     it('delivers every type at once, with the variables as they came and one partner token', async () => {
