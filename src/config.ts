@@ -54,11 +54,24 @@ const apiKeys = z.string().transform((text, context): ApiKey[] =>
   }),
 );
 
+const sentinels = z.string().transform((text, context): { host: string; port: number }[] =>
+  text.split(',').map((entry) => {
+    const [, host = '', port = '26379'] = /^([^:\s]+)(?::(\d+))?$/.exec(entry.trim()) ?? [];
+    if (host === '' || Number(port) > 65_535) {
+      context.addIssue('must be host:port, separated by commas');
+    }
+    return { host, port: Number(port) };
+  }),
+);
+
 // One row a variable. What each is for stands in .env.example.
 const VARIABLES = {
   REDIS_URL: url(/^rediss?$/, 'redis://host:6379 or rediss://…')
     .refine(isDecodable, 'must have its user name and password percent-encoded')
     .optional(),
+  REDIS_SENTINELS: sentinels.optional(),
+  ALLOW_UNSAFE_REDIS: flag().default(false),
+  WAIT_REPLICAS: wholeNumber(0, 100).default(0),
   QUEUE_PREFIX: z.string().default('{seek}'),
   EMBEDDED_PATH: z.string().default('.seek-signals'),
   SEEK_API_URL: publicUrl('https://…').default('https://graphql.seek.com/graphql'),
@@ -72,6 +85,10 @@ const VARIABLES = {
     .default(`${packageInfo.name}/${packageInfo.version}`),
   SEEK_TIMEOUT_MS: milliseconds().default(10_000),
   WORKER_CONCURRENCY: wholeNumber(1, 1000).default(50),
+  BATCH_SIZE: wholeNumber(1, 100).default(1),
+  BATCH_LINGER_MS: milliseconds(0).default(5),
+  RATE_LIMIT_PER_SECOND: wholeNumber(1, 100_000).optional(),
+  LANE_PAUSE_MAX_MS: milliseconds().default(60_000),
   RETRY_MAX_ATTEMPTS: wholeNumber(1, 1_000_000).default(25),
   RETRY_BASE_MS: milliseconds().default(2_000),
   RETRY_MAX_MS: milliseconds().default(3 * HOUR_MS),
