@@ -84,7 +84,7 @@ const VARIABLES = {
     .regex(/^[\x20-\x7e]+$/, 'must be visible ASCII')
     .default(`${packageInfo.name}/${packageInfo.version}`),
   SEEK_TIMEOUT_MS: milliseconds().default(10_000),
-  WORKER_CONCURRENCY: wholeNumber(1, 1000).default(50),
+  WORKER_CONCURRENCY: wholeNumber(1, 1000).optional(),
   BATCH_SIZE: wholeNumber(1, 100).default(1),
   BATCH_LINGER_MS: milliseconds(0).default(5),
   RATE_LIMIT_PER_SECOND: wholeNumber(1, 100_000).optional(),

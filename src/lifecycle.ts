@@ -48,17 +48,36 @@ type Stop = {
   logger: Logger;
   /** After this long the process ends, whatever is still open: before the platform kills it. */
   timeoutMs: number;
+  /** Resolves, with the reason, where it turns out later that the process should not have started. */
+  unfit?: Promise<string>;
 };
 
-/** Waits for termination, then closes everything, bounded. Resolves with the exit code. */
-export const runUntilTerminated = async ({ closers, logger, timeoutMs }: Stop): Promise<number> => {
-  logger.info({ termination: await terminated(), timeoutMs }, 'Stopping');
+// What a ConfigError at start comes to.
+const UNFIT = 2;
+
+/**
+ * Waits for termination, or for news that make the process unfit, then closes everything, bounded.
+ * Resolves with the exit code.
+ */
+export const runUntilTerminated = async ({
+  closers,
+  logger,
+  timeoutMs,
+  unfit = new Promise(() => {}),
+}: Stop): Promise<number> => {
+  const end = await Promise.race([
+    terminated().then((termination) => ({ code: 0, termination })),
+    unfit.then((reason) => ({ code: UNFIT, reason })),
+  ]);
+  if ('reason' in end) logger.fatal({ reason: end.reason }, 'Unfit to run');
+  const termination = 'termination' in end ? end.termination : undefined;
+  logger.info({ termination, timeoutMs }, 'Stopping');
   try {
     await withDeadline(closers.closeAll(), timeoutMs, () => new Error('Not closed in time'));
     logger.info('Stopped');
-    return 0;
+    return end.code;
   } catch {
     logger.error({ timeoutMs }, 'Not everything closed in time');
-    return 1;
+    return end.code || 1;
   }
 };

@@ -11,6 +11,7 @@ const DELIVERY_BUCKETS = [0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 21_600, 86_400
 export type QueueReading = {
   counts: Record<SignalState, number>;
   oldestUnsentSeconds: number;
+  laneClosed: { code: string; seconds: number } | undefined;
 };
 
 /** Every metric, named once. Counters count what this process did; gauges ask the queue. */
@@ -30,12 +31,27 @@ export const createMetrics = (readQueue: () => Promise<QueueReading>) => {
     'oldest_unsent_seconds',
     'Age of the oldest signal that SEEK does not have yet',
   );
-  gauge('lane_open', '1 while signals may be sent to SEEK').set(1);
+  const laneOpen = gauge('lane_open', '1 while signals may be sent to SEEK');
+  const laneClosed = gauge(
+    'lane_closed_seconds',
+    'How long the lane has been closed, by what closed it; absent while it is open',
+    ['code'],
+  );
 
   return {
     accepted: counter('accepted_total', 'Signals accepted, duplicates not counted', ['type']),
     attempts: counter('attempts_total', 'Attempts at delivery', ['outcome', 'code']),
     delivered: counter('delivered_total', 'Signals delivered to SEEK', ['type']),
+    deferred: counter(
+      'deferred_total',
+      'Tries that spent no attempt: SEEK limited our rate, or gave no partner token',
+      ['code'],
+    ),
+    tokenFailures: counter(
+      'partner_token_failures_total',
+      'Requests for a partner token that failed; CREDENTIALS_REFUSED wants a person',
+      ['code'],
+    ),
     skipped: counter('skipped_total', 'Signals settled without sending them', ['reason']),
     dead: counter('dead_total', 'Signals that became dead letters', ['code']),
     redriven: counter('redriven_total', 'Dead letters put back into the queue'),
@@ -47,10 +63,17 @@ export const createMetrics = (readQueue: () => Promise<QueueReading>) => {
     scrape: async (): Promise<string> => {
       signals.reset();
       oldest.set(Number.NaN);
+      laneOpen.set(Number.NaN);
+      laneClosed.reset();
       const reading = await readQueue().catch(() => undefined);
       if (reading !== undefined) {
         for (const [state, count] of Object.entries(reading.counts)) signals.set({ state }, count);
         oldest.set(reading.oldestUnsentSeconds);
+        laneOpen.set(reading.laneClosed === undefined ? 1 : 0);
+        if (reading.laneClosed !== undefined) {
+          const { code, seconds } = reading.laneClosed;
+          laneClosed.set({ code: codeLabel(code) }, seconds);
+        }
       }
       return registry.metrics();
     },
@@ -67,7 +90,10 @@ const CODES = new Set(
     'BAD_USER_INPUT',
     'INTERNAL_SERVER_ERROR',
     'RATE_LIMITED',
-  ].concat(['UNKNOWN', 'UNREACHABLE', 'PARTNER_TOKEN', 'UNREADABLE', 'STALLED', 'FAULT']),
+  ].concat(
+    ['UNKNOWN', 'UNREACHABLE', 'PARTNER_TOKEN', 'CREDENTIALS_REFUSED'],
+    ['UNREADABLE', 'STALLED', 'FAULT'],
+  ),
 );
 
 export const codeLabel = (code: string | undefined): string => {

@@ -4,13 +4,22 @@ import type { Metrics } from './metrics.ts';
 
 const READY_WITHIN_MS = 2_000;
 
-type Deps = { ping: () => Promise<void>; metrics: Pick<Metrics, 'scrape' | 'contentType'> };
+type Deps = {
+  ping: () => Promise<void>;
+  /** Whether this process does what it is there for. An absent queue is no fault of its own. */
+  isAlive: () => boolean;
+  metrics: Pick<Metrics, 'scrape' | 'contentType'>;
+};
 
 /** Health and metrics, the same in every process, and without a key. */
-export const createProbes = ({ ping, metrics }: Deps): Hono => {
+export const createProbes = ({ ping, isAlive, metrics }: Deps): Hono => {
   const app = new Hono();
 
-  app.get('/health/live', (c) => c.json({ status: 'alive' }));
+  app.get('/health/live', (c) =>
+    isAlive()
+      ? c.json({ status: 'alive' })
+      : c.json({ status: 'stuck', message: 'Signals are due, and this worker takes none' }, 503),
+  );
 
   app.get('/health/ready', async (c) => {
     const late = new Promise<'late'>((resolve) => {

@@ -7,6 +7,7 @@ import { createDeadLetters } from '../queue/deadLetters.ts';
 import { createSignalLives } from '../queue/signalLives.ts';
 import { createSignalQueue } from '../queue/signalQueue.ts';
 import { serve } from '../serve.ts';
+import { guardRedis } from './guardRedis.ts';
 import { openService, type Service } from './service.ts';
 
 const ENQUEUE_DEADLINE_MS = 4_500;
@@ -15,9 +16,10 @@ const ENQUEUE_DEADLINE_MS = 4_500;
 export const api = async (env: NodeJS.ProcessEnv): Promise<number> => {
   const config = loadConfig(env, ['REDIS_URL', 'API_KEYS']);
   const service = openService(config, 'fail-fast');
+  const { unfit } = await guardRedis(service, config.ALLOW_UNSAFE_REDIS);
   const { url } = await startApi(service, config, apiPort(config));
   service.logger.info({ url }, 'API listening');
-  return runUntilTerminated({ ...service, timeoutMs: config.SHUTDOWN_TIMEOUT_MS });
+  return runUntilTerminated({ ...service, unfit, timeoutMs: config.SHUTDOWN_TIMEOUT_MS });
 };
 
 /** Builds the API on a service, and serves it. */

@@ -47,6 +47,11 @@ const createProgram = (env: Env, onDone: (code: number) => void): Command => {
     .action(async (id: string, options: Output) =>
       run((await import('./inspect.ts')).show(env, id, options)),
     );
+  program
+    .command('check')
+    .description('is this deployment safe?')
+    .option('--json', 'for a program')
+    .action(async (options: Output) => run((await import('./check.ts')).check(env, options)));
   addDeadLetters(program, env, run);
 
   return program;

@@ -2,6 +2,7 @@ import Table from 'cli-table3';
 import colours from 'picocolors';
 
 import type { LetterView } from '../queue/deadLetters.ts';
+import type { LaneView } from '../queue/laneState.ts';
 import type { QueueStatus } from '../queue/queueStatus.ts';
 import type { Attempt } from '../schemas/signalJob.ts';
 import type { SignalLife, SignalState } from '../schemas/states.ts';
@@ -45,6 +46,11 @@ const since = (seconds: number): string => {
 
 const times = (count: number): string => (count === 1 ? 'once' : `${count} times`);
 
+export const renderLane = (lane: LaneView): string =>
+  lane.state === 'open'
+    ? 'open'
+    : `${colours.red('closed')} for ${since(lane.seconds)}, since ${lane.since} (${lane.code}: ${lane.reason}); next try from ${lane.nextProbeAt}`;
+
 export const renderStatus = ({ counts, oldestUnsent, lane }: QueueStatus): string => {
   const of = (state: SignalState, note = '') => [renderState(state), String(counts[state]), note];
   const oldest =
@@ -63,7 +69,7 @@ export const renderStatus = ({ counts, oldestUnsent, lane }: QueueStatus): strin
     ]),
     '',
     `oldest unsent signal: ${oldest}`,
-    `lane to SEEK: ${lane.state}`,
+    `lane to SEEK: ${renderLane(lane)}`,
   ].join('\n');
 };
 

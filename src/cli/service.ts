@@ -20,12 +20,22 @@ export const createService = (backend: Backend, logger: Logger) => {
   const metrics = createMetrics(async () => {
     // During an outage nothing may pile up, scrape after scrape.
     await withDeadline(backend.ping(), SCRAPE_WITHIN_MS, queueIsSilent);
-    const { counts, oldestUnsent } = await withDeadline(status(), SCRAPE_WITHIN_MS, queueIsSilent);
-    return { counts, oldestUnsentSeconds: oldestUnsent?.ageSeconds ?? 0 };
+    const reading = await withDeadline(status(), SCRAPE_WITHIN_MS, queueIsSilent);
+    return {
+      counts: reading.counts,
+      oldestUnsentSeconds: reading.oldestUnsent?.ageSeconds ?? 0,
+      laneClosed:
+        reading.lane.state === 'open'
+          ? undefined
+          : { code: reading.lane.code, seconds: reading.lane.seconds },
+    };
   });
-  const probes = createProbes({ ping: backend.ping, metrics });
+  // What this process can say of its own health; nothing, unless a worker runs in it.
+  const vitals: (() => boolean)[] = [];
+  const isAlive = () => vitals.every((isWell) => isWell());
+  const probes = createProbes({ ping: backend.ping, isAlive, metrics });
 
-  return { backend, logger, closers, status, metrics, probes };
+  return { backend, logger, closers, status, metrics, probes, vitals };
 };
 
 export type Service = ReturnType<typeof createService>;
@@ -38,7 +48,14 @@ export const openService = (config: Config<'REDIS_URL'>, temper: Temper): Servic
 };
 
 export const openRedisBackend = (config: Config<'REDIS_URL'>, temper: Temper, logger: Logger) =>
-  openRedis({ url: config.REDIS_URL, temper, logger, ...queueOptions(config) });
+  openRedis({
+    url: config.REDIS_URL,
+    sentinels: config.REDIS_SENTINELS,
+    waitReplicas: config.WAIT_REPLICAS,
+    temper,
+    logger,
+    ...queueOptions(config),
+  });
 
 export const queueOptions = (config: Config) => ({
   prefix: config.QUEUE_PREFIX,

@@ -2,6 +2,7 @@ import { type Config, ConfigError, loadConfig } from '../config.ts';
 import { runUntilTerminated } from '../lifecycle.ts';
 import { serve } from '../serve.ts';
 import { startWorker } from '../worker/startWorker.ts';
+import { guardRedis } from './guardRedis.ts';
 import { openService, type Service } from './service.ts';
 
 const METRICS_PORT = 9464;
@@ -10,10 +11,11 @@ const METRICS_PORT = 9464;
 export const worker = async (env: NodeJS.ProcessEnv): Promise<number> => {
   const config = loadConfig(env, ['REDIS_URL', 'SEEK_CLIENT_ID', 'SEEK_CLIENT_SECRET']);
   const service = openService(config, 'patient');
+  const { unfit } = await guardRedis(service, config.ALLOW_UNSAFE_REDIS);
   const url = await serveProbes(service, config);
-  await startWorker({ ...service, config });
-  service.logger.info({ metrics: url, concurrency: config.WORKER_CONCURRENCY }, 'Worker started');
-  return runUntilTerminated({ ...service, timeoutMs: config.SHUTDOWN_TIMEOUT_MS });
+  const { concurrency } = await startWorker({ ...service, config });
+  service.logger.info({ metrics: url, concurrency }, 'Worker started');
+  return runUntilTerminated({ ...service, unfit, timeoutMs: config.SHUTDOWN_TIMEOUT_MS });
 };
 
 /** Several workers on one machine want the same port: only one that was set by hand is insisted on. */

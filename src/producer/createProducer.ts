@@ -15,6 +15,13 @@ const DAY_MS = 86_400_000;
 export type ProducerOptions = {
   /** `redis://` or `rediss://`, with user name and password where needed. */
   redisUrl: string;
+  /** Redis Sentinels, asked for the address of the master; its name is then the host of `redisUrl`. */
+  sentinels?: readonly { host: string; port: number }[];
+  /**
+   * How many replicas must have a signal before `enqueue` resolves; with fewer than that it throws
+   * `QueueUnavailableError`. Default 0: the acknowledgement of the master alone.
+   */
+  waitReplicas?: number;
   /** The same as the workers' `QUEUE_PREFIX`. Default `{seek}`. */
   queuePrefix?: string;
   /** What the signals come from, as logged with each of them. Default `library`. */
@@ -39,8 +46,8 @@ export type InvalidResult = { invalidFields: InvalidFields };
 
 export type Producer = {
   /**
-   * Queues one signal. Resolves once Redis has acknowledged the write: from then on it is delivered,
-   * skipped for a stated reason, or lies in the dead letters.
+   * Queues one signal. Resolves once Redis has acknowledged the write, and `waitReplicas` replicas
+   * have it: from then on it is delivered, skipped for a stated reason, or lies in the dead letters.
    *
    * @throws {InvalidSignalError} SEEK would refuse it; `invalidFields` names every problem.
    * @throws {QueueUnavailableError} No acknowledgement within 5 seconds; enqueue it again.
@@ -66,6 +73,8 @@ export type Producer = {
  */
 export const createProducer = ({
   redisUrl,
+  sentinels,
+  waitReplicas = 0,
   queuePrefix = '{seek}',
   name = 'library',
   rememberMs = DAY_MS,
@@ -78,6 +87,8 @@ export const createProducer = ({
   }
   const backend = openRedis({
     url: redisUrl,
+    sentinels,
+    waitReplicas,
     temper: 'fail-fast',
     prefix: queuePrefix,
     rememberMs,

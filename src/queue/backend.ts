@@ -1,7 +1,9 @@
-import type { Job, Processor, Queue } from 'bullmq';
+import type { Job, Queue } from 'bullmq';
 
 import type { Logger } from '../logging.ts';
 import type { SignalLife } from '../schemas/states.ts';
+import type { LaneStore } from './laneState.ts';
+import type { Finding } from './redisSafety.ts';
 
 export const SIGNALS = 'signals';
 export const DEAD_LETTERS = 'dead-letters';
@@ -11,13 +13,29 @@ export type QueueName = typeof SIGNALS | typeof DEAD_LETTERS;
 /** The part of a BullMQ queue that we use, the same on Redis and on the embedded queue. */
 export type JobQueue = Pick<
   Queue<unknown>,
-  'add' | 'addBulk' | 'getJob' | 'getJobs' | 'getRanges' | 'getJobState' | 'getJobCounts' | 'remove'
+  | 'add'
+  | 'addBulk'
+  | 'getJob'
+  | 'getJobs'
+  | 'getRanges'
+  | 'getJobState'
+  | 'getJobCounts'
+  | 'isPaused'
+  | 'remove'
 >;
+
+/** What works on a job. `abort` fires when the worker stops, or with `LOCK_LOST` as its reason. */
+export type Process = (
+  job: Job,
+  lock: string | undefined,
+  abort: AbortSignal | undefined,
+) => Promise<unknown>;
+
+/** The job is another worker's by now: nothing that we say of it counts any more. */
+export const LOCK_LOST = 'lock lost';
 
 export type WorkerOptions = {
   concurrency: number;
-  /** How often a crashed worker may leave a job behind before the job is failed for it. */
-  maxStalledCount: number;
   removeOnComplete?: { age: number; count: number };
   backoffMs?: (attemptsMade: number, err: unknown) => number;
   onFailed?: (job: Job) => void;
@@ -25,6 +43,10 @@ export type WorkerOptions = {
 };
 
 export type JobWorker = {
+  /** How many jobs it may have in hand at once, up to its concurrency; with 0 it takes none. */
+  throttle: (slots: number) => void;
+  /** When its loop last did anything, by `performance.now()`. */
+  turnedAt: () => number;
   /** Takes no more jobs; resolves when those in hand have ended. */
   close: () => Promise<void>;
   /** Aborts the jobs in hand: their processors see it on their abort signal. */
@@ -80,13 +102,23 @@ export type Backend = {
   queue: (name: QueueName) => Promise<JobQueue>;
   /** For Bull Board alone, which wants the whole of it. */
   bullQueue: (name: QueueName) => Promise<Queue>;
-  work: (name: QueueName, processor: Processor, options: WorkerOptions) => Promise<JobWorker>;
+  work: (name: QueueName, process: Process, options: WorkerOptions) => Promise<JobWorker>;
   ledger: Ledger;
+  lane: LaneStore;
   /**
    * Removes a job only if it finished in that state and at that millisecond: a job of the same id
    * that came since stays. BullMQ's own `remove` takes whatever bears the id.
    */
   removeFinished: (name: QueueName, state: Finished, job: FinishedJob) => Promise<boolean>;
+  /**
+   * Resolves once `WAIT_REPLICAS` replicas have all that the caller has written. `since`: when it
+   * began to, by `performance.now()`; rejects if the connection was lost in between.
+   */
+  replicated: (since: number) => Promise<void>;
+  /** What speaks for and against trusting it with signals. */
+  inspect: () => Promise<Finding[]>;
+  /** Calls `listener` whenever the queue is reached: for the first time, and again after a loss. */
+  onReached: (listener: () => void) => void;
   ping: () => Promise<void>;
   close: () => Promise<void>;
 };

@@ -1,19 +1,31 @@
-import type { WorkerOptions as BullOptions, Job, Worker } from 'bullmq';
+import {
+  type WorkerOptions as BullOptions,
+  DelayedError,
+  type Job,
+  WaitingError,
+  type Worker,
+} from 'bullmq';
 
 import type { Logger } from '../logging.ts';
-import type { JobWorker, WorkerOptions } from './backend.ts';
+import { type JobWorker, LOCK_LOST, type Process, type WorkerOptions } from './backend.ts';
 
 const LOG_EVERY_MS = 10_000;
+const STALLED_INTERVAL_MS = 10_000;
+const WAKE_CHECK_MS = 100;
+
+// A worker that dies takes the jobs in its hands with it: how often that happened to one says little
+// of whose fault it was. Who is to blame is found out by the processor.
+const NEVER = 1_000_000_000;
 
 /** Our options in BullMQ's terms. What a job carries itself would win, so jobs carry none of these. */
 export const toBullOptions = ({
   concurrency,
-  maxStalledCount,
   removeOnComplete,
   backoffMs,
 }: WorkerOptions): Omit<BullOptions<never>, 'connection'> => ({
   concurrency,
-  maxStalledCount,
+  maxStalledCount: NEVER,
+  stalledInterval: STALLED_INTERVAL_MS,
   ...(removeOnComplete ? { removeOnComplete } : {}),
   ...(backoffMs
     ? {
@@ -25,22 +37,52 @@ export const toBullOptions = ({
     : {}),
 });
 
-type Events = Pick<Worker, 'close' | 'cancelAllJobs'> & {
+type Events = Pick<
+  Worker,
+  'close' | 'cancelAllJobs' | 'cancelJob' | 'concurrency' | 'pause' | 'resume' | 'isRunning'
+> & {
   on(event: 'error', listener: (err: Error) => void): unknown;
-  on(event: 'active', listener: () => void): unknown;
+  on(event: 'drained', listener: () => void): unknown;
   on(event: 'failed', listener: (job: Job | undefined) => void): unknown;
   on(event: 'completed', listener: (job: Job) => void): unknown;
+  on(event: 'lockRenewalFailed', listener: (jobIds: string[]) => void): unknown;
 };
 
 type Around = { logger: Logger; isReachable: () => boolean };
 
-export const toJobWorker = (
-  worker: Events,
+/** Starts a BullMQ worker around a processor, and gives it the manners that ours have. */
+export const startBullWorker = (
+  start: (process: Process) => Events,
+  process: Process,
   options: WorkerOptions,
   { logger, isReachable }: Around,
 ): JobWorker => {
   let quietUntil = 0;
-  let inHand = 0;
+  let turnedAt = performance.now();
+  let slots = options.concurrency;
+  let closing = false;
+  const inHand = new Set<string>();
+
+  const turn = (): void => {
+    turnedAt = performance.now();
+  };
+  const letGo = (jobId: string | undefined): void => {
+    if (jobId !== undefined) inHand.delete(jobId);
+    turn();
+  };
+
+  // Three parameters, without defaults: BullMQ counts them, and gives `abort` only to who has a third.
+  const worker = start(async (job, lock, abort) => {
+    turn();
+    if (job.id !== undefined) inHand.add(job.id);
+    try {
+      return await process(job, lock, abort);
+    } catch (err) {
+      // Handed back: no event tells of it.
+      if (err instanceof WaitingError || err instanceof DelayedError) letGo(job.id);
+      throw err;
+    }
+  });
 
   worker.on('error', (err: NodeJS.ErrnoException) => {
     // The connection speaks for itself.
@@ -48,22 +90,51 @@ export const toJobWorker = (
     quietUntil = Date.now() + LOG_EVERY_MS;
     logger.error({ err }, 'Queue worker failed');
   });
-  worker.on('active', () => {
-    inHand += 1;
-  });
+  worker.on('drained', turn);
   worker.on('failed', (job) => {
-    inHand -= 1;
+    letGo(job?.id);
     if (job !== undefined) options.onFailed?.(job);
   });
   worker.on('completed', (job) => {
-    inHand -= 1;
+    letGo(job.id);
     options.onCompleted?.(job);
   });
+  // Frozen, or cut off from Redis, for longer than a lock lasts: another worker has these by now.
+  worker.on('lockRenewalFailed', (jobIds) => {
+    for (const jobId of jobIds) {
+      worker.cancelJob(jobId, LOCK_LOST);
+      letGo(jobId);
+    }
+  });
+
+  const wake = (): void => {
+    worker.resume().catch((err: unknown) => logger.error({ err }, 'Queue worker not resumed'));
+    // A loop that was just ending when it was woken would stay deaf.
+    setTimeout(() => {
+      if (slots > 0 && !closing && !worker.isRunning()) wake();
+    }, WAKE_CHECK_MS).unref();
+  };
 
   return {
+    throttle: (most) => {
+      slots = Math.min(most, options.concurrency);
+      if (closing) return;
+      if (slots > 0) {
+        worker.concurrency = slots;
+        wake();
+      } else {
+        worker
+          .pause(true)
+          .catch((err: unknown) => logger.error({ err }, 'Queue worker not paused'));
+      }
+    },
+    turnedAt: () => turnedAt,
     // BullMQ waits for the queue before it lets a worker go, if need be for ever. A worker that has
     // nothing to tell it need not.
-    close: () => worker.close(inHand === 0 && !isReachable()),
+    close: () => {
+      closing = true;
+      return worker.close(inHand.size === 0 && !isReachable());
+    },
     abortJobs: (reason) => worker.cancelAllJobs(reason),
   };
 };

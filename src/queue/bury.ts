@@ -1,7 +1,13 @@
 import type { Job } from 'bullmq';
 
 import { burialId, type DeadLetter } from '../schemas/deadLetter.ts';
-import { type Attempt, failureText, SignalJobSchema, UNREADABLE } from '../schemas/signalJob.ts';
+import {
+  type Attempt,
+  failureText,
+  SignalJobSchema,
+  STALLED,
+  UNREADABLE,
+} from '../schemas/signalJob.ts';
 import { type Backend, DEAD_LETTERS, SIGNALS } from './backend.ts';
 import { letterJobOptions } from './jobOptions.ts';
 import { readLetter } from './readLetter.ts';
@@ -78,6 +84,6 @@ const causeOf = (job: Job, last: Attempt | undefined, readable: boolean) => {
   if (last?.outcome === 'dead' && reason === failureText(last)) {
     return { code: last.code ?? 'UNKNOWN', reason: last.reason ?? reason };
   }
-  // No attempt came to this end: BullMQ failed the job itself, whose workers kept dying under it.
-  return { code: 'STALLED', reason };
+  // No attempt came to this end: its workers kept dying under it.
+  return { code: STALLED, reason: reason.replace(`${STALLED}: `, '') };
 };

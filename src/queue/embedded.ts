@@ -1,8 +1,9 @@
 import { createPostgresBackend, type Queue, withBackend } from 'bullmq';
 
-import type { Backend, BackendOptions, QueueName } from './backend.ts';
-import { toBullOptions, toJobWorker } from './bullWorker.ts';
+import type { Backend, BackendOptions, Process, QueueName } from './backend.ts';
+import { startBullWorker, toBullOptions } from './bullWorker.ts';
 import { openEmbeddedLedger } from './embeddedLedger.ts';
+import { createMemoryLane } from './memoryLane.ts';
 import { openPglite } from './pglitePool.ts';
 
 type Options = Omit<BackendOptions, 'prefix'> & {
@@ -34,12 +35,13 @@ export const openEmbedded = async ({ folder, logger, ...options }: Options): Pro
   return {
     queue: bullQueue,
     bullQueue,
-    work: async (name, processor, workerOptions) => {
+    work: async (name, process, workerOptions) => {
       const bullOptions = { connection, ...toBullOptions(workerOptions) };
-      const worker = new bull.Worker(name, processor, bullOptions);
-      return toJobWorker(worker, workerOptions, { logger, isReachable: () => true });
+      const start = (own: Process) => new bull.Worker(name, own, bullOptions);
+      return startBullWorker(start, process, workerOptions, { logger, isReachable: () => true });
     },
     ledger: await openEmbeddedLedger({ database, ...options }),
+    lane: createMemoryLane(),
     removeFinished: async (name, state, { jobId, finishedAt }) => {
       const { rowCount } = await database.query(
         `DELETE FROM bullmq.job
@@ -48,6 +50,10 @@ export const openEmbedded = async ({ folder, logger, ...options }: Options): Pro
       );
       return rowCount === 1;
     },
+    // It has no replicas, never evicts, and is there as long as this process is.
+    replicated: async () => {},
+    inspect: async () => [],
+    onReached: (listener) => listener(),
     ping: async () => {
       await database.query('SELECT 1');
     },

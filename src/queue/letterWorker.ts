@@ -25,8 +25,6 @@ type Deps = {
 export const startLetterWorker = ({ onRedriven, ...deps }: Deps): Promise<JobWorker> =>
   deps.backend.work(DEAD_LETTERS, createLetterProcessor(deps), {
     concurrency: CONCURRENCY,
-    // Taking a letter up again is harmless however often its worker died.
-    maxStalledCount: 1_000_000,
     onCompleted: onRedriven,
   });
 
@@ -69,7 +67,7 @@ const putBack = async (backend: Backend, letter: DeadLetter, now: Date): Promise
 const revive = (letter: DeadLetter, now: Date): unknown => {
   const job = SignalJobSchema.safeParse(letter.job).data;
   if (job === undefined) return letter.job;
-  const { nextAttemptAt, ...rest } = job;
+  const { nextAttemptAt, diedAlone, ...rest } = job;
   return {
     ...rest,
     attempts: letter.attempts,

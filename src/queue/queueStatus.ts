@@ -1,12 +1,13 @@
 import type { SignalState } from '../schemas/states.ts';
 import { type Backend, DEAD_LETTERS, SIGNALS, type Unsent } from './backend.ts';
+import { type LaneView, viewLane } from './laneState.ts';
 
 export type QueueStatus = {
   counts: Record<SignalState, number>;
   /** When the oldest signal that SEEK does not have yet was accepted. */
   oldestUnsent?: { signalId: string; acceptedAt: string; ageSeconds: number };
   /** Whether signals may be sent to SEEK. */
-  lane: { state: 'open' };
+  lane: LaneView;
 };
 
 const UNSETTLED = ['waiting', 'active', 'delayed', 'prioritized', 'waiting-children'];
@@ -32,11 +33,12 @@ export const createQueueStatus = (backend: Backend, now: () => number = Date.now
 
   return async (): Promise<QueueStatus> => {
     const [signals, letters] = [await backend.queue(SIGNALS), await backend.queue(DEAD_LETTERS)];
-    const [of, dead, lately, oldest] = await Promise.all([
+    const [of, dead, lately, oldest, lane] = await Promise.all([
       signals.getJobCounts(),
       letters.getJobCounts('waiting', 'active', 'delayed', 'failed'),
       backend.ledger.settledLately(),
       oldestUnsent(),
+      backend.lane.read(),
     ]);
     const sum = (...states: string[]) =>
       states.reduce((total, state) => total + (of[state] ?? 0), 0);
@@ -60,7 +62,7 @@ export const createQueueStatus = (backend: Backend, now: () => number = Date.now
               ageSeconds: Math.max(0, Math.round((now() - oldest.acceptedAt) / 1000)),
             },
           }),
-      lane: { state: 'open' },
+      lane: viewLane(lane),
     };
   };
 };

@@ -1,9 +1,12 @@
 import { Queue, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
-import type { Backend, BackendOptions, QueueName } from './backend.ts';
-import { toBullOptions, toJobWorker } from './bullWorker.ts';
-import { connectRedis, type Temper } from './redisConnection.ts';
+import type { Backend, BackendOptions, Process, QueueName } from './backend.ts';
+import { startBullWorker, toBullOptions } from './bullWorker.ts';
+import { inspectRedis } from './inspectRedis.ts';
+import { connectRedis, type RedisAddress, type Temper } from './redisConnection.ts';
+import { createRedisLane } from './redisLane.ts';
 import { createRedisLedger } from './redisLedger.ts';
+import { createReplicas } from './replicas.ts';
 
 // BullMQ's own data of a finished job without parent, children or deduplication: its hash, its logs.
 const REMOVE_FINISHED = `
@@ -15,13 +18,29 @@ return 1`;
 
 const LOST: ReadonlySet<string> = new Set(['reconnecting', 'close', 'end']);
 
-type Options = BackendOptions & { url: string; temper: Temper };
+type Options = BackendOptions &
+  RedisAddress & {
+    temper: Temper;
+    /** How many replicas must have a signal before it counts as accepted. Default 0. */
+    waitReplicas?: number | undefined;
+  };
 
 /** The queue in Redis. Connects by itself, and again after every loss. */
-export const openRedis = ({ url, temper, prefix, logger, ...options }: Options): Backend => {
-  const client = connectRedis(url, temper, logger);
+export const openRedis = ({
+  url,
+  sentinels,
+  temper,
+  waitReplicas = 0,
+  prefix,
+  logger,
+  ...options
+}: Options): Backend => {
+  const connect = () => connectRedis({ url, sentinels }, temper, logger);
+  const client = connect();
+  const replicas = createReplicas({ writer: client, connect, prefix, needed: waitReplicas });
   const queues = new Map<QueueName, Promise<Queue>>();
   const opened = new Set<Queue>();
+  let pinging: Promise<unknown> | undefined;
 
   const bullQueue = (name: QueueName): Promise<Queue> => {
     const known = queues.get(name);
@@ -39,26 +58,37 @@ export const openRedis = ({ url, temper, prefix, logger, ...options }: Options):
   return {
     queue: bullQueue,
     bullQueue,
-    work: async (name, processor, workerOptions) => {
+    work: async (name, process, workerOptions) => {
       const bullOptions = { connection: client, prefix, ...toBullOptions(workerOptions) };
       const isReachable = () => client.status === 'ready';
-      const worker = new Worker(name, processor, bullOptions);
-      return toJobWorker(worker, workerOptions, { logger, isReachable });
+      const start = (own: Process) => new Worker(name, own, bullOptions);
+      return startBullWorker(start, process, workerOptions, { logger, isReachable });
     },
     ledger: createRedisLedger({ client, prefix, ...options }),
+    lane: createRedisLane(client, prefix),
     removeFinished: async (name, state, { jobId, finishedAt }) => {
       const base = `${prefix}:${name}`;
       const keys = [`${base}:${state}`, `${base}:${jobId}`, `${base}:${jobId}:logs`];
       return (await client.eval(REMOVE_FINISHED, keys.length, ...keys, jobId, finishedAt)) === 1;
     },
+    replicated: replicas.replicated,
+    inspect: () => inspectRedis(client, waitReplicas),
+    onReached: (listener) => {
+      client.on('ready', listener);
+      if (client.status === 'ready') listener();
+    },
     ping: async () => {
       // Asked at every probe: during an outage nothing may pile up.
       if (LOST.has(client.status)) throw new Error('Redis is not reachable');
-      await client.ping();
+      pinging ??= client.ping().finally(() => {
+        pinging = undefined;
+      });
+      await pinging;
     },
     close: async () => {
       // Not waiting for those that never came to be: without a Redis they would be waited for for ever.
       await Promise.all([...opened].map((queue) => queue.close()));
+      replicas.close();
       client.disconnect();
     },
   };

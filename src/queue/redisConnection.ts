@@ -2,6 +2,14 @@ import { Redis, type RedisOptions } from 'ioredis';
 import type { Logger } from '../logging.ts';
 
 const COMMAND_TIMEOUT_MS = 2_000;
+// A Redis on a slow disk is silent for two seconds at times (appendfsync everysec), and yet alive.
+const SILENCE_MS = 3_000;
+// BullMQ's blocking commands, on connections made like this one, are silent for up to 10 seconds by
+// design; a lock must be renewed within 15. Between the two, a silent connection is a dead one.
+const PATIENCE_MS = 12_000;
+const CONNECT_TIMEOUT_MS = 3_000;
+const SENTINEL_TIMEOUT_MS = 1_000;
+const LONGEST_RETRY_MS = 500;
 const LOG_EVERY_MS = 10_000;
 
 /**
@@ -10,16 +18,44 @@ const LOG_EVERY_MS = 10_000;
  */
 export type Temper = 'fail-fast' | 'patient';
 
-const retryStrategy = (times: number): number => Math.min(times * 50, 500);
+export type Sentinel = { host: string; port: number };
 
-const OPTIONS = {
-  'fail-fast': { maxRetriesPerRequest: 1, commandTimeout: COMMAND_TIMEOUT_MS, retryStrategy },
-  patient: { maxRetriesPerRequest: null, retryStrategy },
+export type RedisAddress = {
+  /** With Sentinels, its host is the name of the master. */
+  url: string;
+  sentinels?: readonly Sentinel[] | undefined;
+};
+
+// `socketTimeout` is what notices a connection whose packets vanish: no answer for so long, and it is
+// given up for a new one.
+const TEMPERS = {
+  'fail-fast': {
+    maxRetriesPerRequest: 1,
+    commandTimeout: COMMAND_TIMEOUT_MS,
+    socketTimeout: SILENCE_MS,
+    // Giving up each second time round is what rejects the commands that wait; see `keepAsking`.
+    sentinelRetryStrategy: (times) => (times % 2 === 0 ? null : LONGEST_RETRY_MS),
+  },
+  patient: {
+    maxRetriesPerRequest: null,
+    socketTimeout: PATIENCE_MS,
+    sentinelRetryStrategy: () => LONGEST_RETRY_MS,
+  },
 } satisfies Record<Temper, RedisOptions>;
 
-/** Connects by itself, and again after every loss. */
-export const connectRedis = (url: string, temper: Temper, logger: Logger): Redis => {
-  const client = new Redis(url, OPTIONS[temper]);
+/** Connects by itself, and again after every loss, to whoever is the master then. */
+export const connectRedis = (
+  { url, sentinels = [] }: RedisAddress,
+  temper: Temper,
+  logger: Logger,
+): Redis => {
+  const client = new Redis(url, {
+    ...TEMPERS[temper],
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    ...reconnecting(),
+    ...(sentinels.length === 0 ? {} : viaSentinels(url, sentinels)),
+  });
+  if (sentinels.length > 0) keepAsking(client);
   let quietUntil = 0;
   let lost = false;
 
@@ -36,4 +72,44 @@ export const connectRedis = (url: string, temper: Temper, logger: Logger): Redis
   });
 
   return client;
+};
+
+const reconnecting = () => {
+  let demoted = false;
+  return {
+    // A master that became a replica: the command was not carried out, and is sent again (2) to
+    // whoever the address leads to by now.
+    reconnectOnError: (err) => {
+      if (!err.message.includes('READONLY')) return false;
+      demoted = true;
+      return 2;
+    },
+    retryStrategy: (times) => {
+      // A replica takes connections gladly, so that nothing else would slow this down.
+      const waitMs = demoted ? LONGEST_RETRY_MS : Math.min(times * 50, LONGEST_RETRY_MS);
+      demoted = false;
+      return waitMs;
+    },
+  } satisfies RedisOptions;
+};
+
+const viaSentinels = (url: string, sentinels: readonly Sentinel[]) =>
+  ({
+    sentinels: [...sentinels],
+    name: new URL(url).hostname,
+    // A frozen Sentinel takes connections, and would be waited for without end.
+    sentinelCommandTimeout: SENTINEL_TIMEOUT_MS,
+    enableTLSForSentinelMode: url.startsWith('rediss:'),
+  }) satisfies RedisOptions;
+
+/** ioredis ends a connection for good once its Sentinels are given up: it is begun anew. */
+const keepAsking = (client: Redis): void => {
+  let givenUp = false;
+  client.on('error', (err) => {
+    givenUp = err.message.startsWith('All sentinels are unreachable and retry is disabled');
+  });
+  client.on('end', () => {
+    if (givenUp) client.connect().catch(() => {});
+    givenUp = false;
+  });
 };

@@ -84,6 +84,7 @@ export const createSignalQueue = ({ backend, lives, rememberMs, now = Date.now }
      * write; rejects if any of them is in doubt, and may then be repeated.
      */
     accept: async (signals: NewSignal[]): Promise<Acceptance[]> => {
+      const since = performance.now();
       const queue = await backend.queue(SIGNALS);
       const acceptedAt = now();
       const claims = await ledger.claim(signals, acceptedAt);
@@ -102,6 +103,8 @@ export const createSignalQueue = ({ backend, lives, rememberMs, now = Date.now }
         unconfirmed.map((one) => ({ ...one.entry, acceptedAt: one.acceptedAt ?? acceptedAt })),
       );
       const firsts = new Set(unconfirmed.filter((one, index) => one.adds && confirmed[index]));
+      // For duplicates too: their answer promises as much.
+      if (agreed.length > 0) await backend.replicated(since);
 
       return Promise.all(
         prepared.map(async (one): Promise<Acceptance> => {

@@ -4,14 +4,20 @@ import type { Signal } from './signal.ts';
 /** developer.seek.com, "Playground environment": the endpoints are shared, the audience is not. */
 export const LIVE_AUDIENCE = 'https://graphql.seek.com';
 
-/** developer.seek.com, "Sending signals". The argument is a variable: SEEK refuses inlined ones. */
-export const SEND_SIGNAL = 'mutation ($input: SendSignalInput!) { sendSignal(input: $input) }';
+// developer.seek.com, "Sending signals". The argument is a variable: SEEK refuses inlined ones.
+const SEND_SIGNAL = 'mutation ($input: SendSignalInput!) { sendSignal(input: $input) }';
+
+/** Up to 100 signals, their types mixed; the answer holds no verdict per signal. */
+const SEND_SIGNALS = 'mutation ($input: SendSignalsInput!) { sendSignals(input: $input) }';
 
 /**
  * Ours → SEEK's. The names are the same; what a caller left out is left out here too, and
- * `success: null` stays, for it means "still going on".
+ * `success: null` stays, for it means "still going on". A lone signal goes by `sendSignal`.
  */
-export const toSendSignalVariables = (signal: Signal): { input: Signal } => ({ input: signal });
+export const toMutation = (signals: readonly Signal[]) =>
+  signals.length === 1
+    ? { query: SEND_SIGNAL, variables: { input: signals[0] } }
+    : { query: SEND_SIGNALS, variables: { input: { signals } } };
 
 /** One entry of `errors`. Codes change and get added (developer.seek.com, "Error responses"). */
 export type SeekError = z.infer<typeof SeekErrorSchema>;

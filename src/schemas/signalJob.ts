@@ -38,10 +38,15 @@ export const SignalJobSchema = z.object({
   attempts: z.array(AttemptSchema),
   /** When a retrying signal is due. */
   nextAttemptAt: z.iso.datetime().optional(),
+  /** How many workers in a row died while they tried it apart from all others. */
+  diedAlone: z.number().int().optional(),
 });
 
 /** Our code for a job whose data is not a signal. */
 export const UNREADABLE = 'UNREADABLE';
+
+/** Our code for a signal whose workers kept dying under it. */
+export const STALLED = 'STALLED';
 
 // A signal that waits out a long outage must not grow without bound.
 const MAX_ATTEMPTS_KEPT = 200;

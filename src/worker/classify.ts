@@ -7,8 +7,8 @@ export type SendResult =
   | { kind: 'refused'; errors: SeekError[]; retryAfterMs?: number }
   /** An answer that is not GraphQL. */
   | { kind: 'unreadable'; status: number; retryAfterMs?: number }
-  /** No answer at all. */
-  | { kind: 'unreachable'; reason: string; retryAfterMs?: number }
+  /** No answer at all. `unsent`: for want of a connection nothing was sent. */
+  | { kind: 'unreachable'; reason: string; unsent: boolean }
   /** We let go of the request ourselves: the worker stops, or has lost the job's lock. */
   | { kind: 'aborted' };
 
@@ -28,6 +28,8 @@ const PERMANENT_CODES = new Set(['BAD_USER_INPUT', 'FORBIDDEN']);
 // The code that comes with it is not documented, so the message decides.
 const PUBLIC_TEST_DATA = /public test data/i;
 
+export const isPublicTestData = (message: string): boolean => PUBLIC_TEST_DATA.test(message);
+
 const TRANSIENT_4XX = new Set([401, 408, 425, 429]);
 
 export const classify = (result: Exclude<SendResult, { kind: 'aborted' }>): Outcome => {
@@ -37,7 +39,7 @@ export const classify = (result: Exclude<SendResult, { kind: 'aborted' }>): Outc
     case 'refused':
       return classifyErrors(result.errors, result.retryAfterMs);
     case 'unreachable':
-      return retry('UNREACHABLE', result.reason, result.retryAfterMs);
+      return retry('UNREACHABLE', result.reason, undefined);
     case 'unreadable': {
       const { status, retryAfterMs } = result;
       const reason = `HTTP ${status} without a GraphQL answer`;
@@ -54,9 +56,21 @@ export const isUnauthenticated = (result: SendResult): boolean =>
     result.errors.some(({ extensions }) => extensions?.code === UNAUTHENTICATED)) ||
   (result.kind === 'unreadable' && result.status === 401);
 
+// How GraphQL servers say that a schema has no such mutation. Ours is fixed, so nothing else can be meant.
+const UNKNOWN_MUTATION = /cannot query field|unknown type|sendSignals?Input|undefined field/i;
+
+/** Whether the server does not know `sendSignals`: it rejects the document, whatever the signals. */
+export const isUnknownMutation = (result: SendResult): boolean =>
+  result.kind === 'refused' &&
+  result.errors.some(
+    ({ message, extensions }) =>
+      extensions?.code === 'GRAPHQL_VALIDATION_FAILED' ||
+      (/sendSignals/.test(message) && UNKNOWN_MUTATION.test(message)),
+  );
+
 const classifyErrors = (errors: SeekError[], retryAfterMs: number | undefined): Outcome => {
   const isPermanent = ({ message, extensions }: SeekError) =>
-    PERMANENT_CODES.has(extensions?.code ?? '') || PUBLIC_TEST_DATA.test(message);
+    PERMANENT_CODES.has(extensions?.code ?? '') || isPublicTestData(message);
   // One error that may pass is reason enough to try again.
   const decisive = errors.find((error) => !isPermanent(error)) ?? errors[0];
   if (decisive === undefined) return retry('UNKNOWN', 'errors without an error', retryAfterMs);
@@ -102,9 +116,15 @@ export const exhaust = (outcome: Outcome, life: Life, bounds: Bounds): Outcome =
   if (life.attempt >= bounds.maxAttempts) {
     return { kind: 'dead', code, reason: `${reason} (given up after attempt ${life.attempt})` };
   }
-  if (life.ageMs >= bounds.maxAgeMs) {
-    const hours = Math.round(life.ageMs / 360_000) / 10;
-    return { kind: 'dead', code, reason: `${reason} (given up after ${hours} hours)` };
-  }
-  return outcome;
+  return life.ageMs >= bounds.maxAgeMs ? givenUpForAge(outcome, life.ageMs) : outcome;
+};
+
+/** What has no time left is dead, whether or not its attempts are counted. */
+export const givenUpForAge = (last: Pick<Dead, 'code' | 'reason'>, ageMs: number): Dead => {
+  const hours = Math.round(ageMs / 360_000) / 10;
+  return {
+    kind: 'dead',
+    code: last.code,
+    reason: `${last.reason} (given up after ${hours} hours)`,
+  };
 };

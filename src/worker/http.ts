@@ -1,13 +1,21 @@
 import { Agent, request } from 'undici';
 
 const MAX_ANSWER_BYTES = 1024 * 1024;
+const MAX_CHUNKS = 1_000;
 const LONGEST_RETRY_AFTER_MS = 24 * 60 * 60 * 1000;
 
 export type Answer = { status: number; body: string; retryAfterMs?: number };
 
-/** No answer, or none that could be read to its end. `reason` is safe to show. */
+/** No answer, or none that could be read to its end. The message is safe to show. */
 export class NoAnswerError extends Error {
   override readonly name = 'NoAnswerError';
+  /** There was no connection, so nothing of the request was sent. */
+  readonly unsent: boolean;
+
+  constructor(message: string, options: { cause?: unknown; unsent?: boolean } = {}) {
+    super(message, { cause: options.cause });
+    this.unsent = options.unsent ?? false;
+  }
 }
 
 type Post = {
@@ -49,7 +57,7 @@ export const createHttp = ({
       };
     } catch (cause) {
       const reason = timeout.aborted ? `no answer within ${timeoutMs} ms` : reasonOf(cause);
-      throw new NoAnswerError(reason, { cause });
+      throw new NoAnswerError(reason, { cause, unsent: !timeout.aborted && isUnsent(cause) });
     }
   };
 
@@ -66,6 +74,8 @@ const readAll = async (stream: AsyncIterable<Uint8Array>): Promise<string> => {
     // Leaving the loop destroys the stream, and with it the connection.
     if (size > MAX_ANSWER_BYTES) throw new NoAnswerError(`answer over ${MAX_ANSWER_BYTES} bytes`);
     chunks.push(chunk);
+    // An answer that comes byte by byte would weigh hundreds of times what it holds.
+    if (chunks.length === MAX_CHUNKS) chunks.splice(0, MAX_CHUNKS, Buffer.concat(chunks));
   }
   return Buffer.concat(chunks).toString('utf8');
 };
@@ -77,6 +87,18 @@ const reasonOf = (cause: unknown): string => {
   // Several addresses were tried, and each of them failed.
   const inner = cause instanceof AggregateError ? cause.errors[0] : undefined;
   return inner === undefined ? `request failed: ${code}` : reasonOf(inner);
+};
+
+const NO_CONNECTION =
+  /^(?:E(?:HOST|NET)UNREACH|ECONNREFUSED|ENOTFOUND|EAI_\w+|UND_ERR_CONNECT_TIMEOUT)$/;
+// What TLS and OpenSSL call their errors.
+const NO_TLS = /CERT|TLS|SSL|^EPROTO$|^UNABLE_TO_/;
+
+const isUnsent = (cause: unknown): boolean => {
+  if (cause instanceof AggregateError) return cause.errors.every(isUnsent);
+  if (!(cause instanceof Error && 'code' in cause)) return false;
+  const code = String(cause.code);
+  return NO_CONNECTION.test(code) || NO_TLS.test(code);
 };
 
 /** RFC 9110, 10.2.3: seconds, or an HTTP date. Bounded, for it comes from outside. */

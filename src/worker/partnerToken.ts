@@ -7,12 +7,20 @@ const RENEW_EARLY_MS = 60_000;
 export class PartnerTokenError extends Error {
   override readonly name = 'PartnerTokenError';
   readonly retryAfterMs: number | undefined;
+  /** Ours, for want of one of SEEK's: whether the credentials are wrong, or the endpoint in trouble. */
+  readonly code: 'CREDENTIALS_REFUSED' | 'PARTNER_TOKEN';
 
-  constructor(message: string, options: { cause?: unknown; retryAfterMs?: number | undefined }) {
+  constructor(message: string, options: Options = {}) {
     super(message, { cause: options.cause });
     this.retryAfterMs = options.retryAfterMs;
+    this.code = options.refused ? 'CREDENTIALS_REFUSED' : 'PARTNER_TOKEN';
   }
 }
+
+type Options = { cause?: unknown; retryAfterMs?: number | undefined; refused?: boolean };
+
+// RFC 6749, 5.2: what a token endpoint answers to credentials that it does not take.
+const REFUSED = new Set([400, 401, 403]);
 
 type Deps = {
   http: Pick<Http, 'post'>;
@@ -21,6 +29,8 @@ type Deps = {
   clientId: string;
   clientSecret: string;
   userAgent: string;
+  /** Told once of each failure, however many signals waited for the token. */
+  onFailure?: (err: PartnerTokenError) => void;
   now?: () => number;
 };
 
@@ -39,6 +49,10 @@ export const createPartnerToken = ({ now = () => performance.now(), ...deps }: D
       .then((token) => {
         held = token;
         return token;
+      })
+      .catch((err: unknown) => {
+        if (err instanceof PartnerTokenError) deps.onFailure?.(err);
+        throw err;
       })
       .finally(() => {
         asking = undefined;
@@ -91,11 +105,14 @@ const requestToken = async (
 
 const readToken = ({ status, body, retryAfterMs }: Answer) => {
   if (status !== 200) {
-    throw new PartnerTokenError(`token endpoint: HTTP ${status}`, { retryAfterMs });
+    throw new PartnerTokenError(`token endpoint: HTTP ${status}`, {
+      retryAfterMs,
+      refused: REFUSED.has(status),
+    });
   }
   const parsed = PartnerTokenAnswerSchema.safeParse(parseJson(body));
   // The body is not repeated: a token may stand in it.
-  if (!parsed.success) throw new PartnerTokenError('token endpoint: answer has no token', {});
+  if (!parsed.success) throw new PartnerTokenError('token endpoint: answer has no token');
   return parsed.data;
 };
 

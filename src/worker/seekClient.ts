@@ -1,16 +1,17 @@
-import { ClientError, GraphQLClient } from 'graphql-request';
+import { GraphQLClient } from 'graphql-request';
 import * as z from 'zod';
 
 import type { Logger } from '../logging.ts';
 import { maskBody } from '../masking.ts';
-import { SEND_SIGNAL, SeekErrorSchema, toSendSignalVariables } from '../schemas/seekApi.ts';
+import { type SeekError, SeekErrorSchema, toMutation } from '../schemas/seekApi.ts';
 import type { Signal } from '../schemas/signal.ts';
-import { scrubBody, scrubDeep } from '../scrub.ts';
+import { createDeepScrub, scrubBody } from '../scrub.ts';
 import type { SendResult } from './classify.ts';
 import { type Answer, type Http, NoAnswerError } from './http.ts';
 
 export type SendRequest = {
-  signal: Signal;
+  /** One goes by `sendSignal`, several share a `sendSignals`. */
+  signals: readonly Signal[];
   partnerToken: string;
   /** A fresh UUID for every request: SEEK finds it again by this. */
   requestId: string;
@@ -30,16 +31,24 @@ type Deps = {
 /** One request to SEEK. Whatever comes back is a value, with no secret in it. */
 export const createSeekClient =
   (deps: Deps) =>
-  async ({ signal, partnerToken, requestId, abort }: SendRequest): Promise<SendResult> => {
+  async ({ signals, partnerToken, requestId, abort }: SendRequest): Promise<SendResult> => {
     const { apiUrl, userAgent } = deps;
-    const secrets = [partnerToken, ...(signal.token === undefined ? [] : [signal.token])];
-    const variables = toSendSignalVariables(signal);
+    const tokens = signals.flatMap(({ token }) => (token === undefined ? [] : [token]));
+    const secrets = [partnerToken, ...tokens];
+    const { query, variables } = toMutation(signals);
     const startedAt = performance.now();
     let answer: Answer | undefined;
+    let parsed: Record<string, unknown> | undefined;
 
     const client = new GraphQLClient(apiUrl, {
       excludeOperationName: true,
-      jsonSerializer: { stringify: JSON.stringify, parse: parseAnswer },
+      jsonSerializer: {
+        stringify: JSON.stringify,
+        parse: (text: string) => {
+          parsed = parseAnswer(text);
+          return parsed;
+        },
+      },
       fetch: async (_url, init) => {
         const headers = Object.fromEntries(new Headers(init?.headers));
         answer = await deps.http.post({ url: apiUrl, headers, body: String(init?.body), abort });
@@ -48,7 +57,7 @@ export const createSeekClient =
     });
 
     try {
-      const { data } = await client.rawRequest<unknown>(SEND_SIGNAL, variables, {
+      const { data } = await client.rawRequest<unknown>(query, variables, {
         authorization: `Bearer ${partnerToken}`,
         'user-agent': userAgent,
         'x-request-id': requestId,
@@ -57,10 +66,11 @@ export const createSeekClient =
       return typeof data === 'object' && data !== null ? { kind: 'accepted' } : unreadable(answer);
     } catch (err) {
       if (err instanceof NoAnswerError) {
-        return abort?.aborted ? { kind: 'aborted' } : { kind: 'unreachable', reason: err.message };
+        if (abort?.aborted) return { kind: 'aborted' };
+        return { kind: 'unreachable', reason: err.message, unsent: err.unsent };
       }
-      const errors =
-        err instanceof ClientError ? readErrors(err.response.errors, secrets) : undefined;
+      // Not from the error thrown, which repeats all of the answer and fails at one nested too deep.
+      const errors = readErrors(parsed?.errors, secrets);
       // A 401 whose errors say nothing of themselves means what the status says.
       const isBare401 = answer?.status === 401 && errors?.every((error) => !error.extensions?.code);
       return errors === undefined || isBare401
@@ -70,7 +80,7 @@ export const createSeekClient =
       deps.onRequest?.((performance.now() - startedAt) / 1000);
       if (deps.logBodies) {
         const body = answer === undefined ? undefined : scrubBody(answer.body, secrets);
-        const request = maskBody({ query: SEND_SIGNAL, variables });
+        const request = maskBody({ query, variables });
         deps.logger.info(
           { requestId, request, status: answer?.status, answer: body },
           'seek.exchange',
@@ -92,7 +102,7 @@ const toResponse = ({ status, body }: Answer): Response =>
  * One answer, not a list of them, which graphql-request would take for the answers to a batch; and
  * without `errors: null`, which it would take for an error.
  */
-const parseAnswer = (text: string): unknown => {
+const parseAnswer = (text: string): Record<string, unknown> => {
   const { errors, ...rest } = z.record(z.string(), z.unknown()).parse(JSON.parse(text));
   return errors === null || errors === undefined ? rest : { errors, ...rest };
 };
@@ -101,11 +111,58 @@ const BODILESS = new Set([204, 205, 304]);
 
 const readErrors = (errors: unknown, secrets: string[]) => {
   if (!Array.isArray(errors)) return undefined;
+  const clean = createCleaner(secrets);
   const readable = errors.flatMap((error) => {
-    const parsed = SeekErrorSchema.safeParse(scrubDeep(error, secrets));
-    return parsed.success ? [parsed.data] : [];
+    const parsed = SeekErrorSchema.safeParse(error);
+    return parsed.success ? [clean(parsed.data)] : [];
   });
   return readable.length > 0 ? readable : undefined;
+};
+
+// These are judged by, and tell of no secret: a token that happens to be part of one masks no code.
+const CODES = new Set(
+  ['UNAUTHENTICATED', 'FORBIDDEN', 'BAD_USER_INPUT', 'RATE_LIMITED'].concat([
+    'INTERNAL_SERVER_ERROR',
+    'GRAPHQL_VALIDATION_FAILED',
+  ]),
+);
+
+// Both are kept: the one with every attempt, the other in the log.
+const MAX_CODE = 100;
+const MAX_INVALID_FIELDS = 1_000;
+
+/** Masks secrets in what an error says; what it is judged by keeps its place and its shape. */
+const createCleaner = (secrets: string[]) => {
+  const scrub = createDeepScrub(secrets);
+  const toText = (problem: unknown): string =>
+    typeof problem === 'string' ? scrub.text(problem) : JSON.stringify(scrub.value(problem));
+  const cleanFields = (fields: unknown): unknown =>
+    typeof fields === 'object' && fields !== null && !Array.isArray(fields)
+      ? Object.fromEntries(
+          Object.entries(fields)
+            .slice(0, MAX_INVALID_FIELDS)
+            .map(([pointer, problem]) => [scrub.text(pointer), toText(problem)]),
+        )
+      : scrub.value(fields);
+
+  return ({ message, extensions }: SeekError): SeekError => {
+    if (extensions === undefined) return { message: scrub.text(message) };
+    const { code, invalidFields, ...rest } = extensions;
+    const others = Object.entries(rest).map(([key, value]) => [
+      scrub.text(key),
+      scrub.value(value),
+    ]);
+    return {
+      message: scrub.text(message),
+      extensions: {
+        ...Object.fromEntries(others),
+        ...(code === undefined
+          ? {}
+          : { code: CODES.has(code) ? code : scrub.text(code).slice(0, MAX_CODE).toWellFormed() }),
+        ...(invalidFields === undefined ? {} : { invalidFields: cleanFields(invalidFields) }),
+      },
+    };
+  };
 };
 
 const retryAfter = (answer: Answer | undefined) =>

@@ -4,23 +4,31 @@ import type { Config } from '../config.ts';
 import type { Closers } from '../lifecycle.ts';
 import type { Logger } from '../logging.ts';
 import { type Metrics, typeLabel } from '../metrics.ts';
-import { type Backend, SIGNALS } from '../queue/backend.ts';
+import { type Backend, type JobWorker, SIGNALS } from '../queue/backend.ts';
+import { isWorkDue } from '../queue/isWorkDue.ts';
 import { startLetterWorker } from '../queue/letterWorker.ts';
 import { createUndertaker } from '../queue/undertaker.ts';
 import { SettlementSchema } from '../schemas/signalJob.ts';
 import { backoffMs } from './backoff.ts';
+import { createBatcher } from './batcher.ts';
 import { createDispatchSignal } from './dispatchSignal.ts';
-import { createHttp } from './http.ts';
+import { createExchange } from './exchange.ts';
+import { createHttp, type Http } from './http.ts';
+import { createIsolate } from './isolate.ts';
+import { createLane, type Lane } from './lane.ts';
 import { createPartnerToken } from './partnerToken.ts';
 import { createProcessor, RetryError } from './processor.ts';
+import { createProgressWatch } from './progressWatch.ts';
 import { createSeekClient } from './seekClient.ts';
 import { createSettler } from './settler.ts';
 
 // Left for what has to be done after the last request was let go.
 const CLOSING_MS = 3_000;
 
-// A worker that dies takes its neighbours' jobs with it; several crashes in a row are bad luck.
-const MAX_STALLED_COUNT = 10;
+const CONCURRENCY = 50;
+
+// Longer than any signal can be in hand without a turn of the loop, however slow SEEK is.
+const PATIENCE_MS = 60_000;
 
 export type WorkerConfig = Config<'SEEK_CLIENT_ID' | 'SEEK_CLIENT_SECRET'>;
 
@@ -30,22 +38,22 @@ type Deps = {
   closers: Closers;
   logger: Logger;
   metrics: Metrics;
+  /** What the liveness probe asks. */
+  vitals: (() => boolean)[];
 };
 
 /** Starts all that drains the queue: the worker itself, the undertaker, the worker on the letters. */
-export const startWorker = async ({ backend, config, closers, logger, metrics }: Deps) => {
-  const http = createHttp({
-    timeoutMs: config.SEEK_TIMEOUT_MS,
-    connections: config.WORKER_CONCURRENCY,
-  });
-  closers.add('http', http.close);
-  const dispatch = createDispatch(config, http, logger, metrics);
+export const startWorker = async ({ backend, config, closers, logger, metrics, vitals }: Deps) => {
   const policy = {
     baseMs: config.RETRY_BASE_MS,
     maxMs: config.RETRY_MAX_MS,
     maxAttempts: config.RETRY_MAX_ATTEMPTS,
     maxAgeMs: config.RETRY_MAX_AGE_MS,
   };
+  // In batches it takes two of them to keep the road busy: one under way, one that gathers.
+  const concurrency = config.WORKER_CONCURRENCY ?? Math.max(CONCURRENCY, 2 * config.BATCH_SIZE);
+  const http = createHttp({ timeoutMs: config.SEEK_TIMEOUT_MS, connections: concurrency });
+  closers.add('http', http.close);
 
   const settler = createSettler(backend.ledger, logger);
   closers.add('settler', settler.close);
@@ -55,10 +63,20 @@ export const startWorker = async ({ backend, config, closers, logger, metrics }:
   const letterWorker = await startLetterWorker({ backend, logger, metrics, onRedriven });
   closers.add('letter worker', letterWorker.close);
 
+  let worker: JobWorker | undefined;
+  const slots = { none: 0, one: 1, all: concurrency };
+  const lane = createLane({
+    store: backend.lane,
+    id: uuidV4(),
+    throttle: (most) => worker?.throttle(slots[most]),
+    perSecond: config.RATE_LIMIT_PER_SECOND,
+    pauseMaxMs: config.LANE_PAUSE_MAX_MS,
+    logger,
+  });
+  const dispatch = createDispatch({ config, lane, http, logger, metrics });
   const processor = createProcessor({ dispatch, policy, logger, metrics });
-  const worker = await backend.work(SIGNALS, processor, {
-    concurrency: config.WORKER_CONCURRENCY,
-    maxStalledCount: MAX_STALLED_COUNT,
+  worker = await backend.work(SIGNALS, processor, {
+    concurrency,
     removeOnComplete: {
       age: Math.ceil(config.KEEP_DELIVERED_MS / 1000),
       count: config.KEEP_DELIVERED_COUNT,
@@ -76,31 +94,49 @@ export const startWorker = async ({ backend, config, closers, logger, metrics }:
       metrics.deliverySeconds.observe(Math.max(0, Date.now() - job.timestamp) / 1000);
     },
   });
-  closers.add('worker', async () => {
-    const closed = worker.close();
-    const patience = Math.max(0, config.SHUTDOWN_TIMEOUT_MS - CLOSING_MS);
-    const timer = setTimeout(() => worker.abortJobs('stopping'), patience);
-    await closed.finally(() => clearTimeout(timer));
+  const { turnedAt } = worker;
+  closers.add('worker', () => stop(worker, config.SHUTDOWN_TIMEOUT_MS));
+  closers.add('lane', async () => lane.stop());
+
+  const watch = createProgressWatch({
+    isWorkDue: () => isWorkDue(backend),
+    turnedAt,
+    patienceMs: Math.max(PATIENCE_MS, 5 * config.SEEK_TIMEOUT_MS),
   });
+  vitals.push(watch.isAlive);
+  closers.add('progress watch', async () => watch.stop());
   // What a worker left behind when it died between failing a job and burying it.
   void undertaker.sweep();
+  return { concurrency };
 };
 
-const createDispatch = (
-  config: WorkerConfig,
-  http: ReturnType<typeof createHttp>,
-  logger: Logger,
-  metrics: Metrics,
-) =>
-  createDispatchSignal({
-    partnerToken: createPartnerToken({
-      http,
-      authUrl: config.SEEK_AUTH_URL,
-      audience: config.SEEK_AUDIENCE,
-      clientId: config.SEEK_CLIENT_ID,
-      clientSecret: config.SEEK_CLIENT_SECRET,
-      userAgent: config.SEEK_USER_AGENT,
-    }),
+/** Lets the signals in hand come to an end, and aborts those that have not when time is short. */
+const stop = async (worker: JobWorker, timeoutMs: number): Promise<void> => {
+  const closed = worker.close();
+  const patience = Math.max(0, timeoutMs - CLOSING_MS);
+  const timer = setTimeout(() => worker.abortJobs('stopping'), patience);
+  await closed.finally(() => clearTimeout(timer));
+};
+
+type Parts = Pick<Deps, 'config' | 'logger' | 'metrics'> & { lane: Lane; http: Http };
+
+const createDispatch = ({ config, lane, http, logger, metrics }: Parts) => {
+  const partnerToken = createPartnerToken({
+    http,
+    authUrl: config.SEEK_AUTH_URL,
+    audience: config.SEEK_AUDIENCE,
+    clientId: config.SEEK_CLIENT_ID,
+    clientSecret: config.SEEK_CLIENT_SECRET,
+    userAgent: config.SEEK_USER_AGENT,
+    onFailure: ({ code, message: reason }) => {
+      metrics.tokenFailures.inc({ code });
+      if (code === 'CREDENTIALS_REFUSED') {
+        logger.error({ reason }, 'SEEK refuses SEEK_CLIENT_ID and SEEK_CLIENT_SECRET');
+      }
+    },
+  });
+  const exchange = createExchange({
+    partnerToken,
     send: createSeekClient({
       http,
       apiUrl: config.SEEK_API_URL,
@@ -109,5 +145,20 @@ const createDispatch = (
       logBodies: config.LOG_BODIES,
       onRequest: (seconds) => metrics.requestSeconds.observe(seconds),
     }),
+    lane,
     newRequestId: uuidV4,
   });
+  const isolate = createIsolate({
+    exchange,
+    logger,
+    onUnknown: () => {
+      if (batcher.stopBatching()) logger.warn('SEEK does not know sendSignals: batches are off');
+    },
+  });
+  const batcher = createBatcher({
+    isolate,
+    size: config.BATCH_SIZE,
+    lingerMs: config.BATCH_LINGER_MS,
+  });
+  return createDispatchSignal({ lane, batcher, isolate });
+};

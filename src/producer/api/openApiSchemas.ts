@@ -108,7 +108,20 @@ export const schemas: Json = {
         { signalId: text(), acceptedAt: instant, ageSeconds: { type: 'integer' } },
         ['signalId', 'acceptedAt', 'ageSeconds'],
       ),
-      lane: object({ state: { type: 'string', enum: ['open'] } }, ['state']),
+      lane: {
+        ...object(
+          {
+            state: { type: 'string', enum: ['open', 'closed'] },
+            since: instant,
+            seconds: { type: 'integer' },
+            code: text(),
+            reason: text(),
+            nextProbeAt: instant,
+          },
+          ['state'],
+        ),
+        description: 'The road to SEEK. All but `state` only while it is closed',
+      },
     },
     ['counts', 'lane'],
   ),

@@ -1,0 +1,127 @@
+import colours from 'picocolors';
+
+import { type Config, ConfigError, loadConfig } from '../config.ts';
+import { queueIsSilent, withDeadline } from '../deadline.ts';
+import { createLogger } from '../logging.ts';
+import { type LaneView, viewLane } from '../queue/laneState.ts';
+import type { Finding } from '../queue/redisSafety.ts';
+import { createHttp } from '../worker/http.ts';
+import { createPartnerToken, PartnerTokenError } from '../worker/partnerToken.ts';
+import { type Output, print } from './inspect.ts';
+import { columns, renderLane } from './render.ts';
+import { openRedisBackend } from './service.ts';
+
+const REDIS_WITHIN_MS = 5_000;
+const TOKEN_WITHIN_MS = 8_000;
+
+/** `seek-signals check`: is this deployment safe? */
+export const check = async (env: NodeJS.ProcessEnv, output: Output): Promise<number> => {
+  const { config, problems } = readConfiguration(env);
+  const inspections = [inspectQueue(config), inspectCredentials(config)];
+  const findings = [
+    ...judgeConfiguration(config, problems),
+    ...(await Promise.all(inspections)).flat(),
+  ];
+  print(findings, output, renderFindings);
+  return findings.some(({ level }) => level === 'error') ? 1 : 0;
+};
+
+/** With what is wrong left out, so that the rest can be looked at all the same. */
+const readConfiguration = (env: NodeJS.ProcessEnv): { config: Config; problems: string[] } => {
+  try {
+    return { config: loadConfig(env), problems: [] };
+  } catch (err) {
+    if (!(err instanceof ConfigError)) throw err;
+    const problems = err.message.split('\n');
+    const variable = (text: string) => /^\w+?(?=_FILE\b|\b)/.exec(text)?.[0];
+    const wrong = new Set(problems.map(variable));
+    const rest = Object.entries(env).filter(([name]) => !wrong.has(variable(name)));
+    return { config: loadConfig(Object.fromEntries(rest)), problems };
+  }
+};
+
+const judgeConfiguration = (config: Config, problems: string[]): Finding[] => {
+  const told = (name: string) => problems.some((problem) => problem.startsWith(name));
+  const finding = (level: Finding['level'], message: string): Finding => ({
+    ...{ subject: 'configuration', level, message },
+  });
+  const findings = problems.map((problem) => finding('error', problem));
+  if (config.REDIS_URL === undefined && !told('REDIS_URL')) {
+    findings.push(finding('error', 'REDIS_URL is not set'));
+  }
+  // Not every container has them.
+  for (const [name, who] of [
+    ['SEEK_CLIENT_ID', 'worker'],
+    ['SEEK_CLIENT_SECRET', 'worker'],
+    ['API_KEYS', 'api'],
+  ] as const) {
+    if (config[name] !== undefined || told(name)) continue;
+    findings.push(finding('warning', `${name} is not set: ${who} refuses to start`));
+  }
+  return findings.length > 0 ? findings : [finding('ok', 'complete')];
+};
+
+const inspectQueue = async (config: Config): Promise<Finding[]> => {
+  const { REDIS_URL } = config;
+  if (REDIS_URL === undefined) return [];
+  const logger = createLogger({ level: 'silent' });
+  const backend = openRedisBackend({ ...config, REDIS_URL }, 'fail-fast', logger);
+  const { host } = new URL(REDIS_URL);
+  try {
+    const asking = async (): Promise<Finding[]> => {
+      await backend.ping();
+      return [
+        { subject: 'Redis', level: 'ok', message: `${host} answers` },
+        ...(await backend.inspect()),
+        judgeLane(viewLane(await backend.lane.read())),
+      ];
+    };
+    return await withDeadline(asking(), REDIS_WITHIN_MS, queueIsSilent);
+  } catch (err) {
+    const refuses = err instanceof Error && err.name === 'ReplyError';
+    const message = refuses ? `${host} refuses: ${err.message}` : `${host} does not answer`;
+    return [{ subject: 'Redis', level: 'error', message }];
+  } finally {
+    await backend.close();
+  }
+};
+
+const judgeLane = (lane: LaneView): Finding => ({
+  subject: 'lane',
+  level: lane.state === 'open' ? 'ok' : 'warning',
+  message: renderLane(lane),
+});
+
+const inspectCredentials = async (config: Config): Promise<Finding[]> => {
+  const { SEEK_CLIENT_ID: clientId, SEEK_CLIENT_SECRET: clientSecret } = config;
+  if (clientId === undefined || clientSecret === undefined) return [];
+  const http = createHttp({
+    timeoutMs: Math.min(config.SEEK_TIMEOUT_MS, TOKEN_WITHIN_MS),
+    connections: 1,
+  });
+  const partnerToken = createPartnerToken({
+    http,
+    authUrl: config.SEEK_AUTH_URL,
+    audience: config.SEEK_AUDIENCE,
+    ...{ clientId, clientSecret, userAgent: config.SEEK_USER_AGENT },
+  });
+  const finding = (level: Finding['level'], message: string): Finding[] => [
+    { subject: 'credentials', level, message },
+  ];
+  try {
+    await partnerToken.get();
+    return finding('ok', `${config.SEEK_AUTH_URL} gave a partner token`);
+  } catch (err) {
+    const reason = err instanceof Error ? err.message : String(err);
+    return err instanceof PartnerTokenError && err.code === 'CREDENTIALS_REFUSED'
+      ? finding('error', `SEEK refuses SEEK_CLIENT_ID and SEEK_CLIENT_SECRET (${reason})`)
+      : finding('warning', `not known: no partner token to be had (${reason})`);
+  } finally {
+    await http.close();
+  }
+};
+
+const COLOUR = { ok: colours.green, warning: colours.yellow, error: colours.red };
+
+const renderFindings = (findings: Finding[]): string =>
+  columns(findings.map(({ level, subject, message }) => [COLOUR[level](level), subject, message]));

@@ -1,0 +1,24 @@
+import { type LaneStore, parseLaneState } from './laneState.ts';
+
+/** The lane's state where one process has the queue to itself: it need not outlive it. */
+export const createMemoryLane = (now: () => number = Date.now): LaneStore => {
+  let stored = '';
+  let nextSlot = 0;
+
+  return {
+    read: async () => ({ state: parseLaneState(stored), now: now(), version: stored }),
+    replace: async (version, state) => {
+      if (version !== stored) return false;
+      stored = JSON.stringify(state);
+      return true;
+    },
+    takeSlot: async (perSecond) => {
+      const slot = Math.max(now(), nextSlot);
+      nextSlot = slot + 1000 / perSecond;
+      return Math.ceil(slot - now());
+    },
+    clearSlots: async () => {
+      nextSlot = 0;
+    },
+  };
+};

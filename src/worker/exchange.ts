@@ -1,0 +1,69 @@
+import type { Signal } from '../schemas/signal.ts';
+import { isUnauthenticated, type SendResult } from './classify.ts';
+import type { Lane, Pass } from './lane.ts';
+import { type PartnerToken, PartnerTokenError } from './partnerToken.ts';
+import { roadReport } from './roadReport.ts';
+import type { SeekClient } from './seekClient.ts';
+import { unlessAborted } from './unlessAborted.ts';
+
+/** A signal in hand. `abort`: the worker stops, or has lost the job to another. */
+export type Entry = { signalId: string; signal: Signal; abort?: AbortSignal | undefined };
+
+/** Not tried to its end, so the signal goes back as it came. */
+export type HandedBack = { kind: 'handedBack' };
+
+/** Tried, but no attempt of its own: SEEK limits our rate, or gives us no partner token. */
+export type Deferred = { kind: 'deferred'; code: string; reason: string };
+
+export type Exchanged =
+  | { kind: 'answered'; requestId: string; result: Exclude<SendResult, { kind: 'aborted' }> }
+  | Deferred
+  | HandedBack;
+
+type Deps = {
+  partnerToken: Pick<PartnerToken, 'get' | 'renew'>;
+  send: SeekClient;
+  lane: Pick<Lane, 'enter' | 'report'>;
+  newRequestId: () => string;
+};
+
+/** One exchange with SEEK about the signals given: authorise → enter the lane → send. */
+export const createExchange =
+  ({ partnerToken, send, lane, newRequestId }: Deps) =>
+  async (entries: readonly Entry[], pass: Pass, abort?: AbortSignal): Promise<Exchanged> => {
+    const ids = entries.map(({ signalId }) => signalId);
+    const signals = entries.map(({ signal }) => signal);
+    const sendWith = async (token: string) => {
+      if (!(await lane.enter(pass, abort))) return undefined;
+      const requestId = newRequestId();
+      return { requestId, result: await send({ signals, partnerToken: token, requestId, abort }) };
+    };
+    /** One new token and one repetition, never two: a fresh token that is rejected as well means a
+     * wrong configuration (developer.seek.com, "Error responses"). */
+    const authorised = async () => {
+      const token = await unlessAborted(partnerToken.get(), abort);
+      const first = await sendWith(token);
+      if (first === undefined || !isUnauthenticated(first.result)) return first;
+      return sendWith(await unlessAborted(partnerToken.renew(token), abort));
+    };
+
+    try {
+      const answer = await authorised();
+      if (answer === undefined) return { kind: 'handedBack' };
+      const { requestId, result } = answer;
+      if (result.kind === 'aborted') return { kind: 'handedBack' };
+      const report = roadReport(result);
+      await lane.report(report, ids, pass);
+      if (report.kind !== 'limited') return { kind: 'answered', requestId, result };
+      return { kind: 'deferred', code: report.trouble.code, reason: report.trouble.reason };
+    } catch (err) {
+      if (abort?.aborted) return { kind: 'handedBack' };
+      if (!(err instanceof PartnerTokenError)) throw err;
+      const { code, message: reason, retryAfterMs } = err;
+      const trouble = { code, reason, retryAfterMs };
+      await lane.report({ kind: 'trouble', certain: true, trouble }, ids, pass);
+      return { kind: 'deferred', code, reason };
+    }
+  };
+
+export type Exchange = ReturnType<typeof createExchange>;

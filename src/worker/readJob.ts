@@ -1,0 +1,27 @@
+import * as z from 'zod';
+
+import { toInvalidFields } from '../schemas/invalidFields.ts';
+import { type SignalJob, SignalJobSchema, UNREADABLE } from '../schemas/signalJob.ts';
+
+/** What lies in the queue outlives deploys: written by an older version, by this one, or by a newer. */
+export type ReadJob =
+  | { kind: 'signal'; signalJob: SignalJob }
+  | { kind: 'newer'; version: number; failure: string }
+  | { kind: 'unreadable'; failure: string };
+
+const VERSION = 1;
+const NewerSchema = z.looseObject({ version: z.int().min(VERSION + 1) });
+
+export const readJob = (data: unknown): ReadJob => {
+  const parsed = SignalJobSchema.safeParse(data, { reportInput: true });
+  if (parsed.success) return { kind: 'signal', signalJob: parsed.data };
+  const newer = NewerSchema.safeParse(data).data;
+  if (newer !== undefined) {
+    const failure = `${UNREADABLE}: /version: written by a newer version of the dispatcher (${newer.version})`;
+    return { kind: 'newer', version: newer.version, failure };
+  }
+  const problems = Object.entries(toInvalidFields(parsed.error)).map(
+    ([pointer, message]) => `${pointer || '/'}: ${message}`,
+  );
+  return { kind: 'unreadable', failure: `${UNREADABLE}: ${problems.join('; ')}` };
+};
