@@ -90,6 +90,20 @@ describe('runUntilTerminated', () => {
     expect(logs.lines()).toMatchObject([{ termination: name }, { msg: 'Stopped' }]);
   });
 
+  it('closes everything where it turns out unfit, says why, and exits 2', async () => {
+    const { closers, closed, add, logs } = setup();
+    add('redis');
+    const unfit = Promise.resolve('Redis may evict signals');
+
+    const exit = runUntilTerminated({ closers, logger: logs.logger, timeoutMs: 1_000, unfit });
+
+    await expect(exit).resolves.toBe(2);
+    // What still waits for a termination shall not wait into the next test.
+    process.emit('SIGTERM', 'SIGTERM');
+    expect(closed).toEqual(['redis']);
+    expect(logs.lines()[0]).toMatchObject({ level: 'fatal', reason: 'Redis may evict signals' });
+  });
+
   it('leaves a second termination to the platform', async () => {
     const { closers, logs } = setup();
     const before = listeners();

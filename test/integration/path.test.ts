@@ -107,7 +107,6 @@ describe.each(PLATFORMS)('the path of a signal on $name', ({ start }) => {
 
     it.each([
       ['an internal error', refused('INTERNAL_SERVER_ERROR', { status: 500 })],
-      ['a rate limit', refused('RATE_LIMITED', { status: 429 })],
       ['a reset connection', reset()],
       ['a page of HTML', html(502)],
       ['an answer cut off', cutOff()],

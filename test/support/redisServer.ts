@@ -19,8 +19,11 @@ export const freePort = async (): Promise<number> => {
   return address.port;
 };
 
-/** A Redis of our own on a free loopback port: append-only, never evicting, gone with the test. */
-export const startRedis = async (port?: number) => {
+/**
+ * A Redis of our own on a free loopback port: append-only, never evicting, gone with the test.
+ * `args` of the command line have the last word.
+ */
+export const startRedis = async (port?: number, args: readonly string[] = []) => {
   const folder = await mkdtemp(join(tmpdir(), 'seek-redis-'));
   const chosen = port ?? (await freePort());
   const url = `redis://127.0.0.1:${chosen}`;
@@ -32,6 +35,7 @@ export const startRedis = async (port?: number) => {
         ...['--port', String(chosen), '--bind', '127.0.0.1', '--dir', folder],
         ...['--appendonly', 'yes', '--appendfsync', 'everysec', '--save', ''],
         ...['--maxmemory-policy', 'noeviction', '--loglevel', 'warning'],
+        ...args,
       ],
       { stdio: 'ignore' },
     );

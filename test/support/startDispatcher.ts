@@ -47,6 +47,7 @@ export const startDispatcher = async (platform: Platform, options: Options = {})
       {
         ...{ ...seek.env, API_KEYS: `ats:${API_KEY}`, LOG_LEVEL: 'trace' },
         ...{ RETRY_BASE_MS: '5', RETRY_MAX_MS: '40', SEEK_TIMEOUT_MS: '5000' },
+        LANE_PAUSE_MAX_MS: '40',
         ...{ SHUTDOWN_TIMEOUT_MS: '1', ...env, ...more },
       },
       ['SEEK_CLIENT_ID', 'SEEK_CLIENT_SECRET', 'API_KEYS'],

@@ -1,0 +1,147 @@
+import { Redis } from 'ioredis';
+import type { Finding } from '../../src/queue/redisSafety.ts';
+
+import { buildCommands, type Commands, type Env } from '../support/commands.ts';
+import { freePort, type RedisServer, startRedis } from '../support/redisServer.ts';
+import { empty, hang, type Script, startScriptedSeek } from '../support/scriptedSeek.ts';
+import { API_KEY } from '../support/startDispatcher.ts';
+
+const SECRET = 'scripted-client-secret';
+
+let commands: Commands;
+let safe: RedisServer;
+const closing: (() => Promise<unknown>)[] = [];
+beforeAll(async () => {
+  [commands, safe] = await Promise.all([
+    buildCommands(),
+    startRedis(undefined, ['--appendfsync', 'always']),
+  ]);
+});
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close();
+});
+afterAll(async () => {
+  await commands.stop();
+  await safe.stop();
+});
+
+const check = async (env: Env, token: Script = []) => {
+  const seek = await startScriptedSeek({ token });
+  closing.push(seek.close);
+  const all = { ...seek.env, REDIS_URL: safe.url, API_KEYS: API_KEY, ...env };
+  const given = Object.fromEntries(Object.entries(all).filter(([, value]) => value !== ''));
+  const began = performance.now();
+  const { code, stdout, stderr } = await commands.run(['check', '--json'], given);
+  expect(stdout + stderr).not.toContain(SECRET);
+  const findings: Finding[] = JSON.parse(stdout);
+  const of = (subject: string) => findings.filter((finding) => finding.subject === subject);
+
+  return { code, findings, of, ms: performance.now() - began, env: given };
+};
+
+const redisWith = async (...args: string[]) => {
+  const redis = await startRedis(undefined, args);
+  closing.push(redis.stop);
+  return redis;
+};
+
+describe('check', () => {
+  it('finds a safe deployment safe, and says so a line each', async () => {
+    const { code, findings, env } = await check({});
+
+    expect(findings.filter(({ level }) => level !== 'ok')).toEqual([]);
+    expect(code).toBe(0);
+    const { stdout } = await commands.run(['check'], env);
+    const lines = stdout.trimEnd().split('\n');
+    expect(lines).toHaveLength(findings.length);
+    for (const [index, { level, subject }] of findings.entries()) {
+      expect(lines[index]?.split(/ {2,}/)).toEqual([level, subject, expect.stringMatching(/./)]);
+    }
+  });
+
+  it('exits 1 on a Redis that may evict', async () => {
+    const { url } = await redisWith('--maxmemory-policy', 'allkeys-lru', '--appendonly', 'no');
+    const { code, of } = await check({ REDIS_URL: url });
+
+    expect(code).toBe(1);
+    expect(of('eviction')).toMatchObject([{ level: 'error' }]);
+    expect(of('append-only file')).toMatchObject([{ level: 'warning' }]);
+  });
+
+  it('exits 1 where fewer replicas are there than WAIT_REPLICAS wants', async () => {
+    const { code, of } = await check({ WAIT_REPLICAS: '1' });
+
+    expect(of('replicas')).toMatchObject([{ level: 'error' }]);
+    expect(code).toBe(1);
+  });
+
+  it('names all that is wrong with the configuration, and looks at the rest', async () => {
+    const { code, of } = await check({
+      ...{ WORKER_CONCURRENCY: 'many', LOG_LEVEL: 'loud', API_KEYS: '' },
+    });
+
+    expect(code).toBe(1);
+    expect(of('configuration')).toMatchObject([
+      { level: 'error', message: expect.stringMatching(/^WORKER_CONCURRENCY/) },
+      { level: 'error', message: expect.stringMatching(/^LOG_LEVEL/) },
+      { level: 'warning', message: expect.stringMatching(/^API_KEYS/) },
+    ]);
+    expect(of('Redis')).toMatchObject([{ level: 'ok' }]);
+  });
+
+  it('only warns where this container has no credentials', async () => {
+    const { code, of } = await check({ SEEK_CLIENT_ID: '', SEEK_CLIENT_SECRET: '' });
+
+    expect(code).toBe(0);
+    expect(of('configuration').map(({ level }) => level)).toEqual(['warning', 'warning']);
+    expect(of('credentials')).toEqual([]);
+  });
+
+  it.each([
+    ...[400, 401, 403].map((status) => ({ status, level: 'error', exit: 1 })),
+    ...[429, 503].map((status) => ({ status, level: 'warning', exit: 0 })),
+  ])('calls a token endpoint that answers $status $level', async ({ status, level, exit }) => {
+    const { code, of } = await check({}, [empty(status)]);
+
+    expect(of('credentials')).toMatchObject([
+      { level, message: expect.stringMatching(`${status}`) },
+    ]);
+    expect(code).toBe(exit);
+  });
+
+  it('ends in time where neither Redis nor SEEK answers', async () => {
+    const redis = await redisWith();
+    redis.freeze();
+    const { code, of, ms } = await check({ REDIS_URL: redis.url }, () => hang());
+
+    expect(code).toBe(1);
+    expect(of('Redis')).toMatchObject([{ level: 'error' }]);
+    expect(of('credentials')).toMatchObject([{ level: 'warning' }]);
+    expect(ms).toBeLessThan(10_000);
+  });
+
+  it('tells that Redis is not there, or not set', async () => {
+    const away = await check({ REDIS_URL: `redis://:password@127.0.0.1:${await freePort()}` });
+    expect([away.code, away.of('Redis')]).toMatchObject([1, [{ level: 'error' }]]);
+    expect(JSON.stringify(away.findings)).not.toContain('password');
+
+    const unset = await check({ REDIS_URL: '' });
+    expect([unset.code, unset.of('configuration')]).toMatchObject([1, [{ level: 'error' }]]);
+  });
+
+  it('warns of what it may not ask, and repeats what Redis refuses', async () => {
+    const redis = await redisWith();
+    const admin = new Redis(redis.url);
+    await admin.call('ACL', 'SETUSER', 'app', 'on', '>pw', '~*', '+@all', '-config');
+    admin.disconnect();
+    const { host } = new URL(redis.url);
+
+    const limited = await check({ REDIS_URL: `redis://app:pw@${host}` });
+    expect(limited.of('fsync')).toMatchObject([{ level: 'warning' }]);
+    expect(limited.code).toBe(0);
+    const refused = await check({ REDIS_URL: `redis://app:wrong@${host}` });
+    expect(refused.of('Redis')).toMatchObject([
+      { level: 'error', message: expect.stringMatching(/WRONGPASS/) },
+    ]);
+  });
+});

@@ -1,0 +1,105 @@
+import { Redis } from 'ioredis';
+
+import { queueOptions } from '../../src/cli/service.ts';
+import { createProducer, QueueUnavailableError } from '../../src/index.ts';
+import { openRedis } from '../../src/queue/redis.ts';
+
+import type { Platform } from '../support/platforms.ts';
+import { startMaster, startReplicaOf } from '../support/redisReplica.ts';
+import { newToken, startDispatcher } from '../support/startDispatcher.ts';
+import { startTcpProxy } from '../support/tcpProxy.ts';
+import { waitFor } from '../support/waitFor.ts';
+
+const closing: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close();
+});
+const opened = async <T extends { stop: () => Promise<unknown> }>(opening: Promise<T>) => {
+  const subject = await opening;
+  closing.push(subject.stop);
+  return subject;
+};
+
+/** A master with one replica, and producers that wait for so many. */
+const setup = async (waitReplicas: number) => {
+  const master = await opened(startMaster());
+  const replica = await opened(startReplicaOf(master));
+  const platform: Platform = {
+    open: (config, temper, logger) =>
+      openRedis({ ...queueOptions(config), url: master.url, waitReplicas, temper, logger }),
+    ...{ clear: async () => {}, stop: async () => {} },
+  };
+  const dispatcher = await opened(startDispatcher(platform, { workers: 0 }));
+  const producer = createProducer({ redisUrl: master.url, waitReplicas });
+  closing.push(producer.close);
+  const signal = () => ({ typeCode: 'ApplicationComplete' as const, token: newToken() });
+
+  return { ...dispatcher, master, replica, producer, signal };
+};
+
+describe('WAIT_REPLICAS', () => {
+  it('accepts what the replica has', async () => {
+    const { replica, producer, signal } = await setup(1);
+
+    const accepted = await Promise.all(
+      Array.from({ length: 50 }, () => producer.enqueue(signal())),
+    );
+
+    const client = new Redis(replica.url);
+    closing.push(async () => client.disconnect());
+    for (const { signalId } of accepted) {
+      expect(await client.exists(`{seek}:signals:${signalId}`)).toBe(1);
+    }
+  });
+
+  it('refuses in time while the replica is frozen, duplicates too, and recognises them after', async () => {
+    const { replica, producer, signal, call } = await setup(1);
+    const [known, fresh] = [signal(), signal()];
+    const first = await producer.enqueue(known);
+    replica.freeze();
+
+    const began = performance.now();
+    for (const one of [known, fresh]) {
+      await expect(producer.enqueue(one)).rejects.toMatchObject({
+        ...{ name: QueueUnavailableError.name },
+        cause: { message: '0 of 1 replicas (WAIT_REPLICAS) have the write' },
+      });
+    }
+    expect((await call('POST', '/signals', fresh)).status).toBe(503);
+    expect(performance.now() - began).toBeLessThan(3 * 2_000);
+    replica.thaw();
+
+    expect(await producer.enqueue(known)).toMatchObject({ ...first, duplicate: true });
+    expect(await producer.enqueue(fresh)).toMatchObject({ duplicate: true, state: 'waiting' });
+  });
+
+  it('refuses where there are fewer than it asks for', async () => {
+    const { producer, signal } = await setup(2);
+
+    await expect(producer.enqueue(signal())).rejects.toThrow(QueueUnavailableError);
+  });
+
+  it('0 waits for none', async () => {
+    const { replica, producer, signal } = await setup(0);
+    replica.freeze();
+
+    expect(await producer.enqueue(signal())).toMatchObject({ duplicate: false });
+  });
+
+  it('never takes another Redis for the one that was written to', async () => {
+    const { master, signal } = await setup(1);
+    const other = await opened(startMaster());
+    await opened(startReplicaOf(other));
+    const proxy = await opened(startTcpProxy(master.port));
+    const redisUrl = `redis://127.0.0.1:${proxy.port}`;
+    const writing = createProducer({ redisUrl, waitReplicas: 1 });
+    closing.push(writing.close);
+    // The connection for the writes is there, that for the fence is not: it will lead elsewhere.
+    await waitFor(() => proxy.connections() === 1);
+    proxy.retarget(other.port);
+
+    await expect(writing.enqueue(signal())).rejects.toMatchObject({
+      cause: { message: 'Redis is changing its master' },
+    });
+  });
+});
