@@ -25,9 +25,17 @@ export class QueueUnavailableError extends Error {
 
   constructor({ cause }: { cause?: unknown } = {}) {
     const options = cause === undefined ? {} : { cause: withoutCommand(cause) };
-    super('The queue did not answer in time; try again', options);
+    super(`The queue ${whatAiled(cause)}; try again`, options);
   }
 }
+
+// What the operator has to know of first. Anything else comes to the same for the caller.
+const whatAiled = (cause: unknown): string => {
+  const message = cause instanceof Error ? cause.message : '';
+  if (message.startsWith('OOM ')) return 'takes no more: Redis is out of memory (maxmemory)';
+  if (message.includes('WAIT_REPLICAS')) return `did not acknowledge: ${message}`;
+  return 'did not answer in time';
+};
 
 // An error of ioredis carries the command that failed, and with it the signal and its token.
 const withoutCommand = (cause: unknown): unknown =>

@@ -1,3 +1,5 @@
+import { Redis } from 'ioredis';
+
 import { queueOptions } from '../../src/cli/service.ts';
 import { withDeadline } from '../../src/deadline.ts';
 import { createProducer } from '../../src/index.ts';
@@ -35,6 +37,13 @@ const setup = async (options: Parameters<typeof startDispatcher>[1] = {}, given?
   const producer = createProducer({ redisUrl: redis.url });
   closing.push(() => withDeadline(producer.close(), 5_000, () => new Error('close() hangs')));
   return { ...dispatcher, redis, producer };
+};
+
+/** With next to none, all that adds is refused; what is stored stays. */
+const setMaxMemory = async ({ url }: RedisServer, most: string): Promise<void> => {
+  const client = new Redis(url);
+  await client.config('SET', 'maxmemory', most);
+  client.disconnect();
 };
 
 const timed = async <T>(work: Promise<T>) => {
@@ -78,7 +87,17 @@ describe.each([
     begin: setupAway,
     end: (redis: RedisServer) => redis.restart(),
   },
-])('a producer whose Redis $trouble', ({ begin, end }) => {
+  {
+    trouble: 'is full',
+    says: /Redis is out of memory/,
+    begin: async () => {
+      const subject = await setup({ workers: 0 });
+      await setMaxMemory(subject.redis, '1mb');
+      return subject;
+    },
+    end: (redis: RedisServer) => setMaxMemory(redis, '0'),
+  },
+])('a producer whose Redis $trouble', ({ begin, end, says = /did not answer in time/ }) => {
   it('says so in time, by the library and over HTTP, and works again by itself', async () => {
     const { producer, redis, call, find, status } = await begin();
     const [own, many, overHttp] = [complete(), complete(), complete()];
@@ -92,7 +111,10 @@ describe.each([
       timed(call('POST', '/signals', overHttp)),
     ]);
 
-    expect(one.result).toMatchObject({ name: 'QueueUnavailableError' });
+    expect(one.result).toMatchObject({
+      name: 'QueueUnavailableError',
+      message: expect.stringMatching(says),
+    });
     expect(batch.result).toMatchObject({ name: 'QueueUnavailableError' });
     expect(answer.result).toMatchObject({ status: 503 });
     expect('headers' in answer.result && answer.result.headers.get('retry-after')).toBe('5');
