@@ -1,13 +1,14 @@
-import { type Job, UnrecoverableError } from 'bullmq';
+import { DelayedError, type Job, UnrecoverableError } from 'bullmq';
 
 import type { Logger } from '../logging.ts';
-import { burialId, type DeadLetter } from '../schemas/deadLetter.ts';
+import { burialId, type DeadLetter, NewerLetterSchema } from '../schemas/deadLetter.ts';
 import { failureText, SignalJobSchema } from '../schemas/signalJob.ts';
 import { type Backend, DEAD_LETTERS, type JobWorker, SIGNALS } from './backend.ts';
 import { signalJobOptions } from './jobOptions.ts';
 import { readLetter } from './readLetter.ts';
 
 const CONCURRENCY = 10;
+const LEFT_FOR_NEWER_MS = 15_000;
 
 type Deps = {
   backend: Backend;
@@ -30,9 +31,16 @@ export const startLetterWorker = ({ onRedriven, ...deps }: Deps): Promise<JobWor
 
 export const createLetterProcessor =
   ({ backend, logger, metrics, now = () => new Date() }: Omit<Deps, 'onRedriven'>) =>
-  async (job: Job): Promise<void> => {
+  async (job: Job, lock?: string): Promise<void> => {
     const letter = readLetter(job);
-    if (letter === undefined) throw new UnrecoverableError('Not a dead letter of ours');
+    if (letter === undefined) {
+      const reason = reasonOfNewer(job.data);
+      if (reason === undefined) throw new UnrecoverableError('Not a dead letter of ours');
+      if (job.attemptsMade === 0) throw new UnrecoverableError(reason);
+      // Retried: only a worker of its own version knows how to put the signal back.
+      await job.moveToDelayed(now().getTime() + LEFT_FOR_NEWER_MS, lock);
+      throw new DelayedError();
+    }
     if (job.attemptsMade === 0 && !letter.redriveRequested) {
       throw new UnrecoverableError(failureText(letter));
     }
@@ -42,6 +50,12 @@ export const createLetterProcessor =
     metrics.redriven.inc();
     logger.info({ signalId, typeCode, redrives: redrives + 1 }, 'signal.redriven');
   };
+
+/** A letter that a newer version wrote shows its reason all the same. */
+const reasonOfNewer = (data: unknown): string | undefined => {
+  const newer = NewerLetterSchema.safeParse(data).data;
+  return newer && failureText(newer);
+};
 
 /**
  * Puts the signal back under its own id. Says `false` where a newer failure of the same signal still

@@ -22,5 +22,12 @@ export const DeadLetterSchema = z.object({
   redriveRequested: z.boolean().optional(),
 });
 
+/** As much of a letter as a version that came after this one may be trusted to have kept. */
+export const NewerLetterSchema = z.object({
+  version: z.int().min(2),
+  reason: z.string().optional(),
+  code: z.string().optional(),
+});
+
 export const burialId = ({ burial }: Pick<DeadLetter, 'burial'>): string =>
   `${burial.jobId}@${burial.finishedAt}`;

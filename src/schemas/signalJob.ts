@@ -64,6 +64,8 @@ export const SettlementSchema = z.object({
   attempt: AttemptSchema.optional(),
 });
 
+type Failure = { code?: string | undefined; reason?: string | undefined };
+
 /** The text that a job fails with, on the board and in BullMQ's `failedReason`. */
-export const failureText = ({ code, reason }: Pick<Attempt, 'code' | 'reason'>): string =>
+export const failureText = ({ code, reason }: Failure): string =>
   [code, reason].filter((part) => part !== undefined && part !== '').join(': ');

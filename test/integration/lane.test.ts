@@ -1,5 +1,7 @@
+import { letterJobOptions } from '../../src/queue/jobOptions.ts';
+
 import { buildApplicationComplete } from '../support/buildSignal.ts';
-import { onRedis } from '../support/platforms.ts';
+import { onRedis, PLATFORMS } from '../support/platforms.ts';
 import {
   delivered,
   empty,
@@ -230,9 +232,13 @@ describe('the lane', () => {
     expect(times.length).toBeGreaterThanOrEqual(15);
     expect(last - first).toBeGreaterThan((times.length - 1) * 50 - 60);
   });
+});
+
+describe.each(PLATFORMS)('what spends no attempt, on $name', ({ start }) => {
+  const { setup: setupOn } = usePlatform(start);
 
   it('leaves a signal of a newer version alone, and tries the others', async () => {
-    const { send, until, openBackend, find } = await setup();
+    const { send, until, openBackend, find } = await setupOn();
     const queue = await openBackend().queue('signals');
     const data = { version: 2, signal: { shape: 'unknown' } };
 
@@ -245,5 +251,34 @@ describe('the lane', () => {
     expect(job?.data).toEqual(data);
     expect(job?.attemptsMade).toBe(0);
     expect(await find('from-the-future')).toMatchObject({ state: 'retrying', attempts: [] });
+  });
+
+  it('shows its dead letters with their reason, and leaves one that was retried to it', async () => {
+    const { openBackend, startWorker } = await setupOn({ workers: 0 });
+    const letters = await openBackend().queue('dead-letters');
+    const data = { version: 2, code: 'BAD_USER_INPUT', reason: 'Is not valid', shape: 'unknown' };
+    await letters.add('ApplicationComplete', data, letterJobOptions('letter-from-the-future'));
+
+    await startWorker();
+    const failed = await waitFor(async () => {
+      const job = await letters.getJob('letter-from-the-future');
+      return (await job?.getState()) === 'failed' && job;
+    });
+    expect(failed.failedReason).toBe('BAD_USER_INPUT: Is not valid');
+    await failed.retry('failed');
+    await waitFor(async () => (await failed.getState()) === 'delayed');
+
+    expect((await letters.getJob('letter-from-the-future'))?.data).toEqual(data);
+  });
+
+  it('tries a signal again that was told to slow down, with no attempt spent', async () => {
+    const { send, until } = await setupOn({
+      env: { RETRY_MAX_ATTEMPTS: '1' },
+      answers: [refused('RATE_LIMITED', { status: 429 }), html(429)],
+    });
+
+    const { signalId } = await send(complete());
+
+    expect((await until(signalId, 'delivered')).attempts).toHaveLength(1);
   });
 });
