@@ -1,95 +1,184 @@
 const MASK = '[masked]';
 
+// A message may cut a secret short: so many characters of one in a row go, too.
+const PART = 12;
+// More parts would be too many. What begins like a longer secret is masked to the end.
+const LONGEST = 4_000;
+
+// JSON within JSON, a URL within HTML, …: how often a text is read, each time one layer deeper.
+const LAYERS = 8;
+
 type Scrub = (text: string) => string;
 
-/** Masks every known secret in a text from outside, however it was encoded. */
+/** Where secrets stand in a text: from, to. */
+type Spans = [number, number][];
+
+/**
+ * Masks every known secret in a text from outside, however it was encoded. Secret and text are
+ * compared as they stand, and with every encoding taken off both. By plain search and no pattern: one
+ * that allows for all spellings could be made to backtrack for hours, by whoever chooses the token.
+ */
 const createScrub = (secrets: readonly string[]): Scrub => {
-  // The longest first, so that no part of one is left standing by the masking of another.
-  const patterns = secrets
-    .filter((secret) => secret !== '')
-    .sort((a, b) => b.length - a.length)
-    .map(anySpelling);
+  const asTheyStand = createSearch(secrets);
+  const decoded = createSearch(secrets.map((secret) => decode(secret).text));
 
-  return (text) =>
-    maskParts(
-      patterns.reduce((clean, pattern) => clean.replace(pattern, MASK), text),
-      secrets,
-    )
-      // PostgreSQL keeps neither of these, and could then not keep the signal they are said of.
-      .toWellFormed()
-      .replaceAll('\0', '\u{fffd}');
+  return (text) => {
+    const { text: plain, places } = decode(text);
+    const spans: Spans = decoded(plain).map(([from, to]) => [places[from] ?? 0, places[to] ?? 0]);
+    return (
+      mask(text, [...asTheyStand(text), ...spans])
+        // PostgreSQL keeps neither of these, and could then not keep the signal they are said of.
+        .toWellFormed()
+        .replaceAll('\0', '\u{fffd}')
+    );
+  };
 };
 
-const PART = 12;
-
-/** A message may cut a token short: any twelve characters in a row that are a secret's go, too. */
-const maskParts = (text: string, secrets: readonly string[]): string => {
-  const parts = new Set(
-    secrets.flatMap((secret) =>
-      Array.from({ length: Math.max(0, Math.min(secret.length, 2_000) - PART + 1) }, (_, at) =>
-        secret.slice(at, at + PART),
-      ),
-    ),
-  );
-  if (parts.size === 0) return text;
-  let clean = '';
-  for (let at = 0; at < text.length; ) {
-    let end = at;
-    while (parts.has(text.slice(end, end + PART))) end += 1;
-    if (end === at) {
-      clean += text[at];
-      at += 1;
-    } else {
-      clean += MASK;
-      at = end + PART - 1;
-    }
+const createSearch = (secrets: readonly string[]) => {
+  const short = secrets.filter((secret) => secret !== '' && secret.length < PART);
+  const parts = new Set<string>();
+  const beginnings = new Set<string>();
+  for (const secret of secrets) {
+    const length = Math.min(secret.length, LONGEST);
+    for (let at = 0; at + PART <= length; at += 1) parts.add(secret.slice(at, at + PART));
+    if (secret.length > LONGEST) beginnings.add(secret.slice(length - PART, length));
   }
-  return clean;
+
+  return (text: string): Spans => {
+    const spans = short.flatMap((secret) => occurrences(text, secret));
+    if (parts.size === 0) return spans;
+    for (let at = 0; at + PART <= text.length; at += 1) {
+      const part = text.slice(at, at + PART);
+      if (!parts.has(part)) continue;
+      if (beginnings.has(part)) return [...spans, [at, text.length]];
+      const last = spans.at(-1);
+      if (last !== undefined && last[0] <= at && at <= last[1]) last[1] = at + PART;
+      else spans.push([at, at + PART]);
+    }
+    return spans;
+  };
 };
 
-const ENTITIES: Record<string, string> = {
-  '&': 'amp',
-  '<': 'lt',
-  '>': 'gt',
-  '"': 'quot',
-  "'": 'apos',
+const occurrences = (text: string, secret: string): Spans => {
+  const spans: Spans = [];
+  for (let at = text.indexOf(secret); at !== -1; at = text.indexOf(secret, at + secret.length)) {
+    spans.push([at, at + secret.length]);
+  }
+  return spans;
 };
 
-// Beyond this a pattern would be too large. What begins like a longer secret is masked to the end.
-const LONGEST_PATTERN = 500;
-
-// JSON within JSON doubles the backslashes. Bounded, for a text may be made of nothing else.
-const ESCAPES = '\\\\{0,8}';
-
-/** Each character as itself, or as JSON (nested, too), a URL, a form or HTML would spell it. */
-const anySpelling = (secret: string): RegExp => {
-  const characters = [...secret];
-  const pattern = characters.slice(0, LONGEST_PATTERN).map(spellings).join('');
-  return new RegExp(characters.length > LONGEST_PATTERN ? `${pattern}[^]*` : pattern, 'giu');
+const mask = (text: string, spans: Spans): string => {
+  const kept: string[] = [];
+  let end = 0;
+  for (const [from, to] of spans.sort(([a], [b]) => a - b)) {
+    if (to <= end) continue;
+    if (from > end || end === 0) kept.push(text.slice(end, from), MASK);
+    end = to;
+  }
+  return [...kept, text.slice(end)].join('');
 };
 
-const spellings = (character: string): string => {
-  const hex = (unit: number, length: number) => unit.toString(16).padStart(length, '0');
-  const units = Array.from({ length: character.length }, (_, at) => character.charCodeAt(at));
-  const point = character.codePointAt(0) ?? 0;
-  const ways = [
-    character.replace(/[\\^$.*+?()[\]{}|/]/gu, '\\$&'),
-    units.map((unit) => `u${hex(unit, 4)}`).join(ESCAPES),
-    [...Buffer.from(character)].map((byte) => `%${hex(byte, 2)}`).join(''),
-    `&#(?:${point}|x0*${point.toString(16)});`,
-    ...(ENTITIES[character] === undefined ? [] : [`&${ENTITIES[character]};`]),
-    ...(character === ' ' ? ['\\+'] : []),
-  ];
-  return `${ESCAPES}(?:${ways.join('|')})`;
+// Backslashes are taken off whole runs at a time: JSON within JSON doubles them again and again.
+const ENCODED = new RegExp(
+  [
+    '\\\\+(?:u([0-9a-f]{4})|([bfnrt])|)',
+    '%[0-7][0-9a-f]|%[cd][0-9a-f]%[89ab][0-9a-f]|%e[0-9a-f](?:%[89ab][0-9a-f]){2}',
+    '%f[0-7](?:%[89ab][0-9a-f]){3}|&#(\\d{1,9});|&#x([0-9a-f]{1,8});|&(amp|lt|gt|quot|apos);|\\+',
+  ].join('|'),
+  'gi',
+);
+
+const NAMED = new Map(
+  Object.entries({ amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" }).concat(
+    Object.entries({ b: '\b', f: '\f', n: '\n', r: '\r', t: '\t' }),
+  ),
+);
+
+type Groups = readonly (string | undefined)[];
+
+/** What an encoded character stands for. A form's `+` is a space. */
+const meaning = ([all = '', unit, control, decimal, hex, entity]: Groups): string => {
+  if (unit !== undefined) return String.fromCharCode(Number.parseInt(unit, 16));
+  const point = decimal === undefined ? Number.parseInt(hex ?? '', 16) : Number(decimal);
+  if (!Number.isNaN(point)) return point <= 0x10ffff ? String.fromCodePoint(point) : all;
+  const name = control ?? entity;
+  if (name !== undefined) return NAMED.get(name.toLowerCase()) ?? all;
+  if (all === '+') return ' ';
+  return all.startsWith('%') ? fromUrl(all) : '';
+};
+
+const fromUrl = (text: string): string => {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+};
+
+type Decoded = {
+  text: string;
+  /** For each place in the text, its end included, where that is in the original. */
+  places: Int32Array;
+};
+
+/** The text with every encoding taken off, in small letters, for servers change these as well. */
+const decode = (original: string): Decoded => {
+  const places = new Int32Array(original.length + 1);
+  for (let at = 0; at < places.length; at += 1) places[at] = at;
+  let decoded: Decoded = { text: original, places };
+  for (let layer = 0; layer < LAYERS && decoded.text.search(ENCODED) !== -1; layer += 1) {
+    const { places } = decoded;
+    const { text, places: inner } = decodeLayer(decoded.text);
+    decoded = { text, places: inner.map((at) => places[at] ?? 0) };
+  }
+  const small = decoded.text.toLowerCase();
+  // A few letters are longer when they are small, and would move all that follows.
+  return small.length === decoded.text.length ? { ...decoded, text: small } : decoded;
+};
+
+const decodeLayer = (encoded: string): Decoded => {
+  // No encoding is shorter than what it stands for.
+  const places = new Int32Array(encoded.length + 1);
+  const read: string[] = [];
+  let length = 0;
+  let end = 0;
+  // What stands for nothing belongs to what follows it, as a backslash does.
+  let begin = 0;
+  const keepUntil = (to: number) => {
+    read.push(encoded.slice(end, to));
+    for (; end < to; end += 1) {
+      places[length++] = begin;
+      begin = end + 1;
+    }
+  };
+  for (const match of encoded.matchAll(ENCODED)) {
+    keepUntil(match.index);
+    const plain = meaning(match);
+    read.push(plain);
+    places.fill(begin, length, length + plain.length);
+    length += plain.length;
+    end = match.index + match[0].length;
+    if (plain !== '') begin = end;
+  }
+  keepUntil(encoded.length);
+  places[length] = encoded.length;
+
+  return { text: read.join(''), places: places.subarray(0, length + 1) };
 };
 
 /** A text from outside with every known secret in it masked. */
 export const scrub = (text: string, secrets: readonly string[]): string =>
   createScrub(secrets)(text);
 
+/** The same for many texts and one set of secrets. */
+export const createDeepScrub = (secrets: readonly string[]) => {
+  const scrubText = createScrub(secrets);
+  return { text: scrubText, value: (value: unknown) => deep(value, scrubText, MAX_DEPTH) };
+};
+
 /** The same at every depth of a value. */
 export const scrubDeep = (value: unknown, secrets: readonly string[]): unknown =>
-  deep(value, createScrub(secrets), MAX_DEPTH);
+  createDeepScrub(secrets).value(value);
 
 // Deeper than any answer that is meant to be read.
 const MAX_DEPTH = 50;

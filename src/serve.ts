@@ -6,12 +6,18 @@ type App = { fetch: (request: Request) => Response | Promise<Response> };
 
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 30_000;
+// Node looks every 30 seconds otherwise, and the timeouts above would be as much longer.
+const CHECK_EVERY_MS = 1_000;
 
 /** Serves an app. Rejects with the system's error (`EADDRINUSE`, …) where it can't listen. */
 export const serve = async (app: App, { host, port }: { host: string; port: number }) => {
   const server = createServer(
     // A client that dawdles over its request holds a connection, and no more than this long.
-    { headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS },
+    {
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      connectionsCheckingInterval: CHECK_EVERY_MS,
+    },
     // Whoever embeds this keeps its own Request and Response.
     getRequestListener(app.fetch, { overrideGlobalObjects: false }),
   );

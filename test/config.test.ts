@@ -26,7 +26,11 @@ describe('loadConfig', () => {
         SEEK_AUDIENCE: 'https://graphql.seek.com',
         SEEK_USER_AGENT: `${packageInfo.name}/${packageInfo.version}`,
         SEEK_TIMEOUT_MS: 10_000,
-        WORKER_CONCURRENCY: 50,
+        BATCH_SIZE: 1,
+        BATCH_LINGER_MS: 5,
+        LANE_PAUSE_MAX_MS: 60_000,
+        WAIT_REPLICAS: 0,
+        ALLOW_UNSAFE_REDIS: false,
         RETRY_MAX_ATTEMPTS: 25,
         RETRY_BASE_MS: 2_000,
         RETRY_MAX_MS: 10_800_000,
@@ -117,6 +121,12 @@ describe('what is wrong with an environment', () => {
 
   it.each([
     { WORKER_CONCURRENCY: '1001' },
+    { BATCH_SIZE: '0' },
+    { BATCH_SIZE: '101' },
+    { RATE_LIMIT_PER_SECOND: '0' },
+    { WAIT_REPLICAS: '-1' },
+    { REDIS_SENTINELS: 'one:26379,,two' },
+    { REDIS_SENTINELS: 'one:99999' },
     { WORKER_CONCURRENCY: '5.5' },
     { WORKER_CONCURRENCY: '-1' },
     { WORKER_CONCURRENCY: ' 5' },
@@ -275,7 +285,7 @@ describe('describeConfig', () => {
       API_KEYS: '[set]',
       BOARD_USERNAME: 'ops',
       BOARD_PASSWORD: '[set]',
-      WORKER_CONCURRENCY: 50,
+      BATCH_SIZE: 1,
     });
     expect(JSON.stringify(described)).not.toContain('s3cret');
   });

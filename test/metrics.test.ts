@@ -3,6 +3,7 @@ import { codeLabel, createMetrics, type QueueReading, typeLabel } from '../src/m
 const READING: QueueReading = {
   counts: { waiting: 1, active: 2, retrying: 3, delivered: 4, skipped: 5, dead: 6 },
   oldestUnsentSeconds: 77,
+  laneClosed: undefined,
 };
 
 const setup = (read: () => Promise<QueueReading> = async () => READING) => createMetrics(read);
@@ -21,10 +22,13 @@ describe('metrics', () => {
       'seek_signals_accepted_total counter',
       'seek_signals_attempts_total counter',
       'seek_signals_dead_total counter',
+      'seek_signals_deferred_total counter',
       'seek_signals_delivered_total counter',
       'seek_signals_delivery_seconds histogram',
+      'seek_signals_lane_closed_seconds gauge',
       'seek_signals_lane_open gauge',
       'seek_signals_oldest_unsent_seconds gauge',
+      'seek_signals_partner_token_failures_total counter',
       'seek_signals_redriven_total counter',
       'seek_signals_request_seconds histogram',
       'seek_signals_signals gauge',
@@ -40,6 +44,8 @@ describe('metrics', () => {
     metrics.skipped.inc({ reason: 'no token' });
     metrics.dead.inc({ code: 'FORBIDDEN' });
     metrics.redriven.inc();
+    metrics.deferred.inc({ code: 'RATE_LIMITED' });
+    metrics.tokenFailures.inc({ code: 'CREDENTIALS_REFUSED' });
 
     expect(samples(await metrics.scrape())).toEqual(
       expect.arrayContaining([
@@ -49,6 +55,8 @@ describe('metrics', () => {
         'seek_signals_skipped_total{reason="no token"} 1',
         'seek_signals_dead_total{code="FORBIDDEN"} 1',
         'seek_signals_redriven_total 1',
+        'seek_signals_deferred_total{code="RATE_LIMITED"} 1',
+        'seek_signals_partner_token_failures_total{code="CREDENTIALS_REFUSED"} 1',
       ]),
     );
   });
@@ -70,6 +78,36 @@ describe('metrics', () => {
       ]),
     );
     expect(samples(await scrape())).toContain('seek_signals_oldest_unsent_seconds 5');
+  });
+
+  it('tell for how long the lane has been closed, and by what, until it opens', async () => {
+    const closed = (code: string, seconds: number) => ({
+      ...READING,
+      laneClosed: { code, seconds },
+    });
+    const readings = [
+      closed('HTTP_503', 7),
+      closed('MADE_UP_BY_A_SERVER', 8),
+      READING,
+      closed('HTTP_503', 1),
+    ];
+    const { scrape } = setup(async () => readings.shift() ?? Promise.reject(new Error('away')));
+    const scrapeLane = async () => samples(await scrape()).filter((line) => line.includes('lane'));
+
+    await expect(scrapeLane()).resolves.toEqual([
+      'seek_signals_lane_open 0',
+      'seek_signals_lane_closed_seconds{code="HTTP_503"} 7',
+    ]);
+    await expect(scrapeLane()).resolves.toEqual([
+      'seek_signals_lane_open 0',
+      'seek_signals_lane_closed_seconds{code="OTHER"} 8',
+    ]);
+    await expect(scrapeLane()).resolves.toEqual(['seek_signals_lane_open 1']);
+    await scrapeLane();
+    // The queue cannot be asked: neither open nor closed.
+    await expect(scrapeLane()).resolves.toEqual([
+      expect.stringMatching(/^seek_signals_lane_open nan$/i),
+    ]);
   });
 
   it('serve what they counted while the queue cannot be asked, and pass off no old reading as new', async () => {
@@ -101,6 +139,8 @@ describe('labels', () => {
   it.each([
     { code: 'BAD_USER_INPUT', label: 'BAD_USER_INPUT' },
     { code: 'HTTP_502', label: 'HTTP_502' },
+    { code: 'PARTNER_TOKEN', label: 'PARTNER_TOKEN' },
+    { code: 'CREDENTIALS_REFUSED', label: 'CREDENTIALS_REFUSED' },
     { code: undefined, label: '' },
     { code: '', label: 'OTHER' },
     { code: 'HTTP_5021', label: 'OTHER' },

@@ -2,13 +2,19 @@ import type { Redis } from 'ioredis';
 
 import { type LaneStore, parseLaneState } from './laneState.ts';
 
-// All by the clock of Redis: those of the workers differ.
-const READ = `
-local time = redis.call('TIME')
-return { redis.call('GET', KEYS[1]) or '', time[1] * 1000 + math.floor(time[2] / 1000) }`;
+// What is no JSON object was not written by us, and counts as nothing: bytes that are no text would
+// come back changed, and could never be replaced.
+const STORED = `
+local stored = redis.call('GET', KEYS[1]) or ''
+if string.sub(stored, 1, 1) ~= '{' then stored = '' end`;
 
-const REPLACE = `
-if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
+// All by the clock of Redis: those of the workers differ.
+const READ = `${STORED}
+local time = redis.call('TIME')
+return { stored, time[1] * 1000 + math.floor(time[2] / 1000) }`;
+
+const REPLACE = `${STORED}
+if stored ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2])
 return 1`;
 
@@ -16,7 +22,7 @@ return 1`;
 const TAKE_SLOT = `
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
-local slot = math.max(now, tonumber(redis.call('GET', KEYS[1]) or 0))
+local slot = math.max(now, tonumber(redis.call('GET', KEYS[1]) or 0) or 0)
 local nextSlot = slot + math.floor(1000000 / ARGV[1])
 redis.call('SET', KEYS[1], string.format('%.0f', nextSlot), 'PX', math.ceil((nextSlot - now) / 1000) + 1000)
 return math.ceil((slot - now) / 1000)`;

@@ -8,10 +8,17 @@ const PARTS = /^(.{19})(?:\.(\d+))?(Z|[+-]\d\d:\d\d)$/;
  */
 const toUtc = (text: string): string => {
   const [, seconds = '', fraction = '', offset = 'Z'] = PARTS.exec(text) ?? [];
-  const digits = fraction.replace(/0+$/, '');
+  const digits = withoutTrailingZeros(fraction);
   const utc = new Date(`${seconds}${offset}`).toISOString().slice(0, 'YYYY-MM-DDTHH:MM:SS'.length);
 
   return digits === '' ? `${utc}Z` : `${utc}.${digits}Z`;
+};
+
+// Not by `/0+$/`: of a hundred thousand zeros with another digit behind them it would make minutes.
+const withoutTrailingZeros = (digits: string): string => {
+  let end = digits.length;
+  while (digits[end - 1] === '0') end -= 1;
+  return digits.slice(0, end);
 };
 
 /** An RFC 3339 timestamp with its offset; comes out in UTC, as SEEK wants it sent. */
@@ -20,5 +27,6 @@ export const DateTimeSchema = z.iso
     offset: true,
     error: 'Expected an RFC 3339 timestamp with an offset, such as 2026-01-31T09:30:00Z',
   })
-  .refine((text) => !text.startsWith('0000'), 'Must not be in the year 0000')
-  .transform(toUtc);
+  .transform(toUtc)
+  // Judged in UTC, or what was taken once would be refused when it is read again.
+  .refine((utc) => /^(?!0000)\d{4}-/.test(utc), 'Must be in the years 0001 to 9999, in UTC');

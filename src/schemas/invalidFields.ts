@@ -1,28 +1,43 @@
 import type * as z from 'zod';
 
-/** What is wrong, by JSON pointer (RFC 6901) into what was given. Never repeats a value. */
+/**
+ * What is wrong, by JSON pointer (RFC 6901) into what was given; the first hundred problems. Never
+ * repeats a value.
+ */
 export type InvalidFields = Record<string, string>;
 
 export const toPointer = (path: readonly PropertyKey[]): string =>
   path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
+
+// A signal of a few MiB can hold a million problems, and naming each would take gigabytes.
+const MAX_NAMED = 100;
 
 const messageOf = (issue: z.core.$ZodIssue): string =>
   issue.code === 'invalid_type' && issue.input === undefined ? 'Is required' : issue.message;
 
 export const toInvalidFields = ({ issues }: z.ZodError): InvalidFields => {
   const fields: InvalidFields = {};
-  const add = (pointer: string, message: string) => {
-    const earlier = fields[pointer];
-    fields[pointer] = earlier === undefined ? message : `${earlier}; ${message}`;
-  };
+  let named = 0;
 
-  for (const issue of issues) {
-    if (issue.code === 'unrecognized_keys') {
-      for (const key of issue.keys) add(toPointer([...issue.path, key]), 'Unknown field');
-    } else {
-      add(toPointer(issue.path), messageOf(issue));
-    }
+  for (const { path, message } of problemsIn(issues)) {
+    named += 1;
+    const isLast = named > MAX_NAMED;
+    const pointer = isLast ? '' : toPointer(path);
+    const text = isLast ? `Has more than ${MAX_NAMED} problems` : message;
+    const earlier = fields[pointer];
+    fields[pointer] = earlier === undefined ? text : `${earlier}; ${text}`;
+    if (isLast) break;
   }
 
   return fields;
+};
+
+const problemsIn = function* (issues: readonly z.core.$ZodIssue[]) {
+  for (const issue of issues) {
+    if (issue.code === 'unrecognized_keys') {
+      for (const key of issue.keys) yield { path: [...issue.path, key], message: 'Unknown field' };
+    } else {
+      yield { path: issue.path, message: messageOf(issue) };
+    }
+  }
 };

@@ -33,9 +33,26 @@ const StateSchema = z.strictObject(
   'Expected an object with status and timestamp',
 );
 
+// One more than is ever named (invalidFields.ts): a list of a million wrong ones costs no more.
+const MAX_WRONG = 101;
+
+const untilTooManyAreWrong = (ids: unknown[]): unknown[] => {
+  let wrong = 0;
+  const last = ids.findIndex((id) => {
+    if (!PositionProfileIdSchema.safeParse(id).success) wrong += 1;
+    return wrong === MAX_WRONG;
+  });
+  return last === -1 ? ids : ids.slice(0, last + 1);
+};
+
+const toIdList = (value: unknown): unknown => {
+  if (typeof value === 'string') return [value];
+  return Array.isArray(value) ? untilTooManyAreWrong(value) : value;
+};
+
 // SEEK's own sample passes one identifier as a bare string, which GraphQL would coerce to a list.
 const PositionProfileIdsSchema = z.preprocess(
-  (value) => (typeof value === 'string' ? [value] : value),
+  toIdList,
   z
     .array(PositionProfileIdSchema, 'Expected an identifier or a list of them')
     .min(1, 'Must name at least one position profile')

@@ -4,7 +4,7 @@ import type { SeekError } from '../schemas/seekApi.ts';
 export type SendResult =
   | { kind: 'accepted' }
   /** A GraphQL answer with errors, whatever its HTTP status. */
-  | { kind: 'refused'; errors: SeekError[]; retryAfterMs?: number }
+  | { kind: 'refused'; errors: SeekError[]; status?: number; retryAfterMs?: number }
   /** An answer that is not GraphQL. */
   | { kind: 'unreadable'; status: number; retryAfterMs?: number }
   /** No answer at all. `unsent`: for want of a connection nothing was sent. */
@@ -57,7 +57,7 @@ export const isUnauthenticated = (result: SendResult): boolean =>
   (result.kind === 'unreadable' && result.status === 401);
 
 // How GraphQL servers say that a schema has no such mutation. Ours is fixed, so nothing else can be meant.
-const UNKNOWN_MUTATION = /cannot query field|unknown type|sendSignals?Input|undefined field/i;
+const UNKNOWN_MUTATION = /cannot query field|unknown type|undefined field/i;
 
 /** Whether the server does not know `sendSignals`: it rejects the document, whatever the signals. */
 export const isUnknownMutation = (result: SendResult): boolean =>
@@ -65,7 +65,7 @@ export const isUnknownMutation = (result: SendResult): boolean =>
   result.errors.some(
     ({ message, extensions }) =>
       extensions?.code === 'GRAPHQL_VALIDATION_FAILED' ||
-      (/sendSignals/.test(message) && UNKNOWN_MUTATION.test(message)),
+      (/sendSignals/i.test(message) && UNKNOWN_MUTATION.test(message)),
   );
 
 const classifyErrors = (errors: SeekError[], retryAfterMs: number | undefined): Outcome => {

@@ -2,7 +2,6 @@ import type { Batcher } from './batcher.ts';
 import type { Entry } from './exchange.ts';
 import type { Dispatched, Isolate } from './isolate.ts';
 import type { Lane } from './lane.ts';
-import { unlessAborted } from './unlessAborted.ts';
 
 type Deps = {
   lane: Pick<Lane, 'admit' | 'leave'>;
@@ -21,7 +20,7 @@ export const createDispatchSignal = ({ lane, batcher, isolate }: Deps) => {
   };
 
   return async (entry: Entry, company: 'welcome' | 'none' = 'welcome'): Promise<Dispatched> => {
-    const pass = await unlessAborted(lane.admit(), entry.abort).catch((err: unknown) => {
+    const pass = await lane.admit(entry.abort).catch((err: unknown) => {
       if (entry.abort?.aborted) return undefined;
       throw err;
     });

@@ -1,7 +1,7 @@
+import { types } from 'node:util';
 import { Agent, request } from 'undici';
 
 const MAX_ANSWER_BYTES = 1024 * 1024;
-const MAX_CHUNKS = 1_000;
 const LONGEST_RETRY_AFTER_MS = 24 * 60 * 60 * 1000;
 
 export type Answer = { status: number; body: string; retryAfterMs?: number };
@@ -57,7 +57,7 @@ export const createHttp = ({
       };
     } catch (cause) {
       const reason = timeout.aborted ? `no answer within ${timeoutMs} ms` : reasonOf(cause);
-      throw new NoAnswerError(reason, { cause, unsent: !timeout.aborted && isUnsent(cause) });
+      throw new NoAnswerError(reason, { cause, unsent: isUnsent(cause) });
     }
   };
 
@@ -74,18 +74,16 @@ const readAll = async (stream: AsyncIterable<Uint8Array>): Promise<string> => {
     // Leaving the loop destroys the stream, and with it the connection.
     if (size > MAX_ANSWER_BYTES) throw new NoAnswerError(`answer over ${MAX_ANSWER_BYTES} bytes`);
     chunks.push(chunk);
-    // An answer that comes byte by byte would weigh hundreds of times what it holds.
-    if (chunks.length === MAX_CHUNKS) chunks.splice(0, MAX_CHUNKS, Buffer.concat(chunks));
   }
   return Buffer.concat(chunks).toString('utf8');
 };
 
 const reasonOf = (cause: unknown): string => {
   if (cause instanceof NoAnswerError) return cause.message;
-  if (!(cause instanceof Error)) return 'request failed';
+  if (!types.isNativeError(cause)) return 'request failed';
   const code = 'code' in cause && typeof cause.code === 'string' ? cause.code : cause.name;
   // Several addresses were tried, and each of them failed.
-  const inner = cause instanceof AggregateError ? cause.errors[0] : undefined;
+  const inner = 'errors' in cause && Array.isArray(cause.errors) ? cause.errors[0] : undefined;
   return inner === undefined ? `request failed: ${code}` : reasonOf(inner);
 };
 
@@ -95,8 +93,10 @@ const NO_CONNECTION =
 const NO_TLS = /CERT|TLS|SSL|^EPROTO$|^UNABLE_TO_/;
 
 const isUnsent = (cause: unknown): boolean => {
-  if (cause instanceof AggregateError) return cause.errors.every(isUnsent);
-  if (!(cause instanceof Error && 'code' in cause)) return false;
+  if (!types.isNativeError(cause)) return false;
+  // Several addresses were tried.
+  if ('errors' in cause && Array.isArray(cause.errors)) return cause.errors.every(isUnsent);
+  if (!('code' in cause)) return false;
   const code = String(cause.code);
   return NO_CONNECTION.test(code) || NO_TLS.test(code);
 };

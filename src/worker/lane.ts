@@ -6,6 +6,8 @@ import { createStreak } from './streak.ts';
 import { unlessAborted } from './unlessAborted.ts';
 
 const LOOK_EVERY_MS = 250;
+// Others write now and then; so many times in a row that is no accident.
+const MOST_TRIES = 20;
 // While signals are under way: a worker that has none need not know.
 const FRESH_MS = 500;
 // Who may try and has nothing to try with lets another worker have its turn.
@@ -53,6 +55,7 @@ export const createLane = ({ now = Date.now, random = Math.random, ...deps }: De
   let probe: 'no' | 'ours' | 'under way' = 'no';
   let probeSince = 0;
   let yieldedUntil = 0;
+  let closures = 0;
   let done = false;
 
   const storeNow = (): number => now() + ahead;
@@ -71,6 +74,7 @@ export const createLane = ({ now = Date.now, random = Math.random, ...deps }: De
   /** Takes over what is true now, and lets the worker take as many signals as that allows. */
   const turn = (next: LaneState): void => {
     const before = slots();
+    if (next.closed !== undefined && state.closed === undefined) closures += 1;
     state = next;
     if (next.closed?.probe?.by !== id) probe = 'no';
     else if (probe === 'no') [probe, probeSince] = ['ours', now()];
@@ -82,7 +86,7 @@ export const createLane = ({ now = Date.now, random = Math.random, ...deps }: De
   const change = async (
     rule: (state: LaneState, now: number) => LaneState | undefined,
   ): Promise<LaneState | undefined> => {
-    for (;;) {
+    for (let tries = 0; tries < MOST_TRIES; tries += 1) {
       const reading = await store.read();
       const next = rule(reading.state, reading.now);
       if (next === undefined) {
@@ -94,6 +98,7 @@ export const createLane = ({ now = Date.now, random = Math.random, ...deps }: De
         return reading.state;
       }
     }
+    throw new Error('The lane is not to be written');
   };
 
   const look = (): Promise<void> => {
@@ -125,17 +130,24 @@ export const createLane = ({ now = Date.now, random = Math.random, ...deps }: De
     return due && now() >= yieldedUntil ? change((s, at) => takeProbe(s, id, at)) : look();
   };
 
-  const shut = async (trouble: Trouble): Promise<void> => {
+  const shut = async (trouble: Trouble, pass: Pass): Promise<void> => {
     streak.end();
     const limitedAt = trouble.limitedAt;
     const before = await change((s, at) =>
-      close(s, trouble, { by: id, now: at, maxMs: deps.pauseMaxMs, random }),
+      close(s, trouble, {
+        ...{ by: pass === 'probe' ? id : undefined, now: at },
+        ...{ maxMs: deps.pauseMaxMs, random },
+      }),
     );
     if (before === undefined || state.closed === undefined) return;
+    // Whoever waits for a slot is not going to send, and must not be waited for by the probe.
+    await store.clearSlots();
     const { since, code, reason, until, pauses } = state.closed;
     const pauseMs = Math.round(until - storeNow());
     const fields = { code, reason, since: new Date(since).toISOString(), pauses, pauseMs };
-    if (before.closed !== undefined) return logger.info(fields, 'lane.probed');
+    if (before.closed !== undefined) {
+      return logger.info(fields, pass === 'probe' ? 'lane.probed' : 'lane.stayedClosed');
+    }
     logger.warn(limitedAt === undefined ? fields : { ...fields, limitedAt }, 'lane.closed');
   };
 
@@ -150,15 +162,43 @@ export const createLane = ({ now = Date.now, random = Math.random, ...deps }: De
     if (pass === 'open') return;
     const before = await change((s) => open(s, id));
     if (before?.closed === undefined) return;
-    await store.clearSlots();
     const { since, code, pauses } = before.closed;
     logger.info({ code, closedForMs: Math.round(storeNow() - since), pauses }, 'lane.opened');
   };
 
+  const hear = async (
+    report: RoadReport,
+    signalIds: readonly string[],
+    pass: Pass,
+  ): Promise<void> => {
+    switch (report.kind) {
+      case 'clear':
+        return clear(pass);
+      case 'limited': {
+        const limitedAt = rate.perSecond();
+        const goesOn = streak.add(signalIds);
+        const mayGoOn = report.trouble.retryAfterMs === undefined && !goesOn && pass === 'open';
+        return mayGoOn ? slowDown(limitedAt) : shut({ ...report.trouble, limitedAt }, pass);
+      }
+      case 'trouble': {
+        const goesOn = streak.add(signalIds);
+        if (report.certain || goesOn || pass === 'probe') return shut(report.trouble, pass);
+      }
+    }
+  };
+
+  const stayInformed = async (abort: AbortSignal | undefined): Promise<void> => {
+    if (now() - readAt > FRESH_MS) await unlessAborted(look(), abort);
+  };
+
   return {
-    /** Asked before a signal is sent. `undefined`: it may not be now, and the worker takes no more. */
-    admit: async (): Promise<Pass | undefined> => {
-      if (now() - readAt > FRESH_MS) await look();
+    /**
+     * Asked before a signal is sent. `undefined`: it may not be now, and the worker takes no more.
+     * Whoever is let in as a probe has to `leave`.
+     */
+    admit: async (abort?: AbortSignal): Promise<Pass | undefined> => {
+      await stayInformed(abort);
+      if (abort?.aborted) return undefined;
       if (state.closed === undefined) return 'open';
       if (probe !== 'ours') return undefined;
       probe = 'under way';
@@ -167,37 +207,32 @@ export const createLane = ({ now = Date.now, random = Math.random, ...deps }: De
 
     /** Asked before each request; waits for its turn where the rate is limited. */
     enter: async (pass: Pass, abort: AbortSignal | undefined): Promise<boolean> => {
-      if (now() - readAt > FRESH_MS) await unlessAborted(look(), abort);
+      await stayInformed(abort);
       const pace = Math.min(
         deps.perSecond ?? Number.POSITIVE_INFINITY,
         paceOf(state, storeNow()) ?? Number.POSITIVE_INFINITY,
       );
       if (Number.isFinite(pace)) {
+        const closuresBefore = closures;
         const waitMs = await unlessAborted(store.takeSlot(pace), abort);
         if (waitMs > 0) await unlessAborted(delay(waitMs), abort);
+        await stayInformed(abort);
+        // Its slot went with the closing.
+        if (pass === 'open' && closures !== closuresBefore) return false;
       }
       const may = pass === 'open' ? state.closed === undefined : probe === 'under way';
       if (may) rate.note();
       return may;
     },
 
-    /** Told after each request, and of requests for a partner token that failed. */
-    report: async (report: RoadReport, signalIds: readonly string[], pass: Pass): Promise<void> => {
-      switch (report.kind) {
-        case 'clear':
-          return clear(pass);
-        case 'limited': {
-          const limitedAt = rate.perSecond();
-          const goesOn = streak.add(signalIds);
-          const mayGoOn = report.trouble.retryAfterMs === undefined && !goesOn && pass === 'open';
-          return mayGoOn ? slowDown(limitedAt) : shut({ ...report.trouble, limitedAt });
-        }
-        case 'trouble': {
-          const goesOn = streak.add(signalIds);
-          if (report.certain || goesOn || pass === 'probe') return shut(report.trouble);
-        }
-      }
-    },
+    /**
+     * Told after each request, and of requests for a partner token that failed. Never rejects: what a
+     * signal was answered counts, whether or not the others can be told of it.
+     */
+    report: (report: RoadReport, signalIds: readonly string[], pass: Pass): Promise<void> =>
+      hear(report, signalIds, pass).catch((err: Error) =>
+        logger.warn({ reason: err.message }, 'Lane not told'),
+      ),
 
     /** The probing signal has come to an end, whatever end it was: another may be next. */
     leave: (pass: Pass): void => {

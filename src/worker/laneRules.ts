@@ -27,18 +27,19 @@ export type Trouble = {
 type Pauses = { maxMs: number; random: () => number };
 
 /**
- * The lane after trouble. Only who probes makes the pause grow: the requests that were under way when
- * the lane closed all come to the same trouble, and say nothing new but how long to stay away.
- * `undefined`: no change.
+ * The lane after trouble. While it is closed only the probe makes the pause grow: the requests that
+ * were under way when it closed, for which `by` is absent, all come to the same trouble, and say
+ * nothing new but how long to stay away. `undefined`: no change.
  */
 export const close = (
   state: LaneState,
   trouble: Trouble,
-  { by, now, ...pauses }: Pauses & { by: string; now: number },
+  { by, now, ...pauses }: Pauses & { by: string | undefined; now: number },
 ): LaneState | undefined => {
   const { closed } = state;
   const retryAt = now + Math.min(trouble.retryAfterMs ?? 0, LONGEST_PAUSE_MS);
-  if (closed !== undefined && closed.probe?.by !== by) {
+  const isProbe = by !== undefined && closed?.probe?.by === by;
+  if (closed !== undefined && !isProbe) {
     return retryAt > closed.until ? { ...state, closed: { ...closed, until: retryAt } } : undefined;
   }
   const number = (closed?.pauses ?? 0) + 1;

@@ -27,8 +27,10 @@ const fieldsByRow = (invalidFields: unknown, rows: number) => {
   for (const [pointer, problem] of Object.entries(invalidFields)) {
     const row = Number(POINTER.exec(pointer)?.[1] ?? Number.NaN);
     if (!(row < rows)) continue;
-    const own = pointer.replace(`/input/signals/${row}`, '/input');
-    byRow.set(row, { ...byRow.get(row), [own]: problem });
+    const own = pointer.replace(/^\/input\/signals\/\d+/, '/input');
+    const fields = byRow.get(row) ?? {};
+    fields[own] = problem;
+    byRow.set(row, fields);
   }
   return byRow;
 };

@@ -9,7 +9,6 @@ import {
   failureText,
   type Settlement,
   type SignalJob,
-  STALLED,
   withAttempt,
 } from '../schemas/signalJob.ts';
 import { type BackoffPolicy, backoffMs } from './backoff.ts';
@@ -17,16 +16,12 @@ import { type Bounds, exhaust, givenUpForAge, type Outcome } from './classify.ts
 import type { DispatchSignal } from './dispatchSignal.ts';
 import type { Entry } from './exchange.ts';
 import type { Attempted, Dispatched } from './isolate.ts';
-import { createOneAtATime } from './oneAtATime.ts';
 import { readJob } from './readJob.ts';
+import { createTryApart, guiltOf, isSuspect } from './suspects.ts';
 
 // It goes to the end of the queue, so that another is the next to try; when that is, the lane says.
 const DEFERRED_MS = 1_000;
 const LEFT_FOR_NEWER_MS = 15_000;
-// A worker that was lost with it twice may have died of it. From then on it is tried apart from all
-// others, and when three more workers die at that, nothing else can be to blame.
-const SUSPECT_AFTER = 2;
-const GUILTY_AFTER = 3;
 
 /** Thrown for BullMQ's sake alone: it carries the wait to the backoff strategy. */
 export class RetryError extends Error {
@@ -54,13 +49,9 @@ type Deps = {
 /** The translator: takes a job, makes one attempt, and tells BullMQ what to do with the outcome. */
 export const createProcessor = ({ now = Date.now, random = Math.random, ...deps }: Deps) => {
   const { dispatch, policy, logger, metrics } = deps;
-  const apart = createOneAtATime();
+  const tryApart = createTryApart();
 
-  /** Both keep the attempts as they are. What has lost its lock is another worker's to move. */
-  const handBack = async (job: Job, lock: string | undefined, abort: AbortSignal | undefined) => {
-    if (abort?.reason !== LOCK_LOST) await job.moveToWait(lock);
-    return new WaitingError();
-  };
+  /** Keeps the attempts as they are, and so does BullMQ with what is thrown. */
   const putOff = async (job: Job, lock: string | undefined, waitMs: number) => {
     await job.moveToDelayed(now() + waitMs, lock);
     return new DelayedError();
@@ -82,25 +73,6 @@ export const createProcessor = ({ now = Date.now, random = Math.random, ...deps 
     return { number, waitMs, attempt: toAttempt(outcome, attempted, startedAt, now()) };
   };
 
-  const attempt = (entry: Entry, company: 'welcome' | 'none'): Promise<Dispatched> =>
-    dispatch(entry, company).catch(faulted(entry.signalId, logger));
-
-  /** Written down before, and struck out after: what stands there was the end of a worker. */
-  const attemptApart = (
-    job: Job,
-    signalJob: SignalJob,
-    entry: Entry,
-    died: number,
-  ): Promise<Dispatched> =>
-    apart(async () => {
-      if (entry.abort?.aborted) return { kind: 'handedBack' };
-      await job.updateData({ ...signalJob, diedAlone: died + 1 });
-      const dispatched = await attempt(entry, 'none');
-      const ours = entry.abort?.reason !== LOCK_LOST;
-      if (dispatched.kind !== 'attempted' && ours) await job.updateData(signalJob);
-      return dispatched;
-    });
-
   // Declare all three, without defaults: BullMQ counts a processor's parameters and gives `abort` only
   // to one that has a third.
   return async (job: Job, lock: string | undefined, abort: AbortSignal | undefined) => {
@@ -112,24 +84,31 @@ export const createProcessor = ({ now = Date.now, random = Math.random, ...deps 
       throw await putOff(job, lock, LEFT_FOR_NEWER_MS);
     }
     if (read.kind !== 'signal') throw new UnrecoverableError(read.failure);
+    const guilt = guiltOf(job, read.signalJob);
+    if (guilt !== undefined) throw new UnrecoverableError(guilt);
 
-    const { diedAlone = 0, ...signalJob } = read.signalJob;
-    if (diedAlone >= GUILTY_AFTER) throw new UnrecoverableError(guilty(job.stalledCounter));
-    const entry = { signalId: job.id ?? '', signal: signalJob.signal, abort };
-    const startedAt = now();
-    const dispatched =
-      job.stalledCounter < SUSPECT_AFTER
-        ? await attempt(entry, 'welcome')
-        : await attemptApart(job, signalJob, entry, diedAlone);
+    const { diedAlone, ...signalJob } = read.signalJob;
+    const entry: Entry = { signalId: job.id ?? '', signal: signalJob.signal, abort };
+    let startedAt = now();
+    const attempt = (company: 'welcome' | 'none'): Promise<Dispatched> => {
+      startedAt = now();
+      return dispatch(entry, company).catch(faulted(entry.signalId, logger));
+    };
+    const dispatched = isSuspect(job)
+      ? await tryApart(job, read.signalJob, entry, () => attempt('none'))
+      : await attempt('welcome');
 
+    const isOurs = abort?.reason !== LOCK_LOST;
     switch (dispatched.kind) {
       case 'handedBack':
-        throw await handBack(job, lock, abort);
+        if (isOurs) await job.moveToWait(lock);
+        throw new WaitingError();
       case 'deferred': {
         const { code, reason } = dispatched;
         const ageMs = startedAt - bornAt(signalJob);
         metrics.deferred.inc({ code: codeLabel(code) });
         logger.info({ ...nameOf(job, signalJob), code, reason }, 'signal.deferred');
+        if (!isOurs) throw new WaitingError();
         if (ageMs < policy.maxAgeMs) throw await putOff(job, lock, DEFERRED_MS);
         const outcome = givenUpForAge({ code, reason }, ageMs);
         const judged = judge(job, signalJob, { kind: 'attempted', outcome }, startedAt);
@@ -138,6 +117,8 @@ export const createProcessor = ({ now = Date.now, random = Math.random, ...deps 
       case 'attempted': {
         const judged = judge(job, signalJob, dispatched, startedAt);
         report(deps, job, signalJob, judged, dispatched.errors);
+        // Another has it in hand by now, and writes down what becomes of it.
+        if (!isOurs) throw new WaitingError();
         return settle(job, signalJob, judged, now());
       }
     }
@@ -154,12 +135,6 @@ const nameOf = (job: Job, { signal }: SignalJob) => ({
 /** Its age counts from here. */
 const bornAt = ({ redrivenAt, acceptedAt }: SignalJob): number =>
   Date.parse(redrivenAt ?? acceptedAt);
-
-const guilty = (deaths: number): string =>
-  failureText({
-    code: STALLED,
-    reason: `${deaths} workers died while they had it in hand, the last ${GUILTY_AFTER} of them while it was tried alone`,
-  });
 
 const report = (
   { logger, metrics, policy }: Deps,

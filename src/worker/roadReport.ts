@@ -29,7 +29,9 @@ export const roadReport = (result: Answered): RoadReport => {
       const codes = result.errors
         .filter(({ message }) => !isPublicTestData(message))
         .map(({ extensions }) => extensions?.code ?? '');
-      if (codes.includes(LIMITED)) return { kind: 'limited', trouble: troubleOf(result, LIMITED) };
+      if (codes.includes(LIMITED) || result.status === TOO_MANY_REQUESTS) {
+        return { kind: 'limited', trouble: troubleOf(result, LIMITED) };
+      }
       const code = codes.find((each) => TROUBLE.has(each));
       return code === undefined
         ? { kind: 'clear' }

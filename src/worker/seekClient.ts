@@ -3,11 +3,12 @@ import * as z from 'zod';
 
 import type { Logger } from '../logging.ts';
 import { maskBody } from '../masking.ts';
-import { type SeekError, SeekErrorSchema, toMutation } from '../schemas/seekApi.ts';
+import { toMutation } from '../schemas/seekApi.ts';
 import type { Signal } from '../schemas/signal.ts';
-import { createDeepScrub, scrubBody } from '../scrub.ts';
+import { scrubBody } from '../scrub.ts';
 import type { SendResult } from './classify.ts';
 import { type Answer, type Http, NoAnswerError } from './http.ts';
+import { readErrors } from './readErrors.ts';
 
 export type SendRequest = {
   /** One goes by `sendSignal`, several share a `sendSignals`. */
@@ -75,7 +76,7 @@ export const createSeekClient =
       const isBare401 = answer?.status === 401 && errors?.every((error) => !error.extensions?.code);
       return errors === undefined || isBare401
         ? unreadable(answer, err)
-        : { kind: 'refused', errors, ...retryAfter(answer) };
+        : { kind: 'refused', errors, ...limit(answer), ...retryAfter(answer) };
     } finally {
       deps.onRequest?.((performance.now() - startedAt) / 1000);
       if (deps.logBodies) {
@@ -109,61 +110,8 @@ const parseAnswer = (text: string): Record<string, unknown> => {
 
 const BODILESS = new Set([204, 205, 304]);
 
-const readErrors = (errors: unknown, secrets: string[]) => {
-  if (!Array.isArray(errors)) return undefined;
-  const clean = createCleaner(secrets);
-  const readable = errors.flatMap((error) => {
-    const parsed = SeekErrorSchema.safeParse(error);
-    return parsed.success ? [clean(parsed.data)] : [];
-  });
-  return readable.length > 0 ? readable : undefined;
-};
-
-// These are judged by, and tell of no secret: a token that happens to be part of one masks no code.
-const CODES = new Set(
-  ['UNAUTHENTICATED', 'FORBIDDEN', 'BAD_USER_INPUT', 'RATE_LIMITED'].concat([
-    'INTERNAL_SERVER_ERROR',
-    'GRAPHQL_VALIDATION_FAILED',
-  ]),
-);
-
-// Both are kept: the one with every attempt, the other in the log.
-const MAX_CODE = 100;
-const MAX_INVALID_FIELDS = 1_000;
-
-/** Masks secrets in what an error says; what it is judged by keeps its place and its shape. */
-const createCleaner = (secrets: string[]) => {
-  const scrub = createDeepScrub(secrets);
-  const toText = (problem: unknown): string =>
-    typeof problem === 'string' ? scrub.text(problem) : JSON.stringify(scrub.value(problem));
-  const cleanFields = (fields: unknown): unknown =>
-    typeof fields === 'object' && fields !== null && !Array.isArray(fields)
-      ? Object.fromEntries(
-          Object.entries(fields)
-            .slice(0, MAX_INVALID_FIELDS)
-            .map(([pointer, problem]) => [scrub.text(pointer), toText(problem)]),
-        )
-      : scrub.value(fields);
-
-  return ({ message, extensions }: SeekError): SeekError => {
-    if (extensions === undefined) return { message: scrub.text(message) };
-    const { code, invalidFields, ...rest } = extensions;
-    const others = Object.entries(rest).map(([key, value]) => [
-      scrub.text(key),
-      scrub.value(value),
-    ]);
-    return {
-      message: scrub.text(message),
-      extensions: {
-        ...Object.fromEntries(others),
-        ...(code === undefined
-          ? {}
-          : { code: CODES.has(code) ? code : scrub.text(code).slice(0, MAX_CODE).toWellFormed() }),
-        ...(invalidFields === undefined ? {} : { invalidFields: cleanFields(invalidFields) }),
-      },
-    };
-  };
-};
+// The one status that says something beside the errors.
+const limit = (answer: Answer | undefined) => (answer?.status === 429 ? { status: 429 } : {});
 
 const retryAfter = (answer: Answer | undefined) =>
   answer?.retryAfterMs === undefined ? {} : { retryAfterMs: answer.retryAfterMs };

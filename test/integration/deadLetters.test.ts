@@ -61,7 +61,7 @@ const setup = async (options: Parameters<typeof startDispatcher>[1] = {}) => {
           Object.assign(job.opts, { attempts: 1 });
           throw new Error('FORBIDDEN: no relationship');
         },
-        { concurrency: 10, maxStalledCount: 1 },
+        { concurrency: 10 },
       );
       await waitFor(async () => (await signals.getFailedCount()) === count);
       await worker.close();
@@ -169,7 +169,7 @@ describe.each(PLATFORMS)('dead letters on $name', ({ start }) => {
       const worker = await backend.work(
         DEAD_LETTERS,
         createLetterProcessor({ backend, logger: logs.logger, metrics }),
-        { concurrency: 1, maxStalledCount: 1 },
+        { concurrency: 1 },
       );
       await waitFor(async () => (await letters.getFailedCount()) === ids.length);
       await worker.close();

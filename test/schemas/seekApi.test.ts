@@ -1,21 +1,26 @@
 import {
   PartnerTokenAnswerSchema,
-  SEND_SIGNAL,
   SeekErrorSchema,
-  toSendSignalVariables,
+  toMutation,
 } from '../../src/schemas/seekApi.ts';
-import { buildSeekSample } from '../support/buildSignal.ts';
+import { buildApplicationComplete, buildSeekSample } from '../support/buildSignal.ts';
 import { accepted } from './parse.ts';
 
-describe('the request to SEEK', () => {
-  it('is SEEK’s documented mutation', () => {
-    expect(SEND_SIGNAL).toBe('mutation ($input: SendSignalInput!) { sendSignal(input: $input) }');
+describe('the mutation for SEEK', () => {
+  const [one, other] = [accepted(buildSeekSample()), accepted(buildApplicationComplete())];
+
+  it('is SEEK’s documented one, with the signal as its one variable', () => {
+    expect(toMutation([one])).toStrictEqual({
+      query: 'mutation ($input: SendSignalInput!) { sendSignal(input: $input) }',
+      variables: { input: one },
+    });
   });
 
-  it('carries the signal as its one variable', () => {
-    const signal = accepted(buildSeekSample());
-
-    expect(toSendSignalVariables(signal)).toStrictEqual({ input: signal });
+  it('is for several signals SEEK’s documented one for several, in their order', () => {
+    expect(toMutation([one, other, one])).toStrictEqual({
+      query: 'mutation ($input: SendSignalsInput!) { sendSignals(input: $input) }',
+      variables: { input: { signals: [one, other, one] } },
+    });
   });
 });
 

@@ -1,5 +1,13 @@
 import type { SeekError } from '../../src/schemas/seekApi.ts';
-import { classify, exhaust, isUnauthenticated, type Outcome } from '../../src/worker/classify.ts';
+import {
+  classify,
+  exhaust,
+  givenUpForAge,
+  isPublicTestData,
+  isUnauthenticated,
+  isUnknownMutation,
+  type Outcome,
+} from '../../src/worker/classify.ts';
 
 const LIVE_ONLY = 'Live tokens are not accepted when accessing public test data';
 
@@ -124,11 +132,13 @@ describe('classify: answers that are not GraphQL', () => {
     });
   });
 
-  it('tries again when nothing was answered at all', () => {
-    expect(classify({ kind: 'unreachable', reason: 'no answer within 10000 ms' })).toEqual({
+  it.each([true, false])('tries again when nothing was answered at all (unsent: %s)', (unsent) => {
+    const reason = 'no answer within 10000 ms';
+
+    expect(classify({ kind: 'unreachable', reason, unsent })).toEqual({
       kind: 'retry',
       code: 'UNREACHABLE',
-      reason: 'no answer within 10000 ms',
+      reason,
     });
   });
 
@@ -156,6 +166,62 @@ describe('isUnauthenticated', () => {
     { what: 'nothing', result: { kind: 'aborted' as const }, says: false },
   ])('says $says to $what', ({ result, says }) => {
     expect(isUnauthenticated(result)).toBe(says);
+  });
+});
+
+describe('isPublicTestData', () => {
+  it.each([
+    { message: LIVE_ONLY, says: true },
+    { message: LIVE_ONLY.toUpperCase(), says: true },
+    { message: 'Live tokens are not accepted', says: false },
+    { message: '', says: false },
+  ])('says $says to "$message"', ({ message, says }) => {
+    expect(isPublicTestData(message)).toBe(says);
+  });
+});
+
+describe('isUnknownMutation', () => {
+  it.each([
+    { code: 'GRAPHQL_VALIDATION_FAILED', message: 'Anything', says: true },
+    {
+      code: undefined,
+      message: 'Cannot query field "sendSignals" on type "Mutation".',
+      says: true,
+    },
+    {
+      code: 'BAD_USER_INPUT',
+      message: "Undefined field 'sendSignals' on 'Mutation'",
+      says: true,
+    },
+    { code: undefined, message: 'Cannot query field "sendMail" on type "Mutation".', says: false },
+    { code: undefined, message: 'sendSignals is having a bad day', says: false },
+    {
+      code: 'BAD_USER_INPUT',
+      message: 'Variable "$input" got invalid value "x" at "input.signals[1].timestamp"',
+      says: false,
+    },
+    { code: 'INTERNAL_SERVER_ERROR', message: 'Unknown error', says: false },
+  ])('says $says to $code, "$message"', ({ code, message, says }) => {
+    expect(isUnknownMutation(refused(error('FORBIDDEN'), error(code, message)))).toBe(says);
+  });
+
+  it.each([
+    { kind: 'accepted' as const },
+    { kind: 'unreadable' as const, status: 400 },
+    { kind: 'aborted' as const },
+  ])('says false to whatever is no refusal: $kind', (result) => {
+    expect(isUnknownMutation(result)).toBe(false);
+  });
+});
+
+describe('givenUpForAge', () => {
+  it.each([
+    { hours: 72, said: '72 hours' },
+    { hours: 0.26, said: '0.3 hours' },
+  ])('keeps the last reason, and says after how long: $said', ({ hours, said }) => {
+    expect(givenUpForAge({ code: 'HTTP_429', reason: 'Slow' }, hours * 3_600_000)).toEqual({
+      ...{ kind: 'dead', code: 'HTTP_429', reason: `Slow (given up after ${said})` },
+    });
   });
 });
 

@@ -1,213 +1,122 @@
-import type { SendResult } from '../../src/worker/classify.ts';
 import { createDispatchSignal } from '../../src/worker/dispatchSignal.ts';
-import { PartnerTokenError } from '../../src/worker/partnerToken.ts';
-import type { SendRequest } from '../../src/worker/seekClient.ts';
+import type { Entry } from '../../src/worker/exchange.ts';
+import type { Dispatched } from '../../src/worker/isolate.ts';
+import type { Pass } from '../../src/worker/lane.ts';
 import { accepted } from '../schemas/parse.ts';
 import { buildSignal } from '../support/buildSignal.ts';
 
-const UNAUTHENTICATED: SendResult = {
-  kind: 'refused',
-  errors: [{ message: 'Expired', extensions: { code: 'UNAUTHENTICATED' } }],
+const DELIVERED: Dispatched = {
+  kind: 'attempted',
+  outcome: { kind: 'delivered' },
+  requestId: 'request-1',
 };
-const ACCEPTED: SendResult = { kind: 'accepted' };
+const HANDED_BACK: Dispatched = { kind: 'handedBack' };
 
 type Doubles = {
-  results?: (SendResult | Error)[];
-  get?: () => Promise<string>;
-  renew?: (stale: string) => Promise<string>;
+  admit?: (abort?: AbortSignal) => Promise<Pass | undefined>;
+  /** What a signal comes to that is sent alone; `undefined`: nothing is said of it. */
+  alone?: Dispatched | Error | undefined;
 };
 
-const setup = ({ results = [], get, renew }: Doubles = {}) => {
-  const sent: SendRequest[] = [];
-  const renewed: string[] = [];
+const setup = ({ admit = async () => 'open', ...doubles }: Doubles = {}) => {
+  const alone = 'alone' in doubles ? doubles.alone : DELIVERED;
+  const inCompany: Entry[] = [];
+  const apart: unknown[] = [];
+  const left: Pass[] = [];
   const dispatch = createDispatchSignal({
-    partnerToken: {
-      get: get ?? (async () => 'held'),
-      renew: async (stale) => {
-        renewed.push(stale);
-        return renew?.(stale) ?? 'fresh';
+    lane: { admit, leave: (pass) => void left.push(pass) },
+    batcher: {
+      send: async (entry) => {
+        inCompany.push(entry);
+        return DELIVERED;
       },
     },
-    send: async (request) => {
-      sent.push(request);
-      const result = results[sent.length - 1] ?? ACCEPTED;
-      if (result instanceof Error) throw result;
-      return result;
+    isolate: async (entries, pass, settle) => {
+      apart.push([entries, pass]);
+      if (alone instanceof Error) throw alone;
+      for (const entry of entries) if (alone !== undefined) settle(entry, alone);
     },
-    newRequestId: () => `request-${sent.length + 1}`,
   });
-  const signal = accepted(buildSignal());
+  const entry: Entry = { signalId: 'one', signal: accepted(buildSignal()) };
 
-  return { dispatch: (abort?: AbortSignal) => dispatch(signal, abort), signal, sent, renewed };
+  return {
+    dispatch: (company?: 'welcome' | 'none', abort?: AbortSignal) =>
+      dispatch(abort === undefined ? entry : { ...entry, abort }, company),
+    ...{ entry, inCompany, apart, left },
+  };
 };
 
-describe('one attempt', () => {
-  it('sends the signal once, under the partner token and a request id of its own', async () => {
-    const { dispatch, signal, sent, renewed } = setup();
-    const abort = new AbortController().signal;
+describe('a signal', () => {
+  it('travels in company while the lane is open', async () => {
+    const { dispatch, entry, inCompany, apart, left } = setup();
 
-    await expect(dispatch(abort)).resolves.toEqual({
-      kind: 'attempted',
-      outcome: { kind: 'delivered' },
-      requestId: 'request-1',
-    });
+    await expect(dispatch()).resolves.toEqual(DELIVERED);
 
-    expect(sent).toEqual([{ signal, partnerToken: 'held', requestId: 'request-1', abort }]);
-    expect(renewed).toEqual([]);
+    expect(inCompany).toEqual([entry]);
+    expect([apart, left]).toEqual([[], []]);
   });
 
-  it.each<{ what: string; result: SendResult; outcome: object; errors?: unknown }>([
-    {
-      what: 'a refusal',
-      result: { kind: 'refused', errors: [{ message: 'No', extensions: { code: 'FORBIDDEN' } }] },
-      outcome: { kind: 'dead', code: 'FORBIDDEN', reason: 'No' },
-      errors: [{ message: 'No', extensions: { code: 'FORBIDDEN' } }],
-    },
-    {
-      what: 'HTML',
-      result: { kind: 'unreadable', status: 502, retryAfterMs: 7_000 },
-      outcome: {
-        kind: 'retry',
-        code: 'HTTP_502',
-        reason: 'HTTP 502 without a GraphQL answer',
-        retryAfterMs: 7_000,
-      },
-    },
-    {
-      what: 'silence',
-      result: { kind: 'unreachable', reason: 'no answer within 10 ms' },
-      outcome: { kind: 'retry', code: 'UNREACHABLE', reason: 'no answer within 10 ms' },
-    },
-  ])('classifies $what, and hands on what SEEK said', async ({ result, outcome, errors }) => {
-    const { dispatch, sent } = setup({ results: [result] });
+  it('travels alone if it is to', async () => {
+    const { dispatch, entry, inCompany, apart } = setup();
 
-    await expect(dispatch()).resolves.toEqual({
-      kind: 'attempted',
-      outcome,
-      requestId: 'request-1',
-      ...(errors === undefined ? {} : { errors }),
-    });
-    expect(sent).toHaveLength(1);
+    await expect(dispatch('none')).resolves.toEqual(DELIVERED);
+
+    expect(inCompany).toEqual([]);
+    expect(apart).toEqual([[[entry], 'open']]);
   });
 
-  it('rejects with a fault of ours, for the processor to judge', async () => {
-    const { dispatch } = setup({ results: [new TypeError('bug')] });
+  it.each(['welcome', 'none'] as const)(
+    'that probes the lane travels alone, and leaves when it comes to an end (company: %s)',
+    async (company) => {
+      const { dispatch, entry, inCompany, apart, left } = setup({ admit: async () => 'probe' });
 
-    await expect(dispatch()).rejects.toThrow('bug');
-  });
-});
+      await expect(dispatch(company)).resolves.toEqual(DELIVERED);
 
-describe('a rejected partner token', () => {
-  it.each<{ what: string; result: SendResult }>([
-    { what: 'UNAUTHENTICATED', result: UNAUTHENTICATED },
-    { what: 'a bare HTTP 401', result: { kind: 'unreadable', status: 401 } },
-  ])(
-    'is renewed once, and the request repeated once under another id: $what',
-    async ({ result }) => {
-      const { dispatch, sent, renewed } = setup({ results: [result, ACCEPTED] });
-
-      await expect(dispatch()).resolves.toMatchObject({
-        outcome: { kind: 'delivered' },
-        requestId: 'request-2',
-      });
-
-      expect(renewed).toEqual(['held']);
-      expect(sent.map(({ partnerToken, requestId }) => [partnerToken, requestId])).toEqual([
-        ['held', 'request-1'],
-        ['fresh', 'request-2'],
-      ]);
+      expect(inCompany).toEqual([]);
+      expect(apart).toEqual([[[entry], 'probe']]);
+      expect(left).toEqual(['probe']);
     },
   );
 
-  it('is never renewed twice: then it is a retry', async () => {
-    const { dispatch, sent, renewed } = setup({ results: [UNAUTHENTICATED, UNAUTHENTICATED] });
+  it('that fails by a fault of ours leaves the lane nevertheless', async () => {
+    const { dispatch, left } = setup({ admit: async () => 'probe', alone: new TypeError('bug') });
 
-    await expect(dispatch()).resolves.toMatchObject({
-      outcome: { kind: 'retry', code: 'UNAUTHENTICATED' },
-      requestId: 'request-2',
-    });
-    expect([sent.length, renewed.length]).toEqual([2, 1]);
+    await expect(dispatch()).rejects.toThrow('bug');
+    expect(left).toEqual(['probe']);
   });
 
-  it('that is rejected for the signal’s sake is a death after the one renewal', async () => {
-    const message = 'Live tokens are not accepted when accessing public test data';
-    const result: SendResult = {
-      kind: 'refused',
-      errors: [{ message, extensions: { code: 'UNAUTHENTICATED' } }],
-    };
-    const { dispatch, sent } = setup({ results: [result, result] });
+  it('of which nothing was said is handed back', async () => {
+    const { dispatch } = setup({ alone: undefined });
 
-    await expect(dispatch()).resolves.toMatchObject({ outcome: { kind: 'dead', reason: message } });
-    expect(sent).toHaveLength(2);
+    await expect(dispatch('none')).resolves.toEqual(HANDED_BACK);
   });
 
-  it('takes whatever the repetition comes to', async () => {
-    const { dispatch } = setup({
-      results: [UNAUTHENTICATED, { kind: 'unreachable', reason: 'request failed' }],
-    });
+  it('that is not admitted is handed back, and nothing is sent', async () => {
+    const { dispatch, inCompany, apart, left } = setup({ admit: async () => undefined });
 
-    await expect(dispatch()).resolves.toMatchObject({
-      outcome: { kind: 'retry', code: 'UNREACHABLE' },
-    });
+    await expect(dispatch()).resolves.toEqual(HANDED_BACK);
+    expect([inCompany, apart, left]).toEqual([[], [], []]);
   });
 
-  it('whose renewal fails is a retry, and nothing is repeated', async () => {
-    const { dispatch, sent } = setup({
-      results: [UNAUTHENTICATED],
-      renew: () =>
-        Promise.reject(new PartnerTokenError('token endpoint: HTTP 503', { retryAfterMs: 5_000 })),
+  it('is handed back when it is let go while it waits to be admitted', async () => {
+    const abort = new AbortController();
+    const { dispatch, inCompany } = setup({
+      admit: (given) =>
+        new Promise((_, reject) => {
+          given?.addEventListener('abort', () => reject(given.reason));
+        }),
     });
 
-    await expect(dispatch()).resolves.toMatchObject({
-      kind: 'attempted',
-      outcome: {
-        kind: 'retry',
-        code: 'PARTNER_TOKEN',
-        reason: 'token endpoint: HTTP 503',
-        retryAfterMs: 5_000,
-      },
-    });
-    expect(sent).toHaveLength(1);
-  });
-});
+    const dispatched = dispatch('welcome', abort.signal);
+    abort.abort();
 
-describe('no partner token', () => {
-  it('is a retry in which nothing was sent', async () => {
-    const { dispatch, sent } = setup({
-      get: () => Promise.reject(new PartnerTokenError('token endpoint: HTTP 500', {})),
-    });
-
-    await expect(dispatch()).resolves.toEqual({
-      kind: 'attempted',
-      outcome: { kind: 'retry', code: 'PARTNER_TOKEN', reason: 'token endpoint: HTTP 500' },
-    });
-    expect(sent).toEqual([]);
+    await expect(dispatched).resolves.toEqual(HANDED_BACK);
+    expect(inCompany).toEqual([]);
   });
 
-  it('for a reason that nobody foresaw is a fault', async () => {
-    const { dispatch } = setup({ get: () => Promise.reject(new TypeError('bug')) });
+  it('whose lane cannot be asked is a fault, for the processor to judge', async () => {
+    const { dispatch } = setup({ admit: () => Promise.reject(new Error('ECONNRESET')) });
 
-    await expect(dispatch()).rejects.toThrow(TypeError);
-  });
-});
-
-describe('letting go', () => {
-  it('in the middle of the request hands the signal back', async () => {
-    const { dispatch } = setup({ results: [{ kind: 'aborted' }] });
-
-    await expect(dispatch()).resolves.toEqual({ kind: 'handedBack' });
-  });
-
-  it('in the middle of the repetition hands the signal back', async () => {
-    const { dispatch } = setup({ results: [UNAUTHENTICATED, { kind: 'aborted' }] });
-
-    await expect(dispatch()).resolves.toEqual({ kind: 'handedBack' });
-  });
-
-  it('before the request hands the signal back unsent', async () => {
-    const { dispatch, sent } = setup();
-
-    await expect(dispatch(AbortSignal.abort())).resolves.toEqual({ kind: 'handedBack' });
-    expect(sent).toEqual([]);
+    await expect(dispatch()).rejects.toThrow('ECONNRESET');
   });
 });

@@ -1,3 +1,7 @@
+import { once } from 'node:events';
+import type { Server } from 'node:net';
+import { createServer } from 'node:tls';
+
 import { createHttp, NoAnswerError, parseRetryAfter } from '../../src/worker/http.ts';
 import {
   after,
@@ -171,6 +175,116 @@ describe('post', () => {
     await all;
 
     expect(sockets.size).toBe(10);
+  });
+});
+
+/** Of a certificate that nobody vouches for, and good for nothing else. */
+const SELF_SIGNED = {
+  key: `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgROBHfrOiZ0cKn44g
+VGRhjrGHiwCulgJ8QeZ1cN4pjk2hRANCAAQqWhzAKdDs/6d+VdJDPyUUrfQHQu14
+w+42AG6+dCvKdPoKVBkC8G+NqTd4fChcOUIaS94ECTjQGjA6b3L6SAQE
+-----END PRIVATE KEY-----
+`,
+  cert: `-----BEGIN CERTIFICATE-----
+MIIBfzCCASWgAwIBAgIUMqLoYMyd5fbt44UQvCi8cbIfSWIwCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyMjA3MjQwMloYDzIxMjYxMDI5
+MDcyNDAyWjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAAQqWhzAKdDs/6d+VdJDPyUUrfQHQu14w+42AG6+dCvKdPoKVBkC8G+N
+qTd4fChcOUIaS94ECTjQGjA6b3L6SAQEo1MwUTAdBgNVHQ4EFgQUsf9Z+W6asNc6
+jINDu2528h3yMFAwHwYDVR0jBBgwFoAUsf9Z+W6asNc6jINDu2528h3yMFAwDwYD
+VR0TAQH/BAUwAwEB/zAKBggqhkjOPQQDAgNIADBFAiEAyak1M4QmrfQi4kEPyplr
+ZJvYKwvrxDFbi7yVK3KHsNECIDadaGKjJTycprmoQ0xUTtlegJ6mE7Nrn1kgDbJO
+6mGg
+-----END CERTIFICATE-----
+`,
+};
+
+describe('a request that failed', () => {
+  const close = (server: Server) => async () => {
+    server.close();
+    await once(server, 'close');
+  };
+
+  const startTls = async (options: object): Promise<string> => {
+    const server = createServer(options, (socket) => socket.on('error', () => {}));
+    server.on('tlsClientError', () => {});
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    open.push(close(server));
+    const address = server.address();
+    return `https://127.0.0.1:${typeof address === 'object' ? address?.port : ''}/`;
+  };
+
+  const startScripted = async (play: ScriptedAnswer): Promise<string> => {
+    const seek = await startScriptedSeek({ answers: [play] });
+    open.push(seek.close);
+    return seek.apiUrl;
+  };
+
+  const nobody = async (): Promise<string> => {
+    const seek = await startScriptedSeek();
+    await seek.close();
+    return seek.apiUrl;
+  };
+
+  afterEach(async () => {
+    for (const each of open.splice(0)) await each();
+  });
+
+  it.each<{ what: string; url: () => Promise<string>; unsent: boolean }>([
+    { what: 'the connection was refused', url: nobody, unsent: true },
+    {
+      what: 'the host is unknown',
+      url: async () => 'http://no-such-host.invalid/graphql',
+      unsent: true,
+    },
+    {
+      what: 'nobody vouches for the certificate',
+      url: () => startTls(SELF_SIGNED),
+      unsent: true,
+    },
+    { what: 'TLS found no common ground', url: () => startTls({}), unsent: true },
+    {
+      what: 'the other side speaks no TLS',
+      url: async () => (await startScripted(hang())).replace('http:', 'https:'),
+      unsent: true,
+    },
+    {
+      what: 'the connection was reset after the request',
+      url: () => startScripted(reset()),
+      unsent: false,
+    },
+    {
+      what: 'the connection was closed after the request',
+      url: () => startScripted((_, socket) => void socket.destroy()),
+      unsent: false,
+    },
+    { what: 'nothing came in time', url: () => startScripted(hang()), unsent: false },
+    { what: 'the body was cut off', url: () => startScripted(cutOff()), unsent: false },
+    {
+      what: 'the answer was too long',
+      url: () => startScripted(raw('x'.repeat(MIB + 1))),
+      unsent: false,
+    },
+  ])('knows whether anything was sent when $what: unsent $unsent', async ({ url, unsent }) => {
+    const http = createHttp({ timeoutMs: 300, connections: 1 });
+    open.unshift(http.close);
+
+    const failed = http.post({ url: await url(), headers: {}, body: '{}' });
+
+    await expect(failed).rejects.toBeInstanceOf(NoAnswerError);
+    await expect(failed).rejects.toMatchObject({ unsent });
+  });
+
+  it('and was let go by ourselves counts as sent', async () => {
+    const http = createHttp({ timeoutMs: 10_000, connections: 1 });
+    open.unshift(http.close);
+    const url = await startScripted(hang());
+
+    await expect(
+      http.post({ url, headers: {}, body: '{}', abort: AbortSignal.abort() }),
+    ).rejects.toMatchObject({ unsent: false });
   });
 });
 

@@ -14,6 +14,7 @@ type Reply = Answer | Error | Promise<Answer>;
 const setup = (...replies: Reply[]) => {
   const clock = { now: 1_000 };
   const posts: { url: string; headers: Record<string, string>; body: string }[] = [];
+  const failures: unknown[] = [];
   const partnerToken = createPartnerToken({
     http: {
       post: async ({ url, headers, body }) => {
@@ -28,10 +29,11 @@ const setup = (...replies: Reply[]) => {
     clientId: 'client-1',
     clientSecret: SECRET,
     userAgent: 'test/1.2.3',
+    onFailure: (err) => failures.push(err),
     now: () => clock.now,
   });
 
-  return { ...partnerToken, posts, clock };
+  return { ...partnerToken, posts, failures, clock };
 };
 
 const held = () => {
@@ -256,5 +258,47 @@ describe('an answer without a usable token', () => {
     const { get } = setup(new Error(`could not send ${SECRET}`));
 
     await expect(get()).rejects.toMatchObject({ message: 'token endpoint: request failed' });
+  });
+});
+
+describe('a failure', () => {
+  const reply = (status: number): Answer => ({ status, body: '' });
+
+  it.each<{ what: string; reply: Reply; code: string }>([
+    { what: 'HTTP 400', reply: reply(400), code: 'CREDENTIALS_REFUSED' },
+    { what: 'HTTP 401', reply: reply(401), code: 'CREDENTIALS_REFUSED' },
+    { what: 'HTTP 403', reply: reply(403), code: 'CREDENTIALS_REFUSED' },
+    { what: 'HTTP 302', reply: reply(302), code: 'PARTNER_TOKEN' },
+    { what: 'HTTP 404', reply: reply(404), code: 'PARTNER_TOKEN' },
+    { what: 'HTTP 429', reply: reply(429), code: 'PARTNER_TOKEN' },
+    { what: 'HTTP 500', reply: reply(500), code: 'PARTNER_TOKEN' },
+    { what: 'HTTP 503', reply: reply(503), code: 'PARTNER_TOKEN' },
+    { what: 'no token under 200', reply: reply(200), code: 'PARTNER_TOKEN' },
+    { what: 'no answer', reply: new NoAnswerError('request failed'), code: 'PARTNER_TOKEN' },
+  ])('is the credentials’ or the endpoint’s: $what is $code', async ({ reply: given, code }) => {
+    const { get, failures } = setup(given);
+
+    await expect(get()).rejects.toMatchObject({ code });
+    expect(failures).toMatchObject([{ code }]);
+  });
+
+  it('is told once of each request, however many waited for it', async () => {
+    const { get, renew, failures, posts } = setup(reply(503), reply(503));
+
+    await Promise.allSettled(Array.from({ length: 50 }, get));
+    expect(failures).toHaveLength(1);
+    await Promise.allSettled(Array.from({ length: 50 }, () => renew('stale')));
+
+    expect(posts).toHaveLength(2);
+    expect(failures).toHaveLength(2);
+  });
+
+  it('is told of no more once a token came', async () => {
+    const { get, failures } = setup(reply(503));
+
+    await expect(get()).rejects.toThrow(PartnerTokenError);
+    await get();
+
+    expect(failures).toHaveLength(1);
   });
 });

@@ -1,8 +1,10 @@
-import { type Job, UnrecoverableError, WaitingError } from 'bullmq';
+import { DelayedError, type Job, UnrecoverableError, WaitingError } from 'bullmq';
 
+import { LOCK_LOST } from '../../src/queue/backend.ts';
 import { RETRY_OPTIONS } from '../../src/queue/jobOptions.ts';
 import type { Outcome } from '../../src/worker/classify.ts';
-import type { Dispatched } from '../../src/worker/dispatchSignal.ts';
+import type { Entry } from '../../src/worker/exchange.ts';
+import type { Dispatched } from '../../src/worker/isolate.ts';
 import { createProcessor, RetryError } from '../../src/worker/processor.ts';
 import { buildSignal, buildSignalJob } from '../support/buildSignal.ts';
 import { captureLogs } from '../support/captureLogs.ts';
@@ -17,6 +19,8 @@ const attempted = (outcome: Outcome, more: object = {}): Dispatched => ({
   requestId: 'request-1',
   ...more,
 });
+const DEFERRED: Dispatched = { kind: 'deferred', code: 'RATE_LIMITED', reason: 'Slow down' };
+const HANDED_BACK: Dispatched = { kind: 'handedBack' };
 const RETRY: Outcome = { kind: 'retry', code: 'RATE_LIMITED', reason: 'Too many' };
 const DEAD: Outcome = { kind: 'dead', code: 'FORBIDDEN', reason: 'No relationship' };
 
@@ -24,9 +28,12 @@ const DEAD: Outcome = { kind: 'dead', code: 'FORBIDDEN', reason: 'No relationshi
 const buildJob = (change: object = {}) => {
   const updates: unknown[] = [];
   const handedBackWith: unknown[] = [];
+  const putOff: unknown[] = [];
   const job = {
     id: 'signal-1',
     attemptsMade: 0,
+    stalledCounter: 0,
+    timestamp: ACCEPTED_AT,
     data: buildSignalJob(),
     opts: { ...RETRY_OPTIONS },
     updateData: async (data: unknown) => {
@@ -35,14 +42,17 @@ const buildJob = (change: object = {}) => {
     moveToWait: async (lock: unknown) => {
       handedBackWith.push(lock);
     },
+    moveToDelayed: async (...given: unknown[]) => {
+      putOff.push(given);
+    },
     ...change,
   };
-  return { job: job as unknown as Job, updates, handedBackWith };
+  return { job: job as unknown as Job, updates, handedBackWith, putOff };
 };
 
 type Setup = {
   /** What the dispatch comes to. */
-  come?: Dispatched | Error;
+  come?: Dispatched | Error | ((entry: Entry) => Promise<Dispatched>);
   job?: object;
   ageMs?: number;
 };
@@ -54,6 +64,7 @@ const setup = ({
 }: Setup = {}) => {
   const clock = { now: ACCEPTED_AT + ageMs };
   const counted: unknown[] = [];
+  const deferred: unknown[] = [];
   const dispatched: unknown[] = [];
   const logs = captureLogs();
   const built = buildJob(job);
@@ -62,22 +73,26 @@ const setup = ({
       dispatched.push(given);
       clock.now += TOOK_MS;
       if (come instanceof Error) throw come;
-      return come;
+      return typeof come === 'function' ? come(given[0]) : come;
     },
     policy: { baseMs: 2_000, maxMs: 3 * HOUR_MS, maxAttempts: 25, maxAgeMs: 72 * HOUR_MS },
     logger: logs.logger,
-    metrics: { attempts: { inc: (labels: unknown) => counted.push(labels) } as never },
+    metrics: {
+      attempts: { inc: (labels) => counted.push(labels) },
+      deferred: { inc: (labels) => deferred.push(labels) },
+    },
     now: () => clock.now,
     random: () => 0.5,
   });
-  const abort = new AbortController().signal;
+  const aborter = new AbortController();
+  const abort = aborter.signal;
 
   return {
     ...built,
-    ...{ processor, counted, dispatched, logs, abort },
+    ...{ processor, counted, deferred, dispatched, logs, abort, aborter },
     process: () => processor(built.job, 'lock-1', abort),
     /** What it throws. */
-    fail: () => processor(built.job, 'lock-1', abort).catch((err: unknown) => err),
+    fail: (job: Job = built.job) => processor(job, 'lock-1', abort).catch((err: unknown) => err),
   };
 };
 
@@ -88,12 +103,13 @@ describe('the processor', () => {
     expect(setup().processor).toHaveLength(3);
   });
 
-  it('dispatches the parsed signal, and passes the abort on', async () => {
+  it('dispatches the parsed signal in company, and passes the abort on', async () => {
     const { process, dispatched, abort } = setup();
 
     await process();
 
-    expect(dispatched).toEqual([[buildSignal(), abort]]);
+    const entry = { signalId: 'signal-1', signal: buildSignal(), abort };
+    expect(dispatched).toEqual([[entry, 'welcome']]);
   });
 
   it.each<{ outcome: Outcome; more: object }>([
@@ -232,7 +248,7 @@ describe('what a job carries', () => {
   });
 
   it.each([
-    { what: 'another version', data: buildSignalJob({ version: 2 }), says: '/version' },
+    { what: 'no version of ours', data: buildSignalJob({ version: 0 }), says: '/version' },
     {
       what: 'no signal',
       data: buildSignalJob({ signal: undefined }),
@@ -268,16 +284,249 @@ describe('what a job carries', () => {
   );
 });
 
+describe('a job that a newer version wrote', () => {
+  const data = { version: 2, something: 'else' };
+
+  it.each([{ ageMs: 0 }, { ageMs: 72 * HOUR_MS - 1 }])(
+    'is left for a newer worker, unread, when it is $ageMs ms old',
+    async ({ ageMs }) => {
+      const { fail, dispatched, updates, putOff, counted, logs } = setup({ job: { data }, ageMs });
+
+      await expect(fail()).resolves.toBeInstanceOf(DelayedError);
+
+      expect(putOff).toEqual([[ACCEPTED_AT + ageMs + 15_000, 'lock-1']]);
+      expect([dispatched, updates, counted]).toEqual([[], [], []]);
+      expect(logs.lines()).toMatchObject([
+        { level: 'info', msg: 'signal.leftForNewerVersion', signalId: 'signal-1', version: 2 },
+      ]);
+    },
+  );
+
+  it('is unreadable once its time is over', async () => {
+    const { fail, putOff } = setup({ job: { data }, ageMs: 72 * HOUR_MS });
+
+    const error = await fail();
+
+    expect(error).toBeInstanceOf(UnrecoverableError);
+    expect(error).toHaveProperty('message', expect.stringMatching(/^UNREADABLE: .*newer.*\(2\)/));
+    expect(putOff).toEqual([]);
+  });
+});
+
 describe('a signal that is handed back', () => {
   it('returns to the queue under its lock, and spends no attempt', async () => {
-    const { fail, updates, handedBackWith, counted, logs } = setup({
-      come: { kind: 'handedBack' },
-    });
+    const { fail, updates, handedBackWith, counted, logs } = setup({ come: HANDED_BACK });
 
     await expect(fail()).resolves.toBeInstanceOf(WaitingError);
 
     expect(handedBackWith).toEqual(['lock-1']);
     expect([updates, counted, logs.lines()]).toEqual([[], [], []]);
+  });
+
+  it('because its worker stops returns as well', async () => {
+    const { fail, aborter, handedBackWith } = setup({ come: HANDED_BACK });
+    aborter.abort('stopping');
+
+    await expect(fail()).resolves.toBeInstanceOf(WaitingError);
+    expect(handedBackWith).toEqual(['lock-1']);
+  });
+
+  it('because its lock was lost is not moved, for it is another’s', async () => {
+    const { fail, aborter, handedBackWith, updates } = setup({ come: HANDED_BACK });
+    aborter.abort(LOCK_LOST);
+
+    await expect(fail()).resolves.toBeInstanceOf(WaitingError);
+    expect([handedBackWith, updates]).toEqual([[], []]);
+  });
+});
+
+describe('a signal that is deferred', () => {
+  it('goes to the end of the queue for a second, and spends no attempt', async () => {
+    const { fail, updates, putOff, handedBackWith, counted, deferred, logs } = setup({
+      come: DEFERRED,
+    });
+
+    await expect(fail()).resolves.toBeInstanceOf(DelayedError);
+
+    expect(putOff).toEqual([[ACCEPTED_AT + HOUR_MS + TOOK_MS + 1_000, 'lock-1']]);
+    expect([updates, handedBackWith, counted]).toEqual([[], [], []]);
+    expect(deferred).toEqual([{ code: 'RATE_LIMITED' }]);
+    expect(logs.lines()).toMatchObject([
+      {
+        ...{ level: 'info', msg: 'signal.deferred', signalId: 'signal-1' },
+        ...{ typeCode: 'ApplicationStatusUpdate', code: 'RATE_LIMITED', reason: 'Slow down' },
+      },
+    ]);
+  });
+
+  it('keeps its attempts even where they are used up', async () => {
+    const { fail } = setup({ come: DEFERRED, job: { attemptsMade: 24 } });
+
+    await expect(fail()).resolves.toBeInstanceOf(DelayedError);
+  });
+
+  it('is dead once its time is over, with what deferred it as the reason', async () => {
+    const { fail, updates, putOff } = setup({ come: DEFERRED, ageMs: 72 * HOUR_MS });
+    const reason = 'Slow down (given up after 72 hours)';
+
+    const error = await fail();
+
+    expect(error).toBeInstanceOf(UnrecoverableError);
+    expect(error).toHaveProperty('message', `RATE_LIMITED: ${reason}`);
+    expect(updates).toMatchObject([
+      { attempts: [{ outcome: 'dead', code: 'RATE_LIMITED', reason }] },
+    ]);
+    expect(putOff).toEqual([]);
+  });
+
+  it('has its time counted from its last redrive', async () => {
+    const redrivenAt = new Date(ACCEPTED_AT + 99 * HOUR_MS).toISOString();
+    const { fail } = setup({
+      come: DEFERRED,
+      job: { data: buildSignalJob({ redrivenAt, redrives: 1 }) },
+      ageMs: 100 * HOUR_MS,
+    });
+
+    await expect(fail()).resolves.toBeInstanceOf(DelayedError);
+  });
+
+  it('counts under a label that no server can make up', async () => {
+    const { fail, deferred } = setup({ come: { ...DEFERRED, code: 'made up' } });
+
+    await fail();
+
+    expect(deferred).toEqual([{ code: 'OTHER' }]);
+  });
+});
+
+describe('a signal whose workers were lost', () => {
+  const suspect = (change: object = {}) => ({ stalledCounter: 2, ...change });
+
+  it.each([
+    { stalledCounter: 0, company: 'welcome' },
+    { stalledCounter: 1, company: 'welcome' },
+    { stalledCounter: 2, company: 'none' },
+    { stalledCounter: 17, company: 'none' },
+  ])('$stalledCounter times is tried in company: $company', async ({ stalledCounter, company }) => {
+    const { process, dispatched, abort } = setup({ job: { stalledCounter } });
+
+    await process();
+
+    const entry = { signalId: 'signal-1', signal: buildSignal(), abort };
+    expect(dispatched).toEqual([[entry, company]]);
+  });
+
+  it('is marked before it is tried apart, so that a further death is counted', async () => {
+    let marked: unknown;
+    const { fail, updates } = setup({
+      come: async () => {
+        marked = [...updates];
+        return attempted(RETRY);
+      },
+      job: suspect({ data: buildSignalJob({ diedAlone: 1 }) }),
+    });
+
+    await fail();
+
+    expect(marked).toEqual([{ ...buildSignalJob(), diedAlone: 2 }]);
+  });
+
+  it.each<{ what: string; come: Dispatched | Error }>([
+    { what: 'a retry', come: attempted(RETRY) },
+    { what: 'a death', come: attempted(DEAD) },
+    { what: 'a fault of ours', come: new TypeError('bug') },
+    { what: 'deferred', come: DEFERRED },
+    { what: 'handed back', come: HANDED_BACK },
+  ])('is not marked any more once its worker lived to see the end: $what', async ({ come }) => {
+    const { fail, updates } = setup({ come, job: suspect() });
+
+    await fail();
+
+    expect(updates.at(0)).toHaveProperty('diedAlone', 1);
+    expect(updates.at(-1)).not.toHaveProperty('diedAlone');
+  });
+
+  it('and is delivered completes', async () => {
+    const { process } = setup({ job: suspect() });
+
+    await expect(process()).resolves.toMatchObject({ outcome: 'delivered' });
+  });
+
+  it('stays marked where its lock was lost, for it is another’s', async () => {
+    const { fail, updates, aborter } = setup({
+      come: async () => {
+        aborter.abort(LOCK_LOST);
+        return HANDED_BACK;
+      },
+      job: suspect(),
+    });
+
+    await expect(fail()).resolves.toBeInstanceOf(WaitingError);
+    expect(updates).toEqual([{ ...buildSignalJob(), diedAlone: 1 }]);
+  });
+
+  it.each([
+    { diedAlone: 2, dies: false },
+    { diedAlone: 3, dies: true },
+    { diedAlone: 4, dies: true },
+  ])('$diedAlone times alone is given up untried: $dies', async ({ diedAlone, dies }) => {
+    const { fail, dispatched } = setup({
+      come: attempted(RETRY),
+      job: suspect({ stalledCounter: 5, data: buildSignalJob({ diedAlone }) }),
+    });
+
+    const error = await fail();
+
+    expect(error).toBeInstanceOf(dies ? UnrecoverableError : RetryError);
+    if (dies) expect(error).toHaveProperty('message', expect.stringMatching(/^STALLED: 5 workers/));
+    expect(dispatched).toHaveLength(dies ? 0 : 1);
+  });
+
+  it('waits for its turn: such signals are tried one at a time', async () => {
+    const running: string[] = [];
+    const release: (() => void)[] = [];
+    const { fail } = setup({
+      come: (entry) => {
+        running.push(entry.signalId);
+        return new Promise((resolve) => {
+          release.push(() => resolve(attempted(RETRY)));
+        });
+      },
+    });
+    const jobs = ['one', 'two', 'three'].map((id) => buildJob(suspect({ id })));
+    const company = buildJob({ id: 'in company' });
+
+    const all = [...jobs, company].map(({ job }) => fail(job));
+    await new Promise(setImmediate);
+    expect(running.toSorted()).toEqual(['in company', 'one']);
+    // What has no turn yet is not marked: it could not have been the end of its worker.
+    expect(jobs.map(({ updates }) => updates.length)).toEqual([1, 0, 0]);
+    for (let turn = 0; turn < 4; turn += 1) {
+      release[turn]?.();
+      await new Promise(setImmediate);
+    }
+    await Promise.all(all);
+
+    expect(running.toSorted()).toEqual(['in company', 'one', 'three', 'two']);
+  });
+
+  it('is handed back untried and unmarked when it was let go before its turn', async () => {
+    const { fail, aborter, dispatched, updates } = setup({ job: suspect() });
+    aborter.abort('stopping');
+
+    await expect(fail()).resolves.toBeInstanceOf(WaitingError);
+    expect([dispatched, updates]).toEqual([[], []]);
+  });
+
+  it('does not hold up the next by a fault of the queue', async () => {
+    const { fail, dispatched } = setup({ come: attempted(RETRY) });
+    const broken = buildJob(
+      suspect({ updateData: () => Promise.reject(new Error('Missing lock for job')) }),
+    );
+
+    await expect(fail(broken.job)).resolves.toHaveProperty('message', 'Missing lock for job');
+    await expect(fail(buildJob(suspect()).job)).resolves.toBeInstanceOf(RetryError);
+    expect(dispatched).toHaveLength(1);
   });
 });
 
@@ -320,18 +569,18 @@ describe('a fault of ours', () => {
     await expect(fail()).resolves.toBeInstanceOf(UnrecoverableError);
   });
 
-  it.each(['updateData', 'moveToWait'])(
-    'of the queue passes through as it is: %s',
-    async (method) => {
-      const come: Dispatched = method === 'updateData' ? attempted(RETRY) : { kind: 'handedBack' };
-      const { fail } = setup({
-        come,
-        job: { [method]: () => Promise.reject(new Error('Missing lock for job')) },
-      });
+  it.each<{ method: string; come: Dispatched }>([
+    { method: 'updateData', come: attempted(RETRY) },
+    { method: 'moveToWait', come: HANDED_BACK },
+    { method: 'moveToDelayed', come: DEFERRED },
+  ])('of the queue passes through as it is: $method', async ({ method, come }) => {
+    const { fail } = setup({
+      come,
+      job: { [method]: () => Promise.reject(new Error('Missing lock for job')) },
+    });
 
-      await expect(fail()).resolves.toHaveProperty('message', 'Missing lock for job');
-    },
-  );
+    await expect(fail()).resolves.toHaveProperty('message', 'Missing lock for job');
+  });
 });
 
 describe('what is told of an attempt', () => {

@@ -1,8 +1,8 @@
 import type { SendResult } from '../../src/worker/classify.ts';
-import { createHttp } from '../../src/worker/http.ts';
+import { createHttp, NoAnswerError } from '../../src/worker/http.ts';
 import { createSeekClient } from '../../src/worker/seekClient.ts';
 import { accepted } from '../schemas/parse.ts';
-import { buildSeekSample, buildSignal } from '../support/buildSignal.ts';
+import { buildApplicationComplete, buildSeekSample, buildSignal } from '../support/buildSignal.ts';
 import { captureLogs } from '../support/captureLogs.ts';
 import {
   cutOff,
@@ -41,10 +41,28 @@ const setup = async (answers: Script = [], { timeoutMs = 10_000, logBodies = fal
     logBodies,
     onRequest: (took) => seconds.push(took),
   });
-  const send = (signal: unknown = buildSignal(), partnerToken = 'partner-1', abort?: AbortSignal) =>
-    client({ signal: accepted(signal), partnerToken, requestId: REQUEST_ID, abort });
+  const sendAll = (signals: unknown[], partnerToken = 'partner-1', abort?: AbortSignal) =>
+    client({
+      signals: signals.map((signal) => accepted(signal)),
+      ...{ partnerToken, requestId: REQUEST_ID, abort },
+    });
+  const send = (signal: unknown = buildSignal(), partnerToken?: string, abort?: AbortSignal) =>
+    sendAll([signal], partnerToken, abort);
 
-  return { send, seek, logs, seconds };
+  return { send, sendAll, seek, logs, seconds };
+};
+
+/** A client over a network that fails. */
+const over = (err: Error) => {
+  const client = createSeekClient({
+    http: { post: () => Promise.reject(err) },
+    apiUrl: 'https://graphql.example/graphql',
+    userAgent: 'test/1.2.3',
+    logger: captureLogs().logger,
+    logBodies: false,
+  });
+  const signals = [accepted(buildSignal())];
+  return { client: () => client({ signals, partnerToken: 'p', requestId: REQUEST_ID }) };
 };
 
 afterEach(async () => {
@@ -80,6 +98,22 @@ describe('the request to SEEK', () => {
       query: 'mutation ($input: SendSignalInput!) { sendSignal(input: $input) }',
       variables: { input: { ...sample, positionProfileIds: [sample.positionProfileIds] } },
     });
+  });
+
+  it('holds several signals, of whatever types, in their order', async () => {
+    const { sendAll, seek } = await setup();
+    const signals = [buildSignal(), buildApplicationComplete({ token: TOKEN }), buildSignal()];
+
+    await expect(sendAll(signals)).resolves.toEqual({ kind: 'accepted' });
+
+    expect(seek.requests.map(({ body }) => body)).toStrictEqual([
+      {
+        query: 'mutation ($input: SendSignalsInput!) { sendSignals(input: $input) }',
+        variables: {
+          input: { signals: signals.map((signal) => JSON.parse(JSON.stringify(accepted(signal)))) },
+        },
+      },
+    ]);
   });
 
   it('carries success: null, and no other null', async () => {
@@ -209,6 +243,8 @@ describe('an answer', () => {
       await expect(send()).resolves.toEqual({
         kind: 'refused',
         errors: [{ message: 'As SEEK says', extensions: { code: 'NEW_CODE' } }],
+        // Too many requests, whatever the errors are called.
+        ...(status === 429 ? { status } : {}),
       });
     },
   );
@@ -279,6 +315,7 @@ describe('no answer', () => {
     await expect(send()).resolves.toEqual({
       kind: 'unreachable',
       reason: expect.stringMatching(reason),
+      unsent: false,
     });
   });
 
@@ -291,6 +328,15 @@ describe('no answer', () => {
     await expect(send()).resolves.toEqual({
       kind: 'unreachable',
       reason: 'no answer within 60 ms',
+      unsent: false,
+    });
+  });
+
+  it('for want of a connection says that nothing was sent', async () => {
+    const { client } = over(new NoAnswerError('request failed: ECONNREFUSED', { unsent: true }));
+
+    await expect(client()).resolves.toEqual({
+      ...{ kind: 'unreachable', reason: 'request failed: ECONNREFUSED', unsent: true },
     });
   });
 
@@ -340,18 +386,9 @@ describe('no answer', () => {
 
 describe('a fault of ours', () => {
   it('does not pass for an answer of SEEK’s', async () => {
-    const logs = captureLogs();
-    const client = createSeekClient({
-      http: { post: () => Promise.reject(new TypeError('bug')) },
-      apiUrl: 'https://graphql.example/graphql',
-      userAgent: 'test/1.2.3',
-      logger: logs.logger,
-      logBodies: false,
-    });
+    const { client } = over(new TypeError('bug'));
 
-    await expect(
-      client({ signal: accepted(buildSignal()), partnerToken: 'p', requestId: REQUEST_ID }),
-    ).rejects.toThrow('The request failed before it was made');
+    await expect(client()).rejects.toThrow('The request failed before it was made');
   });
 });
 
@@ -395,6 +432,48 @@ describe('secrets that SEEK echoes', () => {
         },
       ],
     });
+  });
+
+  it('are masked whichever of the signals they came from', async () => {
+    const tokens = ['first-seek-token', TOKEN, 'third/seek+token'];
+    const { sendAll, logs } = await setup(
+      [
+        refused('BAD_USER_INPUT', {
+          message: tokens.join(' and '),
+          extensions: {
+            invalidFields: Object.fromEntries(
+              tokens.map((token, row) => [
+                `/input/signals/${row}/token`,
+                `${encodeURIComponent(token)}: Is not valid`,
+              ]),
+            ),
+          },
+        }),
+      ],
+      { logBodies: true },
+    );
+
+    const result = await sendAll(
+      tokens.map((token) => buildSignal({ token })),
+      BEARER,
+    );
+
+    expect(result).toMatchObject({
+      errors: [
+        {
+          message: '[masked] and [masked] and [masked]',
+          extensions: {
+            invalidFields: {
+              '/input/signals/0/token': '[masked]: Is not valid',
+              '/input/signals/1/token': '[masked]: Is not valid',
+              '/input/signals/2/token': '[masked]: Is not valid',
+            },
+          },
+        },
+      ],
+    });
+    expect(logs.lines()).toHaveLength(1);
+    for (const token of tokens.flatMap(spellings)) expect(logs.text()).not.toContain(token);
   });
 
   it.each([true, false])('do not reach the log (LOG_BODIES %s)', async (logBodies) => {

@@ -1,10 +1,12 @@
 import { type Context, Hono } from 'hono';
 import { HTTPException } from 'hono/http-exception';
+import { validate as isUuid } from 'uuid';
 import * as z from 'zod';
 
 import type { Logger } from '../../logging.ts';
 import type { DeadLetters } from '../../queue/deadLetters.ts';
 import { CURSOR } from '../../queue/letterPages.ts';
+import { TextSchema } from '../../schemas/identifiers.ts';
 import { toInvalidFields } from '../../schemas/invalidFields.ts';
 import type { Caller } from './apiKeys.ts';
 import { readJson } from './readJson.ts';
@@ -26,6 +28,7 @@ const FilterSchema = z.strictObject({
 const ListSchema = FilterSchema.extend({
   cursor: z.string().regex(CURSOR, 'Expected the nextCursor of a page').optional(),
 });
+const DiscardSchema = z.object({ reason: TextSchema.optional() });
 const RedriveSchema = FilterSchema.extend({
   limit: count.optional(),
 });
@@ -50,13 +53,13 @@ export const createDeadLetterRoutes = ({ deadLetters, onDiscarded, logger }: Dea
   });
 
   app.get('/:signalId', async (c) => {
-    const letter = await deadLetters.get(c.req.param('signalId'));
+    const letter = await deadLetters.get(readSignalId(c));
     if (letter === undefined) throw notFound();
     return c.json(letter);
   });
 
   app.post('/:signalId/redrive', async (c) => {
-    const signalId = c.req.param('signalId');
+    const signalId = readSignalId(c);
     const outcome = await deadLetters.redrive(signalId);
     if (outcome === 'not-found') throw notFound();
     if (outcome === 'busy') throw busy();
@@ -65,9 +68,9 @@ export const createDeadLetterRoutes = ({ deadLetters, onDiscarded, logger }: Dea
   });
 
   app.delete('/:signalId', async (c) => {
-    const signalId = c.req.param('signalId');
+    const signalId = readSignalId(c);
     const by = c.get('keyName');
-    const reason = c.req.query('reason') ?? `no reason given, by ${by}`;
+    const { reason = `no reason given, by ${by}` } = read(DiscardSchema, c.req.query());
     const outcome = await deadLetters.discard(signalId, reason);
     if (outcome === 'not-found') throw notFound();
     if (outcome === 'busy') throw busy();
@@ -77,6 +80,13 @@ export const createDeadLetterRoutes = ({ deadLetters, onDiscarded, logger }: Dea
   });
 
   return app;
+};
+
+// A letter's id is a signalId, a UUID. Any other name could be that of a queue's own key.
+const readSignalId = (c: Context): string => {
+  const signalId = c.req.param('signalId');
+  if (signalId === undefined || !isUuid(signalId)) throw notFound();
+  return signalId;
 };
 
 const notFound = () => new HTTPException(404, { message: 'No such dead letter' });

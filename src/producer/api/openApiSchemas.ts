@@ -53,7 +53,7 @@ export const schemas: Json = {
   ]),
   InvalidFields: {
     type: 'object',
-    description: 'What is wrong, by JSON pointer',
+    description: 'What is wrong, by JSON pointer; the first hundred problems',
     additionalProperties: text(),
   },
   InvalidInput: object({ message: text(), invalidFields: ref('InvalidFields') }, [

@@ -116,7 +116,10 @@ const paths: Json = {
         path('signalId'),
         query('reason', 'Kept with the signal; without it, the name of the API key is'),
       ],
-      responses: { 204: { description: 'Discarded' }, ...NOT_FOUND, ...BUSY, ...REFUSED },
+      responses: {
+        ...{ 204: { description: 'Discarded' }, ...NOT_FOUND, ...BUSY },
+        ...{ ...INVALID, ...REFUSED },
+      },
     },
   },
   '/dead-letters/{signalId}/redrive': {

@@ -1,0 +1,250 @@
+import { Redis } from 'ioredis';
+
+import type { LaneState, LaneStore } from '../../src/queue/laneState.ts';
+import { createMemoryLane } from '../../src/queue/memoryLane.ts';
+import { createRedisLane } from '../../src/queue/redisLane.ts';
+import { type RedisServer, startRedis } from '../support/redisServer.ts';
+
+const CLOSED: LaneState = {
+  closed: { since: 1, code: 'HTTP_503', reason: 'naïve 😀 "quoted"', pauses: 1, until: 2 },
+};
+const SLOWED: LaneState = { pace: { perSecond: 12.5, at: 3 } };
+
+let redis: RedisServer;
+let client: Redis;
+let stores = 0;
+
+beforeAll(async () => {
+  redis = await startRedis();
+  client = new Redis(redis.url);
+});
+afterAll(async () => {
+  client.disconnect();
+  await redis.stop();
+});
+
+const prefixed = () => {
+  stores += 1;
+  return `lane-${stores}`;
+};
+
+describe.each<{ what: string; create: () => LaneStore }>([
+  { what: 'memory', create: () => createMemoryLane() },
+  { what: 'Redis', create: () => createRedisLane(client, prefixed()) },
+])('the lane in $what', ({ create }) => {
+  const setup = () => {
+    const store = create();
+    return {
+      store,
+      /** Writes over whatever is there. */
+      put: async (state: LaneState) => store.replace((await store.read()).version, state),
+      /**
+       * The time of each slot from the first on, as near as the test can tell: a slot comes
+       * `waitMs` after a moment between `asked` and `told`.
+       */
+      takeSlots: async (count: number, perSecond: number) => {
+        const slots = await Promise.all(
+          Array.from({ length: count }, async () => {
+            const asked = performance.now();
+            const waitMs = await store.takeSlot(perSecond);
+            return { waitMs, from: asked + waitMs - 1, to: performance.now() + waitMs + 1 };
+          }),
+        );
+        return slots.toSorted((a, b) => a.waitMs - b.waitMs);
+      },
+    };
+  };
+
+  it('is open at first', async () => {
+    expect((await setup().store.read()).state).toEqual({});
+  });
+
+  it('knows what time it is', async () => {
+    const before = Date.now();
+    const { now } = await setup().store.read();
+
+    expect(now).toBeGreaterThanOrEqual(before - 1);
+    expect(now).toBeLessThanOrEqual(Date.now() + 1);
+  });
+
+  it('is what was written last', async () => {
+    const { store, put } = setup();
+
+    for (const state of [CLOSED, SLOWED, { ...CLOSED, ...SLOWED }, {}]) {
+      await expect(put(state)).resolves.toBe(true);
+      expect((await store.read()).state).toEqual(state);
+    }
+  });
+
+  it('is written only where nobody else has written since', async () => {
+    const { store, put } = setup();
+    const { version } = await store.read();
+    await put(CLOSED);
+
+    await expect(store.replace(version, SLOWED)).resolves.toBe(false);
+
+    expect((await store.read()).state).toEqual(CLOSED);
+  });
+
+  it('is written by one of many at once', async () => {
+    const { store } = setup();
+    const { version } = await store.read();
+
+    const written = await Promise.all(
+      Array.from({ length: 10 }, (_, at) => store.replace(version, { pace: { perSecond: 1, at } })),
+    );
+
+    expect(written.filter(Boolean)).toHaveLength(1);
+    expect((await store.read()).state.pace?.at).toBe(written.indexOf(true));
+  });
+
+  it('gives the first slot at once', async () => {
+    await expect(setup().store.takeSlot(10)).resolves.toBe(0);
+  });
+
+  it.each([
+    { perSecond: 2, count: 4, apartMs: 500 },
+    { perSecond: 0.5, count: 3, apartMs: 2_000 },
+    { perSecond: 1_000, count: 200, apartMs: 1 },
+  ])('gives $perSecond slots a second, however many ask at once', async (row) => {
+    const { takeSlots } = setup();
+    const startedAt = performance.now();
+
+    const slots = await takeSlots(row.count, row.perSecond);
+
+    for (const [number, { from, to }] of slots.entries()) {
+      // Never earlier than its turn; later only by as much as the asking took.
+      expect(to - startedAt).toBeGreaterThanOrEqual(number * row.apartMs);
+      expect(from - performance.now()).toBeLessThanOrEqual(number * row.apartMs);
+    }
+  });
+
+  it('gives no two callers the same slot', async () => {
+    const { takeSlots } = setup();
+
+    const slots = await takeSlots(20, 1);
+
+    const seconds = slots.map(({ waitMs }) => Math.ceil(waitMs / 1_000));
+    expect(seconds).toEqual(Array.from({ length: 20 }, (_, second) => second));
+  });
+
+  it('goes by the pace of each caller for the slot after its own', async () => {
+    const { store } = setup();
+
+    await store.takeSlot(0.1);
+    const second = await store.takeSlot(10);
+    const third = await store.takeSlot(10);
+
+    expect(second).toBeGreaterThan(9_000);
+    expect(third - second).toBeGreaterThan(0);
+    expect(third - second).toBeLessThanOrEqual(100);
+  });
+
+  it('keeps no slots for later that nobody took', async () => {
+    const { store, takeSlots } = setup();
+    await store.takeSlot(1_000);
+    await new Promise(setImmediate);
+
+    const [first, second] = await takeSlots(2, 1);
+
+    expect(first?.waitMs).toBeLessThanOrEqual(1);
+    expect(second?.waitMs).toBeGreaterThan(500);
+  });
+
+  it('gives up all slots that were taken', async () => {
+    const { store, takeSlots } = setup();
+    await takeSlots(10, 1);
+
+    await store.clearSlots();
+
+    await expect(store.takeSlot(1)).resolves.toBe(0);
+  });
+
+  it('keeps slots and state apart', async () => {
+    const { store, put } = setup();
+    await put(CLOSED);
+    const { version } = await store.read();
+
+    await store.takeSlot(1);
+    await store.clearSlots();
+
+    await expect(store.replace(version, SLOWED)).resolves.toBe(true);
+  });
+});
+
+describe('the lane in Redis', () => {
+  const setup = () => {
+    const prefix = prefixed();
+    return { store: createRedisLane(client, prefix), key: `${prefix}:lane`, prefix };
+  };
+
+  it.each(['garbage', '{"closed":true}', '[1]', 'null'])(
+    'counts as open where it holds %s, and can be written over',
+    async (text) => {
+      const { store, key } = setup();
+      await client.set(key, text);
+
+      const { state, version } = await store.read();
+      expect(state).toEqual({});
+      await expect(store.replace(version, CLOSED)).resolves.toBe(true);
+
+      expect((await store.read()).state).toEqual(CLOSED);
+    },
+  );
+
+  it('can be written over where it holds bytes that are no text', async () => {
+    const { store, key } = setup();
+    await client.set(key, Buffer.from([0xff, 0xfe]));
+
+    const { version } = await store.read();
+
+    await expect(store.replace(version, CLOSED)).resolves.toBe(true);
+  });
+
+  it('is shared by all that go by its prefix, and by nobody else', async () => {
+    const { store, prefix } = setup();
+    const [same, other] = [createRedisLane(client, prefix), createRedisLane(client, prefixed())];
+
+    await store.replace('', CLOSED);
+    await store.takeSlot(0.1);
+
+    expect((await same.read()).state).toEqual(CLOSED);
+    await expect(same.takeSlot(0.1)).resolves.toBeGreaterThan(9_000);
+    expect((await other.read()).state).toEqual({});
+    await expect(other.takeSlot(0.1)).resolves.toBe(0);
+  });
+
+  it('forgets slots of which the time has passed', async () => {
+    const { store, key } = setup();
+
+    await store.takeSlot(10);
+    const lasts = await client.pttl(`${key}:slots`);
+
+    expect(lasts).toBeGreaterThan(0);
+    expect(lasts).toBeLessThanOrEqual(1_100);
+  });
+
+  it('goes by the clock of Redis', async () => {
+    const [seconds, micros] = await client.time();
+    const { now } = await setup().store.read();
+
+    expect(now - (Number(seconds) * 1_000 + Number(micros) / 1_000)).toBeLessThan(1_000);
+    expect(Number.isInteger(now)).toBe(true);
+  });
+});
+
+describe('the lane in memory', () => {
+  it('goes by the clock that it was given', async () => {
+    const clock = { now: 1_000 };
+    const store = createMemoryLane(() => clock.now);
+
+    const waits = [await store.takeSlot(4), await store.takeSlot(4)];
+    clock.now += 100;
+    waits.push(await store.takeSlot(4));
+    clock.now += 1_000;
+    waits.push(await store.takeSlot(4));
+
+    expect(waits).toEqual([0, 250, 400, 0]);
+    expect((await store.read()).now).toBe(2_100);
+  });
+});

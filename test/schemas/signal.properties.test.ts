@@ -1,0 +1,187 @@
+import fc from 'fast-check';
+
+import { DateTimeSchema } from '../../src/schemas/dateTime.ts';
+import { AnySignalSchema, SIGNAL_SCHEMAS } from '../../src/schemas/signal.ts';
+import { moment, offset, signalInput, writeMoment } from '../support/arbitraries.ts';
+import { accepted, parse, problems } from './parse.ts';
+
+type Json = Record<string, unknown>;
+
+const isObject = (value: unknown): value is Json =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** What an input says, by the rules of the README and no code of ours. */
+const meaningOf = (value: unknown, name = ''): unknown => {
+  if (name === 'positionProfileIds' && typeof value === 'string') return [value];
+  if (name === 'timestamp') return instantOf(String(value));
+  if (!isObject(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([key, inner]) => inner !== null || key === 'success')
+      .map(([key, inner]) => [key, meaningOf(inner, key)]),
+  );
+};
+
+/** The second, and the digits behind it: a Date knows milliseconds only. */
+const instantOf = (text: string) => {
+  const fraction = /\.(\d+)/.exec(text)?.[1] ?? '';
+  return { second: Date.parse(text.replace(/\.\d+/, '')), fraction: fraction.replace(/0+$/, '') };
+};
+
+describe('every valid signal', () => {
+  it('is taken, and means the same when it is written out again', () => {
+    fc.assert(
+      fc.property(signalInput, (input) => {
+        const written = JSON.parse(JSON.stringify(accepted(input)));
+
+        expect(meaningOf(written)).toEqual(meaningOf(input));
+      }),
+    );
+  });
+
+  it('is read the second time as the first time, by the door and by the queue', () => {
+    fc.assert(
+      fc.property(signalInput, (input) => {
+        const once = accepted(input);
+
+        expect(accepted(once)).toEqual(once);
+        expect(AnySignalSchema.parse(JSON.parse(JSON.stringify(once)))).toEqual(once);
+      }),
+    );
+  });
+});
+
+describe('a timestamp', () => {
+  it('comes out in UTC as the same instant, and in one writing only', () => {
+    fc.assert(
+      fc.property(moment, offset, fc.nat(5), (when, minutes, zeros) => {
+        const utc = DateTimeSchema.parse(writeMoment(when, minutes, zeros));
+
+        expect(utc).toBe(DateTimeSchema.parse(writeMoment(when, 0)));
+        expect(utc).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d*[1-9])?Z$/);
+        expect(instantOf(utc)).toEqual(instantOf(writeMoment(when, minutes, zeros)));
+      }),
+    );
+  });
+
+  it.each(['0001-01-01T00:00:00+00:01', '9999-12-31T23:59:59-00:01', '0000-06-01T00:00:00Z'])(
+    'that UTC could not write in four digits is refused: %s',
+    (text) => {
+      expect(DateTimeSchema.safeParse(text).success).toBe(false);
+    },
+  );
+
+  it('of a hundred thousand zeros is read in no time', () => {
+    const began = performance.now();
+
+    const utc = DateTimeSchema.parse(`2026-03-01T10:00:00.${'0'.repeat(100_000)}1Z`);
+
+    expect(utc).toHaveLength('2026-03-01T10:00:00.Z'.length + 100_001);
+    expect(performance.now() - began).toBeLessThan(1_000);
+  });
+});
+
+const unescapePart = (part: string) => part.replaceAll('~1', '/').replaceAll('~0', '~');
+
+/** What a pointer leads to: a place in the input, or one that is missing from a place in it. */
+const leadsSomewhere = (input: unknown, pointer: string): boolean => {
+  let at = input;
+  const parts = pointer.split('/').slice(1).map(unescapePart);
+  for (const [index, part] of parts.entries()) {
+    if (typeof at !== 'object' || at === null) return false;
+    if (!Object.hasOwn(at, part)) return index === parts.length - 1;
+    const value: unknown = Reflect.get(at, part);
+    // A bare string counts as a list of one.
+    at = part === 'positionProfileIds' && typeof value === 'string' ? [value] : value;
+  }
+  return true;
+};
+
+const spoil = (input: Json, path: readonly string[], value: unknown): Json => {
+  const [key = '', ...rest] = path;
+  const inner = input[key];
+  return {
+    ...input,
+    [key]: rest.length > 0 && isObject(inner) ? spoil(inner, rest, value) : value,
+  };
+};
+
+const anyJson = fc
+  .oneof(
+    fc.jsonValue({ maxDepth: 6 }),
+    fc.json({ maxDepth: 4 }).map((text) => JSON.parse(text)),
+  )
+  .map((value): unknown => value);
+const name = fc.constantFrom(
+  ...['typeCode', 'token', 'candidateApplicationProfileId', 'positionProfileIds', 'current'],
+  ...['previous', 'timestamp', 'status', 'phase', 'success', 'label', 'index', 'total'],
+  ...['__proto__', 'constructor', 'prototype', 'toString', 'a/b', 'a~b', '', '\0', '\ud83d'],
+);
+
+describe('every other input', () => {
+  it('throws nothing, and has its problems named by pointers into it', () => {
+    const typeCode = fc.constantFrom('ApplicationComplete', 'PositionStatusUpdate', 'Other', 7);
+    const keyed = fc.dictionary(fc.oneof(name, fc.string()), anyJson);
+
+    fc.assert(
+      fc.property(fc.oneof(anyJson, keyed), typeCode, (made, type) => {
+        for (const input of isObject(made) ? [made, { ...made, typeCode: type }] : [made]) {
+          for (const allowUnknownTypes of [true, false]) {
+            const parsed = parse(input, { allowUnknownTypes });
+            if (parsed.kind === 'valid') continue;
+            const pointers = Object.keys(parsed.invalidFields);
+            expect(pointers).not.toEqual([]);
+            for (const pointer of pointers) {
+              expect([pointer, leadsSomewhere(input, pointer)]).toEqual([pointer, true]);
+            }
+          }
+        }
+      }),
+    );
+  });
+
+  it('that is a valid signal but for one place is refused at that place, if at all', () => {
+    const path = fc.array(name, { minLength: 1, maxLength: 3 });
+
+    fc.assert(
+      fc.property(signalInput, path, anyJson, (signal, at, value) => {
+        const input = spoil(signal, at, value);
+
+        for (const pointer of Object.keys(problems(input))) {
+          expect([pointer, leadsSomewhere(input, pointer)]).toEqual([pointer, true]);
+        }
+      }),
+    );
+  });
+});
+
+describe('a signal of very many problems', () => {
+  const MANY = 50_000;
+  const wrong = (value: unknown) => ({
+    typeCode: 'PositionStatusUpdate',
+    positionProfileIds: Array.from({ length: MANY }, () => value),
+    current: { status: { label: 'l', index: 1, total: 1 }, timestamp: '2026-03-01T10:00:00Z' },
+  });
+
+  it.each([
+    ['wrong identifiers', wrong('')],
+    ['identifiers of a wrong type', wrong(1)],
+    ['unknown fields', Object.fromEntries(wrong(1).positionProfileIds.map((_, n) => [`f${n}`, n]))],
+  ])('has the first hundred named, and the rest told of: %s', (_, input) => {
+    const began = performance.now();
+
+    const fields = problems(input);
+
+    const { error } = SIGNAL_SCHEMAS.PositionStatusUpdate.safeParse(input);
+    expect(error?.issues.length).toBeLessThan(110);
+    expect(Object.keys(fields)).toHaveLength(101);
+    expect(fields['']).toBe('Has more than 100 problems');
+    expect(performance.now() - began).toBeLessThan(3_000);
+  });
+
+  it('is taken where there are as many identifiers, and all are right', () => {
+    const signal = accepted(wrong('position-1'));
+
+    expect(signal.positionProfileIds).toHaveLength(MANY);
+  });
+});

@@ -1,0 +1,414 @@
+import fc from 'fast-check';
+
+import type { SeekError } from '../../src/schemas/seekApi.ts';
+import type { SendResult } from '../../src/worker/classify.ts';
+import type { Entry, Exchanged } from '../../src/worker/exchange.ts';
+import { createIsolate, type Dispatched } from '../../src/worker/isolate.ts';
+import { accepted } from '../schemas/parse.ts';
+import { buildSignal } from '../support/buildSignal.ts';
+import { captureLogs } from '../support/captureLogs.ts';
+
+/** How SEEK takes a signal: in `poison` it stumbles over the request that holds it. */
+type Row = 'good' | 'named' | 'unnamed' | 'forbidden' | 'poison';
+type Result = Exclude<SendResult, { kind: 'aborted' }>;
+
+const badInput = (extensions: object = {}): SeekError => ({
+  message: 'Invalid',
+  extensions: { code: 'BAD_USER_INPUT', ...extensions },
+});
+const FORBIDDEN: SeekError = { message: 'No', extensions: { code: 'FORBIDDEN' } };
+
+/** SEEK's one answer for all rows of a request: all of them, or none. */
+const answer = (rows: readonly Row[]): Result => {
+  if (rows.includes('poison')) return { kind: 'unreadable', status: 500 };
+  const pointer = (row: number) => (rows.length === 1 ? '/input' : `/input/signals/${row}`);
+  const named = rows.flatMap((row, n) => (row === 'named' ? [`${pointer(n)}/token`] : []));
+  const errors = [
+    ...(named.length > 0
+      ? [badInput({ invalidFields: Object.fromEntries(named.map((each) => [each, 'Wrong'])) })]
+      : []),
+    ...(rows.includes('unnamed') ? [badInput()] : []),
+    ...(rows.includes('forbidden') ? [FORBIDDEN] : []),
+  ];
+  return errors.length === 0 ? { kind: 'accepted' } : { kind: 'refused', errors };
+};
+
+type Play = (sent: readonly Entry[], request: number) => Exchanged | Result | undefined;
+
+type Setup = { rows: readonly Row[]; play?: Play; abort?: Map<number, AbortSignal> };
+
+const setup = ({ rows, play, abort = new Map() }: Setup) => {
+  const entries: Entry[] = rows.map((_, row) => ({
+    signalId: `${row}`,
+    signal: accepted(buildSignal()),
+    ...(abort.has(row) ? { abort: abort.get(row) } : {}),
+  }));
+  const requests: { ids: number[]; pass: string; abort: AbortSignal | undefined }[] = [];
+  const settled = new Map<number, Dispatched[]>();
+  const unknown: number[] = [];
+  const logs = captureLogs();
+  const rowsOf = (sent: readonly Entry[]) => sent.map(({ signalId }) => rows[+signalId] ?? 'good');
+
+  const isolate = createIsolate({
+    exchange: async (sent, pass, signal) => {
+      requests.push({ ids: sent.map(({ signalId }) => +signalId), pass, abort: signal });
+      const played = play?.(sent, requests.length) ?? answer(rowsOf(sent));
+      return played.kind === 'answered' ||
+        played.kind === 'deferred' ||
+        played.kind === 'handedBack'
+        ? played
+        : { kind: 'answered', requestId: `request-${requests.length}`, result: played };
+    },
+    logger: logs.logger,
+    onUnknown: () => unknown.push(requests.length),
+  });
+
+  return {
+    isolate: (pass: 'open' | 'probe' = 'open') =>
+      isolate(entries, pass, ({ signalId }, dispatched) => {
+        settled.set(+signalId, [...(settled.get(+signalId) ?? []), dispatched]);
+      }),
+    /** Rows of each request. */
+    sent: () => requests.map(({ ids }) => ids),
+    /** What each row came to; all of it, in case it was more than one thing. */
+    came: () => rows.map((_, row) => settled.get(row) ?? []),
+    ...{ requests, unknown, logs },
+  };
+};
+
+const outcomeOf = (dispatched: Dispatched | undefined): string =>
+  dispatched?.kind !== 'attempted'
+    ? `${dispatched?.kind}`
+    : [dispatched.outcome.kind, 'code' in dispatched.outcome ? dispatched.outcome.code : '']
+        .join(' ')
+        .trim();
+
+const OUTCOMES: Record<Row, string> = {
+  good: 'delivered',
+  named: 'dead BAD_USER_INPUT',
+  unnamed: 'dead BAD_USER_INPUT',
+  forbidden: 'dead FORBIDDEN',
+  poison: 'retry HTTP_500',
+};
+
+const anyRow = fc.constantFrom<Row>('good', 'good', 'named', 'unnamed', 'forbidden', 'poison');
+const anyRows = fc.array(anyRow, { minLength: 1, maxLength: 40 });
+
+describe('a signal that is sent alone', () => {
+  it.each<{ what: string; result: Result; outcome: object; errors?: unknown }>([
+    { what: 'yes', result: { kind: 'accepted' }, outcome: { kind: 'delivered' } },
+    {
+      what: 'a refusal',
+      result: { kind: 'refused', errors: [FORBIDDEN] },
+      outcome: { kind: 'dead', code: 'FORBIDDEN', reason: 'No' },
+      errors: [FORBIDDEN],
+    },
+    {
+      what: 'HTML',
+      result: { kind: 'unreadable', status: 502, retryAfterMs: 7_000 },
+      outcome: {
+        kind: 'retry',
+        code: 'HTTP_502',
+        reason: 'HTTP 502 without a GraphQL answer',
+        retryAfterMs: 7_000,
+      },
+    },
+    {
+      what: 'silence',
+      result: { kind: 'unreachable', reason: 'no answer within 10 ms', unsent: false },
+      outcome: { kind: 'retry', code: 'UNREACHABLE', reason: 'no answer within 10 ms' },
+    },
+  ])('comes to what SEEK said of it, once: $what', async ({ result, outcome, errors }) => {
+    const { isolate, came, requests, logs } = setup({ rows: ['good'], play: () => result });
+
+    await isolate('probe');
+
+    expect(came()).toEqual([
+      [
+        {
+          ...{ kind: 'attempted', outcome, requestId: 'request-1' },
+          ...(errors === undefined ? {} : { errors }),
+        },
+      ],
+    ]);
+    expect(requests).toMatchObject([{ ids: [0], pass: 'probe' }]);
+    expect(logs.text()).toBe('');
+  });
+
+  it('rejects by a fault of ours, and is left unsettled', async () => {
+    const { isolate, came } = setup({
+      rows: ['good'],
+      play: () => {
+        throw new TypeError('bug');
+      },
+    });
+
+    await expect(isolate()).rejects.toThrow('bug');
+    expect(came()).toEqual([[]]);
+  });
+});
+
+describe('signals that are sent together', () => {
+  it('are delivered by one request', async () => {
+    const { isolate, sent, came } = setup({ rows: ['good', 'good', 'good'] });
+
+    await isolate();
+
+    expect(sent()).toEqual([[0, 1, 2]]);
+    expect(came().map(([first]) => first)).toEqual(
+      [0, 1, 2].map(() => ({
+        ...{ kind: 'attempted', outcome: { kind: 'delivered' }, requestId: 'request-1' },
+      })),
+    );
+  });
+
+  it('are sent again without those that SEEK names, which are judged by what was said of them', async () => {
+    const { isolate, sent, came, logs } = setup({ rows: ['good', 'named', 'good', 'named'] });
+
+    await isolate();
+
+    expect(sent()).toEqual([
+      [0, 1, 2, 3],
+      [0, 2],
+    ]);
+    expect(came()[1]).toEqual([
+      {
+        kind: 'attempted',
+        outcome: {
+          ...{ kind: 'dead', code: 'BAD_USER_INPUT', reason: 'Invalid; /input/token: Wrong' },
+        },
+        requestId: 'request-1',
+        errors: [badInput({ invalidFields: { '/input/token': 'Wrong' } })],
+      },
+    ]);
+    expect(came()[2]).toMatchObject([{ requestId: 'request-2' }]);
+    expect(logs.lines()).toMatchObject([
+      { level: 'info', msg: 'batch.refused', requestId: 'request-1', signals: 4 },
+    ]);
+  });
+
+  it('are halved where SEEK names none, down to the bad one', async () => {
+    const { isolate, sent, came } = setup({ rows: ['good', 'good', 'forbidden', 'good', 'good'] });
+
+    await isolate();
+
+    expect(sent()).toEqual([[0, 1, 2, 3, 4], [0, 1, 2], [0, 1], [2], [3, 4]]);
+    expect(came().map(([first]) => outcomeOf(first))).toEqual(
+      ['good', 'good', 'forbidden', 'good', 'good'].map((row) => OUTCOMES[row as Row]),
+    );
+  });
+
+  it('do not suffer for each other, whichever of them are bad', async () => {
+    await fc.assert(
+      fc.asyncProperty(anyRows, async (rows) => {
+        const { isolate, requests, sent, came } = setup({ rows });
+
+        await isolate();
+
+        expect(came().map((each) => each.map(outcomeOf))).toEqual(
+          rows.map((row) => [OUTCOMES[row]]),
+        );
+        // Of the requests that SEEK took, each good one was in exactly one.
+        const taken = sent().filter((ids) => ids.every((id) => rows[id] === 'good'));
+        expect(taken.flat().toSorted((a, b) => a - b)).toEqual(
+          rows.flatMap((row, id) => (row === 'good' ? [id] : [])),
+        );
+        expect(requests.length).toBeLessThanOrEqual(2 * rows.length);
+      }),
+    );
+  });
+
+  it('take one further request, however many of them SEEK names', async () => {
+    const rows = Array.from({ length: 100 }, (_, n): Row => (n % 10 === 0 ? 'named' : 'good'));
+    const { isolate, sent } = setup({ rows });
+
+    await isolate();
+
+    expect(sent()).toHaveLength(2);
+  });
+
+  it.each<{ kind: string; stop: Exchanged }>([
+    { kind: 'deferred', stop: { kind: 'deferred', code: 'RATE_LIMITED', reason: 'Too many' } },
+    { kind: 'handedBack', stop: { kind: 'handedBack' } },
+  ])(
+    'are all settled, and once, when the road closes in the middle: the rest is $kind',
+    async ({ kind, stop }) => {
+      await fc.assert(
+        fc.asyncProperty(anyRows, fc.integer({ min: 1, max: 30 }), async (rows, closesAt) => {
+          const { isolate, came } = setup({
+            rows,
+            play: (_, request) => (request >= closesAt ? stop : undefined),
+          });
+
+          await isolate();
+
+          for (const [row, each] of came().entries()) {
+            expect(each).toHaveLength(1);
+            expect([OUTCOMES[rows[row] ?? 'good'], kind]).toContain(outcomeOf(each[0]));
+          }
+        }),
+      );
+    },
+  );
+
+  it('keep what some of them came to when a fault of ours hits the rest', async () => {
+    const { isolate, came } = setup({
+      rows: ['named', 'good', 'good'],
+      play: (_, request) => {
+        if (request === 2) throw new TypeError('bug');
+        return answer(['named', 'good', 'good']);
+      },
+    });
+
+    await expect(isolate()).rejects.toThrow('bug');
+    expect(came().map((each) => each.map(outcomeOf))).toEqual([['dead BAD_USER_INPUT'], [], []]);
+  });
+});
+
+describe('a server that does not know sendSignals', () => {
+  const UNKNOWN: Result = {
+    kind: 'refused',
+    errors: [
+      {
+        message: 'Cannot query field "sendSignals" on type "Mutation".',
+        extensions: { code: 'GRAPHQL_VALIDATION_FAILED' },
+      },
+    ],
+  };
+
+  it('gets each signal on its own, and that is told once', async () => {
+    const rows: Row[] = ['good', 'forbidden', 'poison', 'good'];
+    const { isolate, sent, came, unknown } = setup({
+      rows,
+      play: (entries) => (entries.length > 1 ? UNKNOWN : undefined),
+    });
+
+    await isolate();
+
+    expect(sent()).toEqual([[0, 1, 2, 3], [0], [1], [2], [3]]);
+    expect(came().map((each) => each.map(outcomeOf))).toEqual(rows.map((row) => [OUTCOMES[row]]));
+    expect(unknown).toEqual([1]);
+  });
+
+  it('is no news to a signal that went alone', async () => {
+    const { isolate, came, unknown } = setup({ rows: ['good'], play: () => UNKNOWN });
+
+    await isolate();
+
+    expect(unknown).toEqual([]);
+    expect(came()).toMatchObject([
+      [{ outcome: { kind: 'retry', code: 'GRAPHQL_VALIDATION_FAILED' } }],
+    ]);
+  });
+});
+
+describe('one that has to go', () => {
+  const HANDED_BACK = [{ kind: 'handedBack' }];
+
+  it('is left out from the start, and handed back', async () => {
+    const { isolate, sent, came } = setup({
+      rows: ['good', 'good', 'good'],
+      abort: new Map([[1, AbortSignal.abort()]]),
+    });
+
+    await isolate();
+
+    expect(sent()).toEqual([[0, 2]]);
+    expect(came()[1]).toEqual(HANDED_BACK);
+    expect(came()[2]?.map(outcomeOf)).toEqual(['delivered']);
+  });
+
+  it('leaves nothing to send when all have to', async () => {
+    const gone = AbortSignal.abort();
+    const { isolate, sent, came } = setup({
+      rows: ['good', 'good'],
+      abort: new Map([
+        [0, gone],
+        [1, gone],
+      ]),
+    });
+
+    await isolate();
+
+    expect(sent()).toEqual([]);
+    expect(came()).toEqual([HANDED_BACK, HANDED_BACK]);
+  });
+
+  it('after a request is not in the next', async () => {
+    const abort = new AbortController();
+    const rows: Row[] = ['named', 'good', 'good'];
+    const { isolate, sent, came } = setup({
+      rows,
+      abort: new Map([[1, abort.signal]]),
+      play: () => {
+        abort.abort();
+        return undefined;
+      },
+    });
+
+    await isolate();
+
+    expect(sent()).toEqual([[0, 1, 2], [2]]);
+    expect(came().map((each) => each.map(outcomeOf))).toEqual([
+      ['dead BAD_USER_INPUT'],
+      ['handedBack'],
+      ['delivered'],
+    ]);
+  });
+
+  it('aborts a request only with all the others', async () => {
+    const aborts = [new AbortController(), new AbortController()];
+    const { isolate, requests } = setup({
+      rows: ['good', 'good'],
+      abort: new Map(aborts.map(({ signal }, row) => [row, signal])),
+    });
+    await isolate();
+    const aborted = () => requests[0]?.abort?.aborted;
+
+    expect(aborted()).toBe(false);
+    aborts[0]?.abort('stopping');
+    expect(aborted()).toBe(false);
+    aborts[1]?.abort('stopping');
+    expect(aborted()).toBe(true);
+    expect(requests[0]?.abort?.reason).toBe('stopping');
+  });
+
+  it('aborts no request in which another cannot be let go', async () => {
+    const { isolate, requests } = setup({
+      rows: ['good', 'good'],
+      abort: new Map([[0, new AbortController().signal]]),
+    });
+
+    await isolate();
+
+    expect(requests).toMatchObject([{ abort: undefined }]);
+  });
+
+  it('leaves everybody settled once, whenever and whoever it is', async () => {
+    const anyAborts = fc.array(fc.tuple(fc.nat(39), fc.integer({ min: 1, max: 10 })));
+    await fc.assert(
+      fc.asyncProperty(anyRows, anyAborts, async (rows, aborts) => {
+        const controllers = new Map(aborts.map(([row]) => [row, new AbortController()]));
+        const { isolate, came, requests } = setup({
+          rows,
+          abort: new Map([...controllers].map(([row, { signal }]) => [row, signal])),
+          play: (_, request) => {
+            for (const [row, at] of aborts) if (at === request) controllers.get(row)?.abort();
+            return undefined;
+          },
+        });
+
+        await isolate();
+
+        for (const [row, each] of came().entries()) {
+          const outcome = OUTCOMES[rows[row] ?? 'good'];
+          expect(each).toHaveLength(1);
+          expect(controllers.has(row) ? [outcome, 'handedBack'] : [outcome]).toContain(
+            outcomeOf(each[0]),
+          );
+        }
+        expect(requests.length).toBeLessThanOrEqual(2 * rows.length);
+      }),
+    );
+  });
+});

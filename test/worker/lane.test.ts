@@ -1,0 +1,693 @@
+import type { LaneStore } from '../../src/queue/laneState.ts';
+import { createMemoryLane } from '../../src/queue/memoryLane.ts';
+import { createDispatchSignal } from '../../src/worker/dispatchSignal.ts';
+import { createLane, type RoadReport } from '../../src/worker/lane.ts';
+import { accepted } from '../schemas/parse.ts';
+import { buildSignal } from '../support/buildSignal.ts';
+import { captureLogs } from '../support/captureLogs.ts';
+
+const { jest } = import.meta;
+
+const CLEAR: RoadReport = { kind: 'clear' };
+const TROUBLE: RoadReport = {
+  kind: 'trouble',
+  certain: false,
+  trouble: { code: 'HTTP_503', reason: 'HTTP 503 without a GraphQL answer' },
+};
+const CERTAIN: RoadReport = { ...TROUBLE, certain: true };
+const limited = (retryAfterMs?: number): RoadReport => ({
+  kind: 'limited',
+  trouble: { code: 'RATE_LIMITED', reason: 'Too many', retryAfterMs },
+});
+
+type Setup = {
+  workers?: number;
+  perSecond?: number;
+  pauseMaxMs?: number;
+  store?: (store: LaneStore) => LaneStore;
+};
+
+const stops: (() => void)[] = [];
+
+/** Workers on one store, named A, B, C. */
+const setup = ({ workers = 1, perSecond, pauseMaxMs = 60_000, ...doubles }: Setup = {}) => {
+  const memory = createMemoryLane();
+  const store = doubles.store?.(memory) ?? memory;
+  const logs = captureLogs();
+  const join = (id: string) => {
+    const throttled: string[] = [];
+    const lane = createLane({
+      ...{ store, id, perSecond, pauseMaxMs, logger: logs.logger },
+      throttle: (slots) => throttled.push(slots),
+      random: () => 0.5,
+    });
+    stops.push(lane.stop);
+    let requests = 0;
+    return {
+      ...lane,
+      throttled,
+      /** One request about a signal of its own, or about those given. */
+      hear: (report: RoadReport, pass: 'open' | 'probe' = 'open', ids?: string[]) => {
+        requests += 1;
+        return lane.report(report, ids ?? [`${id}${requests}`], pass);
+      },
+    };
+  };
+  const [a, b, c] = [join('A'), join('B'), join('C')].slice(0, workers);
+  const need = <T>(value: T | undefined): T => {
+    if (value === undefined) throw new Error('no such worker');
+    return value;
+  };
+
+  return {
+    memory,
+    logs,
+    get a() {
+      return need(a);
+    },
+    get b() {
+      return need(b);
+    },
+    get c() {
+      return need(c);
+    },
+  };
+};
+
+type Worker = ReturnType<typeof setup>['a'];
+
+const pass = (ms: number) => jest.advanceTimersByTimeAsync(ms);
+/** Longer than a worker goes without asking the store. */
+const GROW_STALE_MS = 501;
+/** A pause, and the time until a worker sees its end. */
+const untilProbe = (pauseMs: number) => pass(pauseMs + 250);
+
+/** Who holds the next try: a worker that may take one signal. */
+const probers = (...workers: Worker[]) =>
+  workers.map(({ throttled }) => throttled.at(-1) === 'one').filter(Boolean).length;
+
+beforeEach(() => {
+  jest.useFakeTimers({ now: Date.parse('2026-03-01T12:00:00Z') });
+});
+afterEach(() => {
+  for (const stop of stops.splice(0)) stop();
+  jest.useRealTimers();
+});
+
+describe('an open lane', () => {
+  it('admits everybody, lets every request in, and throttles nobody', async () => {
+    const { a } = setup();
+
+    await expect(a.admit()).resolves.toBe('open');
+    await expect(a.enter('open', undefined)).resolves.toBe(true);
+    await a.hear(CLEAR);
+
+    expect([a.isClosed(), a.throttled]).toEqual([false, []]);
+  });
+
+  it('closes at the fifth trouble in a row', async () => {
+    const { a } = setup();
+    await a.admit();
+
+    for (let number = 1; number <= 4; number += 1) await a.hear(TROUBLE);
+    expect(a.isClosed()).toBe(false);
+    await a.hear(TROUBLE);
+
+    expect([a.isClosed(), a.throttled]).toEqual([true, ['none']]);
+    await expect(a.admit()).resolves.toBeUndefined();
+  });
+
+  it('stays open where one signal may be at fault', async () => {
+    const { a } = setup();
+
+    for (let number = 1; number <= 20; number += 1) await a.hear(TROUBLE, 'open', ['same']);
+
+    expect(a.isClosed()).toBe(false);
+  });
+
+  it('counts anew after a request that was clear', async () => {
+    const { a } = setup();
+
+    for (let number = 1; number <= 4; number += 1) await a.hear(TROUBLE);
+    await a.hear(CLEAR);
+    for (let number = 1; number <= 4; number += 1) await a.hear(TROUBLE);
+    expect(a.isClosed()).toBe(false);
+    await a.hear(TROUBLE);
+
+    expect(a.isClosed()).toBe(true);
+  });
+
+  it.each<{ what: string; report: RoadReport }>([
+    { what: 'certain trouble', report: CERTAIN },
+    { what: 'a limit that says for how long', report: limited(2_000) },
+  ])('closes at once at $what', async ({ report }) => {
+    const { a } = setup();
+
+    await a.hear(report);
+
+    expect([a.isClosed(), a.throttled]).toEqual([true, ['none']]);
+  });
+
+  it('slows down at a limit, and closes at the fifth in a row', async () => {
+    const { a, logs, memory } = setup();
+
+    for (let number = 1; number <= 4; number += 1) await a.hear(limited());
+    expect(a.isClosed()).toBe(false);
+    expect((await memory.read()).state.pace).toMatchObject({ perSecond: 5 });
+    await a.hear(limited());
+
+    expect([a.isClosed(), a.throttled]).toEqual([true, ['none']]);
+    expect(logs.lines()).toMatchObject([
+      // Heard once, for it was one complaint.
+      { level: 'info', msg: 'lane.slowed', limitedAt: 0, perSecond: 5 },
+      { level: 'warn', msg: 'lane.closed', code: 'RATE_LIMITED', limitedAt: 0 },
+    ]);
+  });
+
+  it('takes a limit and other trouble for one row', async () => {
+    const { a } = setup();
+
+    for (const report of [TROUBLE, limited(), TROUBLE, limited()]) await a.hear(report);
+    expect(a.isClosed()).toBe(false);
+    await a.hear(TROUBLE);
+
+    expect(a.isClosed()).toBe(true);
+  });
+
+  it('says when it closed and why', async () => {
+    const { a, logs } = setup();
+
+    await a.hear(CERTAIN);
+
+    expect(logs.lines()).toEqual([
+      expect.objectContaining({
+        ...{ level: 'warn', msg: 'lane.closed', code: 'HTTP_503', pauses: 1, pauseMs: 1_000 },
+        ...{ reason: 'HTTP 503 without a GraphQL answer', since: '2026-03-01T12:00:00.000Z' },
+      }),
+    ]);
+  });
+});
+
+describe('a lane that one worker closed', () => {
+  it('is closed to another when it has not asked for half a second', async () => {
+    const { a, b } = setup({ workers: 2 });
+    await b.admit();
+    await a.hear(CERTAIN);
+
+    await pass(GROW_STALE_MS);
+
+    await expect(b.admit()).resolves.toBeUndefined();
+    expect(b.throttled).toEqual(['none']);
+  });
+
+  it('is closed to another’s signals in hand as well', async () => {
+    const { a, b } = setup({ workers: 2 });
+    await expect(b.admit()).resolves.toBe('open');
+    await a.hear(CERTAIN);
+
+    await pass(GROW_STALE_MS);
+
+    await expect(b.enter('open', undefined)).resolves.toBe(false);
+    expect(b.isClosed()).toBe(true);
+  });
+
+  it('lets its own signals in hand in no more', async () => {
+    const { a } = setup();
+    await expect(a.admit()).resolves.toBe('open');
+
+    await a.hear(CERTAIN);
+
+    await expect(a.enter('open', undefined)).resolves.toBe(false);
+  });
+
+  it('hears from many at once of the same trouble, and closes for one pause', async () => {
+    const { a, b, logs, memory } = setup({ workers: 2 });
+
+    await Promise.all([a, b, a, b].map((worker) => worker.hear(CERTAIN)));
+
+    expect(logs.lines().map(({ msg }) => msg)).toEqual(['lane.closed']);
+    expect((await memory.read()).state.closed).toMatchObject({ pauses: 1 });
+  });
+
+  it('stays closed for as long as SEEK asks, if that is longer', async () => {
+    const { a, b, logs } = setup({ workers: 2 });
+    await a.hear(limited(10_000));
+    await b.admit();
+
+    await pass(9_900);
+    expect(probers(a, b)).toBe(0);
+    await pass(350);
+
+    expect(probers(a, b)).toBe(1);
+    expect(logs.lines()).toMatchObject([{ msg: 'lane.closed', pauseMs: 10_000, limitedAt: 0 }]);
+  });
+});
+
+describe('the next try', () => {
+  /** A closed for all, and all know it. */
+  const closedTo = async (...[first, ...others]: Worker[]) => {
+    await first?.hear(CERTAIN);
+    await pass(GROW_STALE_MS);
+    for (const other of others) await other.admit();
+  };
+
+  it('is one signal’s, of one worker, after the pause', async () => {
+    const { a, b, c } = setup({ workers: 3 });
+    await closedTo(a, b, c);
+
+    await pass(498);
+    expect(probers(a, b, c)).toBe(0);
+    await pass(252);
+
+    expect(probers(a, b, c)).toBe(1);
+    const admitted = await Promise.all([a, b, c, a, b, c].map((worker) => worker.admit()));
+    expect(admitted.filter((each) => each !== undefined)).toEqual(['probe']);
+  });
+
+  it('may make its request, and nobody else may', async () => {
+    const { a, b } = setup({ workers: 2 });
+    await closedTo(a);
+    await untilProbe(500);
+    await expect(a.admit()).resolves.toBe('probe');
+
+    await expect(a.enter('probe', undefined)).resolves.toBe(true);
+    await expect(a.enter('open', undefined)).resolves.toBe(false);
+    await expect(b.enter('open', undefined)).resolves.toBe(false);
+    await expect(b.enter('probe', undefined)).resolves.toBe(false);
+  });
+
+  it('that succeeds opens the lane to everybody within a second', async () => {
+    const { a, b, c, logs } = setup({ workers: 3 });
+    await closedTo(a, b, c);
+    await untilProbe(500);
+    const [prober] = [a, b, c].filter(({ throttled }) => throttled.at(-1) === 'one');
+    await prober?.admit();
+
+    await prober?.hear(CLEAR, 'probe');
+    await pass(1_000);
+
+    expect([a, b, c].map(({ throttled }) => throttled.at(-1))).toEqual(['all', 'all', 'all']);
+    await expect(Promise.all([a, b, c].map((each) => each.admit()))).resolves.toEqual([
+      ...['open', 'open', 'open'],
+    ]);
+    expect(logs.lines().at(-1)).toMatchObject({
+      ...{ level: 'info', msg: 'lane.opened', code: 'HTTP_503', pauses: 1 },
+      closedForMs: expect.any(Number),
+    });
+  });
+
+  it('that fails makes the pause longer, and another worker may be next', async () => {
+    const { a, b, logs } = setup({ workers: 2 });
+    await closedTo(a);
+    await untilProbe(500);
+    await a.admit();
+
+    await a.hear(TROUBLE, 'probe');
+    a.leave('probe');
+    expect(a.throttled).toEqual(['none', 'one', 'none']);
+    a.stop();
+    await b.admit();
+    await pass(1_900);
+    expect(probers(b)).toBe(0);
+    await pass(350);
+
+    expect(b.throttled).toEqual(['none', 'one']);
+    await expect(b.admit()).resolves.toBe('probe');
+    expect(logs.lines()).toMatchObject([
+      { msg: 'lane.closed', pauses: 1, pauseMs: 1_000 },
+      { level: 'info', msg: 'lane.probed', pauses: 2, pauseMs: 2_000 },
+    ]);
+  });
+
+  it('is another’s when the one who had it has died', async () => {
+    const { a, b } = setup({ workers: 2 });
+    await closedTo(a);
+    await untilProbe(500);
+    await a.admit();
+    a.stop();
+    await b.admit();
+
+    await pass(4_000);
+    expect(probers(b)).toBe(0);
+    await pass(1_500);
+
+    expect(probers(b)).toBe(1);
+  });
+
+  it('that takes long is no other’s as long as its worker lives', async () => {
+    const { a, b } = setup({ workers: 2 });
+    await closedTo(a, b);
+    a.stop();
+    await untilProbe(500);
+    await expect(b.admit()).resolves.toBe('probe');
+
+    await pass(60_000);
+
+    await expect(b.enter('probe', undefined)).resolves.toBe(true);
+  });
+
+  it('is yielded by a worker that has nothing to try with', async () => {
+    const { a, b } = setup({ workers: 2 });
+    await closedTo(a);
+    await untilProbe(500);
+    expect(probers(a)).toBe(1);
+    await b.admit();
+
+    await pass(9_500);
+    expect(probers(b)).toBe(0);
+    await pass(1_500);
+
+    expect([a, b].map(({ throttled }) => throttled.at(-1))).toEqual(['none', 'one']);
+    await expect(b.admit()).resolves.toBe('probe');
+  });
+
+  it('comes back to who yielded it, where nobody else wants it', async () => {
+    const { a } = setup();
+    await closedTo(a);
+    await untilProbe(500);
+
+    // It leaves the others a second.
+    await pass(10_700);
+    expect(a.throttled).toEqual(['none', 'one', 'none']);
+    await pass(1_000);
+
+    expect(a.throttled).toEqual(['none', 'one', 'none', 'one']);
+    await expect(a.admit()).resolves.toBe('probe');
+  });
+
+  it('is the next signal’s when the one before came to no end', async () => {
+    const { a } = setup();
+    await closedTo(a);
+    await untilProbe(500);
+    await a.admit();
+    await expect(a.admit()).resolves.toBeUndefined();
+
+    a.leave('probe');
+
+    await expect(a.admit()).resolves.toBe('probe');
+  });
+
+  it('that was taken over by another counts for nothing any more', async () => {
+    const { a, b, memory } = setup({ workers: 2 });
+    await closedTo(a);
+    await untilProbe(500);
+    await a.admit();
+    a.stop();
+    await b.admit();
+    await pass(5_500);
+    expect(probers(b)).toBe(1);
+
+    await expect(a.enter('probe', undefined)).resolves.toBe(false);
+    await a.hear(TROUBLE, 'probe');
+    await a.hear(CLEAR, 'probe');
+
+    expect((await memory.read()).state.closed).toMatchObject({ pauses: 1, probe: { by: 'B' } });
+  });
+
+  it('is not spoiled by late trouble of other workers’ requests', async () => {
+    const { a, b, memory } = setup({ workers: 2 });
+    await closedTo(a);
+    await untilProbe(500);
+    await a.admit();
+
+    for (let number = 1; number <= 10; number += 1) await b.hear(TROUBLE);
+    await b.hear(CERTAIN);
+
+    expect((await memory.read()).state.closed).toMatchObject({ pauses: 1, probe: { by: 'A' } });
+    await a.hear(CLEAR, 'probe');
+    expect((await memory.read()).state.closed).toBeUndefined();
+  });
+
+  it('is not spoiled by late trouble of its own worker’s other requests', async () => {
+    const { a, memory } = setup();
+    await closedTo(a);
+    await untilProbe(500);
+    await a.admit();
+
+    // Under way since before the lane closed.
+    for (let number = 1; number <= 5; number += 1) await a.hear(TROUBLE, 'open');
+
+    expect((await memory.read()).state.closed).toMatchObject({ pauses: 1, probe: { by: 'A' } });
+  });
+
+  it('is not lost with a signal that was let go before it was admitted', async () => {
+    const { a } = setup();
+    await closedTo(a);
+    await untilProbe(500);
+    const dispatch = createDispatchSignal({
+      lane: a,
+      batcher: { send: () => Promise.reject(new Error('in company')) },
+      isolate: () => Promise.reject(new Error('sent')),
+    });
+    const signal = accepted(buildSignal());
+
+    await dispatch({ signalId: 'gone', signal, abort: AbortSignal.abort() });
+    await pass(60_000);
+
+    await expect(a.admit()).resolves.toBe('probe');
+  });
+});
+
+describe('a request', () => {
+  /** When each request was let in, in milliseconds from now. */
+  const letIn = (workers: Worker[], requests: number) => {
+    const startedAt = Date.now();
+    const times: number[] = [];
+    for (let number = 0; number < requests; number += 1) {
+      void workers[number % workers.length]?.enter('open', undefined).then((may) => {
+        if (may) times.push(Date.now() - startedAt);
+      });
+    }
+    return times;
+  };
+
+  it('waits for its turn where the rate is limited, over all workers', async () => {
+    const { a, b, c } = setup({ workers: 3, perSecond: 10 });
+
+    const times = letIn([a, b, c], 12);
+    await pass(2_000);
+
+    expect(times).toEqual(Array.from({ length: 12 }, (_, turn) => turn * 100));
+  });
+
+  it('waits for nothing where it is not', async () => {
+    const { a } = setup();
+
+    const times = letIn([a], 12);
+    await pass(0);
+
+    expect(times).toEqual(Array.from({ length: 12 }, () => 0));
+  });
+
+  it('that is let go while it waits for its turn rejects with the reason', async () => {
+    const { a } = setup({ perSecond: 1 });
+    const abort = new AbortController();
+    await a.enter('open', undefined);
+
+    const rejected = expect(a.enter('open', abort.signal)).rejects.toBe('stopping');
+    await pass(10);
+    abort.abort('stopping');
+
+    await rejected;
+  });
+
+  it('is made less often than when SEEK complained, and more often by and by', async () => {
+    const { a } = setup();
+    // In the second before.
+    letIn([a], 40);
+    await pass(1_000);
+    await a.hear(limited());
+
+    // 70 % of 40 a second.
+    const times = letIn([a], 5);
+    await pass(3_000);
+    const later = letIn([a], 5);
+    await pass(1_000);
+
+    expect(times).toEqual([0, 36, 72, 108, 143]);
+    expect(later).toEqual([0, 18, 36, 54, 72]);
+  });
+
+  it('that is refused does not count as made', async () => {
+    const { a, memory } = setup();
+    await a.hear(CERTAIN);
+    letIn([a], 100);
+    await untilProbe(1_000);
+    await a.admit();
+    letIn([a], 100);
+    await a.enter('probe', undefined);
+
+    await a.hear(limited(), 'probe');
+
+    expect((await memory.read()).state.pace).toMatchObject({ perSecond: 5 });
+  });
+
+  it('keeps to the slower of its own limit and of SEEK’s', async () => {
+    const { a } = setup({ perSecond: 10 });
+    letIn([a], 8);
+    await pass(1_000);
+
+    // 70 % of 8 a second.
+    await a.hear(limited());
+    const times = letIn([a], 3);
+    await pass(1_000);
+    await pass(10_000);
+    const later = letIn([a], 3);
+    await pass(1_000);
+
+    expect(times).toEqual([0, 179, 358]);
+    expect(later).toEqual([0, 100, 200]);
+  });
+
+  it('does not queue behind those that gave up their turn when the lane closed', async () => {
+    const { a } = setup({ perSecond: 1 });
+    letIn([a], 60);
+    await pass(0);
+    await a.hear(CERTAIN);
+    await untilProbe(1_000);
+    await a.admit();
+    await a.hear(CLEAR, 'probe');
+
+    const times = letIn([a], 2);
+    await pass(1_500);
+
+    expect(times).toEqual([0, 1_000]);
+  });
+
+  it('is refused after its turn where another worker closed the lane meanwhile', async () => {
+    const { a, b } = setup({ workers: 2, perSecond: 1 });
+    const times = letIn([a], 30);
+    await pass(0);
+
+    await b.hear(CERTAIN);
+    await pass(500);
+    b.stop();
+    await pass(20_000);
+
+    // Its first went before.
+    expect(times).toEqual([0]);
+  });
+});
+
+describe('a store that fails', () => {
+  const away = () => Promise.reject(new Error('The queue does not answer'));
+  const failing = () => {
+    const fails = { now: false };
+    const store = (memory: LaneStore): LaneStore => ({
+      ...memory,
+      read: () => (fails.now ? away() : memory.read()),
+      replace: (version, state) => (fails.now ? away() : memory.replace(version, state)),
+      clearSlots: () => (fails.now ? away() : memory.clearSlots()),
+    });
+    return { fails, store };
+  };
+
+  it('is not asked about a clear road while the lane is open', async () => {
+    const { fails, store } = failing();
+    const { a } = setup({ store });
+    fails.now = true;
+
+    await expect(a.hear(CLEAR)).resolves.toBeUndefined();
+  });
+
+  it.each<{ what: string; report: RoadReport }>([
+    { what: 'trouble', report: CERTAIN },
+    { what: 'a limit', report: limited() },
+  ])('costs no signal the answer that it got: $what', async ({ report }) => {
+    const { fails, store } = failing();
+    const { a } = setup({ store });
+    fails.now = true;
+
+    await expect(a.hear(report)).resolves.toBeUndefined();
+  });
+
+  it('costs the probing signal no yes', async () => {
+    const { fails, store } = failing();
+    const { a } = setup({ store });
+    await a.hear(CERTAIN);
+    await untilProbe(1_000);
+    await a.admit();
+    fails.now = true;
+
+    await expect(a.hear(CLEAR, 'probe')).resolves.toBeUndefined();
+  });
+
+  it('admits nobody, and says so', async () => {
+    const { fails, store } = failing();
+    const { a } = setup({ store });
+    fails.now = true;
+
+    await expect(a.admit()).rejects.toThrow('The queue does not answer');
+  });
+
+  it('is asked again until it answers, while the lane is closed', async () => {
+    const { fails, store } = failing();
+    const { a, logs } = setup({ store });
+    await a.hear(CERTAIN);
+    fails.now = true;
+
+    await pass(5_000);
+    expect(a.throttled).toEqual(['none']);
+    fails.now = false;
+    await pass(250);
+
+    expect(a.throttled).toEqual(['none', 'one']);
+    expect(logs.lines()).toContainEqual(
+      expect.objectContaining({ level: 'warn', msg: 'Lane not read' }),
+    );
+  });
+});
+
+describe('a worker whose clock is wrong', () => {
+  it('goes by the clock of the store', async () => {
+    const memory = createMemoryLane(() => Date.now() + 3_600_000);
+    const { a, logs } = setup({ store: () => memory });
+
+    await a.hear(CERTAIN);
+    await pass(750);
+    expect(probers(a)).toBe(0);
+    await pass(500);
+
+    expect(probers(a)).toBe(1);
+    expect(logs.lines()).toMatchObject([{ pauseMs: 1_000, since: '2026-03-01T13:00:00.000Z' }]);
+  });
+});
+
+describe('a lane that is stopped', () => {
+  it('looks no more', async () => {
+    const { a } = setup();
+    await a.hear(CERTAIN);
+
+    a.stop();
+
+    expect(jest.getTimerCount()).toBe(0);
+    await pass(10_000);
+    expect(a.throttled).toEqual(['none']);
+  });
+
+  it('looks no more, even when it was stopped in the middle of a look', async () => {
+    let answer = () => {};
+    const gate = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    let slow = false;
+    const { a } = setup({
+      store: (memory) => ({
+        ...memory,
+        read: async () => {
+          if (slow) await gate;
+          return memory.read();
+        },
+      }),
+    });
+    await a.hear(CERTAIN);
+    slow = true;
+    await pass(250);
+
+    a.stop();
+    answer();
+    await pass(0);
+
+    expect(jest.getTimerCount()).toBe(0);
+  });
+});

@@ -1,0 +1,51 @@
+import { readJob } from '../../src/worker/readJob.ts';
+import { buildSignalJob } from '../support/buildSignal.ts';
+
+describe('a job', () => {
+  it('of this version is read as it was written', () => {
+    expect(readJob(buildSignalJob())).toEqual({ kind: 'signal', signalJob: buildSignalJob() });
+  });
+
+  it('of an older worker, or a younger of this version, is read without what nobody knows', () => {
+    expect(readJob({ ...buildSignalJob(), added: 'later' })).toEqual({
+      ...{ kind: 'signal', signalJob: buildSignalJob() },
+    });
+  });
+
+  it.each([
+    { data: buildSignalJob({ version: 2 }), version: 2 },
+    { data: { version: 3 }, version: 3 },
+    { data: { version: 1_000, signal: { s3cret: 's3cret' } }, version: 1_000 },
+  ])('of the newer version $version is left to a newer worker', ({ data, version }) => {
+    expect(readJob(data)).toEqual({
+      ...{ kind: 'newer', version },
+      failure: `UNREADABLE: /version: written by a newer version of the dispatcher (${version})`,
+    });
+  });
+
+  it.each<{ what: string; data: unknown; says: string }>([
+    { what: 'version 0', data: buildSignalJob({ version: 0 }), says: '/version: ' },
+    { what: 'half a version', data: buildSignalJob({ version: 1.5 }), says: '/version: ' },
+    {
+      what: 'a version that is a text',
+      data: buildSignalJob({ version: '2' }),
+      says: '/version: ',
+    },
+    { what: 'no version', data: buildSignalJob({ version: undefined }), says: '/version: ' },
+    {
+      what: 'a broken signal of this version',
+      data: buildSignalJob({ signal: { typeCode: 'New', token: ' s3cret', s: 's3cret' } }),
+      says: '/signal/token: Must not begin or end with white space; /signal/s: Unknown field',
+    },
+    { what: 'a text', data: 's3cret', says: '/: ' },
+    { what: 'a list', data: [{ version: 2 }], says: '/: ' },
+    { what: 'null', data: null, says: '/: ' },
+    { what: 'nothing', data: undefined, says: '/: Is required' },
+  ])('of anything else is unreadable, and its values are not repeated: $what', ({ data, says }) => {
+    const read = readJob(data);
+
+    expect(read).toEqual({ kind: 'unreadable', failure: expect.stringContaining(says) });
+    expect(read).toHaveProperty('failure', expect.stringMatching(/^UNREADABLE: /));
+    expect(JSON.stringify(read)).not.toContain('s3cret');
+  });
+});
