@@ -74,7 +74,11 @@ export const startBullWorker = (
   // Three parameters, without defaults: BullMQ counts them, and gives `abort` only to who has a third.
   const worker = start(async (job, lock, abort) => {
     turn();
-    if (job.id !== undefined) inHand.add(job.id);
+    if (job.id !== undefined) {
+      inHand.add(job.id);
+      // Fetched before the worker was told to close: it need not begin.
+      if (closing) worker.cancelJob(job.id, 'stopping');
+    }
     try {
       return await process(job, lock, abort);
     } catch (err) {

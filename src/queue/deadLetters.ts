@@ -31,8 +31,15 @@ type Deps = { backend: Backend; now?: () => Date; pause?: (ms: number) => Promis
 export const createDeadLetters = ({ backend, now = () => new Date(), pause = wait }: Deps) => {
   const letters = () => backend.queue(DEAD_LETTERS);
 
+  /** By its state first: a name that is in no list may be that of a key of the queue's own. */
+  const find = async (signalId: string): Promise<Job | undefined> => {
+    const queue = await letters();
+    const state = await queue.getJobState(signalId);
+    return state === 'unknown' ? undefined : queue.getJob(signalId);
+  };
+
   const get = async (signalId: string): Promise<LetterView | undefined> => {
-    const letter = readLetter(await (await letters()).getJob(signalId));
+    const letter = readLetter(await find(signalId));
     return letter === undefined ? undefined : toView(letter);
   };
 
@@ -56,9 +63,8 @@ export const createDeadLetters = ({ backend, now = () => new Date(), pause = wai
   };
 
   const redrive = async (signalId: string): Promise<Redriven> => {
-    const queue = await letters();
     for (let look = 0; look < LOOKS; look += 1) {
-      const job = await queue.getJob(signalId);
+      const job = await find(signalId);
       const letter = readLetter(job);
       if (job === undefined || letter === undefined) return look > 0 ? 'redriven' : 'not-found';
       if (await requestRedrive(job, letter)) return 'redriven';
@@ -79,7 +85,7 @@ export const createDeadLetters = ({ backend, now = () => new Date(), pause = wai
   };
 
   const discard = async (signalId: string, reason: string): Promise<Discarded> => {
-    const job = await (await letters()).getJob(signalId);
+    const job = await find(signalId);
     const letter = readLetter(job);
     if (job === undefined || letter === undefined) return 'not-found';
     const { typeCode, acceptedAt, attempts, redrives, burial } = letter;

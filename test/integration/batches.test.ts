@@ -4,6 +4,7 @@ import { buildApplicationComplete } from '../support/buildSignal.ts';
 import { PLATFORMS } from '../support/platforms.ts';
 import {
   delivered,
+  hang,
   html,
   json,
   type RecordedRequest,
@@ -170,15 +171,17 @@ describe.each(PLATFORMS)('batches on $name', ({ start }) => {
   });
 
   it('hands a batch back when the worker stops, with no attempt spent', async () => {
+    let stopped = false;
     const { seek, sendAll, until, startWorker, find } = await setup({
       env,
       workers: 0,
-      answers: [slow(60_000, delivered())],
+      answers: () => (stopped ? delivered() : hang()),
     });
     const first = await startWorker();
     const accepted = await sendAll(tokens(20).map(complete));
     await until(accepted[0]?.signalId ?? '', 'active');
     await first.close();
+    stopped = true;
 
     for (const { signalId } of accepted) {
       expect(await find(signalId)).toMatchObject({ state: 'waiting', attempts: [] });

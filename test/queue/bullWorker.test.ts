@@ -101,6 +101,15 @@ describe('a worker on BullMQ', () => {
     expect(calls).toEqual([['close', false]]);
   });
 
+  it('tells a job that begins only when the worker closes to let go', async () => {
+    const { run, jobWorker, calls } = setup();
+
+    await jobWorker.close();
+    await run('late');
+
+    expect(calls.at(-1)).toEqual(['cancelJob', 'late', 'stopping']);
+  });
+
   it.each([
     ['nothing was ever in hand', async () => {}],
     ['what was in hand is completed', async (t: Setup) => t.events.emit('completed', job('a'))],
