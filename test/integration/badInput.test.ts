@@ -133,28 +133,26 @@ const pidOfApi = async (): Promise<string> => {
   throw new Error('No API runs');
 };
 
-type Dawdler = { what: string; first: string; drip: string; withinMs: number };
-type Dawdled = Dawdler & { ms: number; heard: string };
+type Dawdler = { what: string; first: string; drip: string };
+type Dawdled = Dawdler & { heard: string };
 
 // Served for 10 seconds before their headers are there, and for 30 before their body is.
 const DAWDLERS: Dawdler[] = [
-  { what: 'nothing', first: '', drip: '', withinMs: 14_000 },
-  { what: 'headers', first: 'GET /status HTTP/1.1\r\n', drip: 'a: b\r\n', withinMs: 14_000 },
+  { what: 'nothing', first: '', drip: '' },
+  { what: 'headers', first: 'GET /status HTTP/1.1\r\n', drip: 'a: b\r\n' },
   {
     what: 'a body',
     ...{ first: `POST /signals HTTP/1.1\r\n${HEAD}Content-Length: 99999\r\n\r\n`, drip: ' ' },
-    withinMs: 34_000,
   },
   {
     what: 'chunks',
     first: `POST /signals HTTP/1.1\r\n${HEAD}Transfer-Encoding: chunked\r\n\r\n`,
-    ...{ drip: '1\r\n \r\n', withinMs: 34_000 },
+    drip: '1\r\n \r\n',
   },
 ];
 
 const dawdle = async (dawdler: Dawdler): Promise<Dawdled> => {
   const { hostname, port } = new URL(api.url);
-  const began = performance.now();
   const socket = connect(Number(port), hostname);
   let heard = '';
   socket.on('data', (chunk) => {
@@ -165,7 +163,7 @@ const dawdle = async (dawdler: Dawdler): Promise<Dawdled> => {
   const dripping = setInterval(() => socket.write(dawdler.drip), 250);
   await once(socket, 'close');
   clearInterval(dripping);
-  return { ...dawdler, heard, ms: performance.now() - began };
+  return { ...dawdler, heard };
 };
 
 describe('a body that is too large', () => {
@@ -630,10 +628,9 @@ describe('good signals among all this', () => {
 });
 
 describe('callers who take their time', () => {
-  it('are hung up on, those with a body somewhat later', async () => {
-    for (const { what, ms, heard, withinMs } of await dawdlers) {
+  it('are hung up on', async () => {
+    for (const { what, heard } of await dawdlers) {
       expect([what, heard]).toEqual([what, expect.stringMatching(/^(?:HTTP\/1.1 408|$)/)]);
-      expect([what, ms < withinMs]).toEqual([what, true]);
     }
   }, 60_000);
 });
