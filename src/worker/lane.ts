@@ -1,18 +1,16 @@
 import type { Logger } from '../logging.ts';
-import type { LaneReading, LaneState, LaneStore } from '../queue/laneState.ts';
-import { close, open, paceOf, slow, type Trouble, takeProbe, yieldProbe } from './laneRules.ts';
+import type { LaneStore } from '../queue/laneState.ts';
+import { close, open, paceOf, pauseMs, slow, type Trouble } from './laneRules.ts';
 import { createRecentRate } from './recentRate.ts';
+import { createSelfDoubt } from './selfDoubt.ts';
+import { createSharedLane } from './sharedLane.ts';
 import { createStreak } from './streak.ts';
 import { unlessAborted } from './unlessAborted.ts';
 
-const LOOK_EVERY_MS = 250;
-// Others write now and then; so many times in a row that is no accident.
-const MOST_TRIES = 20;
 // While signals are under way: a worker that has none need not know.
 const FRESH_MS = 500;
-// Who may try and has nothing to try with lets another worker have its turn.
-const IDLE_PROBER_MS = 10_000;
-const YIELD_MS = 1_000;
+// Who doubts its own way to SEEK lets the others try first.
+const RELUCTANCE_MS = 5_000;
 
 /** What a request says about the road to SEEK, whatever it says about its signals. */
 export type RoadReport =
@@ -28,7 +26,7 @@ type Deps = {
   store: LaneStore;
   /** Who we are among the workers. */
   id: string;
-  /** How many signals this worker may take at a time: none, one to probe with, or as many as it likes. */
+  /** How many signals this worker may take at a time: none, one to try with, or as many as it likes. */
   throttle: (slots: 'none' | 'one' | 'all') => void;
   /** `RATE_LIMIT_PER_SECOND` */
   perSecond: number | undefined;
@@ -40,130 +38,96 @@ type Deps = {
 
 /**
  * The road to SEEK that all workers share. It closes for all of them when SEEK is in trouble, for
- * growing pauses; after each of them one worker lets one signal try; the first success opens it.
+ * growing pauses; after each of them one worker lets one signal try; the first success opens it. A
+ * worker that is alone in its trouble stays away by itself.
  */
 export const createLane = ({ now = Date.now, random = Math.random, ...deps }: Deps) => {
-  const { store, id, throttle, logger } = deps;
+  const { store, id, logger } = deps;
+  const pauses = { maxMs: deps.pauseMaxMs, random };
   const streak = createStreak();
   const rate = createRecentRate(now);
-  let state: LaneState = {};
-  /** The store's clock against ours. */
-  let ahead = 0;
-  let readAt = Number.NEGATIVE_INFINITY;
-  let looking: Promise<void> | undefined;
-  let watching: NodeJS.Timeout | undefined;
-  let probe: 'no' | 'ours' | 'under way' = 'no';
-  let probeSince = 0;
-  let yieldedUntil = 0;
-  let closures = 0;
-  let done = false;
+  const doubt = createSelfDoubt();
+  let away: 'no' | 'yes' | 'trying' = 'no';
+  let returning: NodeJS.Timeout | undefined;
+  let given: 'none' | 'one' | 'all' = 'all';
 
-  const storeNow = (): number => now() + ahead;
+  const shared = createSharedLane({
+    ...{ store, id, logger, now },
+    reluctanceMs: () => (doubt.degree() > 0 ? RELUCTANCE_MS : 0),
+    onTurn: (opened) => {
+      if (opened) doubt.contradicted();
+      allot();
+    },
+  });
 
   const slots = (): 'none' | 'one' | 'all' => {
-    if (state.closed === undefined) return 'all';
-    return probe === 'no' ? 'none' : 'one';
+    if (shared.state().closed !== undefined) return shared.probe() === 'no' ? 'none' : 'one';
+    return away === 'no' ? 'all' : away === 'yes' ? 'none' : 'one';
   };
 
-  const take = (reading: LaneReading): void => {
-    ahead = reading.now - now();
-    readAt = now();
-    turn(reading.state);
-  };
-
-  /** Takes over what is true now, and lets the worker take as many signals as that allows. */
-  const turn = (next: LaneState): void => {
-    const before = slots();
-    if (next.closed !== undefined && state.closed === undefined) closures += 1;
-    state = next;
-    if (next.closed?.probe?.by !== id) probe = 'no';
-    else if (probe === 'no') [probe, probeSince] = ['ours', now()];
-    if (slots() !== before) throttle(slots());
-    if (state.closed !== undefined) watch();
-  };
-
-  /** Writes what the rule makes of the lane, unless it leaves it as it is. */
-  const change = async (
-    rule: (state: LaneState, now: number) => LaneState | undefined,
-  ): Promise<LaneState | undefined> => {
-    for (let tries = 0; tries < MOST_TRIES; tries += 1) {
-      const reading = await store.read();
-      const next = rule(reading.state, reading.now);
-      if (next === undefined) {
-        take(reading);
-        return undefined;
-      }
-      if (await store.replace(reading.version, next)) {
-        take({ ...reading, state: next });
-        return reading.state;
-      }
-    }
-    throw new Error('The lane is not to be written');
-  };
-
-  const look = (): Promise<void> => {
-    looking ??= store
-      .read()
-      .then(take)
-      .finally(() => {
-        looking = undefined;
-      });
-    return looking;
-  };
-
-  /** While the lane is closed: sees it open, and asks for the next try when a pause is over. */
-  const watch = (): void => {
-    if (watching !== undefined || done) return;
-    watching = setTimeout(async () => {
-      await tend().catch((err: Error) => logger.warn({ reason: err.message }, 'Lane not read'));
-      watching = undefined;
-      if (state.closed !== undefined) watch();
-    }, LOOK_EVERY_MS);
-  };
-
-  const tend = async (): Promise<unknown> => {
-    if (probe === 'ours' && now() - probeSince > IDLE_PROBER_MS) {
-      yieldedUntil = now() + YIELD_MS;
-      return change((s) => yieldProbe(s, id));
-    }
-    const due = state.closed !== undefined && storeNow() >= state.closed.until;
-    return due && now() >= yieldedUntil ? change((s, at) => takeProbe(s, id, at)) : look();
+  const allot = (): void => {
+    if (slots() === given) return;
+    given = slots();
+    deps.throttle(given);
   };
 
   const shut = async (trouble: Trouble, pass: Pass): Promise<void> => {
     streak.end();
-    const limitedAt = trouble.limitedAt;
-    const before = await change((s, at) =>
-      close(s, trouble, {
-        ...{ by: pass === 'probe' ? id : undefined, now: at },
-        ...{ maxMs: deps.pauseMaxMs, random },
-      }),
-    );
-    if (before === undefined || state.closed === undefined) return;
+    const isOpen = shared.state().closed === undefined;
+    if (isOpen && trouble.limitedAt === undefined && doubt.degree() > 0) return stayAway(trouble);
+    const by = pass === 'probe' ? id : undefined;
+    const before = await shared.change((s, at) => close(s, trouble, { by, now: at, ...pauses }));
+    const { closed } = shared.state();
+    if (before === undefined || closed === undefined) return;
+    if (before.closed === undefined) doubt.saidSo();
     // Whoever waits for a slot is not going to send, and must not be waited for by the probe.
     await store.clearSlots();
-    const { since, code, reason, until, pauses } = state.closed;
-    const pauseMs = Math.round(until - storeNow());
-    const fields = { code, reason, since: new Date(since).toISOString(), pauses, pauseMs };
-    if (before.closed !== undefined) {
-      return logger.info(fields, pass === 'probe' ? 'lane.probed' : 'lane.stayedClosed');
-    }
-    logger.warn(limitedAt === undefined ? fields : { ...fields, limitedAt }, 'lane.closed');
+    const { since, until, probe, ...rest } = closed;
+    const pauseMs = Math.round(until - shared.storeNow());
+    const { limitedAt } = trouble;
+    const fields = {
+      ...{ ...rest, since: new Date(since).toISOString(), pauseMs },
+      ...(limitedAt === undefined ? {} : { limitedAt }),
+    };
+    if (before.closed === undefined) return logger.warn(fields, 'lane.closed');
+    logger.info(fields, pass === 'probe' ? 'lane.probed' : 'lane.stayedClosed');
+  };
+
+  const stayAway = ({ code, reason }: Trouble): void => {
+    // The others that were under way come to the same.
+    if (away === 'yes') return;
+    if (away === 'trying') doubt.confirmed();
+    away = 'yes';
+    const waitMs = pauseMs(doubt.degree(), pauses);
+    logger.warn({ code, reason, pauseMs: waitMs }, 'lane.avoided');
+    clearTimeout(returning);
+    returning = setTimeout(() => {
+      away = 'trying';
+      allot();
+    }, waitMs);
+    allot();
   };
 
   const slowDown = async (limitedAt: number): Promise<void> => {
-    const before = await change((s, at) => slow(s, limitedAt, at));
-    const perSecond = Math.round(paceOf(state, storeNow()) ?? 0);
+    const before = await shared.change((s, at) => slow(s, limitedAt, at));
+    const perSecond = Math.round(paceOf(shared.state(), shared.storeNow()) ?? 0);
     if (before !== undefined) logger.info({ limitedAt, perSecond }, 'lane.slowed');
   };
 
   const clear = async (pass: Pass): Promise<void> => {
     streak.end();
+    // What was under way when it was told to stay away says nothing new.
+    if (away !== 'yes') {
+      doubt.cleared();
+      away = 'no';
+      allot();
+    }
     if (pass === 'open') return;
-    const before = await change((s) => open(s, id));
+    const before = await shared.change((s) => open(s, id));
     if (before?.closed === undefined) return;
-    const { since, code, pauses } = before.closed;
-    logger.info({ code, closedForMs: Math.round(storeNow() - since), pauses }, 'lane.opened');
+    const { since, code, pauses: number } = before.closed;
+    const closedForMs = Math.round(shared.storeNow() - since);
+    logger.info({ code, closedForMs, pauses: number }, 'lane.opened');
   };
 
   const hear = async (
@@ -181,15 +145,17 @@ export const createLane = ({ now = Date.now, random = Math.random, ...deps }: De
         return mayGoOn ? slowDown(limitedAt) : shut({ ...report.trouble, limitedAt }, pass);
       }
       case 'trouble': {
-        const goesOn = streak.add(signalIds);
+        const goesOn = streak.add(signalIds) || away === 'trying';
         if (report.certain || goesOn || pass === 'probe') return shut(report.trouble, pass);
       }
     }
   };
 
   const stayInformed = async (abort: AbortSignal | undefined): Promise<void> => {
-    if (now() - readAt > FRESH_MS) await unlessAborted(look(), abort);
+    if (!shared.isFresh(FRESH_MS)) await unlessAborted(shared.look(), abort);
   };
+
+  const isOpen = (): boolean => shared.state().closed === undefined && away !== 'yes';
 
   return {
     /**
@@ -199,10 +165,8 @@ export const createLane = ({ now = Date.now, random = Math.random, ...deps }: De
     admit: async (abort?: AbortSignal): Promise<Pass | undefined> => {
       await stayInformed(abort);
       if (abort?.aborted) return undefined;
-      if (state.closed === undefined) return 'open';
-      if (probe !== 'ours') return undefined;
-      probe = 'under way';
-      return 'probe';
+      if (isOpen()) return 'open';
+      return shared.beginProbe() ? 'probe' : undefined;
     },
 
     /** Asked before each request; waits for its turn where the rate is limited. */
@@ -210,17 +174,17 @@ export const createLane = ({ now = Date.now, random = Math.random, ...deps }: De
       await stayInformed(abort);
       const pace = Math.min(
         deps.perSecond ?? Number.POSITIVE_INFINITY,
-        paceOf(state, storeNow()) ?? Number.POSITIVE_INFINITY,
+        paceOf(shared.state(), shared.storeNow()) ?? Number.POSITIVE_INFINITY,
       );
       if (Number.isFinite(pace)) {
-        const closuresBefore = closures;
+        const closures = shared.closures();
         const waitMs = await unlessAborted(store.takeSlot(pace), abort);
         if (waitMs > 0) await unlessAborted(delay(waitMs), abort);
         await stayInformed(abort);
         // Its slot went with the closing.
-        if (pass === 'open' && closures !== closuresBefore) return false;
+        if (pass === 'open' && shared.closures() !== closures) return false;
       }
-      const may = pass === 'open' ? state.closed === undefined : probe === 'under way';
+      const may = pass === 'open' ? isOpen() : shared.probe() === 'under way';
       if (may) rate.note();
       return may;
     },
@@ -236,14 +200,12 @@ export const createLane = ({ now = Date.now, random = Math.random, ...deps }: De
 
     /** The probing signal has come to an end, whatever end it was: another may be next. */
     leave: (pass: Pass): void => {
-      if (pass === 'probe' && probe === 'under way') probe = 'ours';
+      if (pass === 'probe') shared.endProbe();
     },
 
-    isClosed: (): boolean => state.closed !== undefined,
-
     stop: (): void => {
-      done = true;
-      clearTimeout(watching);
+      shared.stop();
+      clearTimeout(returning);
     },
   };
 };

@@ -46,6 +46,8 @@ const setup = ({ workers = 1, perSecond, pauseMaxMs = 60_000, ...doubles }: Setu
     return {
       ...lane,
       throttled,
+      /** Whether its worker takes what it can. */
+      isClosed: () => (throttled.at(-1) ?? 'all') !== 'all',
       /** One request about a signal of its own, or about those given. */
       hear: (report: RoadReport, pass: 'open' | 'probe' = 'open', ids?: string[]) => {
         requests += 1;
@@ -689,5 +691,60 @@ describe('a lane that is stopped', () => {
     await pass(0);
 
     expect(jest.getTimerCount()).toBe(0);
+  });
+});
+
+describe('a worker whose own way to SEEK is broken', () => {
+  /** The lane closed on A's word, and found clear by B's probe. */
+  const closedInVain = async ({ a, b }: { a: Worker; b: Worker }) => {
+    await a.hear(CERTAIN);
+    await b.admit();
+    await waitForProbe(b);
+    await b.hear(CLEAR, 'probe');
+    b.leave('probe');
+    await pass(600);
+    await a.admit();
+  };
+  const waitForProbe = async (worker: Worker) => {
+    for (let waited = 0; waited < 20_000; waited += 250) {
+      await pass(250);
+      if ((await worker.admit()) === 'probe') return;
+    }
+    throw new Error('No probe');
+  };
+
+  it('closes the lane for all twice in vain, and then stays away by itself', async () => {
+    const { a, b, memory, logs } = setup({ workers: 2 });
+    for (let time = 1; time <= 2; time += 1) await closedInVain({ a, b });
+
+    await a.hear(CERTAIN);
+
+    expect((await memory.read()).state.closed).toBeUndefined();
+    expect(a.throttled.at(-1)).toBe('none');
+    await expect(a.admit()).resolves.toBeUndefined();
+    await expect(a.enter('open', undefined)).resolves.toBe(false);
+    await expect(b.admit()).resolves.toBe('open');
+    expect(logs.lines().at(-1)).toMatchObject({ msg: 'lane.avoided', pauseMs: 1_000 });
+  });
+
+  it('tries again with one signal, after pauses that grow, until its way is clear', async () => {
+    const { a, b, logs } = setup({ workers: 2 });
+    for (let time = 1; time <= 2; time += 1) await closedInVain({ a, b });
+    await a.hear(CERTAIN);
+
+    await pass(1_000);
+    expect(a.throttled.at(-1)).toBe('one');
+    await expect(a.admit()).resolves.toBe('open');
+    await a.hear(TROUBLE);
+    expect(logs.lines().at(-1)).toMatchObject({ msg: 'lane.avoided', pauseMs: 2_000 });
+    expect(a.throttled.at(-1)).toBe('none');
+
+    await pass(2_000);
+    await a.hear(CLEAR);
+    expect(a.throttled.at(-1)).toBe('all');
+    // Its word counts again.
+    await a.hear(CERTAIN);
+    await pass(501);
+    await expect(b.admit()).resolves.toBeUndefined();
   });
 });

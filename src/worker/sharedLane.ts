@@ -1,0 +1,127 @@
+import type { Logger } from '../logging.ts';
+import type { LaneReading, LaneState, LaneStore } from '../queue/laneState.ts';
+import { takeProbe, yieldProbe } from './laneRules.ts';
+
+const LOOK_EVERY_MS = 250;
+// Others write now and then; so many times in a row that is no accident.
+const MOST_TRIES = 20;
+// Who may try and has nothing to try with lets another worker have its turn.
+const IDLE_PROBER_MS = 10_000;
+const YIELD_MS = 1_000;
+
+type Deps = {
+  store: LaneStore;
+  /** Who we are among the workers. */
+  id: string;
+  /** Called when the lane has opened or closed, and when the next try became ours or ceased to be. */
+  onTurn: (opened: boolean) => void;
+  /** How much later than others we ask for the next try. */
+  reluctanceMs: () => number;
+  logger: Logger;
+  now: () => number;
+};
+
+/** What one worker knows of the lane that all share, kept up to date while the lane is closed. */
+export const createSharedLane = ({ store, id, onTurn, reluctanceMs, logger, now }: Deps) => {
+  let state: LaneState = {};
+  /** The store's clock against ours. */
+  let ahead = 0;
+  let readAt = Number.NEGATIVE_INFINITY;
+  let looking: Promise<void> | undefined;
+  let watching: NodeJS.Timeout | undefined;
+  let probe: 'no' | 'ours' | 'under way' = 'no';
+  let probeSince = 0;
+  let yieldedUntil = 0;
+  let closures = 0;
+  let done = false;
+
+  const storeNow = (): number => now() + ahead;
+
+  const take = (reading: LaneReading): void => {
+    ahead = reading.now - now();
+    readAt = now();
+    const [was, probed] = [state, probe];
+    state = reading.state;
+    if (state.closed !== undefined && was.closed === undefined) closures += 1;
+    if (state.closed?.probe?.by !== id) probe = 'no';
+    else if (probe === 'no') [probe, probeSince] = ['ours', now()];
+    const opened = was.closed !== undefined && state.closed === undefined;
+    if (opened || (was.closed === undefined) !== (state.closed === undefined) || probed !== probe) {
+      onTurn(opened);
+    }
+    if (state.closed !== undefined) watch();
+  };
+
+  /** Writes what the rule makes of the lane. Resolves with what it was, or `undefined`: no change. */
+  const change = async (
+    rule: (state: LaneState, now: number) => LaneState | undefined,
+  ): Promise<LaneState | undefined> => {
+    for (let tries = 0; tries < MOST_TRIES; tries += 1) {
+      const reading = await store.read();
+      const next = rule(reading.state, reading.now);
+      if (next === undefined) {
+        take(reading);
+        return undefined;
+      }
+      if (await store.replace(reading.version, next)) {
+        take({ ...reading, state: next });
+        return reading.state;
+      }
+    }
+    throw new Error('The lane is not to be written');
+  };
+
+  const look = (): Promise<void> => {
+    looking ??= store
+      .read()
+      .then(take)
+      .finally(() => {
+        looking = undefined;
+      });
+    return looking;
+  };
+
+  /** While the lane is closed: sees it open, and asks for the next try when a pause is over. */
+  const watch = (): void => {
+    if (watching !== undefined || done) return;
+    watching = setTimeout(async () => {
+      await tend().catch((err: Error) => logger.warn({ reason: err.message }, 'Lane not read'));
+      watching = undefined;
+      if (state.closed !== undefined) watch();
+    }, LOOK_EVERY_MS);
+  };
+
+  const tend = async (): Promise<unknown> => {
+    if (probe === 'ours' && now() - probeSince > IDLE_PROBER_MS) {
+      yieldedUntil = now() + YIELD_MS;
+      return change((s) => yieldProbe(s, id));
+    }
+    const dueAt = (state.closed?.until ?? 0) + (probe === 'no' ? reluctanceMs() : 0);
+    const due = state.closed !== undefined && storeNow() >= dueAt && now() >= yieldedUntil;
+    return due ? change((s, at) => takeProbe(s, id, at)) : look();
+  };
+
+  return {
+    change,
+    look,
+    storeNow,
+    state: (): LaneState => state,
+    isFresh: (withinMs: number): boolean => now() - readAt <= withinMs,
+    /** How often it was closed so far. */
+    closures: (): number => closures,
+    probe: () => probe,
+    /** The next try is ours: this is it. `false`: it is not. */
+    beginProbe: (): boolean => {
+      const ours = probe === 'ours';
+      if (ours) probe = 'under way';
+      return ours;
+    },
+    endProbe: (): void => {
+      if (probe === 'under way') [probe, probeSince] = ['ours', now()];
+    },
+    stop: (): void => {
+      done = true;
+      clearTimeout(watching);
+    },
+  };
+};
