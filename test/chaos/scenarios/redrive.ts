@@ -1,0 +1,70 @@
+import { waitFor } from '../../support/waitFor.ts';
+
+import type { Worker } from '../crew.ts';
+import { startProxy } from '../proxy.ts';
+import type { Scenario } from '../scenario.ts';
+import { readUnsettled } from '../settle.ts';
+import type { Stage } from '../stage.ts';
+import { refuse, take } from '../verdicts.ts';
+
+const LETTERS_WITHIN_MS = 120_000;
+
+/**
+ * A worker that is slow with Redis, and with it the letters that it has in hand: what it puts back is
+ * refused by SEEK and buried by others before its old letter is gone.
+ */
+const hireFar = async ({ crew, redis, onClose }: Stage): Promise<Worker[]> => {
+  const road = await startProxy(redis.port);
+  onClose(road.close);
+  road.delay(60);
+  return crew.hire(1, { REDIS_URL: `redis://127.0.0.1:${road.port}` });
+};
+
+export const redriveKilled: Scenario = {
+  ...{ name: 'redrive-killed', load: 2, inShort: true, env: { WORKER_CONCURRENCY: '20' } },
+  play: async (stage) => {
+    const { ats, crew, seek, history, makeSignals, random, scale, last, startApi } = stage;
+    const { concurrency, demand } = stage;
+    const signals = makeSignals(scale(2_500, 300));
+    seek.behave(() => refuse('FORBIDDEN'));
+    await startApi();
+    await crew.hire(3);
+    await ats.insist(signals);
+    const buried = async () => {
+      const { waiting, active, retrying, unburied, moving } = await readUnsettled(stage);
+      return waiting + active + retrying + unburied + moving === 0;
+    };
+    await waitFor(buried, { timeoutMs: LETTERS_WITHIN_MS, everyMs: 200, what: 'the burials' });
+    const letters = (await ats.letters()).length;
+    demand(letters === signals.length, `${letters} letters of ${signals.length} refused signals`);
+
+    // Some are let go; the rest is put back while workers die, and some of it is refused again.
+    const discarded = signals.slice(0, 10);
+    for (const { signalId } of discarded) {
+      await ats.call('DELETE', `/dead-letters/${signalId}?reason=withdrawn`);
+    }
+    const hopeless = new Set(signals.filter((_, n) => n % 4 === 0).map(({ mark }) => mark));
+    seek.behave((request) =>
+      request.marks.some((mark) => hopeless.has(mark)) ? refuse('FORBIDDEN') : take(request, 20),
+    );
+    const [far] = await hireFar(stage);
+    const before = history.arrivals.length;
+    const redriving = ats.call('POST', '/dead-letters/redrive', {}, 90_000);
+    await stage.until(() => history.arrivals.length > before, 30_000);
+    for (let round = scale(10, 4); round > 0; round -= 1) {
+      await crew.kill(random.pick(crew.present().filter((worker) => worker !== far)));
+      crew.call();
+      await last(800);
+    }
+    const { status, text } = await redriving;
+    demand(status === 202, `the redrive was answered with ${status} ${text}`);
+    const gone = new Set(discarded.map(({ mark }) => mark));
+    const arrived = history.arrivals.slice(before).flatMap(({ marks }) => marks);
+    demand(!arrived.some((mark) => gone.has(mark)), 'a discarded signal was sent all the same');
+
+    return () => ({
+      duplicates: crew.killed() * concurrency,
+      mayDie: (mark) => (hopeless.has(mark) && !gone.has(mark) ? ['FORBIDDEN'] : []),
+    });
+  },
+};
