@@ -92,7 +92,7 @@ const CODES = new Set(
     'RATE_LIMITED',
   ].concat(
     ['UNKNOWN', 'UNREACHABLE', 'PARTNER_TOKEN', 'CREDENTIALS_REFUSED'],
-    ['UNREADABLE', 'STALLED', 'FAULT'],
+    ['UNREADABLE', 'STALLED', 'FAULT', 'QUEUE'],
   ),
 );
 

@@ -2,6 +2,7 @@ import type { Job, Queue } from 'bullmq';
 
 import type { Logger } from '../logging.ts';
 import type { SignalLife } from '../schemas/states.ts';
+import type { JobData } from './jobData.ts';
 import type { LaneStore } from './laneState.ts';
 import type { Finding } from './redisSafety.ts';
 
@@ -105,6 +106,7 @@ export type Backend = {
   work: (name: QueueName, process: Process, options: WorkerOptions) => Promise<JobWorker>;
   ledger: Ledger;
   lane: LaneStore;
+  jobData: JobData;
   /**
    * Removes a job only if it finished in that state and at that millisecond: a job of the same id
    * that came since stays. BullMQ's own `remove` takes whatever bears the id.

@@ -3,6 +3,7 @@ import { createPostgresBackend, type Queue, withBackend } from 'bullmq';
 import type { Backend, BackendOptions, Process, QueueName } from './backend.ts';
 import { startBullWorker, toBullOptions } from './bullWorker.ts';
 import { openEmbeddedLedger } from './embeddedLedger.ts';
+import { createOwnJobData } from './jobData.ts';
 import { createMemoryLane } from './memoryLane.ts';
 import { openPglite } from './pglitePool.ts';
 
@@ -42,6 +43,7 @@ export const openEmbedded = async ({ folder, logger, ...options }: Options): Pro
     },
     ledger: await openEmbeddedLedger({ database, ...options }),
     lane: createMemoryLane(),
+    jobData: createOwnJobData(),
     removeFinished: async (name, state, { jobId, finishedAt }) => {
       const { rowCount } = await database.query(
         `DELETE FROM bullmq.job

@@ -36,11 +36,15 @@ export type LaneStore = {
   read: () => Promise<LaneReading>;
   /** Writes, unless somebody else has written since `version` was read: then `false`. */
   replace: (version: string, state: LaneState) => Promise<boolean>;
-  /** Takes the next free slot of so many a second; resolves with the milliseconds until it comes. */
+  /**
+   * Takes the next free slot of so many a second, and resolves with the milliseconds until it comes.
+   * Below 0: it is too far ahead to be taken, and may be asked for again in so many.
+   */
   takeSlot: (perSecond: number) => Promise<number>;
-  /** Gives up all slots that were taken. */
-  clearSlots: () => Promise<void>;
 };
+
+/** Nobody holds a slot for longer than this, and loses more than this by dying. */
+export const SLOT_HORIZON_MS = 200;
 
 /** For people: whether signals may be sent to SEEK. */
 export type LaneView =

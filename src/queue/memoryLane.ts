@@ -1,4 +1,4 @@
-import { type LaneStore, parseLaneState } from './laneState.ts';
+import { type LaneStore, parseLaneState, SLOT_HORIZON_MS } from './laneState.ts';
 
 /** The lane's state where one process has the queue to itself: it need not outlive it. */
 export const createMemoryLane = (now: () => number = Date.now): LaneStore => {
@@ -14,11 +14,10 @@ export const createMemoryLane = (now: () => number = Date.now): LaneStore => {
     },
     takeSlot: async (perSecond) => {
       const slot = Math.max(now(), nextSlot);
+      const beyond = slot - now() - SLOT_HORIZON_MS;
+      if (beyond > 0) return -Math.ceil(beyond);
       nextSlot = slot + 1000 / perSecond;
       return Math.ceil(slot - now());
-    },
-    clearSlots: async () => {
-      nextSlot = 0;
     },
   };
 };

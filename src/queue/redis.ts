@@ -3,6 +3,7 @@ import type { Redis } from 'ioredis';
 import type { Backend, BackendOptions, Process, QueueName } from './backend.ts';
 import { startBullWorker, toBullOptions } from './bullWorker.ts';
 import { inspectRedis } from './inspectRedis.ts';
+import { createRedisJobData } from './jobData.ts';
 import { connectRedis, type RedisAddress, type Temper } from './redisConnection.ts';
 import { createRedisLane } from './redisLane.ts';
 import { createRedisLedger } from './redisLedger.ts';
@@ -66,6 +67,7 @@ export const openRedis = ({
     },
     ledger: createRedisLedger({ client, prefix, ...options }),
     lane: createRedisLane(client, prefix),
+    jobData: createRedisJobData(client, prefix),
     removeFinished: async (name, state, { jobId, finishedAt }) => {
       const base = `${prefix}:${name}`;
       const keys = [`${base}:${state}`, `${base}:${jobId}`, `${base}:${jobId}:logs`];

@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 
-import { type LaneStore, parseLaneState } from './laneState.ts';
+import { type LaneStore, parseLaneState, SLOT_HORIZON_MS } from './laneState.ts';
 
 // What is no JSON object was not written by us, and counts as nothing: bytes that are no text would
 // come back changed, and could never be replaced.
@@ -23,6 +23,8 @@ const TAKE_SLOT = `
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local slot = math.max(now, tonumber(redis.call('GET', KEYS[1]) or 0) or 0)
+local beyond = slot - now - ARGV[2] * 1000
+if beyond > 0 then return -math.ceil(beyond / 1000) end
 local nextSlot = slot + math.floor(1000000 / ARGV[1])
 redis.call('SET', KEYS[1], string.format('%.0f', nextSlot), 'PX', math.ceil((nextSlot - now) / 1000) + 1000)
 return math.ceil((slot - now) / 1000)`;
@@ -40,9 +42,7 @@ export const createRedisLane = (client: Redis, prefix: string): LaneStore => {
     },
     replace: async (version, state) =>
       (await client.eval(REPLACE, 1, key, version, JSON.stringify(state))) === 1,
-    takeSlot: async (perSecond) => Number(await client.eval(TAKE_SLOT, 1, slots, perSecond)),
-    clearSlots: async () => {
-      await client.del(slots);
-    },
+    takeSlot: async (perSecond) =>
+      Number(await client.eval(TAKE_SLOT, 1, slots, perSecond, SLOT_HORIZON_MS)),
   };
 };

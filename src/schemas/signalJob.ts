@@ -38,6 +38,8 @@ export const SignalJobSchema = z.object({
   attempts: z.array(AttemptSchema),
   /** When a retrying signal is due. */
   nextAttemptAt: z.iso.datetime().optional(),
+  /** How often in a row it was put off, with no attempt spent. */
+  deferrals: z.number().int().optional(),
   /** How many workers in a row died while they tried it apart from all others. */
   diedAlone: z.number().int().optional(),
 });

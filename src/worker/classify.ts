@@ -59,12 +59,14 @@ export const isUnauthenticated = (result: SendResult): boolean =>
 // How GraphQL servers say that a schema has no such mutation. Ours is fixed, so nothing else can be meant.
 const UNKNOWN_MUTATION = /cannot query field|unknown type|undefined field/i;
 
+const REFUSED_DOCUMENTS = new Set(['GRAPHQL_VALIDATION_FAILED', 'GRAPHQL_PARSE_FAILED']);
+
 /** Whether the server does not know `sendSignals`: it rejects the document, whatever the signals. */
 export const isUnknownMutation = (result: SendResult): boolean =>
   result.kind === 'refused' &&
   result.errors.some(
     ({ message, extensions }) =>
-      extensions?.code === 'GRAPHQL_VALIDATION_FAILED' ||
+      REFUSED_DOCUMENTS.has(extensions?.code ?? '') ||
       (/sendSignals/i.test(message) && UNKNOWN_MUTATION.test(message)),
   );
 

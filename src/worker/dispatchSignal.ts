@@ -20,10 +20,7 @@ export const createDispatchSignal = ({ lane, batcher, isolate }: Deps) => {
   };
 
   return async (entry: Entry, company: 'welcome' | 'none' = 'welcome'): Promise<Dispatched> => {
-    const pass = await lane.admit(entry.abort).catch((err: unknown) => {
-      if (entry.abort?.aborted) return undefined;
-      throw err;
-    });
+    const pass = await lane.admit(entry.abort).catch(() => undefined);
     if (pass === undefined) return { kind: 'handedBack' };
     if (pass === 'open' && company === 'welcome') return batcher.send(entry);
     try {

@@ -20,6 +20,13 @@ export type Exchanged =
   | Deferred
   | HandedBack;
 
+/** Our code for a signal that was not sent because the queue had no answer for us. */
+const QUEUE = 'QUEUE';
+
+class LaneError extends Error {
+  override readonly name = 'LaneError';
+}
+
 type Deps = {
   partnerToken: Pick<PartnerToken, 'get' | 'renew'>;
   send: SeekClient;
@@ -34,7 +41,10 @@ export const createExchange =
     const ids = entries.map(({ signalId }) => signalId);
     const signals = entries.map(({ signal }) => signal);
     const sendWith = async (token: string) => {
-      if (!(await lane.enter(pass, abort))) return undefined;
+      const may = await lane.enter(pass, abort).catch((cause: unknown) => {
+        throw new LaneError('The lane cannot be asked', { cause });
+      });
+      if (!may) return undefined;
       const requestId = newRequestId();
       return { requestId, result: await send({ signals, partnerToken: token, requestId, abort }) };
     };
@@ -58,6 +68,9 @@ export const createExchange =
       return { kind: 'deferred', code: report.trouble.code, reason: report.trouble.reason };
     } catch (err) {
       if (abort?.aborted) return { kind: 'handedBack' };
+      if (err instanceof LaneError) {
+        return { kind: 'deferred', code: QUEUE, reason: err.message };
+      }
       if (!(err instanceof PartnerTokenError)) throw err;
       const { code, message: reason, retryAfterMs } = err;
       const trouble = { code, reason, retryAfterMs };

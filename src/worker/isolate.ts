@@ -29,7 +29,7 @@ type Deps = {
 /**
  * Sends signals together, and sees to it that none suffers for another. SEEK gives one answer for all
  * of them, so a refused batch is taken for refused whole: the rows that the answer names are judged
- * and the rest is sent again; where it names none, each half is sent on its own, down to single
+ * and the rest is sent again; where it names none, parts of it are sent, down to single
  * signals, whose answer is theirs alone.
  */
 export const createIsolate = ({ exchange, logger, onUnknown }: Deps) => {
@@ -64,7 +64,8 @@ export const createIsolate = ({ exchange, logger, onUnknown }: Deps) => {
         settle(entry, attempted({ kind: 'refused', errors: own }, requestId));
     }
     const rest = here.filter((_, row) => !named.has(row));
-    for (const part of named.size > 0 ? [rest] : halves(rest)) await isolate(part, pass, settle);
+    const parts = named.size > 0 ? [rest] : pieces(rest, result.kind === 'unreachable');
+    await Promise.all(parts.map((part) => isolate(part, pass, settle)));
   };
 
   return isolate;
@@ -82,9 +83,12 @@ const attempted = (
   ...(result.kind === 'refused' ? { errors: result.errors } : {}),
 });
 
-const halves = (entries: readonly Entry[]): (readonly Entry[])[] => {
-  const middle = Math.ceil(entries.length / 2);
-  return [entries.slice(0, middle), entries.slice(middle)];
+/** Halves; smaller ones where each answer takes as long as a timeout, so that there are few rounds. */
+const pieces = (entries: readonly Entry[], slow: boolean): (readonly Entry[])[] => {
+  const size = Math.ceil(slow ? Math.sqrt(entries.length) : entries.length / 2);
+  return Array.from({ length: Math.ceil(entries.length / size) }, (_, piece) =>
+    entries.slice(piece * size, (piece + 1) * size),
+  );
 };
 
 /** One that has to go does not take the others' request with it. */

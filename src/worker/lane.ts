@@ -1,6 +1,7 @@
 import type { Logger } from '../logging.ts';
 import type { LaneStore } from '../queue/laneState.ts';
 import { close, open, paceOf, pauseMs, slow, type Trouble } from './laneRules.ts';
+import { createPacer } from './pacer.ts';
 import { createRecentRate } from './recentRate.ts';
 import { createSelfDoubt } from './selfDoubt.ts';
 import { createSharedLane } from './sharedLane.ts';
@@ -9,8 +10,9 @@ import { unlessAborted } from './unlessAborted.ts';
 
 // While signals are under way: a worker that has none need not know.
 const FRESH_MS = 500;
-// Who doubts its own way to SEEK lets the others try first.
-const RELUCTANCE_MS = 5_000;
+// Who failed last lets the others try first, and all the more who doubts its own way to SEEK.
+const RELUCTANCE_MS = 400;
+const DOUBTFUL_MS = 5_000;
 
 /** What a request says about the road to SEEK, whatever it says about its signals. */
 export type RoadReport =
@@ -36,12 +38,15 @@ type Deps = {
   random?: () => number;
 };
 
+// A clock that is set back must not make us blind to what the others know.
+const monotonic = (): number => performance.now();
+
 /**
  * The road to SEEK that all workers share. It closes for all of them when SEEK is in trouble, for
  * growing pauses; after each of them one worker lets one signal try; the first success opens it. A
  * worker that is alone in its trouble stays away by itself.
  */
-export const createLane = ({ now = Date.now, random = Math.random, ...deps }: Deps) => {
+export const createLane = ({ now = monotonic, random = Math.random, ...deps }: Deps) => {
   const { store, id, logger } = deps;
   const pauses = { maxMs: deps.pauseMaxMs, random };
   const streak = createStreak();
@@ -50,15 +55,23 @@ export const createLane = ({ now = Date.now, random = Math.random, ...deps }: De
   let away: 'no' | 'yes' | 'trying' = 'no';
   let returning: NodeJS.Timeout | undefined;
   let given: 'none' | 'one' | 'all' = 'all';
+  let failedLast = false;
 
   const shared = createSharedLane({
-    ...{ store, id, logger, now },
-    reluctanceMs: () => (doubt.degree() > 0 ? RELUCTANCE_MS : 0),
+    ...{ store, id, logger, now, random },
+    reluctanceMs: () => (doubt.degree() > 0 ? DOUBTFUL_MS : failedLast ? RELUCTANCE_MS : 0),
     onTurn: (opened) => {
       if (opened) doubt.contradicted();
       allot();
     },
   });
+
+  const pace = (): number | undefined => {
+    const limits = [deps.perSecond, paceOf(shared.state(), shared.storeNow())];
+    const known = limits.filter((limit) => limit !== undefined);
+    return known.length > 0 ? Math.min(...known) : undefined;
+  };
+  const pacer = createPacer({ takeSlot: store.takeSlot, perSecond: pace });
 
   const slots = (): 'none' | 'one' | 'all' => {
     if (shared.state().closed !== undefined) return shared.probe() === 'no' ? 'none' : 'one';
@@ -66,6 +79,7 @@ export const createLane = ({ now = Date.now, random = Math.random, ...deps }: De
   };
 
   const allot = (): void => {
+    if (slots() === 'none') pacer.turnAway();
     if (slots() === given) return;
     given = slots();
     deps.throttle(given);
@@ -80,8 +94,7 @@ export const createLane = ({ now = Date.now, random = Math.random, ...deps }: De
     const { closed } = shared.state();
     if (before === undefined || closed === undefined) return;
     if (before.closed === undefined) doubt.saidSo();
-    // Whoever waits for a slot is not going to send, and must not be waited for by the probe.
-    await store.clearSlots();
+    failedLast = true;
     const { since, until, probe, ...rest } = closed;
     const pauseMs = Math.round(until - shared.storeNow());
     const { limitedAt } = trouble;
@@ -116,6 +129,7 @@ export const createLane = ({ now = Date.now, random = Math.random, ...deps }: De
 
   const clear = async (pass: Pass): Promise<void> => {
     streak.end();
+    failedLast = false;
     // What was under way when it was told to stay away says nothing new.
     if (away !== 'yes') {
       doubt.cleared();
@@ -155,6 +169,9 @@ export const createLane = ({ now = Date.now, random = Math.random, ...deps }: De
     if (!shared.isFresh(FRESH_MS)) await unlessAborted(shared.look(), abort);
   };
 
+  const isFree = (pass: Pass): boolean =>
+    pass === 'open' ? isOpen() : shared.probe() === 'under way';
+
   const isOpen = (): boolean => shared.state().closed === undefined && away !== 'yes';
 
   return {
@@ -172,19 +189,11 @@ export const createLane = ({ now = Date.now, random = Math.random, ...deps }: De
     /** Asked before each request; waits for its turn where the rate is limited. */
     enter: async (pass: Pass, abort: AbortSignal | undefined): Promise<boolean> => {
       await stayInformed(abort);
-      const pace = Math.min(
-        deps.perSecond ?? Number.POSITIVE_INFINITY,
-        paceOf(shared.state(), shared.storeNow()) ?? Number.POSITIVE_INFINITY,
-      );
-      if (Number.isFinite(pace)) {
-        const closures = shared.closures();
-        const waitMs = await unlessAborted(store.takeSlot(pace), abort);
-        if (waitMs > 0) await unlessAborted(delay(waitMs), abort);
+      if (pace() !== undefined && isFree(pass)) {
+        if (!(await pacer.turn(abort))) return false;
         await stayInformed(abort);
-        // Its slot went with the closing.
-        if (pass === 'open' && shared.closures() !== closures) return false;
       }
-      const may = pass === 'open' ? isOpen() : shared.probe() === 'under way';
+      const may = isFree(pass);
       if (may) rate.note();
       return may;
     },
@@ -203,16 +212,14 @@ export const createLane = ({ now = Date.now, random = Math.random, ...deps }: De
       if (pass === 'probe') shared.endProbe();
     },
 
-    stop: (): void => {
-      shared.stop();
+    /** Whether signals in hand wait for their turn: then it is no wonder that nothing moves. */
+    isWaitedFor: pacer.isWaitedFor,
+
+    stop: async (): Promise<void> => {
       clearTimeout(returning);
+      await shared.stop();
     },
   };
 };
 
 export type Lane = ReturnType<typeof createLane>;
-
-const delay = (ms: number): Promise<void> =>
-  new Promise((resolve) => {
-    setTimeout(resolve, ms).unref();
-  });

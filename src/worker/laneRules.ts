@@ -4,6 +4,8 @@ const FIRST_PAUSE_MS = 1_000;
 // However long SEEK asks us to stay away, somebody looks after an hour: it may have been a mistake.
 const LONGEST_PAUSE_MS = 3_600_000;
 const JITTER = 0.2;
+// Answers that come together ask for pauses that end together.
+const WORTH_TELLING_MS = 250;
 // A complaint about our rate makes us slower, at most once a second, for many answers may be one
 // complaint. Without another the pace doubles this often, until it slows nobody.
 const SLOWER = 0.7;
@@ -40,7 +42,9 @@ export const close = (
   const retryAt = now + Math.min(trouble.retryAfterMs ?? 0, LONGEST_PAUSE_MS);
   const isProbe = by !== undefined && closed?.probe?.by === by;
   if (closed !== undefined && !isProbe) {
-    return retryAt > closed.until ? { ...state, closed: { ...closed, until: retryAt } } : undefined;
+    return retryAt > closed.until + WORTH_TELLING_MS
+      ? { ...state, closed: { ...closed, until: retryAt } }
+      : undefined;
   }
   const number = (closed?.pauses ?? 0) + 1;
   const { code, reason } = trouble;

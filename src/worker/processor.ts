@@ -3,6 +3,7 @@ import { DelayedError, type Job, UnrecoverableError, WaitingError } from 'bullmq
 import type { Logger } from '../logging.ts';
 import { codeLabel } from '../metrics.ts';
 import { LOCK_LOST } from '../queue/backend.ts';
+import type { JobData } from '../queue/jobData.ts';
 import { RETRY_OPTIONS } from '../queue/jobOptions.ts';
 import {
   type Attempt,
@@ -19,8 +20,10 @@ import type { Attempted, Dispatched } from './isolate.ts';
 import { readJob } from './readJob.ts';
 import { createTryApart, guiltOf, isSuspect } from './suspects.ts';
 
-// It goes to the end of the queue, so that another is the next to try; when that is, the lane says.
+// It goes to the end of the queue, so that another is the next to try; when that is, the lane says. One
+// that is put off again and again waits for longer, or it would be tried for days.
 const DEFERRED_MS = 1_000;
+const DEFERRED_MAX_MS = 60_000;
 const LEFT_FOR_NEWER_MS = 15_000;
 
 /** Thrown for BullMQ's sake alone: it carries the wait to the backoff strategy. */
@@ -37,6 +40,7 @@ export class RetryError extends Error {
 type Deps = {
   dispatch: DispatchSignal;
   policy: BackoffPolicy & Bounds;
+  jobData: JobData;
   logger: Logger;
   metrics: {
     attempts: { inc: (labels: { outcome: string; code: string }) => void };
@@ -48,13 +52,23 @@ type Deps = {
 
 /** The translator: takes a job, makes one attempt, and tells BullMQ what to do with the outcome. */
 export const createProcessor = ({ now = Date.now, random = Math.random, ...deps }: Deps) => {
-  const { dispatch, policy, logger, metrics } = deps;
-  const tryApart = createTryApart();
+  const { dispatch, policy, jobData, logger, metrics } = deps;
+  const tryApart = createTryApart<Job>(jobData);
 
   /** Keeps the attempts as they are, and so does BullMQ with what is thrown. */
   const putOff = async (job: Job, lock: string | undefined, waitMs: number) => {
     await job.moveToDelayed(now() + waitMs, lock);
     return new DelayedError();
+  };
+
+  const defer = async (job: Job, lock: string | undefined, signalJob: SignalJob) => {
+    const { deferrals = 0 } = signalJob;
+    const waitMs = Math.min(DEFERRED_MS * 2 ** deferrals, DEFERRED_MAX_MS);
+    const nextAttemptAt = new Date(now() + waitMs).toISOString();
+    const deferred = { ...signalJob, deferrals: deferrals + 1, nextAttemptAt };
+    // For people only: it must not keep the signal from being moved, as a full Redis would.
+    await jobData.write(job, lock, deferred).catch(() => false);
+    return putOff(job, lock, waitMs);
   };
 
   const judge = (
@@ -95,10 +109,14 @@ export const createProcessor = ({ now = Date.now, random = Math.random, ...deps 
       return dispatch(entry, company).catch(faulted(entry.signalId, logger));
     };
     const dispatched = isSuspect(job)
-      ? await tryApart(job, read.signalJob, entry, () => attempt('none'))
+      ? await tryApart({ job, lock, signalJob: read.signalJob, entry }, () => attempt('none'))
       : await attempt('welcome');
 
     const isOurs = abort?.reason !== LOCK_LOST;
+    const write = async (data: SignalJob): Promise<void> => {
+      // Another has it in hand by now, and writes down what becomes of it.
+      if (!(await jobData.write(job, lock, data))) throw new WaitingError();
+    };
     switch (dispatched.kind) {
       case 'handedBack':
         if (isOurs) await job.moveToWait(lock);
@@ -109,17 +127,16 @@ export const createProcessor = ({ now = Date.now, random = Math.random, ...deps 
         metrics.deferred.inc({ code: codeLabel(code) });
         logger.info({ ...nameOf(job, signalJob), code, reason }, 'signal.deferred');
         if (!isOurs) throw new WaitingError();
-        if (ageMs < policy.maxAgeMs) throw await putOff(job, lock, DEFERRED_MS);
+        if (ageMs < policy.maxAgeMs) throw await defer(job, lock, signalJob);
         const outcome = givenUpForAge({ code, reason }, ageMs);
         const judged = judge(job, signalJob, { kind: 'attempted', outcome }, startedAt);
-        return settle(job, signalJob, judged, now());
+        return settle(write, signalJob, judged, now());
       }
       case 'attempted': {
         const judged = judge(job, signalJob, dispatched, startedAt);
         report(deps, job, signalJob, judged, dispatched.errors);
-        // Another has it in hand by now, and writes down what becomes of it.
         if (!isOurs) throw new WaitingError();
-        return settle(job, signalJob, judged, now());
+        return settle(write, signalJob, judged, now());
       }
     }
   };
@@ -157,8 +174,8 @@ const report = (
 };
 
 const settle = async (
-  job: Job,
-  signalJob: SignalJob,
+  write: (data: SignalJob) => Promise<void>,
+  { deferrals, ...signalJob }: SignalJob,
   { attempt, waitMs }: Judged,
   now: number,
 ): Promise<Settlement> => {
@@ -168,11 +185,11 @@ const settle = async (
       return { outcome: attempt.outcome, attempt };
     case 'retry': {
       const nextAttemptAt = new Date(now + waitMs).toISOString();
-      await job.updateData({ ...withAttempt(signalJob, attempt), nextAttemptAt });
+      await write({ ...withAttempt(signalJob, attempt), nextAttemptAt });
       throw new RetryError(failureText(attempt), waitMs);
     }
     case 'dead':
-      await job.updateData(withAttempt(signalJob, attempt));
+      await write(withAttempt(signalJob, attempt));
       // The undertaker buries what fails, from here or from BullMQ itself: one path.
       throw new UnrecoverableError(failureText(attempt));
   }

@@ -18,13 +18,11 @@ export const roadReport = (result: Answered): RoadReport => {
       return { kind: 'clear' };
     case 'unreachable':
       return { kind: 'trouble', certain: result.unsent, trouble: troubleOf(result) };
-    case 'unreadable': {
-      if (result.status === TOO_MANY_REQUESTS)
-        return { kind: 'limited', trouble: troubleOf(result) };
-      return classify(result).kind === 'dead'
-        ? { kind: 'clear' }
+    case 'unreadable':
+      // 404 and the like, too: from request after request it is no signal's fault but the address's.
+      return result.status === TOO_MANY_REQUESTS
+        ? { kind: 'limited', trouble: troubleOf(result) }
         : { kind: 'trouble', certain: false, trouble: troubleOf(result) };
-    }
     case 'refused': {
       const codes = result.errors
         .filter(({ message }) => !isPublicTestData(message))

@@ -1,13 +1,17 @@
 import type { Logger } from '../logging.ts';
 import type { LaneReading, LaneState, LaneStore } from '../queue/laneState.ts';
 import { takeProbe, yieldProbe } from './laneRules.ts';
+import { createOneAtATime } from './oneAtATime.ts';
 
-const LOOK_EVERY_MS = 250;
+// Never in step with the others, or the same one would always be first.
+const lookAgainMs = (random: () => number): number => 200 + 100 * random();
 // Others write now and then; so many times in a row that is no accident.
 const MOST_TRIES = 20;
 // Who may try and has nothing to try with lets another worker have its turn.
 const IDLE_PROBER_MS = 10_000;
 const YIELD_MS = 1_000;
+
+type Rule = (state: LaneState, now: number) => LaneState | undefined;
 
 type Deps = {
   store: LaneStore;
@@ -19,10 +23,13 @@ type Deps = {
   reluctanceMs: () => number;
   logger: Logger;
   now: () => number;
+  random: () => number;
 };
 
 /** What one worker knows of the lane that all share, kept up to date while the lane is closed. */
-export const createSharedLane = ({ store, id, onTurn, reluctanceMs, logger, now }: Deps) => {
+export const createSharedLane = ({ store, id, onTurn, reluctanceMs, logger, ...deps }: Deps) => {
+  const { now, random } = deps;
+  const inTurn = createOneAtATime();
   let state: LaneState = {};
   /** The store's clock against ours. */
   let ahead = 0;
@@ -32,7 +39,6 @@ export const createSharedLane = ({ store, id, onTurn, reluctanceMs, logger, now 
   let probe: 'no' | 'ours' | 'under way' = 'no';
   let probeSince = 0;
   let yieldedUntil = 0;
-  let closures = 0;
   let done = false;
 
   const storeNow = (): number => now() + ahead;
@@ -42,7 +48,6 @@ export const createSharedLane = ({ store, id, onTurn, reluctanceMs, logger, now 
     readAt = now();
     const [was, probed] = [state, probe];
     state = reading.state;
-    if (state.closed !== undefined && was.closed === undefined) closures += 1;
     if (state.closed?.probe?.by !== id) probe = 'no';
     else if (probe === 'no') [probe, probeSince] = ['ours', now()];
     const opened = was.closed !== undefined && state.closed === undefined;
@@ -53,9 +58,9 @@ export const createSharedLane = ({ store, id, onTurn, reluctanceMs, logger, now 
   };
 
   /** Writes what the rule makes of the lane. Resolves with what it was, or `undefined`: no change. */
-  const change = async (
-    rule: (state: LaneState, now: number) => LaneState | undefined,
-  ): Promise<LaneState | undefined> => {
+  const change = (rule: Rule): Promise<LaneState | undefined> => inTurn(() => write(rule));
+
+  const write = async (rule: Rule): Promise<LaneState | undefined> => {
     for (let tries = 0; tries < MOST_TRIES; tries += 1) {
       const reading = await store.read();
       const next = rule(reading.state, reading.now);
@@ -88,7 +93,7 @@ export const createSharedLane = ({ store, id, onTurn, reluctanceMs, logger, now 
       await tend().catch((err: Error) => logger.warn({ reason: err.message }, 'Lane not read'));
       watching = undefined;
       if (state.closed !== undefined) watch();
-    }, LOOK_EVERY_MS);
+    }, lookAgainMs(random));
   };
 
   const tend = async (): Promise<unknown> => {
@@ -107,8 +112,6 @@ export const createSharedLane = ({ store, id, onTurn, reluctanceMs, logger, now 
     storeNow,
     state: (): LaneState => state,
     isFresh: (withinMs: number): boolean => now() - readAt <= withinMs,
-    /** How often it was closed so far. */
-    closures: (): number => closures,
     probe: () => probe,
     /** The next try is ours: this is it. `false`: it is not. */
     beginProbe: (): boolean => {
@@ -119,9 +122,11 @@ export const createSharedLane = ({ store, id, onTurn, reluctanceMs, logger, now 
     endProbe: (): void => {
       if (probe === 'under way') [probe, probeSince] = ['ours', now()];
     },
-    stop: (): void => {
+    /** Lets another worker have the next try, if it is ours. */
+    stop: async (): Promise<void> => {
       done = true;
       clearTimeout(watching);
+      if (probe !== 'no') await change((s) => yieldProbe(s, id));
     },
   };
 };

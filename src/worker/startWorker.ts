@@ -1,6 +1,7 @@
 import { v4 as uuidV4 } from 'uuid';
 
 import type { Config } from '../config.ts';
+import { queueIsSilent, withDeadline } from '../deadline.ts';
 import type { Closers } from '../lifecycle.ts';
 import type { Logger } from '../logging.ts';
 import { type Metrics, typeLabel } from '../metrics.ts';
@@ -26,6 +27,7 @@ import { createSettler } from './settler.ts';
 const CLOSING_MS = 3_000;
 
 const CONCURRENCY = 50;
+const YIELD_WITHIN_MS = 500;
 
 // Longer than any signal can be in hand without a turn of the loop, however slow SEEK is.
 const PATIENCE_MS = 60_000;
@@ -74,7 +76,13 @@ export const startWorker = async ({ backend, config, closers, logger, metrics, v
     logger,
   });
   const dispatch = createDispatch({ config, lane, http, logger, metrics });
-  const processor = createProcessor({ dispatch, policy, logger, metrics });
+  const processor = createProcessor({
+    dispatch,
+    policy,
+    jobData: backend.jobData,
+    logger,
+    metrics,
+  });
   worker = await backend.work(SIGNALS, processor, {
     concurrency,
     removeOnComplete: {
@@ -95,11 +103,12 @@ export const startWorker = async ({ backend, config, closers, logger, metrics, v
     },
   });
   const { turnedAt } = worker;
+  // After the worker: it holds on to its probe for as long as that is under way.
+  closers.add('lane', () => withDeadline(lane.stop(), YIELD_WITHIN_MS, queueIsSilent));
   closers.add('worker', () => stop(worker, config.SHUTDOWN_TIMEOUT_MS));
-  closers.add('lane', async () => lane.stop());
 
   const watch = createProgressWatch({
-    isWorkDue: () => isWorkDue(backend),
+    isWorkDue: async () => !lane.isWaitedFor() && (await isWorkDue(backend)),
     turnedAt,
     patienceMs: Math.max(PATIENCE_MS, 5 * config.SEEK_TIMEOUT_MS),
   });

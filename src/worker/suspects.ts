@@ -11,7 +11,6 @@ const GUILTY_AFTER = 3;
 
 /** As much of BullMQ's job as matters here. */
 type Lost = { stalledCounter: number };
-type Job = { updateData: (data: SignalJob) => Promise<void> };
 
 /** Whether this signal may be what its workers died of. */
 export const isSuspect = ({ stalledCounter }: Lost): boolean => stalledCounter >= SUSPECT_AFTER;
@@ -28,26 +27,34 @@ export const guiltOf = (
         reason: `${stalledCounter} workers died while they had it in hand, the last ${diedAlone} of them while it was tried alone`,
       });
 
+type Deps<Job> = {
+  /** Writes while the job is ours. */
+  write: (job: Job, lock: string | undefined, data: SignalJob) => Promise<boolean>;
+  replace: (job: Job, from: SignalJob, to: SignalJob) => Promise<boolean>;
+};
+
+type Suspect<Job> = { job: Job; lock: string | undefined; signalJob: SignalJob; entry: Entry };
+
 /**
  * Tries suspects one after the other. It is written down before, and struck out after: what still
  * stands there was the end of a worker.
  */
-export const createTryApart = () => {
+export const createTryApart = <Job>({ write, replace }: Deps<Job>) => {
   const apart = createOneAtATime();
 
   return (
-    job: Job,
-    { diedAlone = 0, ...signalJob }: SignalJob,
-    { abort }: Entry,
+    { job, lock, signalJob: marked, entry: { abort } }: Suspect<Job>,
     attempt: () => Promise<Dispatched>,
   ): Promise<Dispatched> =>
     apart(async () => {
-      if (abort?.aborted) return { kind: 'handedBack' };
-      await job.updateData({ ...signalJob, diedAlone: diedAlone + 1 });
+      const { diedAlone = 0, ...signalJob } = marked;
+      const mark = { ...signalJob, diedAlone: diedAlone + 1 };
+      if (abort?.aborted || !(await write(job, lock, mark))) return { kind: 'handedBack' };
       const dispatched = await attempt();
-      // After an attempt the outcome is written, and this with it.
-      const unwritten = dispatched.kind !== 'attempted' && abort?.reason !== LOCK_LOST;
-      if (unwritten) await job.updateData(signalJob);
+      // After an attempt the outcome is written, and this with it. Who has lost the lock lives all the
+      // same, and says so unless the next worker has written since.
+      if (abort?.reason === LOCK_LOST) await replace(job, mark, marked);
+      else if (dispatched.kind !== 'attempted') await write(job, lock, signalJob);
       return dispatched;
     });
 };

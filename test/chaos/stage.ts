@@ -4,11 +4,10 @@ import { Redis } from 'ioredis';
 import type { Commands, Env } from '../support/commands.ts';
 import { startRedis } from '../support/redisServer.ts';
 import { runOutLocks } from '../support/runOutLocks.ts';
+import { startTcpProxy } from '../support/tcpProxy.ts';
 import { waitFor } from '../support/waitFor.ts';
-
 import { createAts } from './ats.ts';
 import { createCrew } from './crew.ts';
-import { startProxy } from './proxy.ts';
 import type { Random } from './random.ts';
 import { startSeek } from './seek.ts';
 import { createSignals } from './signals.ts';
@@ -29,7 +28,10 @@ type Options = { commands: Commands; random: Random; short: boolean; env: Env };
 /** A deployment of its own, on a Redis of its own, over roads that can be made bad. */
 export const openStage = async ({ commands, random, short, env: more }: Options) => {
   const [redis, seek] = await Promise.all([startRedis(), startSeek()]);
-  const [redisRoad, seekRoad] = await Promise.all([startProxy(redis.port), startProxy(seek.port)]);
+  const [redisRoad, seekRoad] = await Promise.all([
+    startTcpProxy(redis.port),
+    startTcpProxy(seek.port),
+  ]);
   const client = new Redis(redis.url, { retryStrategy: () => 200 });
   client.on('error', () => {});
   const secret = `tk${random.of('secret').below(1e9)}s${random.of('secret', 2).below(1e9)}`;
@@ -102,7 +104,7 @@ export const openStage = async ({ commands, random, short, env: more }: Options)
         if (process.isRunning()) await process.end('SIGKILL');
       }
       client.disconnect();
-      await Promise.all([redisRoad, seekRoad].map((road) => road.close()));
+      await Promise.all([redisRoad, seekRoad].map((road) => road.stop()));
       for (const close of closing) await close();
       await Promise.all([seek.close(), redis.stop()]);
     },

@@ -1,7 +1,6 @@
+import { startTcpProxy } from '../../support/tcpProxy.ts';
 import { waitFor } from '../../support/waitFor.ts';
-
 import type { Worker } from '../crew.ts';
-import { startProxy } from '../proxy.ts';
 import type { Scenario } from '../scenario.ts';
 import { readUnsettled } from '../settle.ts';
 import type { Stage } from '../stage.ts';
@@ -14,8 +13,8 @@ const LETTERS_WITHIN_MS = 120_000;
  * refused by SEEK and buried by others before its old letter is gone.
  */
 const hireFar = async ({ crew, redis, onClose }: Stage): Promise<Worker[]> => {
-  const road = await startProxy(redis.port);
-  onClose(road.close);
+  const road = await startTcpProxy(redis.port);
+  onClose(road.stop);
   road.delay(60);
   return crew.hire(1, { REDIS_URL: `redis://127.0.0.1:${road.port}` });
 };

@@ -1,0 +1,55 @@
+import type { Job } from 'bullmq';
+import type { Redis } from 'ioredis';
+
+/**
+ * What a worker writes down with a job. BullMQ's own `updateData` asks nobody: a worker that was frozen
+ * for longer than its locks last would write over what the job's next worker wrote.
+ */
+export type JobData = {
+  /** Writes while the job is ours. `false`: it is another worker's by now. */
+  write: (job: Job, lock: string | undefined, data: unknown) => Promise<boolean>;
+  /** Writes while the job holds exactly `from`, whoever it belongs to. */
+  replace: (job: Job, from: unknown, to: unknown) => Promise<boolean>;
+};
+
+const WRITE = `
+if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], 'data', ARGV[2])
+return 1`;
+
+const REPLACE = `
+if redis.call('HGET', KEYS[1], 'data') ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], 'data', ARGV[2])
+return 1`;
+
+/** As BullMQ keeps it: under `PREFIX:QUEUE:ID`, its lock beside it. */
+export const createRedisJobData = (client: Redis, prefix: string): JobData => {
+  const keyOf = ({ queueName, id }: Job) => `${prefix}:${queueName}:${id}`;
+
+  return {
+    write: async (job, lock = '', data) => {
+      const key = keyOf(job);
+      const text = JSON.stringify(data);
+      if ((await client.eval(WRITE, 2, key, `${key}:lock`, lock, text)) !== 1) return false;
+      // Whoever is handed the job next, the undertaker first of all, reads it there.
+      job.data = data;
+      return true;
+    },
+    replace: async (job, from, to) => {
+      const [before, after] = [JSON.stringify(from), JSON.stringify(to)];
+      return (await client.eval(REPLACE, 1, keyOf(job), before, after)) === 1;
+    },
+  };
+};
+
+/** Where one process has the queue to itself, there is nobody to write over. */
+export const createOwnJobData = (): JobData => {
+  const write = async (job: Job, data: unknown): Promise<boolean> => {
+    await job.updateData(data);
+    return true;
+  };
+  return {
+    write: (job, _, data) => write(job, data),
+    replace: (job, _, to) => write(job, to),
+  };
+};
