@@ -183,6 +183,7 @@ describe('isPublicTestData', () => {
 describe('isUnknownMutation', () => {
   it.each([
     { code: 'GRAPHQL_VALIDATION_FAILED', message: 'Anything', says: true },
+    { code: 'GRAPHQL_PARSE_FAILED', message: 'Anything', says: true },
     {
       code: undefined,
       message: 'Cannot query field "sendSignals" on type "Mutation".',

@@ -114,9 +114,12 @@ describe('a signal', () => {
     expect(inCompany).toEqual([]);
   });
 
-  it('whose lane cannot be asked is a fault, for the processor to judge', async () => {
-    const { dispatch } = setup({ admit: () => Promise.reject(new Error('ECONNRESET')) });
+  it('whose lane cannot be asked is handed back, and nothing is sent', async () => {
+    const { dispatch, inCompany, apart, left } = setup({
+      admit: () => Promise.reject(new Error('ECONNRESET')),
+    });
 
-    await expect(dispatch()).rejects.toThrow('ECONNRESET');
+    await expect(dispatch()).resolves.toEqual(HANDED_BACK);
+    expect([inCompany, apart, left]).toEqual([[], [], []]);
   });
 });

@@ -175,6 +175,22 @@ describe('the lane', () => {
   });
 });
 
+describe('a lane that cannot be asked', () => {
+  const fails = () => Promise.reject(new Error('ECONNRESET'));
+
+  it.each<{ when: string; enters: Doubles['enters']; requests: number }>([
+    { when: 'before the request', enters: [fails], requests: 0 },
+    { when: 'before the repetition', enters: [true, fails], requests: 1 },
+  ])('defers the signals, and is told nothing: $when', async ({ enters = [], requests }) => {
+    const { exchange, sent, reported } = setup({ results: [UNAUTHENTICATED], enters });
+
+    await expect(exchange()).resolves.toEqual({
+      ...{ kind: 'deferred', code: 'QUEUE', reason: 'The lane cannot be asked' },
+    });
+    expect([sent.length, reported]).toEqual([requests, []]);
+  });
+});
+
 describe('a rejected partner token', () => {
   it.each<{ what: string; result: SendResult }>([
     { what: 'UNAUTHENTICATED', result: UNAUTHENTICATED },

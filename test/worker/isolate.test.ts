@@ -8,8 +8,8 @@ import { accepted } from '../schemas/parse.ts';
 import { buildSignal } from '../support/buildSignal.ts';
 import { captureLogs } from '../support/captureLogs.ts';
 
-/** How SEEK takes a signal: in `poison` it stumbles over the request that holds it. */
-type Row = 'good' | 'named' | 'unnamed' | 'forbidden' | 'poison';
+/** How SEEK takes a signal: over the request that holds `poison` it stumbles, or it is `silent`. */
+type Row = 'good' | 'named' | 'unnamed' | 'forbidden' | 'poison' | 'silent';
 type Result = Exclude<SendResult, { kind: 'aborted' }>;
 
 const badInput = (extensions: object = {}): SeekError => ({
@@ -17,9 +17,11 @@ const badInput = (extensions: object = {}): SeekError => ({
   extensions: { code: 'BAD_USER_INPUT', ...extensions },
 });
 const FORBIDDEN: SeekError = { message: 'No', extensions: { code: 'FORBIDDEN' } };
+const SILENCE: Result = { kind: 'unreachable', reason: 'no answer within 10 ms', unsent: false };
 
 /** SEEK's one answer for all rows of a request: all of them, or none. */
 const answer = (rows: readonly Row[]): Result => {
+  if (rows.includes('silent')) return SILENCE;
   if (rows.includes('poison')) return { kind: 'unreadable', status: 500 };
   const pointer = (row: number) => (rows.length === 1 ? '/input' : `/input/signals/${row}`);
   const named = rows.flatMap((row, n) => (row === 'named' ? [`${pointer(n)}/token`] : []));
@@ -33,11 +35,19 @@ const answer = (rows: readonly Row[]): Result => {
   return errors.length === 0 ? { kind: 'accepted' } : { kind: 'refused', errors };
 };
 
+const MOST_REQUESTS = 1_000;
+
 type Play = (sent: readonly Entry[], request: number) => Exchanged | Result | undefined;
 
-type Setup = { rows: readonly Row[]; play?: Play; abort?: Map<number, AbortSignal> };
+type Setup = {
+  rows: readonly Row[];
+  play?: Play;
+  /** What an answer waits for. */
+  wait?: (request: number, ids: readonly number[]) => Promise<void> | undefined;
+  abort?: Map<number, AbortSignal>;
+};
 
-const setup = ({ rows, play, abort = new Map() }: Setup) => {
+const setup = ({ rows, play, wait, abort = new Map() }: Setup) => {
   const entries: Entry[] = rows.map((_, row) => ({
     signalId: `${row}`,
     signal: accepted(buildSignal()),
@@ -51,13 +61,16 @@ const setup = ({ rows, play, abort = new Map() }: Setup) => {
 
   const isolate = createIsolate({
     exchange: async (sent, pass, signal) => {
-      requests.push({ ids: sent.map(({ signalId }) => +signalId), pass, abort: signal });
-      const played = play?.(sent, requests.length) ?? answer(rowsOf(sent));
+      const ids = sent.map(({ signalId }) => +signalId);
+      const number = requests.push({ ids, pass, abort: signal });
+      if (number > MOST_REQUESTS) throw new Error('It goes on for ever');
+      await wait?.(number, ids);
+      const played = play?.(sent, number) ?? answer(rowsOf(sent));
       return played.kind === 'answered' ||
         played.kind === 'deferred' ||
         played.kind === 'handedBack'
         ? played
-        : { kind: 'answered', requestId: `request-${requests.length}`, result: played };
+        : { kind: 'answered', requestId: `request-${number}`, result: played };
     },
     logger: logs.logger,
     onUnknown: () => unknown.push(requests.length),
@@ -89,9 +102,12 @@ const OUTCOMES: Record<Row, string> = {
   unnamed: 'dead BAD_USER_INPUT',
   forbidden: 'dead FORBIDDEN',
   poison: 'retry HTTP_500',
+  silent: 'retry UNREACHABLE',
 };
 
-const anyRow = fc.constantFrom<Row>('good', 'good', 'named', 'unnamed', 'forbidden', 'poison');
+const anyRow = fc.constantFrom<Row>(
+  ...(['good', 'good', 'named', 'unnamed', 'forbidden', 'poison', 'silent'] as const),
+);
 const anyRows = fc.array(anyRow, { minLength: 1, maxLength: 40 });
 
 describe('a signal that is sent alone', () => {
@@ -192,9 +208,83 @@ describe('signals that are sent together', () => {
 
     await isolate();
 
-    expect(sent()).toEqual([[0, 1, 2, 3, 4], [0, 1, 2], [0, 1], [2], [3, 4]]);
+    // One round after the other, and its parts together.
+    expect(sent()).toEqual([[0, 1, 2, 3, 4], [0, 1, 2], [3, 4], [0, 1], [2]]);
     expect(came().map(([first]) => outcomeOf(first))).toEqual(
       ['good', 'good', 'forbidden', 'good', 'good'].map((row) => OUTCOMES[row as Row]),
+    );
+  });
+
+  it('are sent on in parts that do not wait for each other', async () => {
+    const gates: (() => void)[] = [];
+    const { isolate, sent, came } = setup({ rows: ['forbidden', 'good', 'good', 'good'] });
+    const held = setup({
+      rows: ['forbidden', 'good', 'good', 'good'],
+      wait: (request) =>
+        request === 2 ? new Promise<void>((resolve) => gates.push(resolve)) : undefined,
+    });
+    await isolate();
+
+    const all = held.isolate();
+    await new Promise(setImmediate);
+    // The first half is still under way, and the second has come to its end.
+    expect(held.sent()).toEqual([
+      [0, 1, 2, 3],
+      [0, 1],
+      [2, 3],
+    ]);
+    expect(held.came().map((each) => each.map(outcomeOf))).toEqual([
+      [],
+      [],
+      ['delivered'],
+      ['delivered'],
+    ]);
+    for (const open of gates) open();
+    await all;
+
+    expect(held.sent()).toEqual(sent());
+    expect(held.came().map((each) => each.map(outcomeOf))).toEqual(
+      came().map((each) => each.map(outcomeOf)),
+    );
+  });
+
+  it.each([
+    { signals: 2, parts: [1, 1] },
+    { signals: 3, parts: [2, 1] },
+    { signals: 10, parts: [4, 4, 2] },
+    { signals: 100, parts: Array.from({ length: 10 }, () => 10) },
+  ])('are divided into few small parts by silence, as $signals into $parts', async (row) => {
+    const { isolate, sent } = setup({
+      rows: Array.from({ length: row.signals }, (): Row => 'good'),
+      play: (_, request) => (request === 1 ? SILENCE : undefined),
+    });
+
+    await isolate();
+
+    expect(
+      sent()
+        .slice(1)
+        .map(({ length }) => length),
+    ).toEqual(row.parts);
+  });
+
+  it('take few rounds to find the one that SEEK is silent about', async () => {
+    let rounds = 0;
+    const { isolate, came } = setup({
+      rows: Array.from({ length: 100 }, (): Row => 'good'),
+      play: (sent) => (sent.some(({ signalId }) => signalId === '57') ? SILENCE : undefined),
+      wait: (_, ids) => {
+        if (ids.includes(57)) rounds += 1;
+        return undefined;
+      },
+    });
+
+    await isolate();
+
+    // 100, 10, 4, 2 and 1: as many timeouts as are waited for.
+    expect(rounds).toBeLessThanOrEqual(5);
+    expect(came().map((each) => each.map(outcomeOf))).toEqual(
+      Array.from({ length: 100 }, (_, row) => [row === 57 ? 'retry UNREACHABLE' : 'delivered']),
     );
   });
 

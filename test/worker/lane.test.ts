@@ -25,9 +25,11 @@ type Setup = {
   perSecond?: number;
   pauseMaxMs?: number;
   store?: (store: LaneStore) => LaneStore;
+  /** As one of the workers alone sees it. */
+  storeOf?: Record<string, (store: LaneStore) => LaneStore>;
 };
 
-const stops: (() => void)[] = [];
+const stops: (() => Promise<void>)[] = [];
 
 /** Workers on one store, named A, B, C. */
 const setup = ({ workers = 1, perSecond, pauseMaxMs = 60_000, ...doubles }: Setup = {}) => {
@@ -35,9 +37,10 @@ const setup = ({ workers = 1, perSecond, pauseMaxMs = 60_000, ...doubles }: Setu
   const store = doubles.store?.(memory) ?? memory;
   const logs = captureLogs();
   const join = (id: string) => {
+    const own = doubles.storeOf?.[id]?.(store) ?? store;
     const throttled: string[] = [];
     const lane = createLane({
-      ...{ store, id, perSecond, pauseMaxMs, logger: logs.logger },
+      ...{ store: own, id, perSecond, pauseMaxMs, logger: logs.logger },
       throttle: (slots) => throttled.push(slots),
       random: () => 0.5,
     });
@@ -78,11 +81,26 @@ const setup = ({ workers = 1, perSecond, pauseMaxMs = 60_000, ...doubles }: Setu
 
 type Worker = ReturnType<typeof setup>['a'];
 
+/** To the others it makes no difference whether a worker is dead or no word of its is heard. */
+const dies =
+  (life: { dead: boolean }) =>
+  (store: LaneStore): LaneStore => {
+    const alive = async <T>(ask: () => Promise<T>): Promise<T> => {
+      if (life.dead) throw new Error('dead');
+      return ask();
+    };
+    return {
+      read: () => alive(store.read),
+      replace: (version, state) => alive(() => store.replace(version, state)),
+      takeSlot: (perSecond) => alive(() => store.takeSlot(perSecond)),
+    };
+  };
+
 const pass = (ms: number) => jest.advanceTimersByTimeAsync(ms);
 /** Longer than a worker goes without asking the store. */
 const GROW_STALE_MS = 501;
-/** A pause, and the time until a worker sees its end. */
-const untilProbe = (pauseMs: number) => pass(pauseMs + 250);
+/** A pause, and the time until even the worker that failed last has asked for the next try. */
+const untilProbe = (pauseMs: number) => pass(pauseMs + 650);
 
 /** Who holds the next try: a worker that may take one signal. */
 const probers = (...workers: Worker[]) =>
@@ -91,8 +109,8 @@ const probers = (...workers: Worker[]) =>
 beforeEach(() => {
   jest.useFakeTimers({ now: Date.parse('2026-03-01T12:00:00Z') });
 });
-afterEach(() => {
-  for (const stop of stops.splice(0)) stop();
+afterEach(async () => {
+  await Promise.all(stops.splice(0).map((stop) => stop().catch(() => {})));
   jest.useRealTimers();
 });
 
@@ -307,7 +325,7 @@ describe('the next try', () => {
     await a.hear(TROUBLE, 'probe');
     a.leave('probe');
     expect(a.throttled).toEqual(['none', 'one', 'none']);
-    a.stop();
+    void a.stop();
     await b.admit();
     await pass(1_900);
     expect(probers(b)).toBe(0);
@@ -321,12 +339,26 @@ describe('the next try', () => {
     ]);
   });
 
-  it('is another’s when the one who had it has died', async () => {
+  it('is another’s at once when the one who had it stops', async () => {
     const { a, b } = setup({ workers: 2 });
     await closedTo(a);
     await untilProbe(500);
+    await b.admit();
+    expect(probers(a)).toBe(1);
+
+    await a.stop();
+    await pass(250);
+
+    expect([probers(a), probers(b)]).toEqual([0, 1]);
+  });
+
+  it('is another’s when the one who had it has died', async () => {
+    const dead = { dead: false };
+    const { a, b } = setup({ workers: 2, storeOf: { A: dies(dead) } });
+    await closedTo(a);
+    await untilProbe(500);
     await a.admit();
-    a.stop();
+    dead.dead = true;
     await b.admit();
 
     await pass(4_000);
@@ -339,7 +371,7 @@ describe('the next try', () => {
   it('that takes long is no other’s as long as its worker lives', async () => {
     const { a, b } = setup({ workers: 2 });
     await closedTo(a, b);
-    a.stop();
+    void a.stop();
     await untilProbe(500);
     await expect(b.admit()).resolves.toBe('probe');
 
@@ -394,7 +426,7 @@ describe('the next try', () => {
     await closedTo(a);
     await untilProbe(500);
     await a.admit();
-    a.stop();
+    void a.stop();
     await b.admit();
     await pass(5_500);
     expect(probers(b)).toBe(1);
@@ -563,11 +595,203 @@ describe('a request', () => {
 
     await b.hear(CERTAIN);
     await pass(500);
-    b.stop();
+    void b.stop();
     await pass(20_000);
 
     // Its first went before.
     expect(times).toEqual([0]);
+  });
+});
+
+describe('requests that wait for their turn', () => {
+  /** So many requests of each worker. What becomes of them, worker by worker. */
+  const wait = (workers: Worker[], requests: number, abort?: AbortSignal) =>
+    workers.map((worker) => {
+      const came: (boolean | 'let go')[] = [];
+      for (let number = 0; number < requests; number += 1) {
+        void worker.enter('open', abort).then(
+          (may) => came.push(may),
+          () => came.push('let go'),
+        );
+      }
+      return came;
+    });
+  const count = (came: unknown[] | undefined, what: unknown) =>
+    came?.filter((each) => each === what).length;
+  /** When a request of the next probe is let in, in milliseconds from now. */
+  const probeGoes = async (workers: Worker[]): Promise<number> => {
+    const startedAt = performance.now();
+    let wentAt: number | undefined;
+    for (let waited = 0; waited < 30_000 && wentAt === undefined; waited += 10) {
+      for (const worker of workers) {
+        if (worker.throttled.at(-1) !== 'one' || (await worker.admit()) !== 'probe') continue;
+        void worker.enter('probe', undefined).then((may) => {
+          if (may) wentAt = performance.now() - startedAt;
+        });
+      }
+      await pass(10);
+    }
+    if (wentAt === undefined) throw new Error('No probe');
+    return wentAt;
+  };
+
+  it('are turned away at once by a lane that closes, and the probe goes within a second', async () => {
+    const { a, b } = setup({ workers: 2, perSecond: 1 });
+    const [ofA, ofB] = wait([a, b], 15);
+    await pass(1_500);
+    expect([a.isWaitedFor(), b.isWaitedFor()]).toEqual([true, true]);
+    const went = () => (count(ofA, true) ?? 0) + (count(ofB, true) ?? 0);
+    expect(went()).toBe(2);
+
+    await a.hear(CERTAIN);
+    await pass(0);
+    expect([ofA?.length, a.isWaitedFor()]).toEqual([15, false]);
+
+    // A pause of a second. The other hears of it with its next slot.
+    const probedAfter = await probeGoes([a, b]);
+    expect([ofB?.length, b.isWaitedFor()]).toEqual([15, false]);
+    expect(went()).toBe(2);
+    expect(probedAfter).toBeGreaterThanOrEqual(1_000);
+    expect(probedAfter).toBeLessThanOrEqual(2_000);
+  });
+
+  it('do not keep the next probe waiting, after however many pauses', async () => {
+    const { a, b } = setup({ workers: 2, perSecond: 1 });
+    wait([a, b], 15);
+    await a.hear(CERTAIN);
+
+    for (const pauseMs of [1_000, 2_000, 4_000]) {
+      const probedAfter = await probeGoes([a, b]);
+      expect(probedAfter).toBeGreaterThanOrEqual(pauseMs);
+      expect(probedAfter).toBeLessThanOrEqual(pauseMs + 1_000);
+      const prober = a.throttled.at(-1) === 'one' ? a : b;
+      await prober.hear(TROUBLE, 'probe');
+      prober.leave('probe');
+    }
+  });
+
+  it('are turned away where a worker stays away by itself as well', async () => {
+    const { a } = setup({ perSecond: 1 });
+    const [came] = wait([a], 5);
+    await pass(0);
+
+    await a.hear(CERTAIN);
+    await pass(0);
+
+    expect(came).toEqual([true, false, false, false, false]);
+  });
+
+  it('leave slots of a worker that stops unused for 200 ms at most', async () => {
+    const { a, b } = setup({ workers: 2, perSecond: 10 });
+    const abort = new AbortController();
+    const [ofA] = wait([a], 30, abort.signal);
+    await pass(1_000);
+    const went = count(ofA, true) ?? 0;
+    expect(went).toBeGreaterThanOrEqual(10);
+
+    abort.abort('stopping');
+    await a.stop();
+    const [ofB] = wait([b], 10);
+    await pass(0);
+    expect([count(ofA, 'let go'), a.isWaitedFor()]).toEqual([30 - went, false]);
+    await pass(300);
+    expect(count(ofB, true)).toBeGreaterThanOrEqual(1);
+    await pass(1_000);
+
+    expect(count(ofB, true)).toBe(10);
+  });
+
+  it('leave no slot unused where the rate is slow', async () => {
+    const { a, b } = setup({ workers: 2, perSecond: 1 });
+    const abort = new AbortController();
+    wait([a], 30, abort.signal);
+    await pass(100);
+
+    abort.abort('stopping');
+    await a.stop();
+    const [ofB] = wait([b], 3);
+    await pass(2_900);
+
+    expect(count(ofB, true)).toBe(2);
+    await pass(200);
+    expect(count(ofB, true)).toBe(3);
+  });
+});
+
+describe('many answers at once', () => {
+  it('cost few writes, and none of them is dropped', async () => {
+    const calls = { read: 0, replace: 0 };
+    const { a, b, memory, logs } = setup({
+      workers: 2,
+      // Far enough away for writes to overlap.
+      store: (store) => ({
+        ...store,
+        read: async () => {
+          calls.read += 1;
+          await new Promise((resolve) => setTimeout(resolve, 2));
+          return store.read();
+        },
+        replace: async (version, state) => {
+          calls.replace += 1;
+          await new Promise((resolve) => setTimeout(resolve, 2));
+          return store.replace(version, state);
+        },
+      }),
+    });
+
+    const told = Promise.all(
+      Array.from({ length: 50 }, (_, number) => a.hear(limited(5_000 + number))),
+    );
+    const longer = b.hear(limited(9_000));
+    await pass(600);
+    await Promise.all([told, longer]);
+
+    expect(calls.replace).toBeLessThanOrEqual(5);
+    // Each once, and again when the other wrote in between.
+    expect(calls.read).toBeLessThanOrEqual(60);
+    expect(logs.text()).not.toContain('Lane not told');
+    const { state, now } = await memory.read();
+    expect(state.closed).toMatchObject({ pauses: 1 });
+    expect((state.closed?.until ?? 0) - now).toBeGreaterThan(9_000 - 600 - 1);
+  });
+});
+
+describe('who asks for the next try', () => {
+  it('is another first, where one has failed last', async () => {
+    const { a, b } = setup({ workers: 2 });
+    await b.admit();
+    await a.hear(CERTAIN);
+    await pass(GROW_STALE_MS);
+    await b.admit();
+
+    await pass(1_000 - GROW_STALE_MS + 300);
+    expect([probers(a), probers(b)]).toEqual([0, 1]);
+  });
+
+  it('is who failed last 400 ms later, where nobody else does', async () => {
+    const { a } = setup();
+    await a.hear(CERTAIN);
+
+    await pass(1_399);
+    expect(probers(a)).toBe(0);
+    await pass(251);
+
+    expect(probers(a)).toBe(1);
+  });
+
+  it('is at once again who has found the lane clear since', async () => {
+    const { a, b } = setup({ workers: 2 });
+    await a.hear(CERTAIN);
+    await untilProbe(1_000);
+    await a.admit();
+    await a.hear(CLEAR, 'probe');
+    a.leave('probe');
+    await b.hear(CERTAIN);
+    await pass(GROW_STALE_MS);
+    await a.admit();
+
+    await pass(1_000 - GROW_STALE_MS + 300);
+    expect([probers(a), probers(b)]).toEqual([1, 0]);
   });
 });
 
@@ -579,7 +803,7 @@ describe('a store that fails', () => {
       ...memory,
       read: () => (fails.now ? away() : memory.read()),
       replace: (version, state) => (fails.now ? away() : memory.replace(version, state)),
-      clearSlots: () => (fails.now ? away() : memory.clearSlots()),
+      takeSlot: (perSecond) => (fails.now ? away() : memory.takeSlot(perSecond)),
     });
     return { fails, store };
   };
@@ -646,12 +870,42 @@ describe('a worker whose clock is wrong', () => {
     const { a, logs } = setup({ store: () => memory });
 
     await a.hear(CERTAIN);
-    await pass(750);
+    await pass(1_250);
     expect(probers(a)).toBe(0);
-    await pass(500);
+    await pass(400);
 
     expect(probers(a)).toBe(1);
     expect(logs.lines()).toMatchObject([{ pauseMs: 1_000, since: '2026-03-01T13:00:00.000Z' }]);
+  });
+});
+
+describe('a clock that is set back', () => {
+  const HOUR_MS = 3_600_000;
+
+  it('makes no worker blind to what the others know', async () => {
+    // The store’s clock is another.
+    const memory = createMemoryLane(() => 1_000_000 + performance.now());
+    const { a, b } = setup({ workers: 2, store: () => memory });
+    await b.admit();
+    jest.setSystemTime(Date.now() - HOUR_MS);
+    await a.hear(CERTAIN);
+
+    await pass(GROW_STALE_MS);
+    await expect(b.admit()).resolves.toBeUndefined();
+    await untilProbe(500);
+
+    expect(probers(a, b)).toBe(1);
+  });
+
+  it('makes no pause longer', async () => {
+    const memory = createMemoryLane(() => 1_000_000 + performance.now());
+    const { a } = setup({ store: () => memory });
+    await a.hear(CERTAIN);
+
+    jest.setSystemTime(Date.now() - HOUR_MS);
+    await untilProbe(1_000);
+
+    await expect(a.admit()).resolves.toBe('probe');
   });
 });
 
@@ -660,7 +914,7 @@ describe('a lane that is stopped', () => {
     const { a } = setup();
     await a.hear(CERTAIN);
 
-    a.stop();
+    void a.stop();
 
     expect(jest.getTimerCount()).toBe(0);
     await pass(10_000);
@@ -686,7 +940,7 @@ describe('a lane that is stopped', () => {
     slow = true;
     await pass(250);
 
-    a.stop();
+    void a.stop();
     answer();
     await pass(0);
 
@@ -725,6 +979,21 @@ describe('a worker whose own way to SEEK is broken', () => {
     await expect(a.enter('open', undefined)).resolves.toBe(false);
     await expect(b.admit()).resolves.toBe('open');
     expect(logs.lines().at(-1)).toMatchObject({ msg: 'lane.avoided', pauseMs: 1_000 });
+  });
+
+  it('asks for the next try five seconds later than others', async () => {
+    const { a, b } = setup({ workers: 2 });
+    for (let time = 1; time <= 2; time += 1) await closedInVain({ a, b });
+    await b.hear(CERTAIN);
+    await b.stop();
+    await pass(GROW_STALE_MS);
+    await a.admit();
+
+    await pass(1_000 - GROW_STALE_MS + 4_900);
+    expect(probers(a)).toBe(0);
+    await pass(350);
+
+    expect(probers(a)).toBe(1);
   });
 
   it('tries again with one signal, after pauses that grow, until its way is clear', async () => {

@@ -121,6 +121,17 @@ describe('trouble', () => {
     expect(late).toHaveProperty('closed.until', NOW + untilMs);
   });
 
+  it.each([
+    { retryAfterMs: 1_000, told: false },
+    { retryAfterMs: 1_250, told: false },
+    { retryAfterMs: 1_251, told: true },
+  ])('that comes late is worth telling by a quarter of a second: $retryAfterMs ms', (row) => {
+    const state = closeBy('late', CLOSED, { retryAfterMs: row.retryAfterMs });
+
+    if (row.told) expect(state).toHaveProperty('closed.until', NOW + row.retryAfterMs);
+    else expect(state).toBeUndefined();
+  });
+
   it('keeps the pace as it is, unless it is about the pace', () => {
     const pace = { perSecond: 12, at: 5 };
 

@@ -1,6 +1,7 @@
 import { DelayedError, type Job, UnrecoverableError, WaitingError } from 'bullmq';
 
 import { LOCK_LOST } from '../../src/queue/backend.ts';
+import type { JobData } from '../../src/queue/jobData.ts';
 import { RETRY_OPTIONS } from '../../src/queue/jobOptions.ts';
 import type { Outcome } from '../../src/worker/classify.ts';
 import type { Entry } from '../../src/worker/exchange.ts';
@@ -24,9 +25,10 @@ const HANDED_BACK: Dispatched = { kind: 'handedBack' };
 const RETRY: Outcome = { kind: 'retry', code: 'RATE_LIMITED', reason: 'Too many' };
 const DEAD: Outcome = { kind: 'dead', code: 'FORBIDDEN', reason: 'No relationship' };
 
+const LOCK = 'lock-1';
+
 /** As much of a BullMQ job as the processor touches. */
 const buildJob = (change: object = {}) => {
-  const updates: unknown[] = [];
   const handedBackWith: unknown[] = [];
   const putOff: unknown[] = [];
   const job = {
@@ -36,9 +38,6 @@ const buildJob = (change: object = {}) => {
     timestamp: ACCEPTED_AT,
     data: buildSignalJob(),
     opts: { ...RETRY_OPTIONS },
-    updateData: async (data: unknown) => {
-      updates.push(data);
-    },
     moveToWait: async (lock: unknown) => {
       handedBackWith.push(lock);
     },
@@ -47,10 +46,33 @@ const buildJob = (change: object = {}) => {
     },
     ...change,
   };
-  return { job: job as unknown as Job, updates, handedBackWith, putOff };
+  return { job: job as unknown as Job, handedBackWith, putOff };
+};
+
+/** What is written of jobs, or becomes of that. */
+const keep = (doubles: Partial<JobData> = {}) => {
+  const updates: unknown[] = [];
+  const updatesOf = new Map<Job, unknown[]>();
+  const replaced: unknown[] = [];
+  const jobData: JobData = {
+    write: async (job, lock, data) => {
+      expect(lock).toBe(LOCK);
+      updates.push(data);
+      updatesOf.set(job, [...(updatesOf.get(job) ?? []), data]);
+      return true;
+    },
+    replace: async (_, from, to) => {
+      replaced.push([from, to]);
+      return true;
+    },
+    ...doubles,
+  };
+  return { jobData, updates, updatesOf, replaced };
 };
 
 type Setup = {
+  /** Of the queue, where it does not do as it is told. */
+  jobData?: Partial<JobData>;
   /** What the dispatch comes to. */
   come?: Dispatched | Error | ((entry: Entry) => Promise<Dispatched>);
   job?: object;
@@ -61,6 +83,7 @@ const setup = ({
   come = attempted({ kind: 'delivered' }),
   job = {},
   ageMs = HOUR_MS,
+  ...doubles
 }: Setup = {}) => {
   const clock = { now: ACCEPTED_AT + ageMs };
   const counted: unknown[] = [];
@@ -68,6 +91,7 @@ const setup = ({
   const dispatched: unknown[] = [];
   const logs = captureLogs();
   const built = buildJob(job);
+  const kept = keep(doubles.jobData);
   const processor = createProcessor({
     dispatch: async (...given) => {
       dispatched.push(given);
@@ -76,6 +100,7 @@ const setup = ({
       return typeof come === 'function' ? come(given[0]) : come;
     },
     policy: { baseMs: 2_000, maxMs: 3 * HOUR_MS, maxAttempts: 25, maxAgeMs: 72 * HOUR_MS },
+    jobData: kept.jobData,
     logger: logs.logger,
     metrics: {
       attempts: { inc: (labels) => counted.push(labels) },
@@ -89,10 +114,11 @@ const setup = ({
 
   return {
     ...built,
+    ...kept,
     ...{ processor, counted, deferred, dispatched, logs, abort, aborter },
-    process: () => processor(built.job, 'lock-1', abort),
+    process: () => processor(built.job, LOCK, abort),
     /** What it throws. */
-    fail: (job: Job = built.job) => processor(job, 'lock-1', abort).catch((err: unknown) => err),
+    fail: (job: Job = built.job) => processor(job, LOCK, abort).catch((err: unknown) => err),
   };
 };
 
@@ -294,7 +320,7 @@ describe('a job that a newer version wrote', () => {
 
       await expect(fail()).resolves.toBeInstanceOf(DelayedError);
 
-      expect(putOff).toEqual([[ACCEPTED_AT + ageMs + 15_000, 'lock-1']]);
+      expect(putOff).toEqual([[ACCEPTED_AT + ageMs + 15_000, LOCK]]);
       expect([dispatched, updates, counted]).toEqual([[], [], []]);
       expect(logs.lines()).toMatchObject([
         { level: 'info', msg: 'signal.leftForNewerVersion', signalId: 'signal-1', version: 2 },
@@ -319,7 +345,7 @@ describe('a signal that is handed back', () => {
 
     await expect(fail()).resolves.toBeInstanceOf(WaitingError);
 
-    expect(handedBackWith).toEqual(['lock-1']);
+    expect(handedBackWith).toEqual([LOCK]);
     expect([updates, counted, logs.lines()]).toEqual([[], [], []]);
   });
 
@@ -328,7 +354,7 @@ describe('a signal that is handed back', () => {
     aborter.abort('stopping');
 
     await expect(fail()).resolves.toBeInstanceOf(WaitingError);
-    expect(handedBackWith).toEqual(['lock-1']);
+    expect(handedBackWith).toEqual([LOCK]);
   });
 
   it('because its lock was lost is not moved, for it is another’s', async () => {
@@ -348,8 +374,15 @@ describe('a signal that is deferred', () => {
 
     await expect(fail()).resolves.toBeInstanceOf(DelayedError);
 
-    expect(putOff).toEqual([[ACCEPTED_AT + HOUR_MS + TOOK_MS + 1_000, 'lock-1']]);
-    expect([updates, handedBackWith, counted]).toEqual([[], [], []]);
+    expect(putOff).toEqual([[ACCEPTED_AT + HOUR_MS + TOOK_MS + 1_000, LOCK]]);
+    expect(updates).toEqual([
+      {
+        ...buildSignalJob(),
+        deferrals: 1,
+        nextAttemptAt: new Date(ACCEPTED_AT + HOUR_MS + TOOK_MS + 1_000).toISOString(),
+      },
+    ]);
+    expect([handedBackWith, counted]).toEqual([[], []]);
     expect(deferred).toEqual([{ code: 'RATE_LIMITED' }]);
     expect(logs.lines()).toMatchObject([
       {
@@ -357,6 +390,61 @@ describe('a signal that is deferred', () => {
         ...{ typeCode: 'ApplicationStatusUpdate', code: 'RATE_LIMITED', reason: 'Slow down' },
       },
     ]);
+  });
+
+  it.each([
+    { deferrals: 1, waits: 2_000 },
+    { deferrals: 2, waits: 4_000 },
+    { deferrals: 5, waits: 32_000 },
+    { deferrals: 6, waits: 60_000 },
+    { deferrals: 7, waits: 60_000 },
+    { deferrals: 5_000, waits: 60_000 },
+  ])('for the time after $deferrals in a row waits $waits ms', async ({ deferrals, waits }) => {
+    const { fail, updates, putOff } = setup({
+      come: DEFERRED,
+      job: { data: buildSignalJob({ deferrals, nextAttemptAt: AT }) },
+    });
+
+    await fail();
+
+    const dueAt = ACCEPTED_AT + HOUR_MS + TOOK_MS + waits;
+    expect(putOff).toEqual([[dueAt, LOCK]]);
+    expect(updates).toMatchObject([
+      { deferrals: deferrals + 1, nextAttemptAt: new Date(dueAt).toISOString(), attempts: [] },
+    ]);
+  });
+
+  it.each<{ outcome: Outcome }>([{ outcome: RETRY }, { outcome: DEAD }])(
+    'is counted anew after an attempt: $outcome.kind',
+    async ({ outcome }) => {
+      const { fail, updates } = setup({
+        come: attempted(outcome),
+        job: { data: buildSignalJob({ deferrals: 3 }) },
+      });
+
+      await fail();
+
+      expect(updates).toHaveLength(1);
+      expect(updates[0]).not.toHaveProperty('deferrals');
+    },
+  );
+
+  it('is moved even where that cannot be written', async () => {
+    const { fail, putOff } = setup({
+      come: DEFERRED,
+      jobData: { write: () => Promise.reject(new Error('OOM command not allowed')) },
+    });
+
+    await expect(fail()).resolves.toBeInstanceOf(DelayedError);
+    expect(putOff).toHaveLength(1);
+  });
+
+  it('because its lock was lost is left to the other, unmoved and unwritten', async () => {
+    const { fail, aborter, putOff, updates } = setup({ come: DEFERRED });
+    aborter.abort(LOCK_LOST);
+
+    await expect(fail()).resolves.toBeInstanceOf(WaitingError);
+    expect([putOff, updates]).toEqual([[], []]);
   });
 
   it('keeps its attempts even where they are used up', async () => {
@@ -452,17 +540,27 @@ describe('a signal whose workers were lost', () => {
     await expect(process()).resolves.toMatchObject({ outcome: 'delivered' });
   });
 
-  it('stays marked where its lock was lost, for it is another’s', async () => {
-    const { fail, updates, aborter } = setup({
+  it('has its mark taken back where its lock was lost, unless another has written', async () => {
+    const data = buildSignalJob({ diedAlone: 1 });
+    const { fail, updates, replaced, aborter } = setup({
       come: async () => {
         aborter.abort(LOCK_LOST);
         return HANDED_BACK;
       },
-      job: suspect(),
+      job: suspect({ data }),
     });
 
     await expect(fail()).resolves.toBeInstanceOf(WaitingError);
-    expect(updates).toEqual([{ ...buildSignalJob(), diedAlone: 1 }]);
+    const marked = { ...data, diedAlone: 2 };
+    expect(updates).toEqual([marked]);
+    expect(replaced).toEqual([[marked, data]]);
+  });
+
+  it('is not tried by who cannot mark it any more', async () => {
+    const { fail, dispatched } = setup({ job: suspect(), jobData: { write: async () => false } });
+
+    await expect(fail()).resolves.toBeInstanceOf(WaitingError);
+    expect(dispatched).toEqual([]);
   });
 
   it.each([
@@ -485,7 +583,7 @@ describe('a signal whose workers were lost', () => {
   it('waits for its turn: such signals are tried one at a time', async () => {
     const running: string[] = [];
     const release: (() => void)[] = [];
-    const { fail } = setup({
+    const { fail, updatesOf } = setup({
       come: (entry) => {
         running.push(entry.signalId);
         return new Promise((resolve) => {
@@ -500,7 +598,7 @@ describe('a signal whose workers were lost', () => {
     await new Promise(setImmediate);
     expect(running.toSorted()).toEqual(['in company', 'one']);
     // What has no turn yet is not marked: it could not have been the end of its worker.
-    expect(jobs.map(({ updates }) => updates.length)).toEqual([1, 0, 0]);
+    expect(jobs.map(({ job }) => updatesOf.get(job)?.length ?? 0)).toEqual([1, 0, 0]);
     for (let turn = 0; turn < 4; turn += 1) {
       release[turn]?.();
       await new Promise(setImmediate);
@@ -519,12 +617,18 @@ describe('a signal whose workers were lost', () => {
   });
 
   it('does not hold up the next by a fault of the queue', async () => {
-    const { fail, dispatched } = setup({ come: attempted(RETRY) });
-    const broken = buildJob(
-      suspect({ updateData: () => Promise.reject(new Error('Missing lock for job')) }),
-    );
+    const broken = buildJob(suspect());
+    const { fail, dispatched } = setup({
+      come: attempted(RETRY),
+      jobData: {
+        write: (job) =>
+          job === broken.job
+            ? Promise.reject(new Error('Connection is closed.'))
+            : Promise.resolve(true),
+      },
+    });
 
-    await expect(fail(broken.job)).resolves.toHaveProperty('message', 'Missing lock for job');
+    await expect(fail(broken.job)).resolves.toHaveProperty('message', 'Connection is closed.');
     await expect(fail(buildJob(suspect()).job)).resolves.toBeInstanceOf(RetryError);
     expect(dispatched).toHaveLength(1);
   });
@@ -569,8 +673,16 @@ describe('a fault of ours', () => {
     await expect(fail()).resolves.toBeInstanceOf(UnrecoverableError);
   });
 
+  it('of the queue passes through as it is: write', async () => {
+    const { fail } = setup({
+      come: attempted(RETRY),
+      jobData: { write: () => Promise.reject(new Error('Connection is closed.')) },
+    });
+
+    await expect(fail()).resolves.toHaveProperty('message', 'Connection is closed.');
+  });
+
   it.each<{ method: string; come: Dispatched }>([
-    { method: 'updateData', come: attempted(RETRY) },
     { method: 'moveToWait', come: HANDED_BACK },
     { method: 'moveToDelayed', come: DEFERRED },
   ])('of the queue passes through as it is: $method', async ({ method, come }) => {
@@ -580,6 +692,30 @@ describe('a fault of ours', () => {
     });
 
     await expect(fail()).resolves.toHaveProperty('message', 'Missing lock for job');
+  });
+});
+
+describe('a job that is another worker’s by now', () => {
+  it.each<{ outcome: Outcome }>([{ outcome: RETRY }, { outcome: DEAD }])(
+    'is left to it, as far as its data shows: $outcome.kind',
+    async ({ outcome }) => {
+      const { fail, handedBackWith, putOff } = setup({
+        come: attempted(outcome),
+        jobData: { write: async () => false },
+      });
+
+      await expect(fail()).resolves.toBeInstanceOf(WaitingError);
+      expect([handedBackWith, putOff]).toEqual([[], []]);
+    },
+  );
+
+  it('is left to it, unwritten, where the lock is known to be lost', async () => {
+    const { fail, aborter, updates, counted } = setup({ come: attempted(RETRY) });
+    aborter.abort(LOCK_LOST);
+
+    await expect(fail()).resolves.toBeInstanceOf(WaitingError);
+    // The attempt was made all the same, and is told.
+    expect([updates, counted.length]).toEqual([[], 1]);
   });
 });
 

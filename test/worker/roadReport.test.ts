@@ -29,10 +29,6 @@ describe('an answer', () => {
       what: 'public test data, whatever its code',
       result: refused(['INTERNAL_SERVER_ERROR', LIVE_ONLY]),
     },
-    { what: 'HTTP 400', result: unreadable(400) },
-    { what: 'HTTP 403', result: unreadable(403) },
-    { what: 'HTTP 404', result: unreadable(404) },
-    { what: 'HTTP 413', result: unreadable(413) },
   ])('about the signals themselves says that the road is clear: $what', ({ result }) => {
     expect(roadReport(result)).toEqual({ kind: 'clear' });
   });
@@ -54,7 +50,7 @@ describe('an answer', () => {
       result: refused(['UNAUTHENTICATED', LIVE_ONLY], ['UNAUTHENTICATED']),
       code: 'UNAUTHENTICATED',
     },
-    ...[200, 204, 302, 401, 408, 425, 500, 502, 503, 504].map((status) => ({
+    ...[200, 204, 302, 400, 401, 403, 404, 408, 413, 422, 425, 500, 502, 503, 504].map((status) => ({
       what: `HTTP ${status} without GraphQL`,
       result: unreadable(status),
       code: `HTTP_${status}`,
