@@ -1,7 +1,10 @@
 import { type LaneStore, parseLaneState, SLOT_HORIZON_MS } from './laneState.ts';
 
+// The time of day, but never set back.
+const steadyNow = (): number => Math.floor(performance.timeOrigin + performance.now());
+
 /** The lane's state where one process has the queue to itself: it need not outlive it. */
-export const createMemoryLane = (now: () => number = Date.now): LaneStore => {
+export const createMemoryLane = (now: () => number = steadyNow): LaneStore => {
   let stored = '';
   let nextSlot = 0;
 

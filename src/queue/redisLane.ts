@@ -23,6 +23,8 @@ const TAKE_SLOT = `
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local slot = math.max(now, tonumber(redis.call('GET', KEYS[1]) or 0) or 0)
+-- Nobody takes one that far ahead: the clock was set back.
+if slot - now > 5000000 + 1000000 / ARGV[1] then slot = now end
 local beyond = slot - now - ARGV[2] * 1000
 if beyond > 0 then return -math.ceil(beyond / 1000) end
 local nextSlot = slot + math.floor(1000000 / ARGV[1])

@@ -85,7 +85,9 @@ const attempted = (
 
 /** Halves; smaller ones where each answer takes as long as a timeout, so that there are few rounds. */
 const pieces = (entries: readonly Entry[], slow: boolean): (readonly Entry[])[] => {
-  const size = Math.ceil(slow ? Math.sqrt(entries.length) : entries.length / 2);
+  const half = Math.ceil(entries.length / 2);
+  // Never the whole again: the square root of two, rounded up, would be two.
+  const size = slow ? Math.min(half, Math.ceil(Math.sqrt(entries.length))) : half;
   return Array.from({ length: Math.ceil(entries.length / size) }, (_, piece) =>
     entries.slice(piece * size, (piece + 1) * size),
   );

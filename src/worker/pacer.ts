@@ -17,11 +17,18 @@ export const createPacer = ({ takeSlot, perSecond }: Deps) => {
   let serving = false;
 
   const serve = async (): Promise<void> => {
-    while (waiting.length > 0) {
-      const rate = perSecond();
-      const waitMs = rate === undefined ? 0 : await takeSlot(rate);
-      if (waitMs < 0) await delay(-waitMs);
-      else admit(waiting.shift(), waitMs);
+    try {
+      while (waiting.length > 0) {
+        const rate = perSecond();
+        const waitMs = rate === undefined ? 0 : await takeSlot(rate);
+        if (waitMs < 0) await delay(-waitMs);
+        else admit(waiting.shift(), waitMs);
+      }
+    } catch (err) {
+      for (const { fail } of waiting.splice(0)) fail(err);
+    } finally {
+      // In the same step in which nobody was found waiting: whoever comes next starts it again.
+      serving = false;
     }
   };
 
@@ -33,13 +40,7 @@ export const createPacer = ({ takeSlot, perSecond }: Deps) => {
   const keepServing = (): void => {
     if (serving) return;
     serving = true;
-    void serve()
-      .catch((err: unknown) => {
-        for (const { fail } of waiting.splice(0)) fail(err);
-      })
-      .finally(() => {
-        serving = false;
-      });
+    void serve();
   };
 
   return {

@@ -55,9 +55,14 @@ export const createProcessor = ({ now = Date.now, random = Math.random, ...deps 
   const { dispatch, policy, jobData, logger, metrics } = deps;
   const tryApart = createTryApart<Job>(jobData);
 
-  /** Keeps the attempts as they are, and so does BullMQ with what is thrown. */
+  // Both keep the attempts as they are, and so does BullMQ with what is thrown. A job that can't be moved
+  // comes back by itself when its lock has run out.
+  const handBack = async (job: Job, lock: string | undefined) => {
+    await job.moveToWait(lock).catch(() => {});
+    return new WaitingError();
+  };
   const putOff = async (job: Job, lock: string | undefined, waitMs: number) => {
-    await job.moveToDelayed(now() + waitMs, lock);
+    await job.moveToDelayed(now() + waitMs, lock).catch(() => {});
     return new DelayedError();
   };
 
@@ -67,7 +72,8 @@ export const createProcessor = ({ now = Date.now, random = Math.random, ...deps 
     const nextAttemptAt = new Date(now() + waitMs).toISOString();
     const deferred = { ...signalJob, deferrals: deferrals + 1, nextAttemptAt };
     // For people only: it must not keep the signal from being moved, as a full Redis would.
-    await jobData.write(job, lock, deferred).catch(() => false);
+    const isOurs = await jobData.write(job, lock, deferred).catch(() => true);
+    if (!isOurs) return new WaitingError();
     return putOff(job, lock, waitMs);
   };
 
@@ -119,8 +125,7 @@ export const createProcessor = ({ now = Date.now, random = Math.random, ...deps 
     };
     switch (dispatched.kind) {
       case 'handedBack':
-        if (isOurs) await job.moveToWait(lock);
-        throw new WaitingError();
+        throw isOurs ? await handBack(job, lock) : new WaitingError();
       case 'deferred': {
         const { code, reason } = dispatched;
         const ageMs = startedAt - bornAt(signalJob);

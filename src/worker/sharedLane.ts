@@ -126,7 +126,8 @@ export const createSharedLane = ({ store, id, onTurn, reluctanceMs, logger, ...d
     stop: async (): Promise<void> => {
       done = true;
       clearTimeout(watching);
-      if (probe !== 'no') await change((s) => yieldProbe(s, id));
+      // Asked for while closing, too: what we were about to be given must not stay with us.
+      if (state.closed !== undefined) await change((s) => yieldProbe(s, id));
     },
   };
 };

@@ -682,17 +682,20 @@ describe('a fault of ours', () => {
     await expect(fail()).resolves.toHaveProperty('message', 'Connection is closed.');
   });
 
-  it.each<{ method: string; come: Dispatched }>([
-    { method: 'moveToWait', come: HANDED_BACK },
-    { method: 'moveToDelayed', come: DEFERRED },
-  ])('of the queue passes through as it is: $method', async ({ method, come }) => {
-    const { fail } = setup({
-      come,
-      job: { [method]: () => Promise.reject(new Error('Missing lock for job')) },
-    });
+  it.each<{ method: string; come: Dispatched; thrown: string }>([
+    { method: 'moveToWait', come: HANDED_BACK, thrown: 'WaitingError' },
+    { method: 'moveToDelayed', come: DEFERRED, thrown: 'DelayedError' },
+  ])(
+    'spends no attempt of a signal that cannot be moved: $method',
+    async ({ method, come, thrown }) => {
+      const { fail } = setup({
+        come,
+        job: { [method]: () => Promise.reject(new Error('Missing lock for job')) },
+      });
 
-    await expect(fail()).resolves.toHaveProperty('message', 'Missing lock for job');
-  });
+      await expect(fail()).resolves.toHaveProperty('name', thrown);
+    },
+  );
 });
 
 describe('a job that is another worker’s by now', () => {

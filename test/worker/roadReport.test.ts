@@ -50,11 +50,13 @@ describe('an answer', () => {
       result: refused(['UNAUTHENTICATED', LIVE_ONLY], ['UNAUTHENTICATED']),
       code: 'UNAUTHENTICATED',
     },
-    ...[200, 204, 302, 400, 401, 403, 404, 408, 413, 422, 425, 500, 502, 503, 504].map((status) => ({
-      what: `HTTP ${status} without GraphQL`,
-      result: unreadable(status),
-      code: `HTTP_${status}`,
-    })),
+    ...[200, 204, 302, 400, 401, 403, 404, 408, 413, 422, 425, 500, 502, 503, 504].map(
+      (status) => ({
+        what: `HTTP ${status} without GraphQL`,
+        result: unreadable(status),
+        code: `HTTP_${status}`,
+      }),
+    ),
     {
       what: 'no answer',
       result: { kind: 'unreachable', reason: 'no answer within 10 ms', unsent: false },
