@@ -20,6 +20,8 @@ if (values.short) env.CHAOS_SHORT = '1';
 if (typeof values.only === 'string') env.CHAOS_ONLY = values.only;
 if (typeof values.seed === 'string') env.CHAOS_SEED = values.seed;
 
+// Everything is reported by then. Left to itself, Node may wait for ever for the end of a connection
+// whose other side was killed.
 const jest = [
   ...['--experimental-vm-modules', '--disable-warning=ExperimentalWarning'],
   fileURLToPath(new URL('../../node_modules/jest/bin/jest.js', import.meta.url)),

@@ -17,6 +17,12 @@ type Pair = {
   held: boolean;
 };
 
+// One that is still connecting would wait for its connection first, and for ever if none comes.
+const reset = (socket: Socket): void => {
+  if (socket.connecting) socket.destroy();
+  else socket.resetAndDestroy();
+};
+
 /** A network between a client and a loopback port, which a test can hurt. */
 export const startTcpProxy = async (targetPort: number) => {
   const pairs = new Set<Pair>();
@@ -86,8 +92,8 @@ export const startTcpProxy = async (targetPort: number) => {
 
   const cut = (): void => {
     for (const { client, target } of pairs) {
-      client.resetAndDestroy();
-      target?.resetAndDestroy();
+      reset(client);
+      if (target !== undefined) reset(target);
     }
   };
 
