@@ -25,7 +25,8 @@ if (typeof values.seed === 'string') env.CHAOS_SEED = values.seed;
 const jest = [
   ...['--experimental-vm-modules', '--disable-warning=ExperimentalWarning'],
   fileURLToPath(new URL('../../node_modules/jest/bin/jest.js', import.meta.url)),
-  ...['--config', fileURLToPath(new URL('jest.config.js', import.meta.url)), ...passedOn],
+  ...['--config', fileURLToPath(new URL('jest.config.js', import.meta.url)), '--forceExit'],
+  ...passedOn,
 ];
 const child = spawn(process.execPath, jest, { stdio: 'inherit', env });
 // Whoever stops us stops the tests, and with them all that they have started.
