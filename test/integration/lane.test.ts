@@ -60,9 +60,8 @@ describe('the lane', () => {
       });
       expect(lane).toMatchObject({ code, since: expect.any(String), reason: expect.any(String) });
 
-      // From here on all that was under way has been answered, and only probes go out.
-      const atClosing = seek.requests.length;
-      await waitFor(() => seek.requests.length >= atClosing + 2);
+      // By the third probe every worker has heard of it, and what was under way has been answered.
+      await waitFor(() => logs.lines().filter(({ msg }) => msg === 'lane.probed').length >= 3);
       seen.most = 0;
       const before = seek.requests.length;
       await waitFor(() => seek.requests.length >= before + 4);

@@ -53,7 +53,8 @@ export const buildCommands = async () => {
             }
             return group ?? all;
           },
-          { what: `${args.join(' ')} to say ${pattern}` },
+          // A process takes its time to start where many do.
+          { what: `${args.join(' ')} to say ${pattern}`, timeoutMs: 45_000 },
         ),
       kill: (signal: NodeJS.Signals) => child.kill(signal),
       /** Its exit code, and how long it took. */
