@@ -2,6 +2,7 @@ import type { Redis } from 'ioredis';
 import type { SignalLife } from '../schemas/states.ts';
 import { type Claim, DEAD_LETTERS, type Ledger, type Remembered, SIGNALS } from './backend.ts';
 import { hoursOfLastDay, PENDING_MS } from './ledgerTimes.ts';
+import { runPipeline } from './runPipeline.ts';
 
 // One step, so that of many callers with the same signal exactly one finds nothing. What is about to
 // be queued is listed as unsent first: a worker may be done with it before we hear of the add.
@@ -54,7 +55,7 @@ export const createRedisLedger = ({
         ];
         pipeline.eval(CLAIM, keys.length, ...keys, contentId, PENDING_MS, acceptedAt, signalId);
       }
-      return (await run(pipeline)).map(toClaim);
+      return (await runPipeline(pipeline)).map(toClaim);
     },
 
     recall: async (signalId) => toRemembered(await client.get(remembered(signalId))),
@@ -65,7 +66,7 @@ export const createRedisLedger = ({
         const ttlMs = Math.max(1, acceptedAt + rememberMs - now());
         pipeline.eval(CONFIRM, 1, remembered(signalId), contentId, ttlMs);
       }
-      return (await run(pipeline)).map((first) => first === 1);
+      return (await runPipeline(pipeline)).map((first) => first === 1);
     },
 
     markUnsent: async ({ signalId, acceptedAt }) => {
@@ -79,7 +80,7 @@ export const createRedisLedger = ({
       pipeline.zrem(unsent, ...entries.map(({ signalId }) => signalId));
       for (const { outcome } of entries) pipeline.hincrby(settled(hour), outcome, 1);
       pipeline.expire(settled(hour), 26 * 3600);
-      await run(pipeline);
+      await runPipeline(pipeline);
     },
 
     strike: async (signalIds) => {
@@ -98,7 +99,7 @@ export const createRedisLedger = ({
       for (const hour of hoursOfLastDay(now())) {
         pipeline.hmget(settled(hour), 'delivered', 'skipped');
       }
-      const rows = (await run(pipeline)).map((row) => (Array.isArray(row) ? row : []));
+      const rows = (await runPipeline(pipeline)).map((row) => (Array.isArray(row) ? row : []));
       const sum = (column: number) => rows.reduce((total, row) => total + Number(row[column]), 0);
       return { delivered: sum(0), skipped: sum(1) };
     },
@@ -118,12 +119,6 @@ export const createRedisLedger = ({
     },
   };
 };
-
-const run = async (pipeline: ReturnType<Redis['pipeline']>): Promise<unknown[]> =>
-  ((await pipeline.exec()) ?? []).map(([err, value]) => {
-    if (err) throw err;
-    return value;
-  });
 
 const toRemembered = (text: string | null): Remembered | undefined => {
   if (!text) return undefined;

@@ -1,5 +1,7 @@
 import type { Redis } from 'ioredis';
 
+import { runPipeline } from './runPipeline.ts';
+
 const WAIT_MS = 1_000;
 
 type Deps = {
@@ -33,7 +35,7 @@ export const createReplicas = ({ writer, connect, prefix, needed }: Deps) => {
       writer.info('server'),
       // One pipeline: ioredis gives it up rather than send its end over another connection, on which
       // there would be nothing to wait for.
-      run(
+      runPipeline(
         fencer
           .pipeline()
           .info('server')
@@ -66,9 +68,3 @@ export const createReplicas = ({ writer, connect, prefix, needed }: Deps) => {
 };
 
 const processOf = (info: unknown): string | undefined => /run_id:(\w+)/.exec(String(info))?.[1];
-
-const run = async (pipeline: ReturnType<Redis['pipeline']>): Promise<unknown[]> =>
-  ((await pipeline.exec()) ?? []).map(([err, value]) => {
-    if (err) throw err;
-    return value;
-  });

@@ -21,7 +21,7 @@ type Settle = (entry: Entry, dispatched: Dispatched) => void;
 
 type Deps = {
   exchange: Exchange;
-  logger: Pick<Logger, 'info' | 'warn'>;
+  logger: Pick<Logger, 'info'>;
   /** The server has no `sendSignals`. */
   onUnknown: () => void;
 };
@@ -36,8 +36,7 @@ export const createIsolate = ({ exchange, logger, onUnknown }: Deps) => {
   const isolate = async (entries: readonly Entry[], pass: Pass, settle: Settle): Promise<void> => {
     const here = entries.filter((entry) => !entry.abort?.aborted);
     for (const entry of entries) if (entry.abort?.aborted) settle(entry, { kind: 'handedBack' });
-    const [first] = here;
-    if (first === undefined) return;
+    if (here.length === 0) return;
 
     const exchanged = await exchange(here, pass, allAborted(here));
     if (exchanged.kind !== 'answered') {
@@ -65,7 +64,9 @@ export const createIsolate = ({ exchange, logger, onUnknown }: Deps) => {
     }
     const rest = here.filter((_, row) => !named.has(row));
     const parts = named.size > 0 ? [rest] : pieces(rest, result.kind === 'unreachable');
-    await Promise.all(parts.map((part) => isolate(part, pass, settle)));
+    const ended = await Promise.allSettled(parts.map((part) => isolate(part, pass, settle)));
+    // A fault in one part waits for the others: what is under way there is still going to be settled.
+    for (const end of ended) if (end.status === 'rejected') throw end.reason;
   };
 
   return isolate;

@@ -212,8 +212,8 @@ export const createLane = ({ now = monotonic, random = Math.random, ...deps }: D
       if (pass === 'probe') shared.endProbe();
     },
 
-    /** Whether signals in hand wait for their turn: then it is no wonder that nothing moves. */
-    isWaitedFor: pacer.isWaitedFor,
+    /** Whether this worker waits for its turn, or stays away: then it is no wonder that nothing moves. */
+    isHeldBack: (): boolean => away === 'yes' || pacer.isWaitedFor(),
 
     stop: async (): Promise<void> => {
       clearTimeout(returning);

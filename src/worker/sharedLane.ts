@@ -50,10 +50,8 @@ export const createSharedLane = ({ store, id, onTurn, reluctanceMs, logger, ...d
     state = reading.state;
     if (state.closed?.probe?.by !== id) probe = 'no';
     else if (probe === 'no') [probe, probeSince] = ['ours', now()];
-    const opened = was.closed !== undefined && state.closed === undefined;
-    if (opened || (was.closed === undefined) !== (state.closed === undefined) || probed !== probe) {
-      onTurn(opened);
-    }
+    const turned = (was.closed === undefined) !== (state.closed === undefined);
+    if (turned || probed !== probe) onTurn(turned && state.closed === undefined);
     if (state.closed !== undefined) watch();
   };
 

@@ -108,7 +108,7 @@ export const startWorker = async ({ backend, config, closers, logger, metrics, v
   closers.add('worker', () => stop(worker, config.SHUTDOWN_TIMEOUT_MS));
 
   const watch = createProgressWatch({
-    isWorkDue: async () => !lane.isWaitedFor() && (await isWorkDue(backend)),
+    isWorkDue: async () => !lane.isHeldBack() && (await isWorkDue(backend)),
     turnedAt,
     patienceMs: Math.max(PATIENCE_MS, 5 * config.SEEK_TIMEOUT_MS),
   });

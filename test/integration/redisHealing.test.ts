@@ -5,6 +5,7 @@ import { createProducer } from '../../src/index.ts';
 import { openRedis } from '../../src/queue/redis.ts';
 import type { RedisAddress } from '../../src/queue/redisConnection.ts';
 
+import { closeAfterEach } from '../support/closeAfterEach.ts';
 import type { Platform } from '../support/platforms.ts';
 import { startMaster, startReplicaOf } from '../support/redisReplica.ts';
 import { startRedis } from '../support/redisServer.ts';
@@ -13,15 +14,7 @@ import { newToken, startDispatcher } from '../support/startDispatcher.ts';
 import { startTcpProxy } from '../support/tcpProxy.ts';
 import { waitFor } from '../support/waitFor.ts';
 
-const closing: (() => Promise<unknown>)[] = [];
-afterEach(async () => {
-  for (const close of closing.splice(0).reverse()) await close();
-});
-const opened = async <T extends { stop: () => Promise<unknown> }>(opening: Promise<T>) => {
-  const subject = await opening;
-  closing.push(subject.stop);
-  return subject;
-};
+const { closing, opened } = closeAfterEach();
 
 /** API, worker and library, all by way of this address. */
 const setup = async (address: RedisAddress, workers = 1) => {

@@ -6,6 +6,7 @@ import { createProducer } from '../../src/index.ts';
 import { openRedis } from '../../src/queue/redis.ts';
 
 import { buildApplicationComplete } from '../support/buildSignal.ts';
+import { closeAfterEach } from '../support/closeAfterEach.ts';
 import type { Platform } from '../support/platforms.ts';
 import { freePort, type RedisServer, startRedis } from '../support/redisServer.ts';
 import { delivered, refused } from '../support/scriptedSeek.ts';
@@ -18,10 +19,7 @@ const SLACK_MS = 500;
 
 const complete = (token = newToken()) => buildApplicationComplete({ token });
 
-const closing: (() => Promise<unknown>)[] = [];
-afterEach(async () => {
-  for (const close of closing.splice(0).reverse()) await close();
-});
+const { closing } = closeAfterEach();
 
 /** On a Redis of its own, which the test may mistreat. */
 const setup = async (options: Parameters<typeof startDispatcher>[1] = {}, given?: RedisServer) => {

@@ -4,21 +4,14 @@ import { queueOptions } from '../../src/cli/service.ts';
 import { createProducer, QueueUnavailableError } from '../../src/index.ts';
 import { openRedis } from '../../src/queue/redis.ts';
 
+import { closeAfterEach } from '../support/closeAfterEach.ts';
 import type { Platform } from '../support/platforms.ts';
 import { startMaster, startReplicaOf } from '../support/redisReplica.ts';
 import { newToken, startDispatcher } from '../support/startDispatcher.ts';
 import { startTcpProxy } from '../support/tcpProxy.ts';
 import { waitFor } from '../support/waitFor.ts';
 
-const closing: (() => Promise<unknown>)[] = [];
-afterEach(async () => {
-  for (const close of closing.splice(0).reverse()) await close();
-});
-const opened = async <T extends { stop: () => Promise<unknown> }>(opening: Promise<T>) => {
-  const subject = await opening;
-  closing.push(subject.stop);
-  return subject;
-};
+const { closing, opened } = closeAfterEach();
 
 /** A master with one replica, and producers that wait for so many. */
 const setup = async (waitReplicas: number) => {

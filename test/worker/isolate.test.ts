@@ -164,6 +164,35 @@ describe('a signal that is sent alone', () => {
   });
 });
 
+describe('a fault of ours in one part of a batch', () => {
+  it('waits for the other parts, whose signals are settled all the same', async () => {
+    let answerOther = () => {};
+    const other = new Promise<void>((resolve) => {
+      answerOther = resolve;
+    });
+    const { isolate, came } = setup({
+      rows: ['good', 'good', 'unnamed', 'good'],
+      play: (sent) => {
+        if (sent.length === 2 && sent[0]?.signalId === '2') throw new Error('bug');
+        return undefined;
+      },
+      wait: (_, ids) => (ids.length === 2 && ids[0] === 0 ? other : undefined),
+    });
+
+    let end = 'none';
+    const isolating = isolate().catch((err: Error) => {
+      end = err.message;
+    });
+    await new Promise(setImmediate);
+    expect(end).toBe('none');
+    answerOther();
+    await isolating;
+
+    expect(end).toBe('bug');
+    expect(came().map((dispatched) => dispatched.length)).toEqual([1, 1, 0, 0]);
+  });
+});
+
 describe('signals that are sent together', () => {
   it('are delivered by one request', async () => {
     const { isolate, sent, came } = setup({ rows: ['good', 'good', 'good'] });

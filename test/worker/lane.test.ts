@@ -643,17 +643,17 @@ describe('requests that wait for their turn', () => {
     const { a, b } = setup({ workers: 2, perSecond: 1 });
     const [ofA, ofB] = wait([a, b], 15);
     await pass(1_500);
-    expect([a.isWaitedFor(), b.isWaitedFor()]).toEqual([true, true]);
+    expect([a.isHeldBack(), b.isHeldBack()]).toEqual([true, true]);
     const went = () => (count(ofA, true) ?? 0) + (count(ofB, true) ?? 0);
     expect(went()).toBe(2);
 
     await a.hear(CERTAIN);
     await pass(0);
-    expect([ofA?.length, a.isWaitedFor()]).toEqual([15, false]);
+    expect([ofA?.length, a.isHeldBack()]).toEqual([15, false]);
 
     // A pause of a second. The other hears of it with its next slot.
     const probedAfter = await probeGoes([a, b]);
-    expect([ofB?.length, b.isWaitedFor()]).toEqual([15, false]);
+    expect([ofB?.length, b.isHeldBack()]).toEqual([15, false]);
     expect(went()).toBe(2);
     expect(probedAfter).toBeGreaterThanOrEqual(1_000);
     expect(probedAfter).toBeLessThanOrEqual(2_000);
@@ -686,7 +686,7 @@ describe('requests that wait for their turn', () => {
     await a.stop();
     const [ofB] = wait([b], 10);
     await pass(0);
-    expect([count(ofA, 'let go'), a.isWaitedFor()]).toEqual([30 - went, false]);
+    expect([count(ofA, 'let go'), a.isHeldBack()]).toEqual([30 - went, false]);
     await pass(300);
     expect(count(ofB, true)).toBeGreaterThanOrEqual(1);
     await pass(1_000);
@@ -972,6 +972,8 @@ describe('a worker whose own way to SEEK is broken', () => {
     await expect(a.enter('open', undefined)).resolves.toBe(false);
     await expect(b.admit()).resolves.toBe('open');
     expect(logs.lines().at(-1)).toMatchObject({ msg: 'lane.avoided', pauseMs: 1_000 });
+    // Nothing moves, and that is as it should be.
+    expect([a.isHeldBack(), b.isHeldBack()]).toEqual([true, false]);
   });
 
   it('asks for the next try five seconds later than others', async () => {
@@ -994,7 +996,7 @@ describe('a worker whose own way to SEEK is broken', () => {
     for (let time = 1; time <= 2; time += 1) await closedInVain({ a, b });
     const waiting = Promise.all([1, 2, 3, 4].map(() => a.enter('open', undefined)));
     await pass(0);
-    expect(a.isWaitedFor()).toBe(true);
+    expect(a.isHeldBack()).toBe(true);
 
     await a.hear(CERTAIN);
 
