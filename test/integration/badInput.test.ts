@@ -83,25 +83,31 @@ const post = async (path: string, body: Body, headers: object = {}, url = api.ur
 const call = (path: string, method = 'GET') =>
   fetch(`${api.url}${path}`, { method, headers: { authorization: `Bearer ${API_KEY}` } });
 
-/** Raw bytes on a connection of their own; what was said to them until it was closed. */
-const speak = async (...parts: (string | Buffer)[]): Promise<string> => {
+/** A connection of its own, and what is said on it until the API has hung up. */
+const callRaw = () => {
   const { hostname, port } = new URL(api.url);
   const socket = connect(Number(port), hostname);
   let heard = '';
   socket.on('data', (chunk) => {
     heard += chunk.toString('latin1');
   });
-  // An answer, and a hang-up while we were still talking: both are fine.
+  // Whoever is still talking when the API hangs up gets a reset, which is a hang-up as well. Not by
+  // `once`, which would reject.
   socket.on('error', () => {});
-  const closed = once(socket, 'close');
+  const hungUp = new Promise<string>((resolve) => socket.on('close', () => resolve(heard)));
+  return { socket, hungUp };
+};
+
+/** Says raw bytes. Resolves with what was heard. */
+const speak = async (...parts: (string | Buffer)[]): Promise<string> => {
+  const { socket, hungUp } = callRaw();
   for (const part of parts) {
     if (socket.destroyed) break;
     if (!socket.write(typeof part === 'string' ? Buffer.from(part, 'latin1') : part)) {
-      await Promise.race([once(socket, 'drain'), closed]).catch(() => {});
+      await Promise.race([once(socket, 'drain'), hungUp]).catch(() => {});
     }
   }
-  await closed;
-  return heard;
+  return hungUp;
 };
 
 const until = async (signalId: string, state: string): Promise<void> => {
@@ -152,16 +158,10 @@ const DAWDLERS: Dawdler[] = [
 ];
 
 const dawdle = async (dawdler: Dawdler): Promise<Dawdled> => {
-  const { hostname, port } = new URL(api.url);
-  const socket = connect(Number(port), hostname);
-  let heard = '';
-  socket.on('data', (chunk) => {
-    heard += chunk.toString();
-  });
-  socket.on('error', () => {});
+  const { socket, hungUp } = callRaw();
   socket.write(dawdler.first);
   const dripping = setInterval(() => socket.write(dawdler.drip), 250);
-  await once(socket, 'close');
+  const heard = await hungUp;
   clearInterval(dripping);
   return { ...dawdler, heard };
 };
