@@ -12,15 +12,18 @@ export type JobData = {
   replace: (job: Job, from: unknown, to: unknown) => Promise<boolean>;
 };
 
-const WRITE = `
-if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
+// A Redis without memory refuses a script whose first write could need some, and lets it finish once
+// it has made another: what becomes of a signal must be noted all the same.
+const SET_DATA = `
+redis.call('HDEL', KEYS[1], 'data')
 redis.call('HSET', KEYS[1], 'data', ARGV[2])
 return 1`;
 
+const WRITE = `
+if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end${SET_DATA}`;
+
 const REPLACE = `
-if redis.call('HGET', KEYS[1], 'data') ~= ARGV[1] then return 0 end
-redis.call('HSET', KEYS[1], 'data', ARGV[2])
-return 1`;
+if redis.call('HGET', KEYS[1], 'data') ~= ARGV[1] then return 0 end${SET_DATA}`;
 
 /** As BullMQ keeps it: under `PREFIX:QUEUE:ID`, its lock beside it. */
 export const createRedisJobData = (client: Redis, prefix: string): JobData => {

@@ -21,7 +21,7 @@ export type Exchanged =
   | HandedBack;
 
 /** Our code for a signal that was not sent because the queue had no answer for us. */
-const QUEUE = 'QUEUE';
+export const QUEUE = 'QUEUE';
 
 class LaneError extends Error {
   override readonly name = 'LaneError';

@@ -18,6 +18,7 @@ import type { DispatchSignal } from './dispatchSignal.ts';
 import type { Entry } from './exchange.ts';
 import type { Attempted, Dispatched } from './isolate.ts';
 import { readJob } from './readJob.ts';
+import { createRoom } from './room.ts';
 import { createTryApart, guiltOf, isSuspect } from './suspects.ts';
 
 // It goes to the end of the queue, so that another is the next to try; when that is, the lane says. One
@@ -53,7 +54,8 @@ type Deps = {
 /** The translator: takes a job, makes one attempt, and tells BullMQ what to do with the outcome. */
 export const createProcessor = ({ now = Date.now, random = Math.random, ...deps }: Deps) => {
   const { dispatch, policy, jobData, logger, metrics } = deps;
-  const tryApart = createTryApart<Job>(jobData);
+  const room = createRoom();
+  const tryApart = createTryApart<Job>({ room, ...jobData });
 
   // Both keep the attempts as they are, and so does BullMQ with what is thrown. A job that can't be moved
   // comes back by itself when its lock has run out.
@@ -116,7 +118,7 @@ export const createProcessor = ({ now = Date.now, random = Math.random, ...deps 
     };
     const dispatched = isSuspect(job)
       ? await tryApart({ job, lock, signalJob: read.signalJob, entry }, () => attempt('none'))
-      : await attempt('welcome');
+      : await room.together(() => attempt('welcome'));
 
     const isOurs = abort?.reason !== LOCK_LOST;
     const write = async (data: SignalJob): Promise<void> => {

@@ -1,8 +1,8 @@
 import { LOCK_LOST } from '../queue/backend.ts';
 import { failureText, type SignalJob, STALLED } from '../schemas/signalJob.ts';
-import type { Entry } from './exchange.ts';
+import { type Entry, QUEUE } from './exchange.ts';
 import type { Dispatched } from './isolate.ts';
-import { createOneAtATime } from './oneAtATime.ts';
+import type { Room } from './room.ts';
 
 // A worker that was lost with it twice may have died of it. From then on it is tried apart from all
 // others, and when three more workers die at that, nothing else can be to blame.
@@ -28,6 +28,8 @@ export const guiltOf = (
       });
 
 type Deps<Job> = {
+  /** Where all signals in hand are tried. */
+  room: Pick<Room, 'alone'>;
   /** Writes while the job is ours. */
   write: (job: Job, lock: string | undefined, data: SignalJob) => Promise<boolean>;
   replace: (job: Job, from: SignalJob, to: SignalJob) => Promise<boolean>;
@@ -36,25 +38,33 @@ type Deps<Job> = {
 type Suspect<Job> = { job: Job; lock: string | undefined; signalJob: SignalJob; entry: Entry };
 
 /**
- * Tries suspects one after the other. It is written down before, and struck out after: what still
- * stands there was the end of a worker.
+ * Tries a suspect while this worker tries nothing else. It is written down before, and struck out
+ * after: what still stands there was the end of a worker.
  */
-export const createTryApart = <Job>({ write, replace }: Deps<Job>) => {
-  const apart = createOneAtATime();
-
-  return (
+export const createTryApart =
+  <Job>({ room, write, replace }: Deps<Job>) =>
+  (
     { job, lock, signalJob: marked, entry: { abort } }: Suspect<Job>,
     attempt: () => Promise<Dispatched>,
   ): Promise<Dispatched> =>
-    apart(async () => {
+    room.alone(async () => {
       const { diedAlone = 0, ...signalJob } = marked;
       const mark = { ...signalJob, diedAlone: diedAlone + 1 };
-      if (abort?.aborted || !(await write(job, lock, mark))) return { kind: 'handedBack' };
+      if (abort?.aborted) return HANDED_BACK;
+      // What can't be marked is not tried.
+      const isMarked = await write(job, lock, mark).catch(() => undefined);
+      if (isMarked === undefined) return UNMARKED;
+      if (!isMarked) return HANDED_BACK;
+
       const dispatched = await attempt();
-      // After an attempt the outcome is written, and this with it. Who has lost the lock lives all the
-      // same, and says so unless the next worker has written since.
-      if (abort?.reason === LOCK_LOST) await replace(job, mark, marked);
-      else if (dispatched.kind !== 'attempted') await write(job, lock, signalJob);
+      const isOurs =
+        abort?.reason !== LOCK_LOST && (await write(job, lock, signalJob).catch(() => true));
+      // Who has lost the lock lives all the same, and says so unless the next worker has written since.
+      if (!isOurs) await replace(job, mark, marked).catch(() => {});
       return dispatched;
     });
+
+const HANDED_BACK: Dispatched = { kind: 'handedBack' };
+const UNMARKED: Dispatched = {
+  ...{ kind: 'deferred', code: QUEUE, reason: 'It cannot be noted that it is being tried' },
 };

@@ -56,6 +56,18 @@ describe('what is written with a job', () => {
     await expect(client.get(`${key}:lock`)).resolves.toBe('ours');
   });
 
+  it('is kept by a Redis that is full', async () => {
+    const { job, jobData, stored } = await setup();
+    await client.config('SET', 'maxmemory', '1mb');
+    await expect(client.set('any', 'thing')).rejects.toThrow('OOM');
+
+    await expect(jobData.write(job, 'ours', AFTER)).resolves.toBe(true);
+    await expect(stored()).resolves.toEqual(AFTER);
+    await expect(jobData.replace(job, AFTER, BEFORE)).resolves.toBe(true);
+    await client.config('SET', 'maxmemory', '0');
+    await expect(stored()).resolves.toEqual(BEFORE);
+  });
+
   it('is dropped once the job is another’s', async () => {
     const { job, jobData, stored, passOn } = await setup();
     await passOn();

@@ -2,6 +2,7 @@ import { LOCK_LOST } from '../../src/queue/backend.ts';
 import type { SignalJob } from '../../src/schemas/signalJob.ts';
 import { SignalJobSchema } from '../../src/schemas/signalJob.ts';
 import type { Dispatched } from '../../src/worker/isolate.ts';
+import { createRoom } from '../../src/worker/room.ts';
 import { createTryApart, guiltOf, isSuspect } from '../../src/worker/suspects.ts';
 import { buildSignalJob } from '../support/buildSignal.ts';
 
@@ -13,7 +14,7 @@ const jobOf = (change: object = {}): SignalJob => SignalJobSchema.parse(buildSig
 
 type Doubles = {
   /** Whether the job is still ours, write by write; `true` once they are used up. */
-  ours?: boolean[];
+  ours?: (boolean | Error)[];
   replace?: () => Promise<boolean>;
 };
 
@@ -21,11 +22,15 @@ type Doubles = {
 const setup = ({ ours = [], replace = async () => true }: Doubles = {}) => {
   const done: unknown[] = [];
   let writes = 0;
+  const room = createRoom();
   const tryApart = createTryApart<string>({
+    room,
     write: async (job, lock, data) => {
       done.push(['write', job, lock, data.diedAlone]);
       writes += 1;
-      return ours[writes - 1] ?? true;
+      const isOurs = ours[writes - 1] ?? true;
+      if (isOurs instanceof Error) throw isOurs;
+      return isOurs;
     },
     replace: (job, from, to) => {
       done.push(['replace', job, from.diedAlone, to.diedAlone]);
@@ -35,7 +40,7 @@ const setup = ({ ours = [], replace = async () => true }: Doubles = {}) => {
   const aborter = new AbortController();
 
   return {
-    ...{ done, aborter },
+    ...{ done, aborter, room },
     try: (come: () => Dispatched | Promise<Dispatched>, diedAlone?: number, job = 'job') => {
       const signalJob = jobOf(diedAlone === undefined ? {} : { diedAlone });
       const entry = { signalId: job, signal: signalJob.signal, abort: aborter.signal };
@@ -73,6 +78,7 @@ describe('a suspect', () => {
   it.each<{ what: string; come: Dispatched }>([
     { what: 'deferred', come: DEFERRED },
     { what: 'handed back', come: HANDED_BACK },
+    { what: 'delivered', come: DELIVERED },
   ])('is marked, tried, and the mark is struck out: $what', async ({ come }) => {
     const { try: attempt, done } = setup();
 
@@ -85,14 +91,37 @@ describe('a suspect', () => {
     ]);
   });
 
-  it('that was attempted is not written again, for its outcome will be', async () => {
-    const { try: attempt, done } = setup();
+  it('is not tried, and spends nothing, where it cannot be marked: Redis is full', async () => {
+    const { try: attempt, done } = setup({ ours: [new Error('OOM command not allowed')] });
+
+    await expect(attempt(() => DELIVERED)).resolves.toMatchObject({
+      ...{ kind: 'deferred', code: 'QUEUE' },
+    });
+    expect(done).toEqual([['write', 'job', 'lock', 1]]);
+  });
+
+  it('keeps its outcome where the mark cannot be struck out', async () => {
+    const { try: attempt } = setup({ ours: [true, new Error('Connection is closed.')] });
 
     await expect(attempt(() => DELIVERED)).resolves.toEqual(DELIVERED);
+  });
 
-    expect(done).toEqual([
-      ['write', 'job', 'lock', 1],
-      ['try', 'job'],
+  it('waits for what is under way, and what comes after waits for it', async () => {
+    const { try: attempt, done, room } = setup();
+    const during = async (name: string) => {
+      done.push([`${name} begins`]);
+      await new Promise(setImmediate);
+      done.push([`${name} ends`]);
+    };
+
+    await Promise.all([
+      room.together(() => during('one')),
+      attempt(() => DELIVERED),
+      room.together(() => during('another')),
+    ]);
+
+    expect(done.map((each) => [each].flat().at(0))).toEqual([
+      ...['one begins', 'one ends', 'write', 'try', 'write', 'another begins', 'another ends'],
     ]);
   });
 
@@ -127,6 +156,13 @@ describe('a suspect', () => {
     expect(done.slice(2)).toEqual([['replace', 'job', (row.diedAlone ?? 0) + 1, row.diedAlone]]);
   });
 
+  it('whose lock turns out to be lost is as it was, too: its worker was frozen, and lives', async () => {
+    const { try: attempt, done } = setup({ ours: [true, false] });
+
+    await expect(attempt(() => DELIVERED, 2)).resolves.toEqual(DELIVERED);
+    expect(done.at(-1)).toEqual(['replace', 'job', 3, 2]);
+  });
+
   it('is tried when the one before it has come to its end, were that a fault', async () => {
     const { try: attempt, done } = setup();
 
@@ -140,6 +176,7 @@ describe('a suspect', () => {
       ['try', 'one'],
       ['write', 'two', 'lock', 1],
       ['try', 'two'],
+      ['write', 'two', 'lock', undefined],
     ]);
   });
 });
