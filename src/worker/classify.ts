@@ -3,7 +3,7 @@ import type { SeekError } from '../schemas/seekApi.ts';
 /** What came back from one request. Any answer is a value, never a throw. */
 export type SendResult =
   | { kind: 'accepted' }
-  /** A GraphQL answer with errors, whatever its HTTP status. */
+  /** A GraphQL answer with errors, whatever its HTTP status; of that only 429 and 5xx are told. */
   | { kind: 'refused'; errors: SeekError[]; status?: number; retryAfterMs?: number }
   /** An answer that is not GraphQL. */
   | { kind: 'unreadable'; status: number; retryAfterMs?: number }

@@ -31,7 +31,9 @@ export const roadReport = (result: Answered): RoadReport => {
         return { kind: 'limited', trouble: troubleOf(result, LIMITED) };
       }
       const code = codes.find((each) => TROUBLE.has(each));
-      return code === undefined
+      // A gateway before SEEK may speak GraphQL, too, with codes of its own.
+      const failed = (result.status ?? 0) >= 500 && classify(result).kind === 'retry';
+      return code === undefined && !failed
         ? { kind: 'clear' }
         : { kind: 'trouble', certain: false, trouble: troubleOf(result, code) };
     }

@@ -76,7 +76,7 @@ export const createSeekClient =
       const isBare401 = answer?.status === 401 && errors?.every((error) => !error.extensions?.code);
       return errors === undefined || isBare401
         ? unreadable(answer, err)
-        : { kind: 'refused', errors, ...limit(answer), ...retryAfter(answer) };
+        : { kind: 'refused', errors, ...statusOf(answer), ...retryAfter(answer) };
     } finally {
       deps.onRequest?.((performance.now() - startedAt) / 1000);
       if (deps.logBodies) {
@@ -110,8 +110,11 @@ const parseAnswer = (text: string): Record<string, unknown> => {
 
 const BODILESS = new Set([204, 205, 304]);
 
-// The one status that says something beside the errors.
-const limit = (answer: Answer | undefined) => (answer?.status === 429 ? { status: 429 } : {});
+// Only these say something beside the errors: that our rate is limited, or that a server is in trouble.
+const statusOf = (answer: Answer | undefined) =>
+  answer !== undefined && (answer.status === 429 || answer.status >= 500)
+    ? { status: answer.status }
+    : {};
 
 const retryAfter = (answer: Answer | undefined) =>
   answer?.retryAfterMs === undefined ? {} : { retryAfterMs: answer.retryAfterMs };

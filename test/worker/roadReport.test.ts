@@ -5,8 +5,8 @@ type Answered = Exclude<SendResult, { kind: 'aborted' }>;
 
 const LIVE_ONLY = 'Live tokens are not accepted when accessing public test data';
 
-const refused = (...errors: [code: string | undefined, message?: string][]): Answered => ({
-  kind: 'refused',
+const refused = (...errors: [code: string | undefined, message?: string][]) => ({
+  kind: 'refused' as const,
   errors: errors.map(([code, message = 'As SEEK says']) =>
     code === undefined ? { message } : { message, extensions: { code } },
   ),
@@ -20,6 +20,7 @@ describe('an answer', () => {
     { what: 'FORBIDDEN', result: refused(['FORBIDDEN']) },
     { what: 'a code that SEEK added', result: refused(['ADDED_LAST_NIGHT']) },
     { what: 'no code', result: refused([undefined]) },
+    { what: 'FORBIDDEN under HTTP 500', result: { ...refused(['FORBIDDEN']), status: 500 } },
     { what: 'public test data', result: refused(['UNAUTHENTICATED', LIVE_ONLY]) },
     {
       what: 'public test data beside a refusal',
@@ -57,6 +58,16 @@ describe('an answer', () => {
         code: `HTTP_${status}`,
       }),
     ),
+    {
+      what: 'a gateway’s own code under HTTP 503',
+      result: { ...refused(['SERVICE_UNAVAILABLE']), status: 503 },
+      code: 'SERVICE_UNAVAILABLE',
+    },
+    {
+      what: 'no code under HTTP 502',
+      result: { ...refused([undefined]), status: 502 },
+      code: 'UNKNOWN',
+    },
     {
       what: 'no answer',
       result: { kind: 'unreachable', reason: 'no answer within 10 ms', unsent: false },

@@ -235,7 +235,7 @@ describe('an answer', () => {
     await expect(send()).resolves.toEqual(ACCEPTED);
   });
 
-  it.each([200, 400, 401, 403, 429, 500])(
+  it.each([200, 400, 401, 403, 429, 500, 503])(
     'with errors is looked at before its status: %i',
     async (status) => {
       const { send } = await setup([refused('NEW_CODE', { message: 'As SEEK says', status })]);
@@ -244,7 +244,7 @@ describe('an answer', () => {
         kind: 'refused',
         errors: [{ message: 'As SEEK says', extensions: { code: 'NEW_CODE' } }],
         // Too many requests, whatever the errors are called.
-        ...(status === 429 ? { status } : {}),
+        ...(status === 429 || status >= 500 ? { status } : {}),
       });
     },
   );
