@@ -12,6 +12,8 @@ import { type JobWorker, LOCK_LOST, type Process, type WorkerOptions } from './b
 const LOG_EVERY_MS = 10_000;
 const STALLED_INTERVAL_MS = 10_000;
 const WAKE_CHECK_MS = 100;
+const REST_MS = 1_000;
+const PUT_OFF_MS = 1_000;
 
 // A worker that dies takes the jobs in its hands with it: how often that happened to one says little
 // of whose fault it was. Who is to blame is found out by the processor.
@@ -61,6 +63,8 @@ export const startBullWorker = (
   let turnedAt = performance.now();
   let slots = options.concurrency;
   let closing = false;
+  let resting = false;
+  const running = new Set<string>();
   const inHand = new Set<string>();
 
   const turn = (): void => {
@@ -74,21 +78,29 @@ export const startBullWorker = (
   // Three parameters, without defaults: BullMQ counts them, and gives `abort` only to who has a third.
   const worker = start(async (job, lock, abort) => {
     turn();
-    if (job.id !== undefined) {
-      inHand.add(job.id);
-      // Fetched before the worker was told to close: it need not begin.
-      if (closing) worker.cancelJob(job.id, 'stopping');
+    const jobId = job.id ?? '';
+    // Its lock was lost here unnoticed, and it came back: BullMQ keeps but one of the two in mind.
+    if (running.has(jobId)) {
+      await job.moveToDelayed(Date.now() + PUT_OFF_MS, lock);
+      throw new DelayedError();
     }
+    running.add(jobId);
+    inHand.add(jobId);
+    // Fetched before the worker was told to close: it need not begin.
+    if (closing) worker.cancelJob(jobId, 'stopping');
     try {
       return await process(job, lock, abort);
     } catch (err) {
       // Handed back: no event tells of it.
-      if (err instanceof WaitingError || err instanceof DelayedError) letGo(job.id);
+      if (err instanceof WaitingError || err instanceof DelayedError) letGo(jobId);
       throw err;
+    } finally {
+      running.delete(jobId);
     }
   });
 
   worker.on('error', (err: NodeJS.ErrnoException) => {
+    if (err.name === 'ReplyError') rest();
     // The connection speaks for itself.
     if (err.code === 'ECONNREFUSED' || Date.now() < quietUntil) return;
     quietUntil = Date.now() + LOG_EVERY_MS;
@@ -119,6 +131,23 @@ export const startBullWorker = (
     }, WAKE_CHECK_MS).unref();
   };
 
+  const pause = (): void => {
+    worker.pause(true).catch((err: unknown) => logger.error({ err }, 'Queue worker not paused'));
+  };
+
+  // A Redis that refuses what it is asked, for it is full, say, would be asked thousands of times a
+  // second. The loop turns all the same: it is not the worker that is at fault.
+  const rest = (): void => {
+    turn();
+    if (resting || slots === 0 || closing) return;
+    resting = true;
+    pause();
+    setTimeout(() => {
+      resting = false;
+      if (slots > 0 && !closing) wake();
+    }, REST_MS).unref();
+  };
+
   return {
     throttle: (most) => {
       slots = Math.min(most, options.concurrency);
@@ -127,9 +156,7 @@ export const startBullWorker = (
         worker.concurrency = slots;
         wake();
       } else {
-        worker
-          .pause(true)
-          .catch((err: unknown) => logger.error({ err }, 'Queue worker not paused'));
+        pause();
       }
     },
     turnedAt: () => turnedAt,

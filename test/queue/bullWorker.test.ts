@@ -7,8 +7,10 @@ import { startBullWorker } from '../../src/queue/bullWorker.ts';
 import { captureLogs } from '../support/captureLogs.ts';
 import { waitFor } from '../support/waitFor.ts';
 
+const { jest } = import.meta;
+
 const OPTIONS = { concurrency: 8 };
-const job = (id: string) => ({ id }) as Job;
+const job = (id: string, change: object = {}) => ({ id, ...change }) as Job;
 
 /** As much of a BullMQ worker as we lean on, with its loop under the test's thumb. */
 const setup = ({ process = async () => 'done', isReachable = true, endsOnPause = true } = {}) => {
@@ -48,7 +50,8 @@ const setup = ({ process = async () => 'done', isReachable = true, endsOnPause =
     OPTIONS,
     { logger: captureLogs().logger, isReachable: () => isReachable },
   );
-  const run = (id: string) => own(job(id), 'lock', new AbortController().signal);
+  const run = (id: string, change: object = {}) =>
+    own(job(id, change), 'lock', new AbortController().signal);
 
   return { jobWorker, worker, events, calls, run, processor: () => own };
 };
@@ -89,6 +92,64 @@ describe('a worker on BullMQ', () => {
     await waitFor(() => worker.isRunning());
 
     expect(calls.filter(([name]) => name === 'resume')).toHaveLength(2);
+  });
+
+  it('rests where Redis refuses what it is asked, and turns all the same', async () => {
+    jest.useFakeTimers();
+    try {
+      const { jobWorker, events, calls } = setup({ endsOnPause: false });
+      const before = jobWorker.turnedAt();
+      const refusal = Object.assign(new Error('OOM command not allowed'), { name: 'ReplyError' });
+
+      jest.advanceTimersByTime(10);
+      events.emit('error', refusal);
+      events.emit('error', refusal);
+      expect(jobWorker.turnedAt()).toBeGreaterThan(before);
+      expect(calls).toEqual([['pause', true]]);
+      await jest.advanceTimersByTimeAsync(1_000);
+
+      expect(calls).toEqual([['pause', true], ['resume']]);
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+
+  it('stays paused after its rest where it was told to take nothing meanwhile', async () => {
+    jest.useFakeTimers();
+    try {
+      const { jobWorker, events, calls } = setup();
+
+      events.emit('error', Object.assign(new Error('OOM'), { name: 'ReplyError' }));
+      jobWorker.throttle(0);
+      await jest.advanceTimersByTimeAsync(10_000);
+
+      expect(calls).toEqual([
+        ['pause', true],
+        ['pause', true],
+      ]);
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+
+  it('takes a job again only when its own earlier run of it has ended', async () => {
+    let release = () => {};
+    const gate = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const { run } = setup({ process: () => gate.then(() => 'done') });
+    const putOff: unknown[] = [];
+    const moveToDelayed = async (...given: unknown[]) => {
+      putOff.push(given.at(1));
+    };
+
+    const first = run('a');
+    await expect(run('a', { moveToDelayed })).rejects.toBeInstanceOf(DelayedError);
+    release();
+
+    await expect(first).resolves.toBe('done');
+    await expect(run('a', { moveToDelayed })).resolves.toBe('done');
+    expect(putOff).toEqual(['lock']);
   });
 
   it('wakes nothing once it closes', async () => {
