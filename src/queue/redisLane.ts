@@ -15,6 +15,8 @@ return { stored, time[1] * 1000 + math.floor(time[2] / 1000) }`;
 
 const REPLACE = `${STORED}
 if stored ~= ARGV[1] then return 0 end
+-- A Redis without memory lets a script finish whose first write frees some.
+redis.call('DEL', KEYS[1])
 redis.call('SET', KEYS[1], ARGV[2])
 return 1`;
 
@@ -28,6 +30,7 @@ if slot - now > 5000000 + 1000000 / ARGV[1] then slot = now end
 local beyond = slot - now - ARGV[2] * 1000
 if beyond > 0 then return -math.ceil(beyond / 1000) end
 local nextSlot = slot + math.floor(1000000 / ARGV[1])
+redis.call('DEL', KEYS[1])
 redis.call('SET', KEYS[1], string.format('%.0f', nextSlot), 'PX', math.ceil((nextSlot - now) / 1000) + 1000)
 return math.ceil((slot - now) / 1000)`;
 

@@ -1,6 +1,7 @@
 import type { Logger } from '../logging.ts';
 import type { LaneStore } from '../queue/laneState.ts';
-import { close, open, paceOf, pauseMs, slow, type Trouble } from './laneRules.ts';
+import { close, open, pauseMs, type Trouble } from './laneRules.ts';
+import { paceOf, slow } from './pace.ts';
 import { createPacer } from './pacer.ts';
 import { createRecentRate } from './recentRate.ts';
 import { createSelfDoubt } from './selfDoubt.ts';
@@ -96,7 +97,7 @@ export const createLane = ({ now = monotonic, random = Math.random, ...deps }: D
     if (before.closed === undefined) doubt.saidSo();
     failedLast = true;
     const { since, until, probe, ...rest } = closed;
-    const pauseMs = Math.round(until - shared.storeNow());
+    const pauseMs = Math.max(0, Math.round(until - shared.storeNow()));
     const { limitedAt } = trouble;
     const fields = {
       ...{ ...rest, since: new Date(since).toISOString(), pauseMs },
@@ -137,7 +138,7 @@ export const createLane = ({ now = monotonic, random = Math.random, ...deps }: D
       allot();
     }
     if (pass === 'open') return;
-    const before = await shared.change((s) => open(s, id));
+    const before = await shared.change((s, at) => open(s, id, at));
     if (before?.closed === undefined) return;
     const { since, code, pauses: number } = before.closed;
     const closedForMs = Math.round(shared.storeNow() - since);
@@ -155,12 +156,12 @@ export const createLane = ({ now = monotonic, random = Math.random, ...deps }: D
       case 'limited': {
         const limitedAt = rate.perSecond();
         const goesOn = streak.add(signalIds);
-        const mayGoOn = report.trouble.retryAfterMs === undefined && !goesOn && pass === 'open';
+        const mayGoOn = report.trouble.retryAfterMs === undefined && !goesOn && !isProbing(pass);
         return mayGoOn ? slowDown(limitedAt) : shut({ ...report.trouble, limitedAt }, pass);
       }
       case 'trouble': {
         const goesOn = streak.add(signalIds) || away === 'trying';
-        if (report.certain || goesOn || pass === 'probe') return shut(report.trouble, pass);
+        if (report.certain || goesOn || isProbing(pass)) return shut(report.trouble, pass);
       }
     }
   };
@@ -169,8 +170,10 @@ export const createLane = ({ now = monotonic, random = Math.random, ...deps }: D
     if (!shared.isFresh(FRESH_MS)) await unlessAborted(shared.look(), abort);
   };
 
-  const isFree = (pass: Pass): boolean =>
-    pass === 'open' ? isOpen() : shared.probe() === 'under way';
+  const isFree = (pass: Pass): boolean => (pass === 'open' ? isOpen() : isProbing(pass));
+
+  /** One that was taken over by another says no more than everybody. */
+  const isProbing = (pass: Pass): boolean => pass === 'probe' && shared.probe() === 'under way';
 
   const isOpen = (): boolean => shared.state().closed === undefined && away !== 'yes';
 

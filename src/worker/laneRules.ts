@@ -1,4 +1,5 @@
 import type { Closure, LaneState } from '../queue/laneState.ts';
+import { resumed, slowed } from './pace.ts';
 
 const FIRST_PAUSE_MS = 1_000;
 // However long SEEK asks us to stay away, somebody looks after an hour: it may have been a mistake.
@@ -6,14 +7,6 @@ const LONGEST_PAUSE_MS = 3_600_000;
 const JITTER = 0.2;
 // Answers that come together ask for pauses that end together.
 const WORTH_TELLING_MS = 250;
-// A complaint about our rate makes us slower, at most once a second, for many answers may be one
-// complaint. Without another the pace doubles this often, until it slows nobody.
-const SLOWER = 0.7;
-const SLOWEST = 5;
-const SLOWER_EVERY_MS = 1_000;
-const PACE_DOUBLES_EVERY_MS = 3_000;
-const NO_PACE = 1_000;
-
 // How long a prober is waited for. It renews this while it lives.
 const LEASE_MS = 5_000;
 
@@ -64,8 +57,11 @@ export const pauseMs = (number: number, { maxMs, random }: Pauses): number => {
 };
 
 /** The lane after a probe that SEEK took or judged. `undefined`: it was not this prober's to open. */
-export const open = ({ closed, ...rest }: LaneState, by: string): LaneState | undefined =>
-  closed?.probe?.by === by ? rest : undefined;
+export const open = (
+  { closed, pace }: LaneState,
+  by: string,
+  now: number,
+): LaneState | undefined => (closed?.probe?.by === by ? resumed(pace, now) : undefined);
 
 /** Gives the next try to `by`, or lets it keep it. `undefined`: somebody else has it, or nobody may. */
 export const takeProbe = (state: LaneState, by: string, now: number): LaneState | undefined => {
@@ -81,23 +77,16 @@ export const yieldProbe = (state: LaneState, by: string): LaneState | undefined 
   return { ...state, closed };
 };
 
-const mayProbe = ({ until, probe }: Closure, by: string, now: number): boolean =>
-  probe?.by === by || (now >= until && (probe === undefined || now >= probe.until));
-
-/** The lane after a complaint about our rate. `undefined`: one that was heard already. */
-export const slow = (state: LaneState, limitedAt: number, now: number): LaneState | undefined =>
-  state.pace !== undefined && now - state.pace.at < SLOWER_EVERY_MS
-    ? undefined
-    : slowed(state, limitedAt, now);
-
-const slowed = (state: LaneState, limitedAt: number, now: number): LaneState => {
-  const perSecond = Math.max(SLOWEST, (paceOf(state, now) ?? limitedAt) * SLOWER);
-  return { ...state, pace: { perSecond, at: now } };
+const mayProbe = (closed: Closure, by: string, now: number): boolean => {
+  const { probe } = closed;
+  if (probe?.by === by) return true;
+  return isOver(closed, now) && (probe === undefined || isPast(probe.until, LEASE_MS, now));
 };
 
-/** So many requests a second, over all workers; `undefined` where nothing limits them. */
-export const paceOf = ({ pace }: LaneState, now: number): number | undefined => {
-  if (pace === undefined) return undefined;
-  const perSecond = pace.perSecond * 2 ** (Math.max(0, now - pace.at) / PACE_DOUBLES_EVERY_MS);
-  return perSecond < NO_PACE ? perSecond : undefined;
-};
+/** Whether its pause is. */
+export const isOver = ({ until }: Closure, now: number): boolean =>
+  isPast(until, LONGEST_PAUSE_MS, now);
+
+/** Nothing is put off for longer than `longestMs`: what seems to be comes from a clock set back since. */
+const isPast = (at: number, longestMs: number, now: number): boolean =>
+  now >= at || at - now > longestMs + LEASE_MS;

@@ -1,6 +1,6 @@
 import type { Logger } from '../logging.ts';
 import type { LaneReading, LaneState, LaneStore } from '../queue/laneState.ts';
-import { takeProbe, yieldProbe } from './laneRules.ts';
+import { isOver, takeProbe, yieldProbe } from './laneRules.ts';
 import { createOneAtATime } from './oneAtATime.ts';
 
 // Never in step with the others, or the same one would always be first.
@@ -10,6 +10,7 @@ const MOST_TRIES = 20;
 // Who may try and has nothing to try with lets another worker have its turn.
 const IDLE_PROBER_MS = 10_000;
 const YIELD_MS = 1_000;
+const LOG_EVERY_MS = 10_000;
 
 type Rule = (state: LaneState, now: number) => LaneState | undefined;
 
@@ -39,6 +40,7 @@ export const createSharedLane = ({ store, id, onTurn, reluctanceMs, logger, ...d
   let probe: 'no' | 'ours' | 'under way' = 'no';
   let probeSince = 0;
   let yieldedUntil = 0;
+  let quietUntil = Number.NEGATIVE_INFINITY;
   let done = false;
 
   const storeNow = (): number => now() + ahead;
@@ -88,10 +90,16 @@ export const createSharedLane = ({ store, id, onTurn, reluctanceMs, logger, ...d
   const watch = (): void => {
     if (watching !== undefined || done) return;
     watching = setTimeout(async () => {
-      await tend().catch((err: Error) => logger.warn({ reason: err.message }, 'Lane not read'));
+      await tend().catch(complain);
       watching = undefined;
       if (state.closed !== undefined) watch();
     }, lookAgainMs(random));
+  };
+
+  const complain = (err: Error): void => {
+    if (now() < quietUntil) return;
+    quietUntil = now() + LOG_EVERY_MS;
+    logger.warn({ reason: err.message }, 'Lane not read');
   };
 
   const tend = async (): Promise<unknown> => {
@@ -99,8 +107,9 @@ export const createSharedLane = ({ store, id, onTurn, reluctanceMs, logger, ...d
       yieldedUntil = now() + YIELD_MS;
       return change((s) => yieldProbe(s, id));
     }
-    const dueAt = (state.closed?.until ?? 0) + (probe === 'no' ? reluctanceMs() : 0);
-    const due = state.closed !== undefined && storeNow() >= dueAt && now() >= yieldedUntil;
+    const readyAt = storeNow() - (probe === 'no' ? reluctanceMs() : 0);
+    const due =
+      state.closed !== undefined && isOver(state.closed, readyAt) && now() >= yieldedUntil;
     return due ? change((s, at) => takeProbe(s, id, at)) : look();
   };
 

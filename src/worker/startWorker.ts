@@ -107,10 +107,10 @@ export const startWorker = async ({ backend, config, closers, logger, metrics, v
   closers.add('lane', () => withDeadline(lane.stop(), YIELD_WITHIN_MS, queueIsSilent));
   closers.add('worker', () => stop(worker, config.SHUTDOWN_TIMEOUT_MS));
 
+  const patienceMs = Math.max(PATIENCE_MS, 5 * config.SEEK_TIMEOUT_MS);
   const watch = createProgressWatch({
-    isWorkDue: async () => !lane.isHeldBack() && (await isWorkDue(backend)),
-    turnedAt,
-    patienceMs: Math.max(PATIENCE_MS, 5 * config.SEEK_TIMEOUT_MS),
+    isWorkDue: async () => !lane.isHeldBack() && (await isWorkDue(backend, patienceMs)),
+    ...{ turnedAt, patienceMs },
   });
   vitals.push(watch.isAlive);
   closers.add('progress watch', async () => watch.stop());

@@ -4,9 +4,10 @@ import type { LaneState } from '../../src/queue/laneState.ts';
 import { buildSignalJob } from '../support/buildSignal.ts';
 
 const NOW = Date.parse('2026-03-01T12:00:00Z');
-const CLOSED: LaneState = {
-  closed: { since: 1, code: 'HTTP_503', reason: '', pauses: 1, until: 2 },
-};
+const PATIENCE_MS = 60_000;
+const closed = (until: number): LaneState => ({
+  closed: { since: 1, code: 'HTTP_503', reason: '', pauses: 1, until },
+});
 
 type Doubles = {
   counts?: Record<string, number>;
@@ -27,7 +28,7 @@ const setup = ({ counts = {}, paused = false, lane = {}, delayed = [], ping }: D
       getJobs: async () => delayed.map((data) => ({ data })),
     }),
   };
-  return { ask: () => isWorkDue(backend as unknown as Backend, () => NOW) };
+  return { ask: () => isWorkDue(backend as unknown as Backend, PATIENCE_MS, () => NOW) };
 };
 
 const retrying = (fromNowMs: number) =>
@@ -49,7 +50,22 @@ describe('work', () => {
     { what: 'a job that cannot be read', doubles: { delayed: [null] }, due: false },
     {
       what: 'signals behind a closed lane',
-      doubles: { counts: { waiting: 7 }, lane: CLOSED },
+      doubles: { counts: { waiting: 7 }, lane: closed(NOW + 1_000) },
+      due: false,
+    },
+    {
+      what: 'signals behind a lane whose pause is just over',
+      doubles: { counts: { waiting: 7 }, lane: closed(NOW - PATIENCE_MS + 1) },
+      due: false,
+    },
+    {
+      what: 'signals behind a lane that nobody has tried for long',
+      doubles: { counts: { waiting: 7 }, lane: closed(NOW - PATIENCE_MS) },
+      due: true,
+    },
+    {
+      what: 'nothing behind such a lane',
+      doubles: { delayed: [retrying(1)], lane: closed(1) },
       due: false,
     },
     {

@@ -2,9 +2,7 @@ import type { LaneState } from '../../src/queue/laneState.ts';
 import {
   close,
   open,
-  paceOf,
   pauseMs,
-  slow,
   type Trouble,
   takeProbe,
   yieldProbe,
@@ -137,13 +135,27 @@ describe('trouble', () => {
 
     expect(closeBy('anyone', { pace })).toHaveProperty('pace', pace);
   });
+
+  it('makes the pace slower when it is SEEK’s limit, by the prober’s complaint and by no late one', () => {
+    const pace = { perSecond: 100, at: NOW };
+
+    expect(closeBy('anyone', {}, { limitedAt: 200 })).toHaveProperty('pace.perSecond', 150);
+    expect(closeBy('prober', { ...PROBED, pace }, { limitedAt: 1 })).toHaveProperty(
+      'pace.perSecond',
+      75,
+    );
+    expect(closeBy('late', { ...PROBED, pace }, { limitedAt: 1 })).toBeUndefined();
+  });
 });
 
 describe('a success', () => {
   it('of the prober opens the lane, and keeps the pace', () => {
     const pace = { perSecond: 12, at: NOW };
 
-    expect(open({ ...PROBED, pace }, 'prober')).toEqual({ pace });
+    expect(open({ ...PROBED, pace }, 'prober', NOW + 60_000)).toEqual({
+      pace: { ...pace, at: NOW + 60_000 },
+    });
+    expect(open(PROBED, 'prober', NOW)).toEqual({});
   });
 
   it.each([
@@ -151,7 +163,7 @@ describe('a success', () => {
     { what: 'while nobody tries', state: CLOSED, by: 'prober' },
     { what: 'while the lane is open', state: {}, by: 'prober' },
   ])('opens nothing $what', ({ state, by }) => {
-    expect(open(state, by)).toBeUndefined();
+    expect(open(state, by, NOW)).toBeUndefined();
   });
 });
 
@@ -195,6 +207,13 @@ describe('the next try', () => {
     },
   );
 
+  it('is given to who comes where the clock was set back under a pause or a lease', () => {
+    const yesterday = due - 24 * HOUR_MS;
+
+    expect(takeProbe(CLOSED, 'prober', yesterday)).toHaveProperty('closed.probe.by', 'prober');
+    expect(takeProbe(PROBED, 'other', yesterday)).toHaveProperty('closed.probe.by', 'other');
+  });
+
   it('is renewed by its holder while a Retry-After goes on, and taken by no other', () => {
     const longer = must(closeBy('late', PROBED, { retryAfterMs: 60_000 }));
 
@@ -215,83 +234,5 @@ describe('the next try', () => {
     { what: 'of an open lane', state: {} },
   ])('is not yielded by who does not hold it: $what', ({ state }) => {
     expect(yieldProbe(state, 'other')).toBeUndefined();
-  });
-});
-
-describe('the pace', () => {
-  const limited = (limitedAt: number, state: LaneState = {}, now = NOW) =>
-    must(slow(state, limitedAt, now));
-  const AT_140 = limited(200);
-
-  it.each([
-    { limitedAt: 500, perSecond: 350 },
-    { limitedAt: 10, perSecond: 7 },
-    // Never slower than five a second.
-    { limitedAt: 7, perSecond: 5 },
-    { limitedAt: 1, perSecond: 5 },
-    { limitedAt: 0, perSecond: 5 },
-  ])('is $perSecond a second when SEEK complained at $limitedAt', ({ limitedAt, perSecond }) => {
-    expect(limited(limitedAt)).toEqual({ pace: { perSecond, at: NOW } });
-    expect(paceOf(limited(limitedAt), NOW)).toBe(perSecond);
-  });
-
-  it.each([
-    { afterMs: 0, pace: 140 },
-    { afterMs: 1_500, pace: 140 * Math.SQRT2 },
-    { afterMs: 3_000, pace: 280 },
-    { afterMs: 6_000, pace: 560 },
-    { afterMs: 8_500, pace: 998 },
-    { afterMs: 8_600, pace: undefined },
-    { afterMs: 1e9, pace: undefined },
-    // The clock of the store may step back.
-    { afterMs: -5_000, pace: 140 },
-  ])('doubles every 3 s until it slows nobody: $pace after $afterMs ms', ({ afterMs, pace }) => {
-    const now = paceOf(AT_140, NOW + afterMs);
-
-    if (pace === undefined) expect(now).toBeUndefined();
-    else expect(now).toBeCloseTo(pace, 0);
-  });
-
-  it('is nothing where SEEK never complained', () => {
-    expect(paceOf({}, NOW)).toBeUndefined();
-  });
-
-  it('becomes slower by a second complaint from what it has become by then', () => {
-    const { pace } = limited(999, AT_140, NOW + 3_000);
-
-    // 140 had become 280.
-    expect(pace).toEqual({ perSecond: expect.closeTo(196), at: NOW + 3_000 });
-  });
-
-  it('begins again at the rate of the complaint once it slowed nobody', () => {
-    expect(limited(400, AT_140, NOW + 60_000).pace).toEqual({
-      ...{ perSecond: 280, at: NOW + 60_000 },
-    });
-  });
-
-  it.each([
-    { afterMs: 0, heard: false },
-    { afterMs: 999, heard: false },
-    { afterMs: 1_000, heard: true },
-  ])('is changed at most once a second: a complaint after $afterMs ms, $heard', (row) => {
-    expect(slow(AT_140, 200, NOW + row.afterMs) !== undefined).toBe(row.heard);
-  });
-
-  it('leaves a closed lane closed', () => {
-    expect(limited(200, PROBED)).toEqual({ ...PROBED, pace: AT_140.pace });
-  });
-
-  it('becomes slower when SEEK’s limit closes the lane', () => {
-    expect(closeBy('anyone', {}, { limitedAt: 200 })).toHaveProperty('pace.perSecond', 140);
-  });
-
-  it('becomes slower by the prober’s complaint, and by no late one', () => {
-    const pace = { perSecond: 100, at: NOW };
-
-    expect(closeBy('prober', { ...PROBED, pace }, { limitedAt: 1 })).toHaveProperty(
-      'pace.perSecond',
-      70,
-    );
-    expect(closeBy('late', { ...PROBED, pace }, { limitedAt: 1 })).toBeUndefined();
   });
 });
