@@ -13,12 +13,30 @@ export type Entry = { signalId: string; signal: Signal; abort?: AbortSignal | un
 export type HandedBack = { kind: 'handedBack' };
 
 /** Tried, but no attempt of its own: SEEK limits our rate, or gives us no partner token. */
-export type Deferred = { kind: 'deferred'; code: string; reason: string };
+export type Deferred = {
+  kind: 'deferred';
+  code: string;
+  reason: string;
+  /** Of the request that was made, if one was. */
+  requestId?: string;
+};
 
-export type Exchanged =
-  | { kind: 'answered'; requestId: string; result: Exclude<SendResult, { kind: 'aborted' }> }
-  | Deferred
-  | HandedBack;
+export type Answered = {
+  kind: 'answered';
+  requestId: string;
+  result: Exclude<SendResult, { kind: 'aborted' }>;
+  /** Whether the lane is, now that it has heard of the answer. */
+  laneClosed: boolean;
+};
+
+export type Exchanged = Answered | Deferred | HandedBack;
+
+/** Under what conditions signals go, alone or in however many parts they come to be sent. */
+export type Errand = {
+  pass: Pass;
+  /** SEEK has rejected a partner token on the way, and it was renewed: once is enough. */
+  renewed: boolean;
+};
 
 /** Our code for a signal that was not sent because the queue had no answer for us. */
 export const QUEUE = 'QUEUE';
@@ -37,7 +55,8 @@ type Deps = {
 /** One exchange with SEEK about the signals given: authorise → enter the lane → send. */
 export const createExchange =
   ({ partnerToken, send, lane, newRequestId }: Deps) =>
-  async (entries: readonly Entry[], pass: Pass, abort?: AbortSignal): Promise<Exchanged> => {
+  async (entries: readonly Entry[], errand: Errand, abort?: AbortSignal): Promise<Exchanged> => {
+    const { pass } = errand;
     const ids = entries.map(({ signalId }) => signalId);
     const signals = entries.map(({ signal }) => signal);
     const sendWith = async (token: string) => {
@@ -53,7 +72,8 @@ export const createExchange =
     const authorised = async () => {
       const token = await unlessAborted(partnerToken.get(), abort);
       const first = await sendWith(token);
-      if (first === undefined || !isUnauthenticated(first.result)) return first;
+      if (first === undefined || !isUnauthenticated(first.result) || errand.renewed) return first;
+      errand.renewed = true;
       return sendWith(await unlessAborted(partnerToken.renew(token), abort));
     };
 
@@ -63,9 +83,10 @@ export const createExchange =
       const { requestId, result } = answer;
       if (result.kind === 'aborted') return { kind: 'handedBack' };
       const report = roadReport(result);
-      await lane.report(report, ids, pass);
-      if (report.kind !== 'limited') return { kind: 'answered', requestId, result };
-      return { kind: 'deferred', code: report.trouble.code, reason: report.trouble.reason };
+      const laneClosed = await lane.report(report, ids, pass);
+      if (report.kind !== 'limited') return { kind: 'answered', requestId, result, laneClosed };
+      const { code, reason } = report.trouble;
+      return { kind: 'deferred', code, reason, requestId };
     } catch (err) {
       if (abort?.aborted) return { kind: 'handedBack' };
       if (err instanceof LaneError) {

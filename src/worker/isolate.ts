@@ -1,7 +1,7 @@
 import type { Logger } from '../logging.ts';
 import type { SeekError } from '../schemas/seekApi.ts';
-import { classify, isUnknownMutation, type Outcome, type SendResult } from './classify.ts';
-import type { Deferred, Entry, Exchange, HandedBack } from './exchange.ts';
+import { classify, isUnknownMutation, type Outcome } from './classify.ts';
+import type { Answered, Deferred, Entry, Errand, Exchange, HandedBack } from './exchange.ts';
 import type { Pass } from './lane.ts';
 import { namedRows } from './namedRows.ts';
 
@@ -28,61 +28,102 @@ type Deps = {
 
 /**
  * Sends signals together, and sees to it that none suffers for another. SEEK gives one answer for all
- * of them, so a refused batch is taken for refused whole: the rows that the answer names are judged
- * and the rest is sent again; where it names none, parts of it are sent, down to single
- * signals, whose answer is theirs alone.
+ * of them, so a refused batch is taken for refused whole. Where the answer names rows, the rest is sent
+ * again, and once SEEK takes that, it was those. Otherwise parts are sent, down to single signals, whose
+ * answer is theirs alone.
  */
 export const createIsolate = ({ exchange, logger, onUnknown }: Deps) => {
-  const isolate = async (entries: readonly Entry[], pass: Pass, settle: Settle): Promise<void> => {
+  /** Resolves with whether SEEK took all of them at once. */
+  const isolate = async (
+    entries: readonly Entry[],
+    errand: Errand,
+    settle: Settle,
+  ): Promise<boolean> => {
     const here = entries.filter((entry) => !entry.abort?.aborted);
     for (const entry of entries) if (entry.abort?.aborted) settle(entry, { kind: 'handedBack' });
-    if (here.length === 0) return;
+    if (here.length === 0) return false;
 
-    const exchanged = await exchange(here, pass, allAborted(here));
+    const abort = whenAllAbort(here);
+    const exchanged = await exchange(here, errand, abort.signal).finally(abort.forget);
     if (exchanged.kind !== 'answered') {
       for (const entry of here) settle(entry, exchanged);
-      return;
+      return false;
     }
-    const { requestId, result } = exchanged;
+    const { result } = exchanged;
     if (result.kind === 'accepted' || here.length === 1) {
-      for (const entry of here) settle(entry, attempted(result, requestId));
-      return;
+      for (const entry of here) settle(entry, attempted(exchanged));
+      return result.kind === 'accepted';
     }
 
+    const { requestId } = exchanged;
     const errors = result.kind === 'refused' ? result.errors : undefined;
     logger.info({ requestId, signals: here.length, result: result.kind, errors }, 'batch.refused');
     if (isUnknownMutation(result)) {
       onUnknown();
-      for (const entry of here) await isolate([entry], pass, settle);
-      return;
+      for (const entry of here) await isolate([entry], errand, settle);
+      return false;
     }
     const named = namedRows(result, here.length);
-    for (const [row, own] of named) {
-      const entry = here[row];
-      if (entry !== undefined)
-        settle(entry, attempted({ kind: 'refused', errors: own }, requestId));
+    if (named.size > 0) {
+      await isolateNamed({ here, named, exchanged, errand, settle });
+    } else {
+      const parts = pieces(here, result.kind === 'unreachable');
+      await allOf(parts.map((part) => isolate(part, errand, settle)));
     }
-    const rest = here.filter((_, row) => !named.has(row));
-    const parts = named.size > 0 ? [rest] : pieces(rest, result.kind === 'unreachable');
-    const ended = await Promise.allSettled(parts.map((part) => isolate(part, pass, settle)));
-    // A fault in one part waits for the others: what is under way there is still going to be settled.
-    for (const end of ended) if (end.status === 'rejected') throw end.reason;
+    return false;
   };
 
-  return isolate;
+  /**
+   * Which row a number means is SEEK's to say, and not documented: only when it takes the others is
+   * nobody else to blame. Until then each of the named has an answer of its own to come.
+   */
+  const isolateNamed = async ({ here, named, exchanged, errand, settle }: Named): Promise<void> => {
+    const rest = here.filter((_, row) => !named.has(row));
+    const tookRest = rest.length === 0 ? Promise.resolve(true) : isolate(rest, errand, settle);
+    const areToBlame = await tookRest.catch(() => false);
+
+    const judged = here.flatMap((entry, row) => {
+      const errors = named.get(row);
+      if (errors === undefined) return [];
+      if (!areToBlame) return [isolate([entry], errand, settle)];
+      settle(entry, attempted({ ...exchanged, result: { kind: 'refused', errors } }));
+      return [];
+    });
+    await allOf([tookRest, ...judged]);
+  };
+
+  return async (entries: readonly Entry[], pass: Pass, settle: Settle): Promise<void> => {
+    await isolate(entries, { pass, renewed: false }, settle);
+  };
 };
 
 export type Isolate = ReturnType<typeof createIsolate>;
 
-const attempted = (
-  result: Exclude<SendResult, { kind: 'aborted' }>,
-  requestId: string,
-): Attempted => ({
-  kind: 'attempted',
-  outcome: classify(result),
-  requestId,
-  ...(result.kind === 'refused' ? { errors: result.errors } : {}),
-});
+type Named = {
+  here: readonly Entry[];
+  named: ReadonlyMap<number, SeekError[]>;
+  exchanged: Answered;
+  errand: Errand;
+  settle: Settle;
+};
+
+/** A fault in one part waits for the others: what is under way there is still going to be settled. */
+const allOf = async (parts: readonly Promise<unknown>[]): Promise<void> => {
+  const ended = await Promise.allSettled(parts);
+  for (const end of ended) if (end.status === 'rejected') throw end.reason;
+};
+
+const attempted = ({ result, requestId, laneClosed }: Answered): Attempted => {
+  const outcome = classify(result);
+  // An answer that is not GraphQL is no signal's fault while the lane is closed for such answers.
+  const isTrouble = laneClosed && result.kind === 'unreadable' && outcome.kind === 'dead';
+  return {
+    kind: 'attempted',
+    outcome: isTrouble ? { ...outcome, kind: 'retry' } : outcome,
+    requestId,
+    ...(result.kind === 'refused' ? { errors: result.errors } : {}),
+  };
+};
 
 /** Halves; smaller ones where each answer takes as long as a timeout, so that there are few rounds. */
 const pieces = (entries: readonly Entry[], slow: boolean): (readonly Entry[])[] => {
@@ -95,19 +136,21 @@ const pieces = (entries: readonly Entry[], slow: boolean): (readonly Entry[])[] 
 };
 
 /** One that has to go does not take the others' request with it. */
-const allAborted = (entries: readonly Entry[]): AbortSignal | undefined => {
+const whenAllAbort = (entries: readonly Entry[]) => {
   const aborts = entries.flatMap(({ abort }) => (abort === undefined ? [] : [abort]));
-  if (aborts.length < entries.length) return undefined;
-  if (aborts.length === 1) return aborts[0];
+  const [only] = aborts;
+  if (aborts.length < entries.length) return { signal: undefined, forget: () => {} };
+  if (aborts.length === 1) return { signal: only, forget: () => {} };
   const all = new AbortController();
-  let left = aborts.length;
-  for (const abort of aborts) {
-    const gone = () => {
-      left -= 1;
-      if (left === 0) all.abort(abort.reason);
-    };
-    if (abort.aborted) gone();
-    else abort.addEventListener('abort', gone, { once: true });
-  }
-  return all.signal;
+  const look = (): void => {
+    if (aborts.every(({ aborted }) => aborted)) all.abort(only?.reason);
+  };
+  for (const abort of aborts) abort.addEventListener('abort', look);
+  return {
+    signal: all.signal,
+    // A signal may be in many requests, one after the other.
+    forget: (): void => {
+      for (const abort of aborts) abort.removeEventListener('abort', look);
+    },
+  };
 };

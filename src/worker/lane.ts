@@ -202,13 +202,20 @@ export const createLane = ({ now = monotonic, random = Math.random, ...deps }: D
     },
 
     /**
-     * Told after each request, and of requests for a partner token that failed. Never rejects: what a
-     * signal was answered counts, whether or not the others can be told of it.
+     * Told after each request, and of requests for a partner token that failed. Resolves with whether
+     * the lane is closed then. Never rejects: what a signal was answered counts, whether or not the
+     * others can be told of it.
      */
-    report: (report: RoadReport, signalIds: readonly string[], pass: Pass): Promise<void> =>
-      hear(report, signalIds, pass).catch((err: Error) =>
+    report: async (
+      report: RoadReport,
+      signalIds: readonly string[],
+      pass: Pass,
+    ): Promise<boolean> => {
+      await hear(report, signalIds, pass).catch((err: Error) =>
         logger.warn({ reason: err.message }, 'Lane not told'),
-      ),
+      );
+      return !isOpen();
+    },
 
     /** The probing signal has come to an end, whatever end it was: another may be next. */
     leave: (pass: Pass): void => {

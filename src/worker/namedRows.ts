@@ -1,7 +1,8 @@
 import type { SeekError } from '../schemas/seekApi.ts';
 import type { SendResult } from './classify.ts';
 
-const POINTER = /^\/input\/signals\/(\d{1,3})(?:\/|$)/;
+// RFC 6901, 4: an index has no leading zeros.
+const POINTER = /^\/input\/signals\/(0|[1-9]\d?)(?:\/|$)/;
 
 /**
  * Which rows of a refused batch the answer blames, each with the errors that are its own, told as if

@@ -129,14 +129,15 @@ export const createProcessor = ({ now = Date.now, random = Math.random, ...deps 
       case 'handedBack':
         throw isOurs ? await handBack(job, lock) : new WaitingError();
       case 'deferred': {
-        const { code, reason } = dispatched;
+        const { code, reason, requestId } = dispatched;
         const ageMs = startedAt - bornAt(signalJob);
         metrics.deferred.inc({ code: codeLabel(code) });
         logger.info({ ...nameOf(job, signalJob), code, reason }, 'signal.deferred');
         if (!isOurs) throw new WaitingError();
         if (ageMs < policy.maxAgeMs) throw await defer(job, lock, signalJob);
         const outcome = givenUpForAge({ code, reason }, ageMs);
-        const judged = judge(job, signalJob, { kind: 'attempted', outcome }, startedAt);
+        const made = requestId === undefined ? {} : { requestId };
+        const judged = judge(job, signalJob, { kind: 'attempted', outcome, ...made }, startedAt);
         return settle(write, signalJob, judged, now());
       }
       case 'attempted': {

@@ -17,12 +17,24 @@ type Doubles = {
   results?: (SendResult | Error)[];
   get?: () => Promise<string>;
   renew?: (stale: string) => Promise<string>;
+  /** Of the errand: a partner token was renewed on it before. */
+  renewedBefore?: boolean;
+  /** Whether the lane is closed once it has heard of the answer. */
+  closes?: boolean;
   /** Whether the lane lets each request in; `true` once they are used up. */
   enters?: (boolean | (() => Promise<boolean>))[];
   signalIds?: string[];
 };
 
-const setup = ({ results = [], get, renew, enters = [], signalIds = ['one'] }: Doubles = {}) => {
+const setup = ({
+  results = [],
+  get,
+  renew,
+  enters = [],
+  signalIds = ['one'],
+  renewedBefore = false,
+  closes = false,
+}: Doubles = {}) => {
   const sent: SendRequest[] = [];
   const renewed: string[] = [];
   const entered: unknown[] = [];
@@ -49,6 +61,7 @@ const setup = ({ results = [], get, renew, enters = [], signalIds = ['one'] }: D
       },
       report: async (...given) => {
         reported.push(given);
+        return closes;
       },
     },
     newRequestId: () => `request-${sent.length + 1}`,
@@ -58,7 +71,7 @@ const setup = ({ results = [], get, renew, enters = [], signalIds = ['one'] }: D
 
   return {
     exchange: (abort?: AbortSignal, pass: 'open' | 'probe' = 'open') =>
-      exchange(entries, pass, abort),
+      exchange(entries, { pass, renewed: renewedBefore }, abort),
     ...{ signals, sent, renewed, entered, reported },
   };
 };
@@ -69,7 +82,7 @@ describe('an exchange', () => {
     const abort = new AbortController().signal;
 
     await expect(exchange(abort)).resolves.toEqual({
-      ...{ kind: 'answered', requestId: 'request-1', result: ACCEPTED },
+      ...{ kind: 'answered', requestId: 'request-1', result: ACCEPTED, laneClosed: false },
     });
 
     expect(sent).toEqual([{ signals, partnerToken: 'held', requestId: 'request-1', abort }]);
@@ -85,7 +98,7 @@ describe('an exchange', () => {
     const { exchange, sent } = setup({ results: [result] });
 
     await expect(exchange()).resolves.toEqual({
-      ...{ kind: 'answered', requestId: 'request-1', result },
+      ...{ kind: 'answered', requestId: 'request-1', result, laneClosed: false },
     });
     expect(sent).toHaveLength(1);
   });
@@ -170,8 +183,16 @@ describe('the lane', () => {
     const { exchange } = setup({ results: [row.result], signalIds: ['one', 'two'] });
 
     await expect(exchange()).resolves.toEqual({
-      ...{ kind: 'deferred', code: row.code, reason: row.reason },
+      ...{ kind: 'deferred', code: row.code, reason: row.reason, requestId: 'request-1' },
     });
+  });
+});
+
+describe('a lane that closed upon the answer', () => {
+  it('is told of with it', async () => {
+    const { exchange } = setup({ results: [{ kind: 'unreadable', status: 404 }], closes: true });
+
+    await expect(exchange()).resolves.toMatchObject({ kind: 'answered', laneClosed: true });
   });
 });
 
@@ -201,7 +222,7 @@ describe('a rejected partner token', () => {
       const { exchange, sent, renewed } = setup({ results: [result, ACCEPTED] });
 
       await expect(exchange()).resolves.toEqual({
-        ...{ kind: 'answered', requestId: 'request-2', result: ACCEPTED },
+        ...{ kind: 'answered', requestId: 'request-2', result: ACCEPTED, laneClosed: false },
       });
 
       expect(renewed).toEqual(['held']);
@@ -226,9 +247,16 @@ describe('a rejected partner token', () => {
     const { exchange, sent, renewed } = setup({ results: [UNAUTHENTICATED, second] });
 
     await expect(exchange()).resolves.toEqual({
-      ...{ kind: 'answered', requestId: 'request-2', result: second },
+      ...{ kind: 'answered', requestId: 'request-2', result: second, laneClosed: false },
     });
     expect([sent.length, renewed.length]).toEqual([2, 1]);
+  });
+
+  it('is not renewed for each part of a batch: once on the way is enough', async () => {
+    const { exchange, sent, renewed } = setup({ results: [UNAUTHENTICATED], renewedBefore: true });
+
+    await expect(exchange()).resolves.toMatchObject({ result: UNAUTHENTICATED });
+    expect([sent.length, renewed]).toEqual([1, []]);
   });
 
   it('whose renewal fails defers the signal, and nothing is repeated', async () => {

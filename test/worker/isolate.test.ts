@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import fc from 'fast-check';
 
 import type { SeekError } from '../../src/schemas/seekApi.ts';
@@ -42,12 +43,14 @@ type Play = (sent: readonly Entry[], request: number) => Exchanged | Result | un
 type Setup = {
   rows: readonly Row[];
   play?: Play;
+  /** Whether the lane is closed when the answer has come. */
+  laneClosed?: boolean;
   /** What an answer waits for. */
   wait?: (request: number, ids: readonly number[]) => Promise<void> | undefined;
   abort?: Map<number, AbortSignal>;
 };
 
-const setup = ({ rows, play, wait, abort = new Map() }: Setup) => {
+const setup = ({ rows, play, wait, abort = new Map(), laneClosed = false }: Setup) => {
   const entries: Entry[] = rows.map((_, row) => ({
     signalId: `${row}`,
     signal: accepted(buildSignal()),
@@ -55,14 +58,18 @@ const setup = ({ rows, play, wait, abort = new Map() }: Setup) => {
   }));
   const requests: { ids: number[]; pass: string; abort: AbortSignal | undefined }[] = [];
   const settled = new Map<number, Dispatched[]>();
+  const errands: boolean[] = [];
   const unknown: number[] = [];
   const logs = captureLogs();
   const rowsOf = (sent: readonly Entry[]) => sent.map(({ signalId }) => rows[+signalId] ?? 'good');
 
   const isolate = createIsolate({
-    exchange: async (sent, pass, signal) => {
+    exchange: async (sent, errand, signal) => {
+      const { pass } = errand;
       const ids = sent.map(({ signalId }) => +signalId);
       const number = requests.push({ ids, pass, abort: signal });
+      errands.push(errand.renewed);
+      errand.renewed = true;
       if (number > MOST_REQUESTS) throw new Error('It goes on for ever');
       await wait?.(number, ids);
       const played = play?.(sent, number) ?? answer(rowsOf(sent));
@@ -70,7 +77,7 @@ const setup = ({ rows, play, wait, abort = new Map() }: Setup) => {
         played.kind === 'deferred' ||
         played.kind === 'handedBack'
         ? played
-        : { kind: 'answered', requestId: `request-${number}`, result: played };
+        : { kind: 'answered', requestId: `request-${number}`, result: played, laneClosed };
     },
     logger: logs.logger,
     onUnknown: () => unknown.push(requests.length),
@@ -85,7 +92,7 @@ const setup = ({ rows, play, wait, abort = new Map() }: Setup) => {
     sent: () => requests.map(({ ids }) => ids),
     /** What each row came to; all of it, in case it was more than one thing. */
     came: () => rows.map((_, row) => settled.get(row) ?? []),
-    ...{ requests, unknown, logs },
+    ...{ requests, errands, unknown, logs },
   };
 };
 
@@ -149,6 +156,30 @@ describe('a signal that is sent alone', () => {
     ]);
     expect(requests).toMatchObject([{ ids: [0], pass: 'probe' }]);
     expect(logs.text()).toBe('');
+  });
+
+  it.each([
+    { laneClosed: false, outcome: 'dead HTTP_404' },
+    // It is the address, not the signal.
+    { laneClosed: true, outcome: 'retry HTTP_404' },
+  ])('and gets no GraphQL answer is $outcome with the lane closed: $laneClosed', async (row) => {
+    const { isolate, came } = setup({
+      rows: ['good'],
+      play: () => ({ kind: 'unreadable', status: 404 }),
+      laneClosed: row.laneClosed,
+    });
+
+    await isolate('probe');
+
+    expect(came()[0]?.map(outcomeOf)).toEqual([row.outcome]);
+  });
+
+  it('and is refused is dead, though the lane be closed', async () => {
+    const { isolate, came } = setup({ rows: ['forbidden'], laneClosed: true });
+
+    await isolate('probe');
+
+    expect(came()[0]?.map(outcomeOf)).toEqual(['dead FORBIDDEN']);
   });
 
   it('rejects by a fault of ours, and is left unsettled', async () => {
@@ -297,6 +328,17 @@ describe('signals that are sent together', () => {
     ).toEqual(row.parts);
   });
 
+  it('have one partner token renewed for all their parts', async () => {
+    const { isolate, errands } = setup({ rows: ['good', 'unnamed', 'good', 'named'] });
+
+    await isolate();
+    await isolate();
+
+    const [first, ...parts] = errands.slice(0, errands.length / 2);
+    expect([first, ...new Set(parts)]).toEqual([false, true]);
+    expect(errands[errands.length / 2]).toBe(false);
+  });
+
   it('take few rounds to find the one that SEEK is silent about', async () => {
     let rounds = 0;
     const { isolate, came } = setup({
@@ -333,6 +375,41 @@ describe('signals that are sent together', () => {
           rows.flatMap((row, id) => (row === 'good' ? [id] : [])),
         );
         expect(requests.length).toBeLessThanOrEqual(2 * rows.length);
+      }),
+    );
+  });
+
+  it.each<{ what: string; number: (row: number) => number | string }>([
+    { what: 'from one', number: (row) => row + 1 },
+    { what: 'from the end', number: (row) => 9 - row },
+    { what: 'always as the first', number: () => 0 },
+    { what: 'always as the last', number: () => 9 },
+    { what: 'with zeros before', number: (row) => `0${row}` },
+  ])('do not suffer for each other where SEEK counts its rows otherwise: $what', async (way) => {
+    await fc.assert(
+      fc.asyncProperty(fc.uniqueArray(fc.nat(9), { maxLength: 9 }), async (bad) => {
+        const rows = Array.from(
+          { length: 10 },
+          (_, n): Row => (bad.includes(n) ? 'named' : 'good'),
+        );
+        const { isolate, came } = setup({
+          rows,
+          play: (sent) => {
+            const wrong = sent.flatMap(({ signalId }, n) =>
+              rows[+signalId] === 'named' ? [n] : [],
+            );
+            if (sent.length === 1 || wrong.length === 0) return undefined;
+            const named = wrong.map((row) => [`/input/signals/${way.number(row)}/token`, 'Wrong']);
+            const errors = [badInput({ invalidFields: Object.fromEntries(named) })];
+            return { kind: 'refused', errors };
+          },
+        });
+
+        await isolate();
+
+        expect(came().map((each) => each.map(outcomeOf))).toEqual(
+          rows.map((row) => [OUTCOMES[row]]),
+        );
       }),
     );
   });
@@ -481,7 +558,7 @@ describe('one that has to go', () => {
       rows: ['good', 'good'],
       abort: new Map(aborts.map(({ signal }, row) => [row, signal])),
     });
-    await isolate();
+    const isolating = isolate();
     const aborted = () => requests[0]?.abort?.aborted;
 
     expect(aborted()).toBe(false);
@@ -490,6 +567,19 @@ describe('one that has to go', () => {
     aborts[1]?.abort('stopping');
     expect(aborted()).toBe(true);
     expect(requests[0]?.abort?.reason).toBe('stopping');
+    await isolating;
+  });
+
+  it('is forgotten by each request that is over', async () => {
+    const signals = Array.from({ length: 30 }, () => new AbortController().signal);
+    const { isolate } = setup({
+      rows: signals.map(() => 'unnamed'),
+      abort: new Map(signals.entries()),
+    });
+
+    await isolate();
+
+    expect(signals.flatMap((signal) => getEventListeners(signal, 'abort'))).toEqual([]);
   });
 
   it('aborts no request in which another cannot be let go', async () => {

@@ -822,7 +822,7 @@ describe('a store that fails', () => {
     const { a } = setup({ store });
     fails.now = true;
 
-    await expect(a.hear(CLEAR)).resolves.toBeUndefined();
+    await expect(a.hear(CLEAR)).resolves.toBe(false);
   });
 
   it.each<{ what: string; report: RoadReport }>([
@@ -833,7 +833,7 @@ describe('a store that fails', () => {
     const { a } = setup({ store });
     fails.now = true;
 
-    await expect(a.hear(report)).resolves.toBeUndefined();
+    await expect(a.hear(report)).resolves.toBe(false);
   });
 
   it('costs the probing signal no yes', async () => {
@@ -844,7 +844,7 @@ describe('a store that fails', () => {
     await a.admit();
     fails.now = true;
 
-    await expect(a.hear(CLEAR, 'probe')).resolves.toBeUndefined();
+    await expect(a.hear(CLEAR, 'probe')).resolves.toBe(true);
   });
 
   it('admits nobody, and says so', async () => {
