@@ -207,5 +207,12 @@ const withoutLogin = (redisUrl: string | undefined): string | undefined => {
   return `${protocol}//${host}${pathname}`;
 };
 
+// Left for what has to be closed after what is under way has come to an end.
+const CLOSING_MS = 3_000;
+
+/** How long a process that is told to stop waits for what is under way. */
+export const patienceOf = ({ SHUTDOWN_TIMEOUT_MS }: Config): number =>
+  Math.max(0, SHUTDOWN_TIMEOUT_MS - CLOSING_MS);
+
 /** Platforms that run one web process a container say its port as `PORT`. */
 export const apiPort = (config: Config): number => config.API_PORT ?? config.PORT ?? 3000;

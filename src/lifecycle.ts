@@ -1,3 +1,5 @@
+import { constants } from 'node:os';
+
 import { withDeadline } from './deadline.ts';
 import type { Logger } from './logging.ts';
 
@@ -31,12 +33,17 @@ export const createClosers = (logger: Logger) => {
 
 export type Closers = ReturnType<typeof createClosers>;
 
-/** Resolves at SIGTERM or SIGINT. A second one finds no listener, and ends the process at once. */
-export const terminated = (): Promise<NodeJS.Signals> =>
-  new Promise((resolve) => {
+/**
+ * Resolves at SIGTERM or SIGINT. A second one ends the process at once: by ourselves, for without a
+ * listener a container's first process would never hear of either.
+ */
+export const terminated = (exit = (code: number): unknown => process.exit(code)) =>
+  new Promise<NodeJS.Signals>((resolve) => {
+    let isSecond = false;
     const onTermination = (name: NodeJS.Signals) => {
-      process.off('SIGTERM', onTermination);
-      process.off('SIGINT', onTermination);
+      // As a shell would put it.
+      if (isSecond) exit(128 + constants.signals[name]);
+      isSecond = true;
       resolve(name);
     };
     process.on('SIGTERM', onTermination);
@@ -46,6 +53,8 @@ export const terminated = (): Promise<NodeJS.Signals> =>
 type Stop = {
   closers: Closers;
   logger: Logger;
+  /** Listened for since before anything was opened. */
+  termination: Promise<NodeJS.Signals>;
   /** After this long the process ends, whatever is still open: before the platform kills it. */
   timeoutMs: number;
   /** Resolves, with the reason, where it turns out later that the process should not have started. */
@@ -62,16 +71,16 @@ const UNFIT = 2;
 export const runUntilTerminated = async ({
   closers,
   logger,
+  termination,
   timeoutMs,
   unfit = new Promise(() => {}),
 }: Stop): Promise<number> => {
   const end = await Promise.race([
-    terminated().then((termination) => ({ code: 0, termination })),
+    termination.then((name) => ({ code: 0, name })),
     unfit.then((reason) => ({ code: UNFIT, reason })),
   ]);
   if ('reason' in end) logger.fatal({ reason: end.reason }, 'Unfit to run');
-  const termination = 'termination' in end ? end.termination : undefined;
-  logger.info({ termination, timeoutMs }, 'Stopping');
+  logger.info({ termination: 'name' in end ? end.name : undefined, timeoutMs }, 'Stopping');
   try {
     await withDeadline(closers.closeAll(), timeoutMs, () => new Error('Not closed in time'));
     logger.info('Stopped');

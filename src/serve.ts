@@ -29,12 +29,16 @@ export const serve = async (app: App, { host, port }: { host: string; port: numb
   return {
     url: `http://${host.includes(':') ? `[${host}]` : host}:${bound}`,
     port: bound,
-    /** Answers what was asked, and takes no more. */
-    close: async (): Promise<void> => {
+    /** Answers what was asked, and takes no more. Who has not said all by `patienceMs` is cut off. */
+    close: async (patienceMs?: number): Promise<void> => {
       const closed = once(server, 'close');
       server.close();
       server.closeIdleConnections();
-      await closed;
+      const timer =
+        patienceMs === undefined
+          ? undefined
+          : setTimeout(() => server.closeAllConnections(), patienceMs);
+      await closed.finally(() => clearTimeout(timer));
     },
     /** Cuts off whoever is still connected. */
     cut: (): Promise<void> =>

@@ -1,4 +1,4 @@
-import { createClosers, runUntilTerminated } from '../src/lifecycle.ts';
+import { createClosers, runUntilTerminated, terminated } from '../src/lifecycle.ts';
 import { captureLogs } from './support/captureLogs.ts';
 
 const { jest } = import.meta;
@@ -74,56 +74,93 @@ describe('closers', () => {
   });
 });
 
-describe('runUntilTerminated', () => {
-  const listeners = () => process.listenerCount('SIGTERM') + process.listenerCount('SIGINT');
+describe('a termination', () => {
+  const NAMES = ['SIGTERM', 'SIGINT'] as const;
+  const others = NAMES.flatMap((name) => process.listeners(name));
+  afterEach(() => {
+    for (const name of NAMES) {
+      for (const own of process.listeners(name)) {
+        if (!others.includes(own)) process.off(name, own);
+      }
+    }
+  });
 
-  it.each(['SIGTERM', 'SIGINT'] as const)('closes everything at %s, and exits 0', async (name) => {
+  it.each(NAMES)('is heard: %s', async (name) => {
+    const exits: number[] = [];
+    const termination = terminated((code) => exits.push(code));
+
+    process.emit(name, name);
+
+    await expect(termination).resolves.toBe(name);
+    expect(exits).toEqual([]);
+  });
+
+  it.each([
+    ['SIGTERM', 'SIGTERM', 143],
+    ['SIGTERM', 'SIGINT', 130],
+    ['SIGINT', 'SIGINT', 130],
+  ] as const)('after another ends the process at once: %s, %s', async (first, second, code) => {
+    const exits: number[] = [];
+    void terminated((each) => exits.push(each));
+
+    process.emit(first, first);
+    process.emit(second, second);
+
+    expect(exits).toEqual([code]);
+  });
+});
+
+describe('runUntilTerminated', () => {
+  const terminable = () => {
+    let terminate = (_: NodeJS.Signals) => {};
+    const termination = new Promise<NodeJS.Signals>((resolve) => {
+      terminate = resolve;
+    });
+    return { termination, terminate };
+  };
+
+  it('closes everything once told to, and exits 0', async () => {
     const { closers, closed, add, logs } = setup();
+    const { termination, terminate } = terminable();
     add('redis');
 
-    const exit = runUntilTerminated({ closers, logger: logs.logger, timeoutMs: 1_000 });
+    const exit = runUntilTerminated({
+      ...{ closers, logger: logs.logger, termination, timeoutMs: 1_000 },
+    });
     expect(closed).toEqual([]);
-    process.emit(name, name);
+    terminate('SIGTERM');
 
     await expect(exit).resolves.toBe(0);
     expect(closed).toEqual(['redis']);
-    expect(logs.lines()).toMatchObject([{ termination: name }, { msg: 'Stopped' }]);
+    expect(logs.lines()).toMatchObject([{ termination: 'SIGTERM' }, { msg: 'Stopped' }]);
   });
 
   it('closes everything where it turns out unfit, says why, and exits 2', async () => {
     const { closers, closed, add, logs } = setup();
+    const { termination } = terminable();
     add('redis');
     const unfit = Promise.resolve('Redis may evict signals');
 
-    const exit = runUntilTerminated({ closers, logger: logs.logger, timeoutMs: 1_000, unfit });
+    const exit = runUntilTerminated({
+      ...{ closers, logger: logs.logger, termination, timeoutMs: 1_000, unfit },
+    });
 
     await expect(exit).resolves.toBe(2);
-    // What still waits for a termination shall not wait into the next test.
-    process.emit('SIGTERM', 'SIGTERM');
     expect(closed).toEqual(['redis']);
     expect(logs.lines()[0]).toMatchObject({ level: 'fatal', reason: 'Redis may evict signals' });
-  });
-
-  it('leaves a second termination to the platform', async () => {
-    const { closers, logs } = setup();
-    const before = listeners();
-
-    const exit = runUntilTerminated({ closers, logger: logs.logger, timeoutMs: 1_000 });
-    expect(listeners()).toBe(before + 2);
-    process.emit('SIGTERM', 'SIGTERM');
-    await exit;
-
-    expect(listeners()).toBe(before);
   });
 
   it('exits 1 when something does not close in time', async () => {
     jest.useFakeTimers();
     try {
       const { closers, add, logs } = setup();
+      const { termination, terminate } = terminable();
       add('worker', never);
 
-      const exit = runUntilTerminated({ closers, logger: logs.logger, timeoutMs: 1_000 });
-      process.emit('SIGTERM', 'SIGTERM');
+      const exit = runUntilTerminated({
+        ...{ closers, logger: logs.logger, termination, timeoutMs: 1_000 },
+      });
+      terminate('SIGINT');
       await jest.advanceTimersByTimeAsync(1_000);
 
       await expect(exit).resolves.toBe(1);

@@ -1,4 +1,4 @@
-import { apiPort, type Config, loadConfig } from '../config.ts';
+import { apiPort, type Config, loadConfig, patienceOf } from '../config.ts';
 import { runUntilTerminated } from '../lifecycle.ts';
 import { typeLabel } from '../metrics.ts';
 import { createApp } from '../producer/api/app.ts';
@@ -13,13 +13,19 @@ import { openService, type Service } from './service.ts';
 const ENQUEUE_DEADLINE_MS = 4_500;
 
 /** `seek-signals api`: the producer over HTTP. */
-export const api = async (env: NodeJS.ProcessEnv): Promise<number> => {
+export const api = async (
+  env: NodeJS.ProcessEnv,
+  termination: Promise<NodeJS.Signals>,
+): Promise<number> => {
   const config = loadConfig(env, ['REDIS_URL', 'API_KEYS']);
   const service = openService(config, 'fail-fast');
   const { unfit } = await guardRedis(service, config.ALLOW_UNSAFE_REDIS);
   const { url } = await startApi(service, config, apiPort(config));
   service.logger.info({ url }, 'API listening');
-  return runUntilTerminated({ ...service, unfit, timeoutMs: config.SHUTDOWN_TIMEOUT_MS });
+  return runUntilTerminated({
+    ...service,
+    ...{ termination, unfit, timeoutMs: config.SHUTDOWN_TIMEOUT_MS },
+  });
 };
 
 /** Builds the API on a service, and serves it. */
@@ -48,6 +54,6 @@ export const startApi = async (
     logBodies: config.LOG_BODIES,
   });
   const server = await serve(app, { host: config.API_HOST, port });
-  closers.add('api', server.close);
+  closers.add('api', () => server.close(patienceOf(config)));
   return server;
 };

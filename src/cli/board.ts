@@ -1,7 +1,7 @@
 import { Hono } from 'hono';
 
 import { createBoard } from '../board/createBoard.ts';
-import { type Config, loadConfig } from '../config.ts';
+import { type Config, loadConfig, patienceOf } from '../config.ts';
 import { queueIsSilent, withDeadline } from '../deadline.ts';
 import { runUntilTerminated } from '../lifecycle.ts';
 import { DEAD_LETTERS, SIGNALS } from '../queue/backend.ts';
@@ -11,12 +11,15 @@ import { openService, type Service } from './service.ts';
 const ANSWER_WITHIN_MS = 4_000;
 
 /** `seek-signals board`: Bull Board over both queues. */
-export const board = async (env: NodeJS.ProcessEnv): Promise<number> => {
+export const board = async (
+  env: NodeJS.ProcessEnv,
+  termination: Promise<NodeJS.Signals>,
+): Promise<number> => {
   const config = loadConfig(env, ['REDIS_URL', 'BOARD_USERNAME', 'BOARD_PASSWORD']);
   const service = openService(config, 'fail-fast');
   const { url } = await startBoard(service, config, config.BOARD_PORT);
   service.logger.info({ url }, 'Board listening');
-  return runUntilTerminated({ ...service, timeoutMs: config.SHUTDOWN_TIMEOUT_MS });
+  return runUntilTerminated({ ...service, termination, timeoutMs: config.SHUTDOWN_TIMEOUT_MS });
 };
 
 /** Builds the board on a service, and serves it: from the first moment the queue is there. */
@@ -53,6 +56,6 @@ export const startBoard = async (
     return answer ?? c.text('The queue does not answer\n', 503, { 'retry-after': '5' });
   });
   const server = await serve(app, { host: config.BOARD_HOST, port });
-  closers.add('board', server.close);
+  closers.add('board', () => server.close(patienceOf(config)));
   return server;
 };

@@ -7,7 +7,10 @@ import { type DevStack, startDevStack } from './devStack.ts';
 import { createService, openRedisBackend, queueOptions } from './service.ts';
 
 /** `seek-signals dev`: everything in one terminal. */
-export const dev = async (env: NodeJS.ProcessEnv): Promise<number> => {
+export const dev = async (
+  env: NodeJS.ProcessEnv,
+  termination: Promise<NodeJS.Signals>,
+): Promise<number> => {
   const config = loadConfig(env);
   const logger = createLogger({ level: config.LOG_LEVEL });
   const { backend, lock } = await openQueue(config, logger);
@@ -20,7 +23,7 @@ export const dev = async (env: NodeJS.ProcessEnv): Promise<number> => {
     await service.closers.closeAll();
     throw err;
   }
-  return runUntilTerminated({ ...service, timeoutMs: config.SHUTDOWN_TIMEOUT_MS });
+  return runUntilTerminated({ ...service, termination, timeoutMs: config.SHUTDOWN_TIMEOUT_MS });
 };
 
 const openQueue = async (

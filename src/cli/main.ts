@@ -2,11 +2,14 @@
 import { Command, CommanderError } from 'commander';
 
 import { ConfigError } from '../config.ts';
+import { terminated } from '../lifecycle.ts';
 import { packageInfo } from '../packageInfo.ts';
 import type { FilterOptions } from './deadLetters.ts';
 import type { Output } from './inspect.ts';
 
 type Env = NodeJS.ProcessEnv;
+/** Runs until the process is told to stop; resolves with its exit code. */
+type Long = (env: Env, termination: Promise<NodeJS.Signals>) => Promise<number>;
 
 const DONE = 0;
 const FAILED = 1;
@@ -20,9 +23,8 @@ const createProgram = (env: Env, onDone: (code: number) => void): Command => {
     .exitOverride();
   const run = async (code: Promise<number>) => onDone(await code);
 
-  const long: [string, string, () => Promise<(env: Env) => Promise<number>>][] = [
+  const long: [string, string, () => Promise<Long>][] = [
     ['dev', 'everything in one terminal', async () => (await import('./dev.ts')).dev],
-    ['demo', 'a scripted run, explained', async () => (await import('./demo.ts')).demo],
     ['api', 'the producer over HTTP', async () => (await import('./api.ts')).api],
     ['worker', 'drains the queue into SEEK', async () => (await import('./worker.ts')).worker],
     ['board', 'Bull Board over both queues', async () => (await import('./board.ts')).board],
@@ -32,8 +34,15 @@ const createProgram = (env: Env, onDone: (code: number) => void): Command => {
     program
       .command(name)
       .description(description)
-      .action(async () => run((await load())(env)));
+      .action(async () => {
+        const termination = terminated();
+        await run((await load())(env, termination));
+      });
   }
+  program
+    .command('demo')
+    .description('a scripted run, explained')
+    .action(async () => run((await import('./demo.ts')).demo(env)));
 
   program
     .command('status')

@@ -4,7 +4,10 @@ import { createLogger } from '../logging.ts';
 import { startSimulator } from '../simulator/startSimulator.ts';
 
 /** `seek-signals simulator`: a stand-in for SEEK. */
-export const simulator = async (env: NodeJS.ProcessEnv): Promise<number> => {
+export const simulator = async (
+  env: NodeJS.ProcessEnv,
+  termination: Promise<NodeJS.Signals>,
+): Promise<number> => {
   const config = loadConfig(env, ['SEEK_CLIENT_ID', 'SEEK_CLIENT_SECRET']);
   const logger = createLogger({ level: config.LOG_LEVEL });
   const closers = createClosers(logger);
@@ -17,5 +20,7 @@ export const simulator = async (env: NodeJS.ProcessEnv): Promise<number> => {
   });
   closers.add('simulator', close);
   logger.info({ url, SEEK_API_URL: graphqlUrl, SEEK_AUTH_URL: authUrl }, 'Simulator listening');
-  return runUntilTerminated({ closers, logger, timeoutMs: config.SHUTDOWN_TIMEOUT_MS });
+  return runUntilTerminated({
+    ...{ closers, logger, termination, timeoutMs: config.SHUTDOWN_TIMEOUT_MS },
+  });
 };

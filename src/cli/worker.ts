@@ -8,14 +8,20 @@ import { openService, type Service } from './service.ts';
 const METRICS_PORT = 9464;
 
 /** `seek-signals worker`: drains the queue into SEEK. */
-export const worker = async (env: NodeJS.ProcessEnv): Promise<number> => {
+export const worker = async (
+  env: NodeJS.ProcessEnv,
+  termination: Promise<NodeJS.Signals>,
+): Promise<number> => {
   const config = loadConfig(env, ['REDIS_URL', 'SEEK_CLIENT_ID', 'SEEK_CLIENT_SECRET']);
   const service = openService(config, 'patient');
   const { unfit } = await guardRedis(service, config.ALLOW_UNSAFE_REDIS);
   const url = await serveProbes(service, config);
   const { concurrency } = await startWorker({ ...service, config });
   service.logger.info({ metrics: url, concurrency }, 'Worker started');
-  return runUntilTerminated({ ...service, unfit, timeoutMs: config.SHUTDOWN_TIMEOUT_MS });
+  return runUntilTerminated({
+    ...service,
+    ...{ termination, unfit, timeoutMs: config.SHUTDOWN_TIMEOUT_MS },
+  });
 };
 
 /** Several workers on one machine want the same port: only one that was set by hand is insisted on. */

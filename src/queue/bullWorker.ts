@@ -102,7 +102,8 @@ export const startBullWorker = (
   worker.on('error', (err: NodeJS.ErrnoException) => {
     if (err.name === 'ReplyError') rest();
     // The connection speaks for itself.
-    if (err.code === 'ECONNREFUSED' || Date.now() < quietUntil) return;
+    const isOfConnection = err.code === 'ECONNREFUSED' || /^Socket timeout/.test(err.message);
+    if (isOfConnection || Date.now() < quietUntil) return;
     quietUntil = Date.now() + LOG_EVERY_MS;
     logger.error({ err }, 'Queue worker failed');
   });

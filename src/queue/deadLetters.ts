@@ -62,15 +62,21 @@ export const createDeadLetters = ({ backend, now = () => new Date(), pause = wai
     return { deadLetters };
   };
 
-  const redrive = async (signalId: string): Promise<Redriven> => {
+  const ask = async (signalId: string): Promise<Redriven | 'under way'> => {
     for (let look = 0; look < LOOKS; look += 1) {
       const job = await find(signalId);
       const letter = readLetter(job);
-      if (job === undefined || letter === undefined) return look > 0 ? 'redriven' : 'not-found';
-      if (await requestRedrive(job, letter)) return 'redriven';
+      if (job === undefined || letter === undefined) return look > 0 ? 'under way' : 'not-found';
+      const asked = await requestRedrive(job, letter);
+      if (asked !== undefined) return asked;
       await pause(LOOK_EVERY_MS);
     }
     return 'busy';
+  };
+
+  const redrive = async (signalId: string): Promise<Redriven> => {
+    const asked = await ask(signalId);
+    return asked === 'under way' ? 'redriven' : asked;
   };
 
   const redriveMatching = async (filter: LetterFilter): Promise<number> => {
@@ -80,7 +86,7 @@ export const createDeadLetters = ({ backend, now = () => new Date(), pause = wai
       ids.push(letter.signalId);
     }
     let redriven = 0;
-    for (const id of ids) if ((await redrive(id)) === 'redriven') redriven += 1;
+    for (const id of ids) if ((await ask(id)) === 'redriven') redriven += 1;
     return redriven;
   };
 
@@ -135,19 +141,23 @@ const matches = (letter: DeadLetter, { code, type, since, until }: LetterFilter)
  * A failed letter is retried; the worker on `dead-letters` does the rest, as it does for the board's
  * own Retry. One that no worker has failed yet can't be retried, so it is marked instead.
  */
-const requestRedrive = async (job: Job, letter: DeadLetter): Promise<boolean> => {
+const requestRedrive = async (
+  job: Job,
+  letter: DeadLetter,
+): Promise<'redriven' | 'under way' | undefined> => {
   switch (await job.getState()) {
     case 'failed':
       return job.retry('failed').then(
-        () => true,
-        () => false,
+        () => 'redriven',
+        () => undefined,
       );
     case 'waiting':
+      if (job.attemptsMade > 0 || letter.redriveRequested) return 'under way';
       return job.updateData({ ...letter, redriveRequested: true }).then(
-        async () => (await job.getState()) === 'waiting',
-        () => false,
+        async () => ((await job.getState()) === 'waiting' ? 'redriven' : undefined),
+        () => undefined,
       );
     default:
-      return false;
+      return undefined;
   }
 };

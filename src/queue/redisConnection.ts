@@ -52,7 +52,7 @@ export const connectRedis = (
   const client = new Redis(url, {
     ...TEMPERS[temper],
     connectTimeout: CONNECT_TIMEOUT_MS,
-    ...reconnecting(),
+    ...reconnecting(logger),
     ...(sentinels.length === 0 ? {} : viaSentinels(url, sentinels)),
   });
   if (sentinels.length > 0) keepAsking(client);
@@ -74,13 +74,18 @@ export const connectRedis = (
   return client;
 };
 
-const reconnecting = () => {
+const reconnecting = (logger: Logger) => {
   let demoted = false;
+  let quietUntil = 0;
   return {
     // A master that became a replica: the command was not carried out, and is sent again (2) to
     // whoever the address leads to by now.
     reconnectOnError: (err) => {
       if (!err.message.includes('READONLY')) return false;
+      if (Date.now() >= quietUntil) {
+        quietUntil = Date.now() + LOG_EVERY_MS;
+        logger.error({ reason: err.message }, 'Redis is a replica; asking for the master again');
+      }
       demoted = true;
       return 2;
     },

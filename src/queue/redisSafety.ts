@@ -64,6 +64,7 @@ const judgeMemory = ({ used_memory, maxmemory }: Info): Finding => {
   const [used, most] = [Number(used_memory), Number(maxmemory)];
   if (Number.isNaN(used / most) || most === 0) return ok('memory', 'no limit is set');
   const message = `${Math.round((100 * used) / most)} % of maxmemory is in use`;
+  if (used >= most) return error('memory', `${message}: it takes no more signals`);
   return used > most * 0.8 ? warning('memory', message) : ok('memory', message);
 };
 

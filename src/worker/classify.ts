@@ -123,10 +123,16 @@ export const exhaust = (outcome: Outcome, life: Life, bounds: Bounds): Outcome =
 
 /** What has no time left is dead, whether or not its attempts are counted. */
 export const givenUpForAge = (last: Pick<Dead, 'code' | 'reason'>, ageMs: number): Dead => {
-  const hours = Math.round(ageMs / 360_000) / 10;
   return {
     kind: 'dead',
     code: last.code,
-    reason: `${last.reason} (given up after ${hours} hours)`,
+    reason: `${last.reason} (given up after ${describeAge(ageMs)})`,
   };
 };
+
+const HOUR_MS = 3_600_000;
+
+const describeAge = (ms: number): string =>
+  ms < HOUR_MS
+    ? `${Math.round(ms / 1000)} seconds`
+    : `${Math.round((10 * ms) / HOUR_MS) / 10} hours`;

@@ -2,7 +2,8 @@ import { types } from 'node:util';
 import { Agent, request } from 'undici';
 
 const MAX_ANSWER_BYTES = 1024 * 1024;
-const LONGEST_RETRY_AFTER_MS = 24 * 60 * 60 * 1000;
+// SEEK wants signals within a day: who asks for more than this has made a mistake.
+const LONGEST_RETRY_AFTER_MS = 3 * 60 * 60 * 1000;
 
 export type Answer = { status: number; body: string; retryAfterMs?: number };
 

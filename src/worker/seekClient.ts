@@ -23,6 +23,8 @@ type Deps = {
   http: Pick<Http, 'post'>;
   apiUrl: string;
   userAgent: string;
+  /** Whatever else may not be shown, should SEEK's answer repeat it. */
+  secrets: readonly string[];
   logger: Logger;
   logBodies: boolean;
   /** Called with the seconds that each request took, answered or not. */
@@ -35,7 +37,7 @@ export const createSeekClient =
   async ({ signals, partnerToken, requestId, abort }: SendRequest): Promise<SendResult> => {
     const { apiUrl, userAgent } = deps;
     const tokens = signals.flatMap(({ token }) => (token === undefined ? [] : [token]));
-    const secrets = [partnerToken, ...tokens];
+    const secrets = [partnerToken, ...tokens, ...deps.secrets];
     const { query, variables } = toMutation(signals);
     const startedAt = performance.now();
     let answer: Answer | undefined;

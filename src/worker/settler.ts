@@ -25,9 +25,11 @@ export const createSettler = (ledger: Pick<Ledger, 'settle'>, logger: Logger) =>
     });
   };
 
-  let flushing = Promise.resolve();
+  let flushing: Promise<void> | undefined;
   const flushInTurn = (): Promise<void> => {
-    flushing = flushing.then(flush);
+    flushing ??= flush().finally(() => {
+      flushing = undefined;
+    });
     return flushing;
   };
   const timer = setInterval(() => void flushInTurn(), FLUSH_EVERY_MS);
@@ -38,7 +40,11 @@ export const createSettler = (ledger: Pick<Ledger, 'settle'>, logger: Logger) =>
     },
     close: async (): Promise<void> => {
       clearInterval(timer);
-      await withDeadline(flushInTurn(), FLUSH_WITHIN_MS, queueIsSilent);
+      const flushAll = async (): Promise<void> => {
+        await flushing;
+        await flushInTurn();
+      };
+      await withDeadline(flushAll(), FLUSH_WITHIN_MS, queueIsSilent);
     },
   };
 };

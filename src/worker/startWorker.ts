@@ -1,6 +1,6 @@
 import { v4 as uuidV4 } from 'uuid';
 
-import type { Config } from '../config.ts';
+import { type Config, patienceOf } from '../config.ts';
 import { queueIsSilent, withDeadline } from '../deadline.ts';
 import type { Closers } from '../lifecycle.ts';
 import type { Logger } from '../logging.ts';
@@ -22,9 +22,6 @@ import { createProcessor, RetryError } from './processor.ts';
 import { createProgressWatch } from './progressWatch.ts';
 import { createSeekClient } from './seekClient.ts';
 import { createSettler } from './settler.ts';
-
-// Left for what has to be done after the last request was let go.
-const CLOSING_MS = 3_000;
 
 const CONCURRENCY = 50;
 const YIELD_WITHIN_MS = 500;
@@ -105,7 +102,7 @@ export const startWorker = async ({ backend, config, closers, logger, metrics, v
   const { turnedAt } = worker;
   // After the worker: it holds on to its probe for as long as that is under way.
   closers.add('lane', () => withDeadline(lane.stop(), YIELD_WITHIN_MS, queueIsSilent));
-  closers.add('worker', () => stop(worker, config.SHUTDOWN_TIMEOUT_MS));
+  closers.add('worker', () => stop(worker, patienceOf(config)));
 
   const patienceMs = Math.max(PATIENCE_MS, 5 * config.SEEK_TIMEOUT_MS);
   const watch = createProgressWatch({
@@ -120,10 +117,9 @@ export const startWorker = async ({ backend, config, closers, logger, metrics, v
 };
 
 /** Lets the signals in hand come to an end, and aborts those that have not when time is short. */
-const stop = async (worker: JobWorker, timeoutMs: number): Promise<void> => {
+const stop = async (worker: JobWorker, patienceMs: number): Promise<void> => {
   const closed = worker.close();
-  const patience = Math.max(0, timeoutMs - CLOSING_MS);
-  const timer = setTimeout(() => worker.abortJobs('stopping'), patience);
+  const timer = setTimeout(() => worker.abortJobs('stopping'), patienceMs);
   await closed.finally(() => clearTimeout(timer));
 };
 
@@ -150,6 +146,7 @@ const createDispatch = ({ config, lane, http, logger, metrics }: Parts) => {
       http,
       apiUrl: config.SEEK_API_URL,
       userAgent: config.SEEK_USER_AGENT,
+      secrets: [config.SEEK_CLIENT_SECRET],
       logger,
       logBodies: config.LOG_BODIES,
       onRequest: (seconds) => metrics.requestSeconds.observe(seconds),

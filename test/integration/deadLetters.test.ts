@@ -106,6 +106,15 @@ describe.each(PLATFORMS)('dead letters on $name', ({ start }) => {
       for (const id of others) await untilBuried(id);
     });
 
+    it('are counted as redriven once, however often that is asked', async () => {
+      const { call, letters } = await setupLetters();
+      const redriveAll = async () => (await call('POST', '/dead-letters/redrive')).json();
+
+      expect(await redriveAll()).toEqual({ redriven: 3 });
+      expect(await redriveAll()).toEqual({ redriven: 0 });
+      expect(await letters.getWaitingCount()).toBe(3);
+    });
+
     it('are discarded', async () => {
       const { ids, call, find, startWorker, untilBuried, letters } = await setupLetters();
       const [discarded = '', ...others] = ids;

@@ -74,6 +74,7 @@ describe('judgeRedis', () => {
     },
     { what: 'no fsync', facts: { appendfsync: 'no' }, subject: 'fsync', level: 'warning' },
     { what: '81 %', info: { used_memory: '81' }, subject: 'memory', level: 'warning' },
+    { what: '100 %', info: { used_memory: '100' }, subject: 'memory', level: 'error' },
     { what: 'no limit', info: { maxmemory: '0' }, subject: 'memory', level: 'ok' },
     { what: 'a replica', info: { role: 'slave' }, subject: 'role', level: 'error' },
     { what: 'too few replicas', waitReplicas: 2, subject: 'replicas', level: 'error' },

@@ -218,7 +218,8 @@ describe('isUnknownMutation', () => {
 describe('givenUpForAge', () => {
   it.each([
     { hours: 72, said: '72 hours' },
-    { hours: 0.26, said: '0.3 hours' },
+    { hours: 1.26, said: '1.3 hours' },
+    { hours: 0.004, said: '14 seconds' },
   ])('keeps the last reason, and says after how long: $said', ({ hours, said }) => {
     expect(givenUpForAge({ code: 'HTTP_429', reason: 'Slow' }, hours * 3_600_000)).toEqual({
       ...{ kind: 'dead', code: 'HTTP_429', reason: `Slow (given up after ${said})` },

@@ -24,6 +24,7 @@ import { waitFor } from '../support/waitFor.ts';
 const REQUEST_ID = '6f1c2a52-3b53-4dc1-9d53-0c7f0a0b6a01';
 const BEARER = 'partner.token+%2F="/ü';
 const TOKEN = 'seek+token%2B="/\\ü😀';
+const CLIENT_SECRET = 'client+secret/%2F';
 
 const open: (() => Promise<unknown>)[] = [];
 
@@ -37,6 +38,7 @@ const setup = async (answers: Script = [], { timeoutMs = 10_000, logBodies = fal
     http,
     apiUrl: seek.apiUrl,
     userAgent: 'test/1.2.3',
+    secrets: [CLIENT_SECRET],
     logger: logs.logger,
     logBodies,
     onRequest: (took) => seconds.push(took),
@@ -58,6 +60,7 @@ const over = (err: Error) => {
     http: { post: () => Promise.reject(err) },
     apiUrl: 'https://graphql.example/graphql',
     userAgent: 'test/1.2.3',
+    secrets: [],
     logger: captureLogs().logger,
     logBodies: false,
   });
@@ -274,7 +277,7 @@ describe('an answer', () => {
 
   it.each([
     { retryAfter: '7', expected: { retryAfterMs: 7_000 } },
-    { retryAfter: '999999999', expected: { retryAfterMs: 86_400_000 } },
+    { retryAfter: '999999999', expected: { retryAfterMs: 10_800_000 } },
     { retryAfter: '-1', expected: {} },
     { retryAfter: 'soon', expected: {} },
   ])('asks to wait by Retry-After: $retryAfter', async ({ retryAfter, expected }) => {
@@ -399,7 +402,7 @@ describe('secrets that SEEK echoes', () => {
     encodeURIComponent(secret),
   ];
   const signal = buildSignal({ token: TOKEN });
-  const fragments = [...spellings(TOKEN), ...spellings(BEARER)];
+  const fragments = [TOKEN, BEARER, CLIENT_SECRET].flatMap(spellings);
 
   const expectNoSecret = (text: string) => {
     for (const fragment of fragments) {

@@ -68,6 +68,23 @@ describe('settler', () => {
     expect(told.at(-1)).toEqual([settled('b')]);
   });
 
+  it('lets nothing pile up behind a ledger that does not answer', async () => {
+    let release = () => {};
+    const gate = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const { settler, told } = setup(() => gate);
+
+    for (const id of ['a', 'b', 'c']) {
+      settler.add(settled(id));
+      await jest.advanceTimersByTimeAsync(1_000);
+    }
+    release();
+    await settler.close();
+
+    expect(told).toEqual([[settled('a')], [settled('b'), settled('c')]]);
+  });
+
   it('is closed only when the ledger has been told all, what was under way included', async () => {
     let release = () => {};
     const gate = new Promise<void>((resolve) => {
