@@ -27,8 +27,9 @@ const FILTER = [
   query('type', 'The typeCode of the signal'),
   query('since', 'Died at or after', instant),
   query('until', 'Died before', instant),
-  query('limit', 'At most so many', { type: 'integer', minimum: 1 }),
 ];
+const limit = (most: Json = {}) =>
+  query('limit', 'At most so many', { type: 'integer', minimum: 1, ...most });
 
 const paths: Json = {
   '/signals': {
@@ -83,7 +84,11 @@ const paths: Json = {
   '/dead-letters': {
     get: {
       summary: 'Dead letters, newest first',
-      parameters: [...FILTER, query('cursor', 'nextCursor of the page before')],
+      parameters: [
+        ...FILTER,
+        limit({ maximum: 1000 }),
+        query('cursor', 'nextCursor of the page before'),
+      ],
       responses: {
         200: json(
           'A page',
@@ -97,7 +102,7 @@ const paths: Json = {
     post: {
       summary: 'Put all that match back into the queue',
       description: 'The filter may come in the query or as a JSON object of the same names.',
-      parameters: FILTER,
+      parameters: [...FILTER, limit()],
       responses: {
         202: json('How many', object({ redriven: { type: 'integer' } }, ['redriven'])),
         ...{ ...UNREADABLE, ...INVALID, ...REFUSED },
