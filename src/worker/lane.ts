@@ -1,10 +1,10 @@
 import type { Logger } from '../logging.ts';
 import type { LaneStore } from '../queue/laneState.ts';
-import { close, open, pauseMs, type Trouble } from './laneRules.ts';
+import { close, open, type Trouble } from './laneRules.ts';
+import { createOwnRoad } from './ownRoad.ts';
 import { paceOf, slow } from './pace.ts';
 import { createPacer } from './pacer.ts';
 import { createRecentRate } from './recentRate.ts';
-import { createSelfDoubt } from './selfDoubt.ts';
 import { createSharedLane } from './sharedLane.ts';
 import { createStreak } from './streak.ts';
 import { unlessAborted } from './unlessAborted.ts';
@@ -52,17 +52,15 @@ export const createLane = ({ now = monotonic, random = Math.random, ...deps }: D
   const pauses = { maxMs: deps.pauseMaxMs, random };
   const streak = createStreak();
   const rate = createRecentRate(now);
-  const doubt = createSelfDoubt();
-  let away: 'no' | 'yes' | 'trying' = 'no';
-  let returning: NodeJS.Timeout | undefined;
+  const own = createOwnRoad({ pauses, onTurn: () => allot(), logger });
   let given: 'none' | 'one' | 'all' = 'all';
   let failedLast = false;
 
   const shared = createSharedLane({
     ...{ store, id, logger, now, random },
-    reluctanceMs: () => (doubt.degree() > 0 ? DOUBTFUL_MS : failedLast ? RELUCTANCE_MS : 0),
+    reluctanceMs: () => (own.isDoubtful() ? DOUBTFUL_MS : failedLast ? RELUCTANCE_MS : 0),
     onTurn: (opened) => {
-      if (opened) doubt.contradicted();
+      if (opened) own.contradicted();
       allot();
     },
   });
@@ -76,7 +74,7 @@ export const createLane = ({ now = monotonic, random = Math.random, ...deps }: D
 
   const slots = (): 'none' | 'one' | 'all' => {
     if (shared.state().closed !== undefined) return shared.probe() === 'no' ? 'none' : 'one';
-    return away === 'no' ? 'all' : away === 'yes' ? 'none' : 'one';
+    return own.slots();
   };
 
   const allot = (): void => {
@@ -89,12 +87,12 @@ export const createLane = ({ now = monotonic, random = Math.random, ...deps }: D
   const shut = async (trouble: Trouble, pass: Pass): Promise<void> => {
     streak.end();
     const isOpen = shared.state().closed === undefined;
-    if (isOpen && trouble.limitedAt === undefined && doubt.degree() > 0) return stayAway(trouble);
+    if (isOpen && trouble.limitedAt === undefined && own.isDoubtful()) return own.avoid(trouble);
     const by = pass === 'probe' ? id : undefined;
     const before = await shared.change((s, at) => close(s, trouble, { by, now: at, ...pauses }));
     const { closed } = shared.state();
     if (before === undefined || closed === undefined) return;
-    if (before.closed === undefined) doubt.saidSo();
+    if (before.closed === undefined) own.saidSo();
     failedLast = true;
     const { since, until, probe, ...rest } = closed;
     const pauseMs = Math.max(0, Math.round(until - shared.storeNow()));
@@ -107,21 +105,6 @@ export const createLane = ({ now = monotonic, random = Math.random, ...deps }: D
     logger.info(fields, pass === 'probe' ? 'lane.probed' : 'lane.stayedClosed');
   };
 
-  const stayAway = ({ code, reason }: Trouble): void => {
-    // The others that were under way come to the same.
-    if (away === 'yes') return;
-    if (away === 'trying') doubt.confirmed();
-    away = 'yes';
-    const waitMs = pauseMs(doubt.degree(), pauses);
-    logger.warn({ code, reason, pauseMs: waitMs }, 'lane.avoided');
-    clearTimeout(returning);
-    returning = setTimeout(() => {
-      away = 'trying';
-      allot();
-    }, waitMs);
-    allot();
-  };
-
   const slowDown = async (limitedAt: number): Promise<void> => {
     const before = await shared.change((s, at) => slow(s, limitedAt, at));
     const perSecond = Math.round(paceOf(shared.state(), shared.storeNow()) ?? 0);
@@ -131,12 +114,7 @@ export const createLane = ({ now = monotonic, random = Math.random, ...deps }: D
   const clear = async (pass: Pass): Promise<void> => {
     streak.end();
     failedLast = false;
-    // What was under way when it was told to stay away says nothing new.
-    if (away !== 'yes') {
-      doubt.cleared();
-      away = 'no';
-      allot();
-    }
+    own.cleared();
     if (pass === 'open') return;
     const before = await shared.change((s, at) => open(s, id, at));
     if (before?.closed === undefined) return;
@@ -160,7 +138,7 @@ export const createLane = ({ now = monotonic, random = Math.random, ...deps }: D
         return mayGoOn ? slowDown(limitedAt) : shut({ ...report.trouble, limitedAt }, pass);
       }
       case 'trouble': {
-        const goesOn = streak.add(signalIds) || away === 'trying';
+        const goesOn = streak.add(signalIds) || own.isTried();
         if (report.certain || goesOn || isProbing(pass)) return shut(report.trouble, pass);
       }
     }
@@ -175,7 +153,7 @@ export const createLane = ({ now = monotonic, random = Math.random, ...deps }: D
   /** One that was taken over by another says no more than everybody. */
   const isProbing = (pass: Pass): boolean => pass === 'probe' && shared.probe() === 'under way';
 
-  const isOpen = (): boolean => shared.state().closed === undefined && away !== 'yes';
+  const isOpen = (): boolean => shared.state().closed === undefined && !own.isAvoided();
 
   return {
     /**
@@ -223,10 +201,10 @@ export const createLane = ({ now = monotonic, random = Math.random, ...deps }: D
     },
 
     /** Whether this worker waits for its turn, or stays away: then it is no wonder that nothing moves. */
-    isHeldBack: (): boolean => away === 'yes' || pacer.isWaitedFor(),
+    isHeldBack: (): boolean => own.isAvoided() || pacer.isWaitedFor(),
 
     stop: async (): Promise<void> => {
-      clearTimeout(returning);
+      own.stop();
       await shared.stop();
     },
   };

@@ -19,7 +19,7 @@ export type Trouble = {
   limitedAt?: number;
 };
 
-type Pauses = { maxMs: number; random: () => number };
+export type Pauses = { maxMs: number; random: () => number };
 
 /**
  * The lane after trouble. While it is closed only the probe makes the pause grow: the requests that
@@ -40,9 +40,11 @@ export const close = (
       : undefined;
   }
   const number = (closed?.pauses ?? 0) + 1;
-  const { code, reason } = trouble;
+  const { code, reason, limitedAt } = trouble;
+  // One that probes goes at no pace at all.
+  const isTooFast = limitedAt !== undefined && closed === undefined;
   return {
-    ...(trouble.limitedAt === undefined ? state : slowed(state, trouble.limitedAt, now)),
+    ...(isTooFast ? slowed(state, limitedAt, now) : state),
     closed: {
       ...{ since: closed?.since ?? now, code, reason, pauses: number },
       until: Math.max(now + pauseMs(number, pauses), retryAt),

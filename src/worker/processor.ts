@@ -1,31 +1,21 @@
-import { DelayedError, type Job, UnrecoverableError, WaitingError } from 'bullmq';
+import { type Job, UnrecoverableError, WaitingError } from 'bullmq';
 
 import type { Logger } from '../logging.ts';
 import { codeLabel } from '../metrics.ts';
 import { LOCK_LOST } from '../queue/backend.ts';
 import type { JobData } from '../queue/jobData.ts';
 import { RETRY_OPTIONS } from '../queue/jobOptions.ts';
-import {
-  type Attempt,
-  failureText,
-  type Settlement,
-  type SignalJob,
-  withAttempt,
-} from '../schemas/signalJob.ts';
-import { type BackoffPolicy, backoffMs } from './backoff.ts';
-import { type Bounds, exhaust, givenUpForAge, type Outcome } from './classify.ts';
+import { createLetGo } from '../queue/letGo.ts';
+import { failureText, type Settlement, type SignalJob, withAttempt } from '../schemas/signalJob.ts';
+import { givenUpForAge } from './classify.ts';
 import type { DispatchSignal } from './dispatchSignal.ts';
 import type { Entry } from './exchange.ts';
 import type { Attempted, Dispatched } from './isolate.ts';
+import { ageMsOf, type Judged, judge, type Policy } from './judge.ts';
+
 import { readJob } from './readJob.ts';
 import { createRoom } from './room.ts';
 import { createTryApart, guiltOf, isSuspect } from './suspects.ts';
-
-// It goes to the end of the queue, so that another is the next to try; when that is, the lane says. One
-// that is put off again and again waits for longer, or it would be tried for days.
-const DEFERRED_MS = 1_000;
-const DEFERRED_MAX_MS = 60_000;
-const LEFT_FOR_NEWER_MS = 15_000;
 
 /** Thrown for BullMQ's sake alone: it carries the wait to the backoff strategy. */
 export class RetryError extends Error {
@@ -40,7 +30,7 @@ export class RetryError extends Error {
 
 type Deps = {
   dispatch: DispatchSignal;
-  policy: BackoffPolicy & Bounds;
+  policy: Policy;
   jobData: JobData;
   logger: Logger;
   metrics: {
@@ -54,46 +44,9 @@ type Deps = {
 /** The translator: takes a job, makes one attempt, and tells BullMQ what to do with the outcome. */
 export const createProcessor = ({ now = Date.now, random = Math.random, ...deps }: Deps) => {
   const { dispatch, policy, jobData, logger, metrics } = deps;
+  const letGo = createLetGo({ jobData, now });
   const room = createRoom();
   const tryApart = createTryApart<Job>({ room, ...jobData });
-
-  // Both keep the attempts as they are, and so does BullMQ with what is thrown. A job that can't be moved
-  // comes back by itself when its lock has run out.
-  const handBack = async (job: Job, lock: string | undefined) => {
-    await job.moveToWait(lock).catch(() => {});
-    return new WaitingError();
-  };
-  const putOff = async (job: Job, lock: string | undefined, waitMs: number) => {
-    await job.moveToDelayed(now() + waitMs, lock).catch(() => {});
-    return new DelayedError();
-  };
-
-  const defer = async (job: Job, lock: string | undefined, signalJob: SignalJob) => {
-    const { deferrals = 0 } = signalJob;
-    const waitMs = Math.min(DEFERRED_MS * 2 ** deferrals, DEFERRED_MAX_MS);
-    const nextAttemptAt = new Date(now() + waitMs).toISOString();
-    const deferred = { ...signalJob, deferrals: deferrals + 1, nextAttemptAt };
-    // For people only: it must not keep the signal from being moved, as a full Redis would.
-    const isOurs = await jobData.write(job, lock, deferred).catch(() => true);
-    if (!isOurs) return new WaitingError();
-    return putOff(job, lock, waitMs);
-  };
-
-  const judge = (
-    job: Job,
-    signalJob: SignalJob,
-    attempted: Attempted,
-    startedAt: number,
-  ): Judged => {
-    const number = job.attemptsMade + 1;
-    const life = { attempt: number, ageMs: startedAt - bornAt(signalJob) };
-    const outcome = exhaust(attempted.outcome, life, policy);
-    const waitMs =
-      outcome.kind === 'retry'
-        ? backoffMs({ ...policy, attempt: number, retryAfterMs: outcome.retryAfterMs, random })
-        : 0;
-    return { number, waitMs, attempt: toAttempt(outcome, attempted, startedAt, now()) };
-  };
 
   // Declare all three, without defaults: BullMQ counts a processor's parameters and gives `abort` only
   // to one that has a third.
@@ -103,7 +56,7 @@ export const createProcessor = ({ now = Date.now, random = Math.random, ...deps 
     const read = readJob(job.data);
     if (read.kind === 'newer' && now() - job.timestamp < policy.maxAgeMs) {
       logger.info({ signalId: job.id, version: read.version }, 'signal.leftForNewerVersion');
-      throw await putOff(job, lock, LEFT_FOR_NEWER_MS);
+      throw await letGo.leaveForNewer(job, lock);
     }
     if (read.kind !== 'signal') throw new UnrecoverableError(read.failure);
     const guilt = guiltOf(job, read.signalJob);
@@ -125,41 +78,38 @@ export const createProcessor = ({ now = Date.now, random = Math.random, ...deps 
       // Another has it in hand by now, and writes down what becomes of it.
       if (!(await jobData.write(job, lock, data))) throw new WaitingError();
     };
+    const judged = (attempted: Attempted): Judged => {
+      const [number, endedAt] = [job.attemptsMade + 1, now()];
+      return judge({ signalJob, attempted, number, startedAt, endedAt }, policy, random);
+    };
     switch (dispatched.kind) {
       case 'handedBack':
-        throw isOurs ? await handBack(job, lock) : new WaitingError();
+        throw isOurs ? await letGo.handBack(job, lock) : new WaitingError();
       case 'deferred': {
-        const { code, reason, requestId } = dispatched;
-        const ageMs = startedAt - bornAt(signalJob);
-        metrics.deferred.inc({ code: codeLabel(code) });
-        logger.info({ ...nameOf(job, signalJob), code, reason }, 'signal.deferred');
+        const { kind, ...told } = dispatched;
+        metrics.deferred.inc({ code: codeLabel(told.code) });
+        logger.info({ ...nameOf(job, signalJob), ...told }, 'signal.deferred');
         if (!isOurs) throw new WaitingError();
-        if (ageMs < policy.maxAgeMs) throw await defer(job, lock, signalJob);
+        const ageMs = ageMsOf(signalJob, startedAt);
+        if (ageMs < policy.maxAgeMs) throw await letGo.defer(job, lock, signalJob);
+        const { code, reason, ...made } = told;
         const outcome = givenUpForAge({ code, reason }, ageMs);
-        const made = requestId === undefined ? {} : { requestId };
-        const judged = judge(job, signalJob, { kind: 'attempted', outcome, ...made }, startedAt);
-        return settle(write, signalJob, judged, now());
+        return settle(write, signalJob, judged({ kind: 'attempted', outcome, ...made }), now());
       }
       case 'attempted': {
-        const judged = judge(job, signalJob, dispatched, startedAt);
-        report(deps, job, signalJob, judged, dispatched.errors);
+        const made = judged(dispatched);
+        report(deps, job, signalJob, made, dispatched.errors);
         if (!isOurs) throw new WaitingError();
-        return settle(write, signalJob, judged, now());
+        return settle(write, signalJob, made, now());
       }
     }
   };
 };
 
-type Judged = { number: number; waitMs: number; attempt: Attempt };
-
 const nameOf = (job: Job, { signal }: SignalJob) => ({
   signalId: job.id,
   typeCode: signal.typeCode,
 });
-
-/** Its age counts from here. */
-const bornAt = ({ redrivenAt, acceptedAt }: SignalJob): number =>
-  Date.parse(redrivenAt ?? acceptedAt);
 
 const report = (
   { logger, metrics, policy }: Deps,
@@ -219,17 +169,3 @@ const faulted =
     } as const;
     return { kind: 'attempted', outcome };
   };
-
-const toAttempt = (
-  outcome: Outcome,
-  { requestId }: Attempted,
-  startedAt: number,
-  endedAt: number,
-): Attempt => ({
-  at: new Date(startedAt).toISOString(),
-  ...(requestId === undefined ? {} : { requestId }),
-  outcome: outcome.kind,
-  ...('code' in outcome ? { code: outcome.code } : {}),
-  ...('reason' in outcome ? { reason: outcome.reason } : {}),
-  durationMs: Math.max(0, endedAt - startedAt),
-});

@@ -570,7 +570,8 @@ describe('a request', () => {
     letIn([a], 100);
     await a.enter('probe', undefined);
 
-    await a.hear(limited(), 'probe');
+    await a.hear(CLEAR, 'probe');
+    await a.hear(limited());
 
     expect((await memory.read()).state.pace).toMatchObject({ perSecond: 5 });
   });

@@ -136,14 +136,14 @@ describe('trouble', () => {
     expect(closeBy('anyone', { pace })).toHaveProperty('pace', pace);
   });
 
-  it('makes the pace slower when it is SEEK’s limit, by the prober’s complaint and by no late one', () => {
+  it('makes the pace slower when it is SEEK’s limit, but once: a prober’s says nothing of it', () => {
     const pace = { perSecond: 100, at: NOW };
 
     expect(closeBy('anyone', {}, { limitedAt: 200 })).toHaveProperty('pace.perSecond', 150);
-    expect(closeBy('prober', { ...PROBED, pace }, { limitedAt: 1 })).toHaveProperty(
-      'pace.perSecond',
-      75,
-    );
+    expect(closeBy('prober', { ...PROBED, pace }, { limitedAt: 1 })).toMatchObject({
+      ...{ pace, closed: { pauses: 2 } },
+    });
+    expect(closeBy('prober', PROBED, { limitedAt: 1 })).not.toHaveProperty('pace');
     expect(closeBy('late', { ...PROBED, pace }, { limitedAt: 1 })).toBeUndefined();
   });
 });
