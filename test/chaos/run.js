@@ -20,12 +20,13 @@ if (values.short) env.CHAOS_SHORT = '1';
 if (typeof values.only === 'string') env.CHAOS_ONLY = values.only;
 if (typeof values.seed === 'string') env.CHAOS_SEED = values.seed;
 
-// Everything is reported by then. Left to itself, Node may wait for ever for the end of a connection
-// whose other side was killed.
+// Everything is reported when jest is made to exit. Left to itself, Node may wait for ever for the end of
+// a connection whose other side was killed. In one process, or the end of the report may be lost with it.
 const jest = [
   ...['--experimental-vm-modules', '--disable-warning=ExperimentalWarning'],
   fileURLToPath(new URL('../../node_modules/jest/bin/jest.js', import.meta.url)),
-  ...['--config', fileURLToPath(new URL('jest.config.js', import.meta.url)), '--forceExit'],
+  ...['--config', fileURLToPath(new URL('jest.config.js', import.meta.url))],
+  ...['--runInBand', '--forceExit'],
   ...passedOn,
 ];
 const child = spawn(process.execPath, jest, { stdio: 'inherit', env });

@@ -257,7 +257,7 @@ describe.each(PLATFORMS)('the path of a signal on $name', ({ start }) => {
       const letter = await untilBuried(signalId);
 
       expect(letter.code).toBe('INTERNAL_SERVER_ERROR');
-      expect(letter.reason).toContain('given up after 0 hours');
+      expect(letter.reason).toContain('given up after 0 seconds');
       expect(letter.attempts.length).toBeLessThan(60);
     });
 
