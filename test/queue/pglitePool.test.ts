@@ -24,22 +24,23 @@ const startWorker = (
   options: Partial<WorkerOptions> = {},
 ) => new Worker(name, processor, { ...options, connection: db.pool }, createPostgresBackend);
 
+let db: PgliteDatabase;
+
+// One for all that need no folder: it takes seconds to open.
+beforeAll(async () => {
+  db = await openPglite(undefined);
+});
+afterAll(() => db.close());
+
 describe('a BullMQ queue on PGlite', () => {
-  let db: PgliteDatabase;
   const opened: { close: () => Promise<void> }[] = [];
   const track = <T extends { close: () => Promise<void> }>(thing: T): T => {
     opened.push(thing);
     return thing;
   };
 
-  beforeAll(async () => {
-    db = await openPglite(undefined);
-  });
   afterEach(async () => {
     for (const thing of opened.splice(0).reverse()) await thing.close();
-  });
-  afterAll(async () => {
-    await db.close();
   });
 
   it('adds one job when the same id is added twice', async () => {
@@ -153,17 +154,11 @@ describe('a BullMQ queue on PGlite', () => {
 });
 
 describe('openPglite', () => {
-  let db: PgliteDatabase;
-
   beforeAll(async () => {
-    db = await openPglite(undefined);
     await db.query('CREATE TABLE public.note (id int PRIMARY KEY, said text)');
   });
   beforeEach(async () => {
     await db.query('DELETE FROM public.note');
-  });
-  afterAll(async () => {
-    await db.close();
   });
 
   it('gives 64-bit integers as text, like node-postgres', async () => {
