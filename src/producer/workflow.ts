@@ -1,0 +1,162 @@
+import { DateTimeSchema } from '../schemas/dateTime.ts';
+import type { StateInput } from '../schemas/signal.ts';
+import { orderByTransitions, type Transitions } from './statusOrder.ts';
+
+/**
+ * A status, or a phase with `steps` of its own. Its label is what the hirer sees. `id` is what the
+ * ATS calls it, where labels repeat or change; by default the label.
+ */
+export type WorkflowStep =
+  | string
+  | {
+      label: string;
+      id?: string | undefined;
+      /**
+       * How it ends: `true` placed (or the position filled), `false` closed without. Counts for all
+       * steps below, unless they say otherwise; absent: it still goes on.
+       */
+      placed?: boolean | undefined;
+      steps?: readonly WorkflowStep[] | undefined;
+    };
+
+export type WorkflowDefinition = {
+  /** In the order in which a process runs through them; final ones last. */
+  steps: readonly WorkflowStep[];
+  /**
+   * For processes that are graphs: which status may follow which, by id. The order is then the best
+   * approximation of one, from the first step on, and that of `steps` only where they leave it open.
+   */
+  transitions?: Transitions | undefined;
+};
+
+/** A status, and when the application or position came to it: RFC 3339 with an offset, or a Date. */
+export type Moment = { status: string; at: Date | string };
+
+export type Workflow = {
+  /** The ids of its statuses, in order. */
+  statuses: readonly string[];
+  /** A state as a signal's `current` or `previous` takes it. */
+  state: (status: string, at: Date | string) => StateInput;
+  /** Both of them. Without `from`, where the ATS does not know it, `current` alone. */
+  transition: (
+    from: Moment | undefined,
+    to: Moment,
+  ) => { current: StateInput; previous?: StateInput };
+};
+
+/** The process, or what was asked of it, is not as SEEK could read it. Names every problem. */
+export class WorkflowError extends Error {
+  override readonly name = 'WorkflowError';
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(problems.join('; '));
+    this.problems = problems;
+  }
+}
+
+/**
+ * An ATS's own process in SEEK's terms (developer.seek.com, "Data structure"): statuses and their
+ * phases counted from 1, and whether each is a success. Of trees that are deeper, a status and the
+ * phase right above it are what SEEK hears of.
+ *
+ * @throws {WorkflowError} No statuses, ids that repeat, transitions between statuses that are not there.
+ */
+export const defineWorkflow = ({ steps, transitions = [] }: WorkflowDefinition): Workflow => {
+  const listed = steps.flatMap((step) => leavesOf(step, { phase: undefined, placed: undefined }));
+  const problems = [...problemsOf(listed), ...problemsOfTransitions(listed, transitions)];
+  if (problems.length > 0) throw new WorkflowError(problems);
+
+  const leaves = transitions.length === 0 ? listed : inOrder(listed, transitions);
+  const phases = [...new Set(leaves.map(({ phase }) => phase))].filter(
+    (phase) => phase !== undefined,
+  );
+  const states = new Map(
+    leaves.map(({ id, label, phase, placed }, place) => [
+      id,
+      {
+        ...(phase === undefined ? {} : { phase: rank(phase.label, phases.indexOf(phase), phases) }),
+        status: rank(label, place, leaves),
+        success: placed ?? null,
+      },
+    ]),
+  );
+
+  const state = (status: string, at: Date | string): StateInput => {
+    const known = states.get(status);
+    const timestamp = toTimestamp(at);
+    const wrong = [
+      ...(known === undefined ? [unknownStatus(status, states.keys())] : []),
+      ...(timestamp === undefined ? ['at: expected a Date, or RFC 3339 with an offset'] : []),
+    ];
+    if (known === undefined || timestamp === undefined) throw new WorkflowError(wrong);
+    return { ...known, timestamp };
+  };
+
+  return {
+    statuses: [...states.keys()],
+    state,
+    transition: (from, to) => {
+      const current = state(to.status, to.at);
+      if (from === undefined) return { current };
+      const previous = state(from.status, from.at);
+      if (Date.parse(previous.timestamp) > Date.parse(current.timestamp)) {
+        throw new WorkflowError([`from (${from.status}) is later than to (${to.status})`]);
+      }
+      return { current, previous };
+    },
+  };
+};
+
+type Phase = { label: string };
+type Leaf = { id: string; label: string; phase: Phase | undefined; placed: boolean | undefined };
+type Above = Pick<Leaf, 'phase' | 'placed'>;
+
+/** The statuses below a step; of what is above them, the nearest counts. */
+const leavesOf = (step: WorkflowStep, { phase, placed }: Above): Leaf[] => {
+  if (typeof step === 'string') return [{ id: step, label: step, phase, placed }];
+  const { label, id = label, steps = [] } = step;
+  const ends = step.placed ?? placed;
+  if (steps.length === 0) return [{ id, label, phase, placed: ends }];
+  const own = { label };
+  return steps.flatMap((each) => leavesOf(each, { phase: own, placed: ends }));
+};
+
+/** By the transitions, but what is final goes to the end, where SEEK expects it. */
+const inOrder = (leaves: readonly Leaf[], transitions: Transitions): Leaf[] => {
+  const byId = new Map(leaves.map((leaf) => [leaf.id, leaf]));
+  const ordered = orderByTransitions([...byId.keys()], transitions)
+    .map((id) => byId.get(id))
+    .filter((leaf) => leaf !== undefined);
+  const isFinal = ({ placed }: Leaf) => placed !== undefined;
+  return [...ordered.filter((leaf) => !isFinal(leaf)), ...ordered.filter(isFinal)];
+};
+
+const rank = (label: string, place: number, all: readonly unknown[]) => ({
+  label,
+  index: place + 1,
+  total: all.length,
+});
+
+const toTimestamp = (at: Date | string): string | undefined => {
+  if (typeof at === 'string') return DateTimeSchema.safeParse(at).success ? at : undefined;
+  return Number.isNaN(at.getTime()) ? undefined : at.toISOString();
+};
+
+const problemsOf = (leaves: readonly Leaf[]): string[] => {
+  if (leaves.length === 0) return ['steps: expected at least one status'];
+  const counts = new Map<string, number>();
+  for (const { id } of leaves) counts.set(id, (counts.get(id) ?? 0) + 1);
+  return [...counts]
+    .filter(([, count]) => count > 1)
+    .map(([id]) => `steps: ${JSON.stringify(id)} stands there more than once: give each an id`);
+};
+
+const problemsOfTransitions = (leaves: readonly Leaf[], transitions: Transitions): string[] => {
+  const known = new Set(leaves.map(({ id }) => id));
+  const unknown = transitions.flat().filter((id) => !known.has(id));
+  return [...new Set(unknown)].map((id) => `transitions: ${unknownStatus(id, known)}`);
+};
+
+const unknownStatus = (status: string, known: Iterable<string>): string =>
+  `${JSON.stringify(status)} is not in the workflow; expected one of ${[...known].join(', ')}`;
