@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import * as z from 'zod';
 import { packageInfo } from './packageInfo.ts';
 import { LIVE_AUDIENCE } from './schemas/seekApi.ts';
+import { parseTokenKey } from './tokenCipher.ts';
 
 /** Refuses to start. Lists every problem, so that one deploy mends them all. */
 export class ConfigError extends Error {
@@ -54,6 +55,15 @@ const apiKeys = z.string().transform((text, context): ApiKey[] =>
   }),
 );
 
+const tokenKeys = z.string().transform((text, context): Buffer[] =>
+  text.split(',').flatMap((entry) => {
+    const key = parseTokenKey(entry.trim());
+    if (key === undefined)
+      context.addIssue('must be keys of 32 bytes in base64, separated by commas');
+    return key === undefined ? [] : [key];
+  }),
+);
+
 const sentinels = z.string().transform((text, context): { host: string; port: number }[] =>
   text.split(',').map((entry) => {
     const [, host = '', port = '26379'] = /^([^:\s]+)(?::(\d+))?$/.exec(entry.trim()) ?? [];
@@ -97,6 +107,9 @@ const VARIABLES = {
   KEEP_DELIVERED_MS: milliseconds().default(24 * HOUR_MS),
   KEEP_DELIVERED_COUNT: wholeNumber(1, 100_000_000).default(10_000),
   ALLOW_UNKNOWN_TYPES: flag().default(false),
+  SEEK_TOKEN_TTL_DAYS: wholeNumber(1, 3_650).default(180),
+  EXPIRED_TOKENS: z.enum(['send', 'skip'], 'must be send or skip').default('send'),
+  TOKEN_ENCRYPTION_KEYS: tokenKeys.optional(),
   API_HOST: z.string().default('127.0.0.1'),
   API_PORT: port().optional(),
   PORT: port().optional(),
@@ -130,7 +143,12 @@ export type Config<Required extends Variable = never> = Readonly<
   Environment & { [Name in Required]-?: NonNullable<Environment[Name]> }
 >;
 
-const SECRETS: readonly Variable[] = ['SEEK_CLIENT_SECRET', 'API_KEYS', 'BOARD_PASSWORD'];
+const SECRETS: readonly Variable[] = [
+  'SEEK_CLIENT_SECRET',
+  'API_KEYS',
+  'BOARD_PASSWORD',
+  'TOKEN_ENCRYPTION_KEYS',
+];
 
 /**
  * The one reader of the environment. An empty value counts as unset; `NAME_FILE` names a file that

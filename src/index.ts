@@ -8,9 +8,20 @@ export {
 export type { EnqueueResult } from './producer/enqueue.ts';
 export {
   IdempotencyConflictError,
+  InvalidSeekTokenError,
   InvalidSignalError,
   QueueUnavailableError,
 } from './producer/errors.ts';
+export { type ApplyUrl, readSeekToken, type SeekTokenReading } from './producer/seekToken.ts';
+export {
+  defineWorkflow,
+  type Moment,
+  type Workflow,
+  type WorkflowDefinition,
+  WorkflowError,
+  type WorkflowStep,
+} from './producer/workflow.ts';
 export type { InvalidFields } from './schemas/invalidFields.ts';
+export type { SeekTokenInput, TokenSource } from './schemas/seekToken.ts';
 export type { SignalInput, StateInput } from './schemas/signal.ts';
 export type { SignalState } from './schemas/states.ts';

@@ -52,6 +52,10 @@ export const createMetrics = (readQueue: () => Promise<QueueReading>) => {
       'Requests for a partner token that failed; CREDENTIALS_REFUSED wants a person',
       ['code'],
     ),
+    expiredTokens: counter(
+      'expired_tokens_total',
+      'Signals sent with a seek token that was past its life: SEEK says nothing of it',
+    ),
     skipped: counter('skipped_total', 'Signals settled without sending them', ['reason']),
     dead: counter('dead_total', 'Signals that became dead letters', ['code']),
     redriven: counter('redriven_total', 'Dead letters put back into the queue'),
@@ -92,7 +96,7 @@ const CODES = new Set(
     'RATE_LIMITED',
   ].concat(
     ['UNKNOWN', 'UNREACHABLE', 'PARTNER_TOKEN', 'CREDENTIALS_REFUSED'],
-    ['UNREADABLE', 'STALLED', 'FAULT', 'QUEUE'],
+    ['UNREADABLE', 'STALLED', 'FAULT', 'QUEUE', 'TOKEN_KEY'],
   ),
 );
 

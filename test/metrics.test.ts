@@ -25,6 +25,7 @@ describe('metrics', () => {
       'seek_signals_deferred_total counter',
       'seek_signals_delivered_total counter',
       'seek_signals_delivery_seconds histogram',
+      'seek_signals_expired_tokens_total counter',
       'seek_signals_lane_closed_seconds gauge',
       'seek_signals_lane_open gauge',
       'seek_signals_oldest_unsent_seconds gauge',

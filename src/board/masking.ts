@@ -6,7 +6,8 @@ const SHOWN = new Set([
   ...['typeCode', 'label', 'timestamp', 'candidateApplicationProfileId', 'positionProfileIds'],
   ...['version', 'contentId', 'acceptedAt', 'acceptedFrom', 'redrivenAt', 'redriveOf'],
   ...['nextAttemptAt', 'at', 'requestId', 'outcome', 'code', 'reason'],
-  ...['signalId', 'jobId', 'diedAt', 'id', 'status', 'phase'],
+  ...['signalId', 'jobId', 'diedAt', 'id', 'status', 'phase', 'applicationId'],
+  ...['source', 'receivedAt'],
   // How a job's options name a strategy: {"backoff": {"type": "seek"}}.
   'type',
 ]);

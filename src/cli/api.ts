@@ -3,10 +3,14 @@ import { runUntilTerminated } from '../lifecycle.ts';
 import { typeLabel } from '../metrics.ts';
 import { createApp } from '../producer/api/app.ts';
 import { createEnqueue } from '../producer/enqueue.ts';
+import { createRecordSeekToken } from '../producer/recordSeekToken.ts';
 import { createDeadLetters } from '../queue/deadLetters.ts';
+import { createEraseApplication } from '../queue/eraseApplication.ts';
+import { createSeekTokens } from '../queue/seekTokens.ts';
 import { createSignalLives } from '../queue/signalLives.ts';
 import { createSignalQueue } from '../queue/signalQueue.ts';
 import { serve } from '../serve.ts';
+import { createTokenCipher } from '../tokenCipher.ts';
 import { guardRedis } from './guardRedis.ts';
 import { openService, type Service } from './service.ts';
 
@@ -35,8 +39,13 @@ export const startApi = async (
   port: number,
 ) => {
   const lives = createSignalLives(backend);
+  const deadLetters = createDeadLetters({ backend });
+  const cipher = createTokenCipher(config.TOKEN_ENCRYPTION_KEYS ?? []);
+  const seekTokens = createSeekTokens({
+    ...{ store: backend.tokens, cipher, ttlDays: config.SEEK_TOKEN_TTL_DAYS },
+  });
   const enqueue = createEnqueue({
-    queue: createSignalQueue({ backend, lives, rememberMs: config.REMEMBER_MS }),
+    queue: createSignalQueue({ backend, lives, cipher, rememberMs: config.REMEMBER_MS }),
     parse: { allowUnknownTypes: config.ALLOW_UNKNOWN_TYPES, audience: config.SEEK_AUDIENCE },
     deadlineMs: ENQUEUE_DEADLINE_MS,
     logger,
@@ -46,7 +55,13 @@ export const startApi = async (
     apiKeys: config.API_KEYS,
     enqueue,
     find: lives.find,
-    deadLetters: createDeadLetters({ backend }),
+    deadLetters,
+    seekTokens,
+    recordSeekToken: createRecordSeekToken({
+      ...{ tokens: seekTokens, replicated: backend.replicated },
+      ...{ deadlineMs: ENQUEUE_DEADLINE_MS, logger },
+    }),
+    eraseApplication: createEraseApplication({ backend, tokens: seekTokens, lives, deadLetters }),
     onDiscarded: () => metrics.skipped.inc({ reason: 'discarded' }),
     status,
     probes,

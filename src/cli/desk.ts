@@ -1,5 +1,6 @@
 import type { Discarded, LetterFilter, LetterView, Redriven } from '../queue/deadLetters.ts';
 import type { QueueStatus } from '../queue/queueStatus.ts';
+import type { ApplicationView } from '../queue/seekTokens.ts';
 import type { SignalLife } from '../schemas/states.ts';
 
 export type LetterPage = { deadLetters: LetterView[]; nextCursor?: string | undefined };
@@ -12,5 +13,7 @@ export type Desk = {
   letter: (signalId: string) => Promise<LetterView | undefined>;
   redrive: (signalId: string) => Promise<Redriven>;
   discard: (signalId: string, reason: string) => Promise<Discarded>;
+  /** Applications whose seek token expires within `ms`, the first to expire first. */
+  expiring: (ms: number, limit: number) => Promise<ApplicationView[]>;
   close: () => Promise<void>;
 };

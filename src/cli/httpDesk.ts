@@ -1,5 +1,6 @@
 import type { LetterView } from '../queue/deadLetters.ts';
 import type { QueueStatus } from '../queue/queueStatus.ts';
+import type { ApplicationView } from '../queue/seekTokens.ts';
 import type { SignalLife } from '../schemas/states.ts';
 import type { Desk, LetterPage } from './desk.ts';
 
@@ -48,6 +49,12 @@ export const createHttpDesk = ({ apiUrl, apiKey }: { apiUrl: string; apiKey: str
     discard: async (signalId, reason) => {
       const { status } = await call('DELETE', letter(signalId), new URLSearchParams({ reason }));
       return status === 404 ? 'not-found' : status === 409 ? 'busy' : 'discarded';
+    },
+    expiring: async (ms, limit) => {
+      const within = `${Math.round(ms / 1000)}s`;
+      const query = new URLSearchParams({ within, limit: String(limit) });
+      type Page = { applications: ApplicationView[] };
+      return (await get<Page>('/applications/expiring', query))?.applications ?? [];
     },
     close: async () => {},
   };

@@ -61,6 +61,17 @@ const createProgram = (env: Env, onDone: (code: number) => void): Command => {
     .description('is this deployment safe?')
     .option('--json', 'for a program')
     .action(async (options: Output) => run((await import('./check.ts')).check(env, options)));
+  program
+    .command('tokens')
+    .description('the seek tokens of applications')
+    .command('expiring')
+    .description('those that are about to be lost, the first to expire first')
+    .option('--within <duration>', 'such as 14d, 12h or 30m', '14d')
+    .option('--limit <n>', 'at most so many', '1000')
+    .option('--json', 'for a program')
+    .action(async (options: Output & { within: string; limit: string }) =>
+      run((await import('./tokens.ts')).expiring(env, options)),
+    );
   addDeadLetters(program, env, run);
 
   return program;

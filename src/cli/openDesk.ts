@@ -6,7 +6,9 @@ import { createLogger } from '../logging.ts';
 import { createDeadLetters } from '../queue/deadLetters.ts';
 import { readLock } from '../queue/folderLock.ts';
 import { createQueueStatus } from '../queue/queueStatus.ts';
+import { createSeekTokens } from '../queue/seekTokens.ts';
 import { createSignalLives } from '../queue/signalLives.ts';
+import { createTokenCipher } from '../tokenCipher.ts';
 import type { Desk } from './desk.ts';
 import { createHttpDesk } from './httpDesk.ts';
 import { openRedisBackend } from './service.ts';
@@ -47,6 +49,11 @@ const openRedisDesk = async (config: Config<'REDIS_URL'>): Promise<Desk> => {
     letter: deadLetters.get,
     redrive: deadLetters.redrive,
     discard: deadLetters.discard,
+    expiring: createSeekTokens({
+      store: backend.tokens,
+      cipher: createTokenCipher(config.TOKEN_ENCRYPTION_KEYS ?? []),
+      ttlDays: config.SEEK_TOKEN_TTL_DAYS,
+    }).expiring,
     close: backend.close,
   };
 };

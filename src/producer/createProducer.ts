@@ -1,12 +1,18 @@
 import { createLogger, type Logger } from '../logging.ts';
+import { createDeadLetters } from '../queue/deadLetters.ts';
+import { createEraseApplication } from '../queue/eraseApplication.ts';
 import { openRedis } from '../queue/redis.ts';
+import { createSeekTokens } from '../queue/seekTokens.ts';
 import { createSignalLives } from '../queue/signalLives.ts';
 import { createSignalQueue } from '../queue/signalQueue.ts';
 import type { InvalidFields } from '../schemas/invalidFields.ts';
 import { LIVE_AUDIENCE } from '../schemas/seekApi.ts';
+import type { SeekTokenInput } from '../schemas/seekToken.ts';
 import type { SignalInput } from '../schemas/signal.ts';
+import { createTokenCipher, parseTokenKey } from '../tokenCipher.ts';
 import { createEnqueue, type EnqueueResult } from './enqueue.ts';
 import { InvalidSignalError } from './errors.ts';
+import { createRecordSeekToken } from './recordSeekToken.ts';
 
 // Below the 5 seconds that are promised.
 const DEADLINE_MS = 4_500;
@@ -30,6 +36,13 @@ export type ProducerOptions = {
   rememberMs?: number;
   /** Pass a `typeCode` that SEEK added since this version. Default `false`. */
   allowUnknownTypes?: boolean;
+  /** How many days a seek token lives. The same as the workers' `SEEK_TOKEN_TTL_DAYS`. Default 180. */
+  seekTokenTtlDays?: number;
+  /**
+   * Keys of 32 bytes in base64, as in the workers' `TOKEN_ENCRYPTION_KEYS`: seek tokens are sealed with
+   * the first while they lie in the queue. Without one they lie there in the clear.
+   */
+  tokenEncryptionKeys?: readonly string[];
   /** The audience that the workers send to; documentation tokens get a warning for the live one. */
   seekAudience?: string;
   /** A pino logger; nothing is logged without one. It never sees a token. */
@@ -60,6 +73,21 @@ export type Producer = {
    * @throws {QueueUnavailableError} Some write was not acknowledged; enqueue all of them again.
    */
   enqueueMany: (signals: readonly SignalInput[]) => Promise<(EnqueueResult | InvalidResult)[]>;
+  /**
+   * Records a seek token that reached the ATS, so that signals can name the application in its place:
+   * the token is looked up when they are sent. One of Apply with SEEK overrides one of the link-out,
+   * and a newer one an older one, in whatever order they are recorded. Resolves once Redis has
+   * acknowledged the write; `warnings` says if the token was another application's before.
+   *
+   * @throws {InvalidSeekTokenError} `invalidFields` names every problem.
+   * @throws {QueueUnavailableError} No acknowledgement within 5 seconds; record it again.
+   */
+  recordSeekToken: (recording: SeekTokenInput) => Promise<{ warnings?: string[] }>;
+  /**
+   * Erases an application on request: its seek tokens, and its signals wherever they lie. Those that
+   * were not sent yet are skipped. Resolves with how many signals there were.
+   */
+  eraseApplication: (applicationId: string) => Promise<number>;
   /** Lets go of the connection. What is under way rejects. */
   close: () => Promise<void>;
 };
@@ -69,7 +97,7 @@ export type Producer = {
  * loss; a call never hangs. Field names and meaning of a signal: developer.seek.com, "Sending
  * signals".
  *
- * @throws {TypeError} `redisUrl` is no such URL.
+ * @throws {TypeError} `redisUrl` is no such URL, or one of `tokenEncryptionKeys` no such key.
  */
 export const createProducer = ({
   redisUrl,
@@ -79,6 +107,8 @@ export const createProducer = ({
   name = 'library',
   rememberMs = DAY_MS,
   allowUnknownTypes = false,
+  seekTokenTtlDays = 180,
+  tokenEncryptionKeys = [],
   seekAudience = LIVE_AUDIENCE,
   logger = createLogger({ level: 'silent' }),
 }: ProducerOptions): Producer => {
@@ -95,8 +125,11 @@ export const createProducer = ({
     keepDeliveredMs: rememberMs,
     logger,
   });
+  const lives = createSignalLives(backend);
+  const cipher = createTokenCipher(tokenEncryptionKeys.map(readTokenKey));
+  const tokens = createSeekTokens({ store: backend.tokens, cipher, ttlDays: seekTokenTtlDays });
   const enqueueAll = createEnqueue({
-    queue: createSignalQueue({ backend, lives: createSignalLives(backend), rememberMs }),
+    queue: createSignalQueue({ backend, lives, cipher, rememberMs }),
     parse: { allowUnknownTypes, audience: seekAudience },
     deadlineMs: DEADLINE_MS,
     logger,
@@ -119,6 +152,21 @@ export const createProducer = ({
       });
     },
 
+    recordSeekToken: createRecordSeekToken({
+      ...{ tokens, replicated: backend.replicated, deadlineMs: DEADLINE_MS, logger },
+    }),
+
+    eraseApplication: createEraseApplication({
+      ...{ backend, tokens, lives, deadLetters: createDeadLetters({ backend }) },
+    }),
+
     close: backend.close,
   };
+};
+
+const readTokenKey = (text: string): Buffer => {
+  const key = parseTokenKey(text);
+  if (key === undefined)
+    throw new TypeError('tokenEncryptionKeys must be 32 bytes each, in base64');
+  return key;
 };

@@ -7,14 +7,27 @@ export class InvalidSignalError extends Error {
   readonly invalidFields: InvalidFields;
 
   constructor(invalidFields: InvalidFields) {
-    super(
-      `Invalid signal: ${Object.entries(invalidFields)
-        .map(([at, what]) => `${at || '/'}: ${what}`)
-        .join('; ')}`,
-    );
+    super(`Invalid signal: ${describe(invalidFields)}`);
     this.invalidFields = invalidFields;
   }
 }
+
+/** A seek token, or what came with it, is no such thing. Nothing was recorded. */
+export class InvalidSeekTokenError extends Error {
+  override readonly name = 'InvalidSeekTokenError';
+  /** Every problem at once, by JSON pointer into what was given. Holds no value of it. */
+  readonly invalidFields: InvalidFields;
+
+  constructor(invalidFields: InvalidFields) {
+    super(`Invalid seek token: ${describe(invalidFields)}`);
+    this.invalidFields = invalidFields;
+  }
+}
+
+const describe = (invalidFields: InvalidFields): string =>
+  Object.entries(invalidFields)
+    .map(([at, what]) => `${at || '/'}: ${what}`)
+    .join('; ');
 
 /**
  * The queue did not acknowledge in time. The signal may or may not have been queued: enqueue it

@@ -5,6 +5,7 @@ import type { SignalLife } from '../schemas/states.ts';
 import type { JobData } from './jobData.ts';
 import type { LaneStore } from './laneState.ts';
 import type { Finding } from './redisSafety.ts';
+import type { TokenStore } from './seekTokens.ts';
 
 export const SIGNALS = 'signals';
 export const DEAD_LETTERS = 'dead-letters';
@@ -106,6 +107,7 @@ export type Backend = {
   work: (name: QueueName, process: Process, options: WorkerOptions) => Promise<JobWorker>;
   ledger: Ledger;
   lane: LaneStore;
+  tokens: TokenStore;
   jobData: JobData;
   /**
    * Removes a job only if it finished in that state and at that millisecond: a job of the same id

@@ -3,6 +3,7 @@ import { createPostgresBackend, type Queue, withBackend } from 'bullmq';
 import type { Backend, BackendOptions, Process, QueueName } from './backend.ts';
 import { startBullWorker, toBullOptions } from './bullWorker.ts';
 import { openEmbeddedLedger } from './embeddedLedger.ts';
+import { openEmbeddedTokens } from './embeddedTokens.ts';
 import { createOwnJobData } from './jobData.ts';
 import { createMemoryLane } from './memoryLane.ts';
 import { openPglite } from './pglitePool.ts';
@@ -43,6 +44,7 @@ export const openEmbedded = async ({ folder, logger, ...options }: Options): Pro
     },
     ledger: await openEmbeddedLedger({ database, ...options }),
     lane: createMemoryLane(),
+    tokens: await openEmbeddedTokens(database),
     jobData: createOwnJobData(),
     removeFinished: async (name, state, { jobId, finishedAt }) => {
       const { rowCount } = await database.query(

@@ -7,6 +7,7 @@ import { createRedisJobData } from './jobData.ts';
 import { connectRedis, type RedisAddress, type Temper } from './redisConnection.ts';
 import { createRedisLane } from './redisLane.ts';
 import { createRedisLedger } from './redisLedger.ts';
+import { createRedisTokens } from './redisTokens.ts';
 import { createReplicas } from './replicas.ts';
 
 // BullMQ's own data of a finished job without parent, children or deduplication: its hash, its logs.
@@ -67,6 +68,7 @@ export const openRedis = ({
     },
     ledger: createRedisLedger({ client, prefix, ...options }),
     lane: createRedisLane(client, prefix),
+    tokens: createRedisTokens(client, prefix),
     jobData: createRedisJobData(client, prefix),
     removeFinished: async (name, state, { jobId, finishedAt }) => {
       const base = `${prefix}:${name}`;

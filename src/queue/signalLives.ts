@@ -58,7 +58,8 @@ const toState = (bullState: string, job: Job): SignalState => {
 const fromSignal = (job: Job, state: SignalState): SignalLife => {
   const data = SignalJobSchema.safeParse(job.data).data;
   const last = SettlementSchema.safeParse(job.returnvalue).data?.attempt;
-  const dead = state === 'dead' && job.failedReason ? job.failedReason : undefined;
+  const reason =
+    state === 'dead' ? job.failedReason : state === 'skipped' ? last?.reason : undefined;
 
   return {
     signalId: job.id ?? '',
@@ -70,7 +71,7 @@ const fromSignal = (job: Job, state: SignalState): SignalLife => {
       ? { nextAttemptAt: data.nextAttemptAt }
       : {}),
     redrives: data?.redrives ?? 0,
-    ...(dead === undefined ? {} : { reason: dead }),
+    ...(reason ? { reason } : {}),
   };
 };
 

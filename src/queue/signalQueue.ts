@@ -1,6 +1,7 @@
 import type { Signal } from '../schemas/signal.ts';
-import { type SignalJob, SignalJobSchema } from '../schemas/signalJob.ts';
+import { type SignalJob, SignalJobSchema, versionOf } from '../schemas/signalJob.ts';
 import type { SignalState } from '../schemas/states.ts';
+import { fingerprintOf, type TokenCipher } from '../tokenCipher.ts';
 import { type Backend, type Claim, DEAD_LETTERS, type JobQueue, SIGNALS } from './backend.ts';
 import { signalJobOptions } from './jobOptions.ts';
 import { readLetter } from './readLetter.ts';
@@ -22,6 +23,8 @@ export type Acceptance =
 type Deps = {
   backend: Backend;
   lives: Pick<SignalLives, 'stateOf'>;
+  /** Seals the tokens that signals come with. */
+  cipher: Pick<TokenCipher, 'seal'>;
   rememberMs: number;
   now?: () => number;
 };
@@ -30,13 +33,13 @@ type Deps = {
 type Lying = { contentId: string | undefined; acceptedAt: number };
 
 /** The only place that adds signals. */
-export const createSignalQueue = ({ backend, lives, rememberMs, now = Date.now }: Deps) => {
+export const createSignalQueue = ({ backend, lives, cipher, rememberMs, now = Date.now }: Deps) => {
   const { ledger } = backend;
 
   const add = async (queue: JobQueue, signals: NewSignal[], acceptedAt: number) => {
     const jobs = signals.map((entry) => ({
       name: entry.signal.typeCode,
-      data: toJob(entry, acceptedAt),
+      data: toJob(entry, acceptedAt, cipher),
       opts: signalJobOptions(entry.signalId, acceptedAt),
     }));
     const [first, ...rest] = jobs;
@@ -143,12 +146,26 @@ type Prepared = {
 const isConflict = ({ entry, known, adds }: Prepared): boolean =>
   entry.signalId !== entry.contentId && known !== entry.contentId && !(adds && known === undefined);
 
-const toJob = ({ signal, contentId, from }: NewSignal, acceptedAt: number): SignalJob => ({
-  version: 1,
-  signal,
-  contentId,
-  acceptedAt: new Date(acceptedAt).toISOString(),
-  acceptedFrom: from,
-  redrives: 0,
-  attempts: [],
-});
+const toJob = (
+  { signalId, signal, contentId, from }: NewSignal,
+  acceptedAt: number,
+  cipher: Pick<TokenCipher, 'seal'>,
+): SignalJob => {
+  const kept = keep(signal, signalId, cipher);
+  return {
+    version: versionOf(kept),
+    ...kept,
+    contentId,
+    acceptedAt: new Date(acceptedAt).toISOString(),
+    acceptedFrom: from,
+    redrives: 0,
+    attempts: [],
+  };
+};
+
+const keep = (signal: Signal, signalId: string, cipher: Pick<TokenCipher, 'seal'>) => {
+  const { token, ...rest } = signal;
+  const sealed = token === undefined ? undefined : cipher.seal(token, signalId);
+  if (token === undefined || sealed === undefined) return { signal };
+  return { signal: rest, sealedToken: { sealed, fingerprint: fingerprintOf(token) } };
+};

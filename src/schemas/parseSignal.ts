@@ -81,19 +81,26 @@ const typeProblems = (typeCode: unknown, { allowUnknownTypes }: ParseOptions): I
     ? {}
     : { '/typeCode': `Expected one of ${Object.keys(SIGNAL_SCHEMAS).join(', ')}` };
 
-// Which identifier goes with which signal: developer.seek.com, "Sending signals".
+// Which identifier goes with which signal: developer.seek.com, "Sending signals". An application
+// stands for its token.
+const IDENTIFIERS = new Map<unknown, readonly string[]>([
+  ['ApplicationComplete', ['token', 'applicationId']],
+  ['ApplicationStatusUpdate', ['token', 'candidateApplicationProfileId', 'applicationId']],
+]);
+
 const identifierProblems = (given: unknown): InvalidFields => {
-  if (!isObject(given) || given.typeCode !== 'ApplicationStatusUpdate') return {};
-  const hasToken = given.token !== undefined;
-  const hasProfile = given.candidateApplicationProfileId !== undefined;
-  if (hasToken && hasProfile) {
-    return {
-      '/candidateApplicationProfileId': 'Must not be given beside token: one of them identifies it',
-    };
+  const names = isObject(given) ? IDENTIFIERS.get(given.typeCode) : undefined;
+  if (names === undefined || !isObject(given)) return {};
+  const [first, ...more] = names.filter((name) => given[name] !== undefined);
+  if (first === undefined) {
+    return { '/token': `Is required, unless ${names.slice(1).join(' or ')} is given` };
   }
-  return hasToken || hasProfile
-    ? {}
-    : { '/token': 'Is required, unless candidateApplicationProfileId is given' };
+  return Object.fromEntries(
+    more.map((name) => [
+      `/${name}`,
+      `Must not be given beside ${first}: one of them identifies it`,
+    ]),
+  );
 };
 
 const futureProblems = (given: unknown, now: Date): InvalidFields => {

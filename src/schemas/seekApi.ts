@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import type { Signal } from './signal.ts';
+import type { SeekSignal } from './signal.ts';
 
 /** developer.seek.com, "Playground environment": the endpoints are shared, the audience is not. */
 export const LIVE_AUDIENCE = 'https://graphql.seek.com';
@@ -14,7 +14,7 @@ const SEND_SIGNALS = 'mutation ($input: SendSignalsInput!) { sendSignals(input: 
  * Ours → SEEK's. The names are the same; what a caller left out is left out here too, and
  * `success: null` stays, for it means "still going on". A lone signal goes by `sendSignal`.
  */
-export const toMutation = (signals: readonly Signal[]) =>
+export const toMutation = (signals: readonly SeekSignal[]) =>
   signals.length === 1
     ? { query: SEND_SIGNAL, variables: { input: signals[0] } }
     : { query: SEND_SIGNALS, variables: { input: { signals } } };

@@ -7,6 +7,7 @@ import {
   SeekTokenSchema,
   TextSchema,
 } from './identifiers.ts';
+import { ApplicationIdSchema } from './seekToken.ts';
 
 const int32 = (least: number) =>
   z
@@ -70,18 +71,25 @@ const FIELDS = {
   timestamp: DateTimeSchema.optional(),
 };
 
-export const FIELD_NAMES: ReadonlySet<string> = new Set(Object.keys(FIELDS));
+/** Ours, in place of a token: whose seek token it is that is looked up when the signal is sent. */
+const OWN_FIELDS = { applicationId: ApplicationIdSchema.optional() };
+
+export const FIELD_NAMES: ReadonlySet<string> = new Set(Object.keys({ ...FIELDS, ...OWN_FIELDS }));
 
 /** Something that happened in a hiring process, as SEEK takes it: parsed, timestamps in UTC. */
+export type SeekSignal = Omit<Signal, 'applicationId'> & { applicationId?: never };
+
+/** The same as we take it: it may name an application in place of a seek token. */
 export type Signal = z.output<typeof AnySignalSchema>;
 
 /** A signal whatever its type: what the queue may hold, and types that SEEK has added since. */
-export const AnySignalSchema = z.strictObject(FIELDS, 'Expected an object');
+export const AnySignalSchema = z.strictObject({ ...FIELDS, ...OWN_FIELDS }, 'Expected an object');
 
 const ApplicationCompleteSchema = z.strictObject(
   {
     typeCode: z.literal('ApplicationComplete'),
-    token: SeekTokenSchema,
+    token: FIELDS.token,
+    ...OWN_FIELDS,
     timestamp: FIELDS.timestamp,
   },
   'Expected an object',
@@ -91,6 +99,7 @@ const ApplicationStatusUpdateSchema = z.strictObject(
   {
     typeCode: z.literal('ApplicationStatusUpdate'),
     token: FIELDS.token,
+    ...OWN_FIELDS,
     candidateApplicationProfileId: FIELDS.candidateApplicationProfileId,
     positionProfileIds: FIELDS.positionProfileIds,
     current: StateSchema,
@@ -133,11 +142,19 @@ export type StateInput = {
 
 /** A signal as a caller writes it, with SEEK's own field names. */
 export type SignalInput =
-  | { typeCode: 'ApplicationComplete'; token: string; timestamp?: string | null | undefined }
+  | {
+      typeCode: 'ApplicationComplete';
+      /** This or `applicationId`. */
+      token?: string | null | undefined;
+      /** The application whose recorded seek token is to be sent. */
+      applicationId?: string | null | undefined;
+      timestamp?: string | null | undefined;
+    }
   | {
       typeCode: 'ApplicationStatusUpdate';
-      /** This or `candidateApplicationProfileId`, never both. */
+      /** One of these three. */
       token?: string | null | undefined;
+      applicationId?: string | null | undefined;
       candidateApplicationProfileId?: string | null | undefined;
       positionProfileIds?: string | string[] | null | undefined;
       current: StateInput;

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { TokenSourceSchema } from './seekToken.ts';
 import { AnySignalSchema } from './signal.ts';
 
 /** What an attempt came to. */
@@ -15,17 +16,23 @@ export const AttemptSchema = z.object({
   outcome: OutcomeKindSchema,
   /** SEEK's error code, or ours where SEEK gave none. */
   code: z.string().optional(),
-  /** SEEK's message. */
+  /** SEEK's message; why it was skipped. */
   reason: z.string().optional(),
   durationMs: z.number(),
+  /** Where its application's seek token came from, of a signal that names an application. */
+  bound: z
+    .object({ source: TokenSourceSchema, receivedAt: z.iso.datetime(), expired: z.boolean() })
+    .optional(),
 });
 
 /** What the queue holds of a signal. Written by producers, read by workers of other versions too. */
 export type SignalJob = z.infer<typeof SignalJobSchema>;
 
 export const SignalJobSchema = z.object({
-  version: z.literal(1),
+  version: z.union([z.literal(1), z.literal(2)]),
   signal: AnySignalSchema,
+  /** The token that the signal came with, where there is a key to seal it with. Since version 2. */
+  sealedToken: z.object({ sealed: z.string(), fingerprint: z.string() }).optional(),
   contentId: z.string(),
   acceptedAt: z.iso.datetime(),
   /** The name of the API key, or of the application, that sent it. */
@@ -43,6 +50,13 @@ export const SignalJobSchema = z.object({
   /** How many workers in a row died while they tried it apart from all others. */
   diedAlone: z.number().int().optional(),
 });
+
+/**
+ * The oldest version that a job can have. One without a token in the clear is not for a worker that
+ * knows nothing else: it would send it as it is.
+ */
+export const versionOf = ({ signal, sealedToken }: Pick<SignalJob, 'signal' | 'sealedToken'>) =>
+  signal.applicationId === undefined && sealedToken === undefined ? 1 : 2;
 
 /** Our code for a job whose data is not a signal. */
 export const UNREADABLE = 'UNREADABLE';

@@ -1,17 +1,27 @@
 import type { Batcher } from './batcher.ts';
-import type { Entry } from './exchange.ts';
+import type { Bind, Claimed } from './bind.ts';
+import { type Deferred, type Entry, QUEUE } from './exchange.ts';
 import type { Dispatched, Isolate } from './isolate.ts';
-import type { Lane } from './lane.ts';
+import type { Lane, Pass } from './lane.ts';
+
+/** Our code for a signal whose token we have no key to. */
+const TOKEN_KEY = 'TOKEN_KEY';
 
 type Deps = {
   lane: Pick<Lane, 'admit' | 'leave'>;
+  bind: Bind;
   batcher: Pick<Batcher, 'send'>;
   isolate: Isolate;
 };
 
-/** Tries to deliver one signal: in company where there is some, alone if it is to be or is a probe. */
-export const createDispatchSignal = ({ lane, batcher, isolate }: Deps) => {
-  const alone = async (entry: Entry, pass: 'open' | 'probe'): Promise<Dispatched> => {
+type InHand = Claimed & Pick<Entry, 'abort'>;
+
+/**
+ * Tries to deliver one signal: binds it to the token that counts now, and sends it, in company where
+ * there is some, alone if it is to be or is a probe.
+ */
+export const createDispatchSignal = ({ lane, bind, batcher, isolate }: Deps) => {
+  const alone = async (entry: Entry, pass: Pass): Promise<Dispatched> => {
     let own: Dispatched = { kind: 'handedBack' };
     await isolate([entry], pass, (_, dispatched) => {
       own = dispatched;
@@ -19,12 +29,43 @@ export const createDispatchSignal = ({ lane, batcher, isolate }: Deps) => {
     return own;
   };
 
-  return async (entry: Entry, company: 'welcome' | 'none' = 'welcome'): Promise<Dispatched> => {
-    const pass = await lane.admit(entry.abort).catch(() => undefined);
+  const send = async (
+    { abort, ...claimed }: InHand,
+    pass: Pass,
+    company: 'welcome' | 'none',
+  ): Promise<Dispatched> => {
+    const binding = await bind(claimed).catch(
+      (): Deferred => ({
+        ...{ kind: 'deferred', code: QUEUE, reason: 'The seek token cannot be looked up' },
+      }),
+    );
+    switch (binding.kind) {
+      case 'deferred':
+        return binding;
+      case 'sealed':
+        return {
+          kind: 'deferred',
+          code: TOKEN_KEY,
+          reason: 'none of our keys opens its seek token',
+        };
+      case 'skipped':
+        return { kind: 'attempted', outcome: binding };
+      case 'bound': {
+        const entry = { signalId: claimed.signalId, signal: binding.signal, abort };
+        const together = pass === 'open' && company === 'welcome';
+        const dispatched = await (together ? batcher.send(entry) : alone(entry, pass));
+        return dispatched.kind === 'attempted' && binding.bound !== undefined
+          ? { ...dispatched, bound: binding.bound }
+          : dispatched;
+      }
+    }
+  };
+
+  return async (inHand: InHand, company: 'welcome' | 'none' = 'welcome'): Promise<Dispatched> => {
+    const pass = await lane.admit(inHand.abort).catch(() => undefined);
     if (pass === undefined) return { kind: 'handedBack' };
-    if (pass === 'open' && company === 'welcome') return batcher.send(entry);
     try {
-      return await alone(entry, pass);
+      return await send(inHand, pass, company);
     } finally {
       lane.leave(pass);
     }

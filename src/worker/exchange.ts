@@ -1,4 +1,4 @@
-import type { Signal } from '../schemas/signal.ts';
+import type { SeekSignal } from '../schemas/signal.ts';
 import { isUnauthenticated, type SendResult } from './classify.ts';
 import type { Lane, Pass } from './lane.ts';
 import { type PartnerToken, PartnerTokenError } from './partnerToken.ts';
@@ -7,7 +7,7 @@ import type { SeekClient } from './seekClient.ts';
 import { unlessAborted } from './unlessAborted.ts';
 
 /** A signal in hand. `abort`: the worker stops, or has lost the job to another. */
-export type Entry = { signalId: string; signal: Signal; abort?: AbortSignal | undefined };
+export type Entry = { signalId: string; signal: SeekSignal; abort?: AbortSignal | undefined };
 
 /** Not tried to its end, so the signal goes back as it came. */
 export type HandedBack = { kind: 'handedBack' };

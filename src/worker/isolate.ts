@@ -1,5 +1,6 @@
 import type { Logger } from '../logging.ts';
 import type { SeekError } from '../schemas/seekApi.ts';
+import type { Attempt } from '../schemas/signalJob.ts';
 import { classify, isUnknownMutation, type Outcome } from './classify.ts';
 import type { Answered, Deferred, Entry, Errand, Exchange, HandedBack } from './exchange.ts';
 import type { Pass } from './lane.ts';
@@ -12,6 +13,8 @@ export type Attempted = {
   requestId?: string;
   /** The whole of what SEEK said was wrong, for the log. */
   errors?: SeekError[];
+  /** Which seek token it went with, if it names an application. */
+  bound?: Attempt['bound'];
 };
 
 /** What became of one signal in hand. */

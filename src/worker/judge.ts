@@ -29,7 +29,7 @@ export const judge = (
     outcome.kind === 'retry'
       ? backoffMs({ ...policy, attempt: number, retryAfterMs: outcome.retryAfterMs, random })
       : 0;
-  const { requestId } = attempted;
+  const { requestId, bound } = attempted;
   return {
     ...{ number, waitMs },
     attempt: {
@@ -39,6 +39,7 @@ export const judge = (
       ...('code' in outcome ? { code: outcome.code } : {}),
       ...('reason' in outcome ? { reason: outcome.reason } : {}),
       durationMs: Math.max(0, endedAt - startedAt),
+      ...(bound === undefined ? {} : { bound }),
     },
   };
 };

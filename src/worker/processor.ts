@@ -9,7 +9,6 @@ import { createLetGo } from '../queue/letGo.ts';
 import { failureText, type Settlement, type SignalJob, withAttempt } from '../schemas/signalJob.ts';
 import { givenUpForAge } from './classify.ts';
 import type { DispatchSignal } from './dispatchSignal.ts';
-import type { Entry } from './exchange.ts';
 import type { Attempted, Dispatched } from './isolate.ts';
 import { ageMsOf, type Judged, judge, type Policy } from './judge.ts';
 
@@ -63,7 +62,8 @@ export const createProcessor = ({ now = Date.now, random = Math.random, ...deps 
     if (guilt !== undefined) throw new UnrecoverableError(guilt);
 
     const { diedAlone, ...signalJob } = read.signalJob;
-    const entry: Entry = { signalId: job.id ?? '', signal: signalJob.signal, abort };
+    const { signal, sealedToken } = signalJob;
+    const entry = { signalId: job.id ?? '', signal, sealedToken, abort };
     let startedAt = now();
     const attempt = (company: 'welcome' | 'none'): Promise<Dispatched> => {
       startedAt = now();

@@ -4,7 +4,7 @@ import * as z from 'zod';
 import type { Logger } from '../logging.ts';
 import { maskBody } from '../masking.ts';
 import { toMutation } from '../schemas/seekApi.ts';
-import type { Signal } from '../schemas/signal.ts';
+import type { SeekSignal } from '../schemas/signal.ts';
 import { scrubBody } from '../scrub.ts';
 import type { SendResult } from './classify.ts';
 import { type Answer, type Http, NoAnswerError } from './http.ts';
@@ -12,7 +12,7 @@ import { readErrors } from './readErrors.ts';
 
 export type SendRequest = {
   /** One goes by `sendSignal`, several share a `sendSignals`. */
-  signals: readonly Signal[];
+  signals: readonly SeekSignal[];
   partnerToken: string;
   /** A fresh UUID for every request: SEEK finds it again by this. */
   requestId: string;

@@ -8,10 +8,13 @@ import { type Metrics, typeLabel } from '../metrics.ts';
 import { type Backend, type JobWorker, SIGNALS } from '../queue/backend.ts';
 import { isWorkDue } from '../queue/isWorkDue.ts';
 import { startLetterWorker } from '../queue/letterWorker.ts';
+import { createSeekTokens } from '../queue/seekTokens.ts';
 import { createUndertaker } from '../queue/undertaker.ts';
 import { SettlementSchema } from '../schemas/signalJob.ts';
+import { createTokenCipher } from '../tokenCipher.ts';
 import { backoffMs } from './backoff.ts';
 import { createBatcher } from './batcher.ts';
+import { type Bind, createBind } from './bind.ts';
 import { createDispatchSignal } from './dispatchSignal.ts';
 import { createExchange } from './exchange.ts';
 import { createHttp, type Http } from './http.ts';
@@ -72,7 +75,12 @@ export const startWorker = async ({ backend, config, closers, logger, metrics, v
     pauseMaxMs: config.LANE_PAUSE_MAX_MS,
     logger,
   });
-  const dispatch = createDispatch({ config, lane, http, logger, metrics });
+  const cipher = createTokenCipher(config.TOKEN_ENCRYPTION_KEYS ?? []);
+  const tokens = createSeekTokens({
+    ...{ store: backend.tokens, cipher, ttlDays: config.SEEK_TOKEN_TTL_DAYS },
+  });
+  const bind = createBind({ tokens, cipher, expired: config.EXPIRED_TOKENS });
+  const dispatch = createDispatch({ config, lane, bind, http, logger, metrics });
   const processor = createProcessor({
     dispatch,
     policy,
@@ -91,10 +99,16 @@ export const startWorker = async ({ backend, config, closers, logger, metrics, v
       err instanceof RetryError ? err.backoffMs : backoffMs({ ...policy, attempt }),
     onFailed: undertaker.onFailed,
     onCompleted: (job) => {
-      const settled = SettlementSchema.safeParse(job.returnvalue).data?.outcome;
-      if (job.id === undefined || settled === undefined) return;
-      settler.add({ signalId: job.id, outcome: settled });
-      if (settled !== 'delivered') return;
+      const settlement = SettlementSchema.safeParse(job.returnvalue).data;
+      if (job.id === undefined || settlement === undefined) return;
+      const { outcome, attempt } = settlement;
+      settler.add({ signalId: job.id, outcome });
+      if (outcome === 'skipped') metrics.skipped.inc({ reason: attempt?.reason ?? '' });
+      if (outcome !== 'delivered') return;
+      if (attempt?.bound?.expired) {
+        metrics.expiredTokens.inc();
+        logger.warn({ signalId: job.id, ...attempt.bound }, 'signal.sentWithExpiredToken');
+      }
       metrics.delivered.inc({ type: typeLabel(job.name) });
       metrics.deliverySeconds.observe(Math.max(0, Date.now() - job.timestamp) / 1000);
     },
@@ -123,9 +137,9 @@ const stop = async (worker: JobWorker, patienceMs: number): Promise<void> => {
   await closed.finally(() => clearTimeout(timer));
 };
 
-type Parts = Pick<Deps, 'config' | 'logger' | 'metrics'> & { lane: Lane; http: Http };
+type Parts = Pick<Deps, 'config' | 'logger' | 'metrics'> & { lane: Lane; bind: Bind; http: Http };
 
-const createDispatch = ({ config, lane, http, logger, metrics }: Parts) => {
+const createDispatch = ({ config, lane, bind, http, logger, metrics }: Parts) => {
   const partnerToken = createPartnerToken({
     http,
     authUrl: config.SEEK_AUTH_URL,
@@ -166,5 +180,5 @@ const createDispatch = ({ config, lane, http, logger, metrics }: Parts) => {
     size: config.BATCH_SIZE,
     lingerMs: config.BATCH_LINGER_MS,
   });
-  return createDispatchSignal({ lane, batcher, isolate });
+  return createDispatchSignal({ lane, bind, batcher, isolate });
 };

@@ -1,6 +1,6 @@
 import { LOCK_LOST } from '../queue/backend.ts';
 import { failureText, type SignalJob, STALLED } from '../schemas/signalJob.ts';
-import { type Entry, QUEUE } from './exchange.ts';
+import { QUEUE } from './exchange.ts';
 import type { Dispatched } from './isolate.ts';
 import type { Room } from './room.ts';
 
@@ -35,7 +35,12 @@ type Deps<Job> = {
   replace: (job: Job, from: SignalJob, to: SignalJob) => Promise<boolean>;
 };
 
-type Suspect<Job> = { job: Job; lock: string | undefined; signalJob: SignalJob; entry: Entry };
+type Suspect<Job> = {
+  job: Job;
+  lock: string | undefined;
+  signalJob: SignalJob;
+  entry: { abort?: AbortSignal | undefined };
+};
 
 /**
  * Tries a suspect while this worker tries nothing else. It is written down before, and struck out

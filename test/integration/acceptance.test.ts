@@ -7,6 +7,7 @@ import { SIGNALS } from '../../src/queue/backend.ts';
 import { openRedis } from '../../src/queue/redis.ts';
 import { createSignalLives } from '../../src/queue/signalLives.ts';
 import { createSignalQueue } from '../../src/queue/signalQueue.ts';
+import { createTokenCipher } from '../../src/tokenCipher.ts';
 
 import { buildApplicationComplete, buildSignalJob } from '../support/buildSignal.ts';
 import { onRedis, PLATFORMS, type Platform } from '../support/platforms.ts';
@@ -26,7 +27,8 @@ describe.each(PLATFORMS)('accepting a signal on $name', ({ start }) => {
     const signal = { typeCode: 'ApplicationComplete', token: newToken() };
     const entry = { ...identify(signal), signal, from: 'test' };
     const lives = createSignalLives(backend);
-    const queue = createSignalQueue({ backend, lives, rememberMs: 60_000 });
+    const cipher = createTokenCipher([]);
+    const queue = createSignalQueue({ backend, lives, cipher, rememberMs: 60_000 });
     await backend.ledger.claim([entry], Date.now());
 
     expect(await queue.accept([entry])).toMatchObject([{ duplicate: false, state: 'waiting' }]);

@@ -4,8 +4,10 @@ import { createLogger } from '../../src/logging.ts';
 import { createApp } from '../../src/producer/api/app.ts';
 import { createEnqueue } from '../../src/producer/enqueue.ts';
 import { createDeadLetters } from '../../src/queue/deadLetters.ts';
+import { createSeekTokens } from '../../src/queue/seekTokens.ts';
 import { createSignalLives } from '../../src/queue/signalLives.ts';
 import { createSignalQueue } from '../../src/queue/signalQueue.ts';
+import { createTokenCipher } from '../../src/tokenCipher.ts';
 
 import { buildApplicationComplete, buildSignal, buildState } from '../support/buildSignal.ts';
 import { onRedis, type Platform } from '../support/platforms.ts';
@@ -283,16 +285,19 @@ describe('the OpenAPI document', () => {
     const logger = createLogger({ level: 'silent' });
     const lives = createSignalLives(backend);
     const { status, probes } = createService(backend, logger);
+    const cipher = createTokenCipher([]);
+    const seekTokens = createSeekTokens({ store: backend.tokens, cipher, ttlDays: 180 });
     const app = createApp({
       enqueue: createEnqueue({
         ...{
-          queue: createSignalQueue({ backend, lives, rememberMs: 60_000 }),
+          queue: createSignalQueue({ backend, lives, cipher, rememberMs: 60_000 }),
           deadlineMs: 1_000,
           logger,
         },
         parse: { allowUnknownTypes: false, audience: 'https://graphql.seek.com' },
       }),
       ...{ apiKeys: [], find: lives.find, deadLetters: createDeadLetters({ backend }) },
+      ...{ seekTokens, recordSeekToken: async () => ({}), eraseApplication: async () => 0 },
       ...{ onDiscarded: () => {}, status, probes, logger, logBodies: false },
     });
 

@@ -1,4 +1,5 @@
 import { type ParseOptions, parseSignal } from '../../src/schemas/parseSignal.ts';
+import type { SeekSignal } from '../../src/schemas/signal.ts';
 
 export const NOW = new Date('2026-03-03T00:00:00Z');
 
@@ -16,6 +17,12 @@ export const accepted = (input: unknown, options: Partial<ParseOptions> = {}) =>
   const parsed = parse(input, options);
   if (parsed.kind === 'invalid') throw new Error(`Refused: ${JSON.stringify(parsed)}`);
   return parsed.signal;
+};
+
+/** The same as SEEK takes it: with a token of its own, and naming no application. */
+export const acceptedBySeek = (input: unknown): SeekSignal => {
+  const { applicationId, ...signal } = accepted(input);
+  return signal;
 };
 
 /** The problems of an input; none where it is valid. */

@@ -78,12 +78,44 @@ describe('what a caller left out', () => {
   });
 
   it.each([
-    { input: buildApplicationComplete({ token: null }), at: '/token' },
     { input: buildSignal({ current: null }), at: '/current' },
     { input: buildPositionStatusUpdate({ positionProfileIds: null }), at: '/positionProfileIds' },
     { input: buildSignal({ typeCode: null }), at: '/typeCode' },
   ])('is named where it is required: $at', ({ input, at }) => {
     expect(problems(input)).toEqual({ [at]: 'Is required' });
+  });
+
+  it.each([
+    {
+      input: buildApplicationComplete({ token: null }),
+      found: { '/token': 'Is required, unless applicationId is given' },
+    },
+    {
+      input: buildSignal({ token: null }),
+      found: {
+        '/token': 'Is required, unless candidateApplicationProfileId or applicationId is given',
+      },
+    },
+    {
+      input: buildSignal({ applicationId: 'a', candidateApplicationProfileId: 'p' }),
+      found: {
+        '/candidateApplicationProfileId':
+          'Must not be given beside token: one of them identifies it',
+        '/applicationId': 'Must not be given beside token: one of them identifies it',
+      },
+    },
+    {
+      input: buildPositionStatusUpdate({ applicationId: 'a' }),
+      found: { '/applicationId': 'Is not part of PositionStatusUpdate' },
+    },
+    {
+      input: buildApplicationComplete({ token: null, applicationId: ' a' }),
+      found: { '/applicationId': 'Must not begin or end with white space' },
+    },
+  ])('may be an application in place of a token, and nothing beside it', ({ input, found }) => {
+    expect(problems(input)).toEqual(found);
+    const named = { typeCode: 'ApplicationComplete', applicationId: 'application-1' };
+    expect(accepted({ ...named, token: null })).toStrictEqual(named);
   });
 
   it.each([
@@ -513,7 +545,10 @@ describe('problems', () => {
   it('find a required field missing although a prototype offers it', () => {
     const input = JSON.parse('{"typeCode":"ApplicationComplete","__proto__":{"token":"t"}}');
 
-    expect(problems(input)).toEqual({ '/token': 'Is required', '/__proto__': 'Unknown field' });
+    expect(problems(input)).toEqual({
+      '/token': 'Is required, unless applicationId is given',
+      '/__proto__': 'Unknown field',
+    });
   });
 });
 

@@ -4,10 +4,13 @@ import {
   toMutation,
 } from '../../src/schemas/seekApi.ts';
 import { buildApplicationComplete, buildSeekSample } from '../support/buildSignal.ts';
-import { accepted } from './parse.ts';
+import { acceptedBySeek } from './parse.ts';
 
 describe('the mutation for SEEK', () => {
-  const [one, other] = [accepted(buildSeekSample()), accepted(buildApplicationComplete())];
+  const [one, other] = [
+    acceptedBySeek(buildSeekSample()),
+    acceptedBySeek(buildApplicationComplete()),
+  ];
 
   it('is SEEK’s documented one, with the signal as its one variable', () => {
     expect(toMutation([one])).toStrictEqual({

@@ -1,7 +1,7 @@
 import { createBatcher } from '../../src/worker/batcher.ts';
 import type { Entry } from '../../src/worker/exchange.ts';
 import type { Dispatched } from '../../src/worker/isolate.ts';
-import { accepted } from '../schemas/parse.ts';
+import { acceptedBySeek } from '../schemas/parse.ts';
 import { buildSignal } from '../support/buildSignal.ts';
 
 const { jest } = import.meta;
@@ -52,7 +52,7 @@ const setup = ({ size = 3 } = {}) => {
   });
   const send = (...ids: string[]) => {
     for (const signalId of ids) {
-      const entry: Entry = { signalId, signal: accepted(buildSignal()) };
+      const entry: Entry = { signalId, signal: acceptedBySeek(buildSignal()) };
       batcher.send(entry).then(
         (dispatched) => {
           settled[signalId] = dispatched;
@@ -270,7 +270,7 @@ describe('whatever a signal comes to', () => {
       },
     });
 
-    await expect(send({ signalId: 'a', signal: accepted(buildSignal()) })).resolves.toBe(
+    await expect(send({ signalId: 'a', signal: acceptedBySeek(buildSignal()) })).resolves.toBe(
       dispatched,
     );
   });

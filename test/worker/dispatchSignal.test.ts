@@ -1,8 +1,9 @@
+import type { Bound } from '../../src/worker/bind.ts';
 import { createDispatchSignal } from '../../src/worker/dispatchSignal.ts';
 import type { Entry } from '../../src/worker/exchange.ts';
 import type { Dispatched } from '../../src/worker/isolate.ts';
 import type { Pass } from '../../src/worker/lane.ts';
-import { accepted } from '../schemas/parse.ts';
+import { acceptedBySeek } from '../schemas/parse.ts';
 import { buildSignal } from '../support/buildSignal.ts';
 
 const DELIVERED: Dispatched = {
@@ -16,6 +17,7 @@ type Doubles = {
   admit?: (abort?: AbortSignal) => Promise<Pass | undefined>;
   /** What a signal comes to that is sent alone; `undefined`: nothing is said of it. */
   alone?: Dispatched | Error | undefined;
+  bound?: Bound | Error;
 };
 
 const setup = ({ admit = async () => 'open', ...doubles }: Doubles = {}) => {
@@ -23,11 +25,17 @@ const setup = ({ admit = async () => 'open', ...doubles }: Doubles = {}) => {
   const inCompany: Entry[] = [];
   const apart: unknown[] = [];
   const left: Pass[] = [];
+  const entry: Entry = { signalId: 'one', signal: acceptedBySeek(buildSignal()) };
+  const { bound = { kind: 'bound', signal: entry.signal } } = doubles;
   const dispatch = createDispatchSignal({
     lane: { admit, leave: (pass) => void left.push(pass) },
+    bind: async () => {
+      if (bound instanceof Error) throw bound;
+      return bound;
+    },
     batcher: {
-      send: async (entry) => {
-        inCompany.push(entry);
+      send: async (sent) => {
+        inCompany.push(sent);
         return DELIVERED;
       },
     },
@@ -37,8 +45,6 @@ const setup = ({ admit = async () => 'open', ...doubles }: Doubles = {}) => {
       for (const entry of entries) if (alone !== undefined) settle(entry, alone);
     },
   });
-  const entry: Entry = { signalId: 'one', signal: accepted(buildSignal()) };
-
   return {
     dispatch: (company?: 'welcome' | 'none', abort?: AbortSignal) =>
       dispatch(abort === undefined ? entry : { ...entry, abort }, company),
@@ -53,7 +59,7 @@ describe('a signal', () => {
     await expect(dispatch()).resolves.toEqual(DELIVERED);
 
     expect(inCompany).toEqual([entry]);
-    expect([apart, left]).toEqual([[], []]);
+    expect([apart, left]).toEqual([[], ['open']]);
   });
 
   it('travels alone if it is to', async () => {
@@ -121,5 +127,37 @@ describe('a signal', () => {
 
     await expect(dispatch()).resolves.toEqual(HANDED_BACK);
     expect([inCompany, apart, left]).toEqual([[], [], []]);
+  });
+
+  it('goes as it was bound, and tells of that', async () => {
+    const signal = acceptedBySeek(buildSignal({ token: 'looked up' }));
+    const bound = { source: 'linkOut', receivedAt: '2026-03-01T00:00:00Z', expired: true } as const;
+    const { dispatch, inCompany } = setup({ bound: { kind: 'bound', signal, bound } });
+
+    await expect(dispatch()).resolves.toEqual({ ...DELIVERED, bound });
+    expect(inCompany).toEqual([{ signalId: 'one', signal }]);
+  });
+
+  it.each<{ what: string; bound: Bound | Error; comes: object }>([
+    {
+      what: 'that is to be skipped is so, without a request',
+      bound: { kind: 'skipped', reason: 'no-token' },
+      comes: { kind: 'attempted', outcome: { kind: 'skipped', reason: 'no-token' } },
+    },
+    {
+      what: 'whose token is sealed to us waits for a worker with the key',
+      bound: { kind: 'sealed' },
+      comes: { kind: 'deferred', code: 'TOKEN_KEY' },
+    },
+    {
+      what: 'whose token cannot be looked up waits',
+      bound: new Error('ECONNRESET'),
+      comes: { kind: 'deferred', code: 'QUEUE' },
+    },
+  ])('$what, and leaves the lane', async ({ bound, comes }) => {
+    const { dispatch, inCompany, apart, left } = setup({ admit: async () => 'probe', bound });
+
+    await expect(dispatch()).resolves.toMatchObject(comes);
+    expect([inCompany, apart, left]).toEqual([[], [], ['probe']]);
   });
 });

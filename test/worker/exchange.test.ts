@@ -2,7 +2,7 @@ import type { SendResult } from '../../src/worker/classify.ts';
 import { createExchange } from '../../src/worker/exchange.ts';
 import { PartnerTokenError } from '../../src/worker/partnerToken.ts';
 import type { SendRequest } from '../../src/worker/seekClient.ts';
-import { accepted } from '../schemas/parse.ts';
+import { acceptedBySeek } from '../schemas/parse.ts';
 import { buildSignal } from '../support/buildSignal.ts';
 
 const refused = (code: string, message = 'As SEEK says'): SendResult => ({
@@ -66,7 +66,7 @@ const setup = ({
     },
     newRequestId: () => `request-${sent.length + 1}`,
   });
-  const signals = signalIds.map((token) => accepted(buildSignal({ token })));
+  const signals = signalIds.map((token) => acceptedBySeek(buildSignal({ token })));
   const entries = signals.map((signal, n) => ({ signalId: signalIds[n] ?? '', signal }));
 
   return {

@@ -7,7 +7,7 @@ import { classify, type SendResult } from '../../src/worker/classify.ts';
 import { createHttp } from '../../src/worker/http.ts';
 import { createPartnerToken, PartnerTokenError } from '../../src/worker/partnerToken.ts';
 import { createSeekClient } from '../../src/worker/seekClient.ts';
-import { accepted } from '../schemas/parse.ts';
+import { acceptedBySeek } from '../schemas/parse.ts';
 import { buildSignal } from '../support/buildSignal.ts';
 import { captureLogs } from '../support/captureLogs.ts';
 
@@ -62,7 +62,7 @@ const setup = async (play: Play, { timeoutMs = TIMEOUT_MS, logBodies = false } =
   });
   const send = async (count = 1, token = TOKEN): Promise<SendResult> =>
     client({
-      signals: Array.from({ length: count }, () => accepted(buildSignal({ token }))),
+      signals: Array.from({ length: count }, () => acceptedBySeek(buildSignal({ token }))),
       partnerToken: 'partner-token-1',
       requestId: '6f1c2a52-3b53-4dc1-9d53-0c7f0a0b6a01',
     });

@@ -5,7 +5,7 @@ import type { SeekError } from '../../src/schemas/seekApi.ts';
 import type { SendResult } from '../../src/worker/classify.ts';
 import type { Entry, Exchanged } from '../../src/worker/exchange.ts';
 import { createIsolate, type Dispatched } from '../../src/worker/isolate.ts';
-import { accepted } from '../schemas/parse.ts';
+import { acceptedBySeek } from '../schemas/parse.ts';
 import { buildSignal } from '../support/buildSignal.ts';
 import { captureLogs } from '../support/captureLogs.ts';
 
@@ -53,7 +53,7 @@ type Setup = {
 const setup = ({ rows, play, wait, abort = new Map(), laneClosed = false }: Setup) => {
   const entries: Entry[] = rows.map((_, row) => ({
     signalId: `${row}`,
-    signal: accepted(buildSignal()),
+    signal: acceptedBySeek(buildSignal()),
     ...(abort.has(row) ? { abort: abort.get(row) } : {}),
   }));
   const requests: { ids: number[]; pass: string; abort: AbortSignal | undefined }[] = [];

@@ -489,6 +489,7 @@ describe('the next try', () => {
     await untilProbe(500);
     const dispatch = createDispatchSignal({
       lane: a,
+      bind: () => Promise.reject(new Error('bound')),
       batcher: { send: () => Promise.reject(new Error('in company')) },
       isolate: () => Promise.reject(new Error('sent')),
     });

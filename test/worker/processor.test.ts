@@ -4,7 +4,6 @@ import { LOCK_LOST } from '../../src/queue/backend.ts';
 import type { JobData } from '../../src/queue/jobData.ts';
 import { RETRY_OPTIONS } from '../../src/queue/jobOptions.ts';
 import type { Outcome } from '../../src/worker/classify.ts';
-import type { Entry } from '../../src/worker/exchange.ts';
 import type { Dispatched } from '../../src/worker/isolate.ts';
 import { createProcessor, RetryError } from '../../src/worker/processor.ts';
 import { buildSignal, buildSignalJob } from '../support/buildSignal.ts';
@@ -74,7 +73,7 @@ type Setup = {
   /** Of the queue, where it does not do as it is told. */
   jobData?: Partial<JobData>;
   /** What the dispatch comes to. */
-  come?: Dispatched | Error | ((entry: Entry) => Promise<Dispatched>);
+  come?: Dispatched | Error | ((entry: { signalId: string }) => Promise<Dispatched>);
   job?: object;
   ageMs?: number;
 };

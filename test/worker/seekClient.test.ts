@@ -1,7 +1,7 @@
 import type { SendResult } from '../../src/worker/classify.ts';
 import { createHttp, NoAnswerError } from '../../src/worker/http.ts';
 import { createSeekClient } from '../../src/worker/seekClient.ts';
-import { accepted } from '../schemas/parse.ts';
+import { acceptedBySeek } from '../schemas/parse.ts';
 import { buildApplicationComplete, buildSeekSample, buildSignal } from '../support/buildSignal.ts';
 import { captureLogs } from '../support/captureLogs.ts';
 import {
@@ -45,7 +45,7 @@ const setup = async (answers: Script = [], { timeoutMs = 10_000, logBodies = fal
   });
   const sendAll = (signals: unknown[], partnerToken = 'partner-1', abort?: AbortSignal) =>
     client({
-      signals: signals.map((signal) => accepted(signal)),
+      signals: signals.map((signal) => acceptedBySeek(signal)),
       ...{ partnerToken, requestId: REQUEST_ID, abort },
     });
   const send = (signal: unknown = buildSignal(), partnerToken?: string, abort?: AbortSignal) =>
@@ -64,7 +64,7 @@ const over = (err: Error) => {
     logger: captureLogs().logger,
     logBodies: false,
   });
-  const signals = [accepted(buildSignal())];
+  const signals = [acceptedBySeek(buildSignal())];
   return { client: () => client({ signals, partnerToken: 'p', requestId: REQUEST_ID }) };
 };
 
@@ -113,7 +113,9 @@ describe('the request to SEEK', () => {
       {
         query: 'mutation ($input: SendSignalsInput!) { sendSignals(input: $input) }',
         variables: {
-          input: { signals: signals.map((signal) => JSON.parse(JSON.stringify(accepted(signal)))) },
+          input: {
+            signals: signals.map((signal) => JSON.parse(JSON.stringify(acceptedBySeek(signal)))),
+          },
         },
       },
     ]);

@@ -4,8 +4,14 @@ import { HTTPException } from 'hono/http-exception';
 import type { ApiKey } from '../../config.ts';
 import type { DeadLetters } from '../../queue/deadLetters.ts';
 import type { QueueStatus } from '../../queue/queueStatus.ts';
-import { IdempotencyConflictError, InvalidSignalError, QueueUnavailableError } from '../errors.ts';
+import {
+  IdempotencyConflictError,
+  InvalidSeekTokenError,
+  InvalidSignalError,
+  QueueUnavailableError,
+} from '../errors.ts';
 import { type Caller, requireApiKey } from './apiKeys.ts';
+import { type ApplicationDeps, createApplicationRoutes } from './applications.ts';
 import { available } from './available.ts';
 import { createDeadLetterRoutes, type DeadLetterDeps } from './deadLetters.ts';
 import { openApiDocument } from './openapi.ts';
@@ -13,10 +19,12 @@ import { createSignalRoutes, type SignalDeps } from './signals.ts';
 
 // A redrive of many letters takes its time; it is bounded by what a proxy would put up with.
 const REDRIVE_DEADLINE_MS = 60_000;
+const ERASE_DEADLINE_MS = 60_000;
 const RETRY_AFTER_SECONDS = '5';
 
 type Deps = SignalDeps &
-  DeadLetterDeps & {
+  DeadLetterDeps &
+  ApplicationDeps & {
     apiKeys: readonly ApiKey[];
     status: () => Promise<QueueStatus>;
     /** Health and metrics; they need no key. */
@@ -38,9 +46,19 @@ export const createApp = ({ apiKeys, status, probes, ...deps }: Deps): Hono<Call
     createDeadLetterRoutes({ ...deps, deadLetters: bounded(deps.deadLetters) }),
   );
 
+  const { find, expiring } = deps.seekTokens;
+  app.route(
+    '/applications',
+    createApplicationRoutes({
+      ...deps,
+      seekTokens: { find: available(find), expiring: available(expiring) },
+      eraseApplication: available(deps.eraseApplication, ERASE_DEADLINE_MS),
+    }),
+  );
+
   app.notFound((c) => c.json({ message: 'There is nothing here; see /openapi.json' }, 404));
   app.onError((err, c) => {
-    if (err instanceof InvalidSignalError) {
+    if (err instanceof InvalidSignalError || err instanceof InvalidSeekTokenError) {
       const { invalidFields } = err;
       return c.json({ message: 'Input validation failed', invalidFields }, 422);
     }

@@ -40,6 +40,15 @@ const signalSchema = (schema: z.ZodType): Json => {
   };
 };
 
+const TOKEN_VIEW: Json = {
+  token: text('Masked: length, beginning of the SHA-256, unusual characters'),
+  source: { type: 'string', enum: ['linkOut', 'applyWithSeek'] },
+  receivedAt: instant,
+  expiresAt: instant,
+  expired: { type: 'boolean' },
+};
+const TOKEN_FIELDS = Object.keys(TOKEN_VIEW);
+
 /** What travels; the signals' own part comes from the schemas that judge them. */
 export const schemas: Json = {
   ...Object.fromEntries(
@@ -97,6 +106,20 @@ export const schemas: Json = {
       redrives: { type: 'integer' },
     },
     ['signalId', 'typeCode', 'reason', 'code', 'diedAt', 'acceptedAt', 'attempts', 'redrives'],
+  ),
+  SeekToken: {
+    type: 'object',
+    properties: {
+      token: text('Exactly as received'),
+      source: { type: 'string', enum: ['linkOut', 'applyWithSeek'] },
+      receivedAt: { ...instant, description: 'When it reached the ATS; now if left out' },
+    },
+    required: ['token', 'source'],
+    additionalProperties: false,
+  },
+  ApplicationToken: object(
+    { applicationId: text(), ...TOKEN_VIEW, history: list(object(TOKEN_VIEW, TOKEN_FIELDS)) },
+    ['applicationId', ...TOKEN_FIELDS, 'history'],
   ),
   Status: object(
     {

@@ -72,6 +72,49 @@ const paths: Json = {
       responses: { 200: json('What is known', ref('SignalLife')), ...NOT_FOUND, ...REFUSED },
     },
   },
+  '/applications/{applicationId}/seek-token': {
+    put: {
+      summary: 'Record a seek token that reached the ATS',
+      description:
+        'Apply with SEEK beats link-out, newer beats older, in whatever order they are recorded. A `Warning` header says that the token was another application’s before.',
+      parameters: [path('applicationId')],
+      requestBody: { required: true, ...json('The token', ref('SeekToken')) },
+      responses: {
+        204: { description: 'Recorded' },
+        ...{ ...UNREADABLE, ...TOO_LARGE, ...REFUSED },
+        422: json('It is no such token', ref('InvalidInput')),
+      },
+    },
+    get: {
+      summary: 'The token that counts, masked, and all that were received',
+      parameters: [path('applicationId')],
+      responses: {
+        200: json('What is known', ref('ApplicationToken')),
+        ...{ ...NOT_FOUND, ...INVALID, ...REFUSED },
+      },
+    },
+    delete: {
+      summary: 'Erase the application: its tokens, and its signals wherever they lie',
+      parameters: [path('applicationId')],
+      responses: { 204: { description: 'Erased' }, ...INVALID, ...REFUSED },
+    },
+  },
+  '/applications/expiring': {
+    get: {
+      summary: 'Applications whose token is about to expire, the first to expire first',
+      parameters: [
+        query('within', 'Such as 14d, 12h or 30m; 14d if left out'),
+        limit({ maximum: 1000 }),
+      ],
+      responses: {
+        200: json(
+          'Those',
+          object({ applications: list(ref('ApplicationToken')) }, ['applications']),
+        ),
+        ...{ ...INVALID, ...REFUSED },
+      },
+    },
+  },
   '/status': {
     get: {
       summary: 'How the queue stands',

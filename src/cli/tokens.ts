@@ -1,0 +1,35 @@
+import { ConfigError } from '../config.ts';
+import { parseDuration } from '../duration.ts';
+import type { ApplicationView } from '../queue/seekTokens.ts';
+import { atDesk, complain, type Output, print } from './inspect.ts';
+import { columns } from './render.ts';
+
+type Options = Output & { within: string; limit: string };
+
+/** `seek-signals tokens expiring` */
+export const expiring = (env: NodeJS.ProcessEnv, options: Options): Promise<number> => {
+  const ms = parseDuration(options.within);
+  const limit = /^[1-9]\d{0,3}$/.test(options.limit) ? Number(options.limit) : undefined;
+  const problems = [
+    ...(ms === undefined ? ['--within must be a duration, such as 14d, 12h or 30m'] : []),
+    ...(limit === undefined ? ['--limit must be a whole number from 1 to 9999'] : []),
+  ];
+  if (ms === undefined || limit === undefined) throw new ConfigError(problems.join('\n'));
+
+  return atDesk(env, async (desk) => {
+    const applications = await desk.expiring(ms, limit);
+    print(applications, options, renderExpiring);
+    if (applications.length === limit) complain(`The first ${limit}; --limit shows more`);
+    return 0;
+  });
+};
+
+const renderExpiring = (applications: ApplicationView[]): string =>
+  applications.length === 0
+    ? 'No token expires by then.'
+    : columns([
+        ['application', 'expires', 'received', 'source'],
+        ...applications.map(({ applicationId, expiresAt, receivedAt, source }) => [
+          ...[applicationId, expiresAt, receivedAt, source],
+        ]),
+      ]);

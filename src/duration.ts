@@ -1,0 +1,13 @@
+const UNITS_MS = new Map([
+  ['s', 1_000],
+  ['m', 60_000],
+  ['h', 3_600_000],
+  ['d', 86_400_000],
+]);
+
+/** `14d`, `12h`, `30m` or `45s` in milliseconds; `undefined`: it is nothing of that kind. */
+export const parseDuration = (text: string): number | undefined => {
+  const [, amount, unit = ''] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];
+  const unitMs = UNITS_MS.get(unit);
+  return unitMs === undefined ? undefined : Number(amount) * unitMs;
+};

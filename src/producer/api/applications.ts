@@ -1,0 +1,84 @@
+import { type Context, Hono } from 'hono';
+import { HTTPException } from 'hono/http-exception';
+
+import { parseDuration } from '../../duration.ts';
+import type { Logger } from '../../logging.ts';
+import type { EraseApplication } from '../../queue/eraseApplication.ts';
+import type { SeekTokens } from '../../queue/seekTokens.ts';
+import { toInvalidFields } from '../../schemas/invalidFields.ts';
+import { ApplicationIdSchema } from '../../schemas/seekToken.ts';
+import { InvalidSeekTokenError } from '../errors.ts';
+import type { RecordSeekToken } from '../recordSeekToken.ts';
+import type { Caller } from './apiKeys.ts';
+import { readJson } from './readJson.ts';
+
+export type ApplicationDeps = {
+  recordSeekToken: RecordSeekToken;
+  seekTokens: Pick<SeekTokens, 'find' | 'expiring'>;
+  eraseApplication: EraseApplication;
+  logger: Logger;
+};
+
+// RFC 9110 has dropped the header, and nothing took its place that goes with an empty answer.
+const SHARED = '299 - "the token was recorded for another application before"';
+const MOST_LISTED = 1_000;
+
+/** `/applications`: which seek token each of them has. */
+export const createApplicationRoutes = ({ logger, ...deps }: ApplicationDeps) => {
+  const app = new Hono<Caller>();
+
+  app.get('/expiring', async (c) => {
+    const { within = '14d', limit = String(MOST_LISTED) } = c.req.query();
+    const ms = parseDuration(within);
+    if (ms === undefined)
+      throw wrong({ '/within': 'Expected a duration, such as 14d, 12h or 30m' });
+    if (!/^\d{1,4}$/.test(limit) || Number(limit) < 1 || Number(limit) > MOST_LISTED) {
+      throw wrong({ '/limit': `Expected a whole number from 1 to ${MOST_LISTED}` });
+    }
+    return c.json({ applications: await deps.seekTokens.expiring(ms, Number(limit)) });
+  });
+
+  app.put('/:applicationId/seek-token', async (c) => {
+    const body = await readJson(c, { mebibytes: 1 });
+    const { warnings } = await deps.recordSeekToken(withApplication(body, readId(c)));
+    return c.body(null, 204, warnings === undefined ? {} : { warning: SHARED });
+  });
+
+  app.get('/:applicationId/seek-token', async (c) => {
+    const found = await deps.seekTokens.find(readId(c));
+    if (found === undefined) {
+      throw new HTTPException(404, { message: 'No seek token of this application is kept' });
+    }
+    return c.json(found);
+  });
+
+  app.delete('/:applicationId/seek-token', async (c) => {
+    const applicationId = readId(c);
+    const signals = await deps.eraseApplication(applicationId);
+    logger.warn({ by: c.get('keyName'), applicationId, signals }, 'application.erased');
+    return c.body(null, 204);
+  });
+
+  return app;
+};
+
+const readId = (c: Context): string => {
+  const parsed = ApplicationIdSchema.safeParse(c.req.param('applicationId'));
+  if (parsed.success) return parsed.data;
+  const { '': problem = 'Is wrong' } = toInvalidFields(parsed.error);
+  throw new InvalidSeekTokenError({ '/applicationId': problem });
+};
+
+/** The path says whose it is; a body that says so as well is taken for a mistake. */
+const withApplication = (body: unknown, applicationId: string): unknown => {
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) return body;
+  if ('applicationId' in body) {
+    throw new InvalidSeekTokenError({ '/applicationId': 'Unknown field' });
+  }
+  return { ...body, applicationId };
+};
+
+const wrong = (invalidFields: Record<string, string>) =>
+  new HTTPException(422, {
+    res: Response.json({ message: 'Input validation failed', invalidFields }, { status: 422 }),
+  });

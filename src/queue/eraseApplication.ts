@@ -1,0 +1,111 @@
+import type { Job, JobType } from 'bullmq';
+
+import { type SignalJob, SignalJobSchema } from '../schemas/signalJob.ts';
+import { fingerprintOf } from '../tokenCipher.ts';
+import { type Backend, type JobQueue, SIGNALS } from './backend.ts';
+import type { DeadLetters } from './deadLetters.ts';
+import { everyLetter } from './letterPages.ts';
+import type { SeekTokens } from './seekTokens.ts';
+import type { SignalLives } from './signalLives.ts';
+
+const ERASED = 'application-erased';
+const PAGE = 500;
+// A signal may move on while we look: it is found the next time round.
+const MOST_ROUNDS = 5;
+
+type Deps = {
+  backend: Backend;
+  tokens: Pick<SeekTokens, 'erase'>;
+  lives: Pick<SignalLives, 'find'>;
+  deadLetters: Pick<DeadLetters, 'discard'>;
+};
+
+/**
+ * Erases an application on request: its seek tokens, and every signal that names it or holds one of
+ * them, whether it waits, was given up, or was delivered and is kept for lookups. What had not been
+ * sent is skipped, with the reason. One that is being sent at this moment is skipped when it comes back.
+ */
+export const createEraseApplication = ({ backend, tokens, lives, deadLetters }: Deps) => {
+  const waiting = async (queue: JobQueue, { id }: Job): Promise<boolean> => {
+    const signalId = id ?? '';
+    const life = await lives.find(signalId);
+    if (life === undefined) return false;
+    // The record comes first: a signal that is gone must still be able to say why.
+    await backend.ledger.keepSkipped({ ...life, state: 'skipped', reason: ERASED });
+    if ((await queue.remove(signalId)) !== 1) {
+      await backend.ledger.dropSkipped(signalId);
+      return false;
+    }
+    await backend.ledger.settle([{ signalId, outcome: 'skipped' }]);
+    return true;
+  };
+
+  const delivered = async (_: JobQueue, { id = '', finishedOn }: Job): Promise<boolean> =>
+    finishedOn !== undefined &&
+    backend.removeFinished(SIGNALS, 'completed', { jobId: id, finishedAt: finishedOn });
+
+  const eraseSignals = async (isOfIt: IsOfIt): Promise<number> => {
+    const queue = await backend.queue(SIGNALS);
+    let erased = 0;
+    for (const [state, erase] of [
+      ['waiting', waiting],
+      ['delayed', waiting],
+      ['completed', delivered],
+    ] as const) {
+      for await (const job of everyJob(queue, state)) {
+        if (isOfIt(job.data) && (await erase(queue, job))) erased += 1;
+      }
+    }
+    return erased;
+  };
+
+  const eraseLetters = async (isOfIt: IsOfIt): Promise<number> => {
+    const found: string[] = [];
+    for await (const { letter } of everyLetter(await backend.queue('dead-letters'))) {
+      if (isOfIt(letter.job)) found.push(letter.signalId);
+    }
+    let erased = 0;
+    for (const id of found) {
+      if ((await deadLetters.discard(id, ERASED)) === 'discarded') erased += 1;
+    }
+    return erased;
+  };
+
+  /** Resolves with how many signals were erased with it. */
+  return async (applicationId: string): Promise<number> => {
+    const fingerprints = new Set(await tokens.erase(applicationId));
+    const isOfIt = createMatch(applicationId, fingerprints);
+    let erased = 0;
+    for (let round = 0; round < MOST_ROUNDS; round += 1) {
+      const now = (await eraseSignals(isOfIt)) + (await eraseLetters(isOfIt));
+      erased += now;
+      if (now === 0) break;
+    }
+    return erased;
+  };
+};
+
+export type EraseApplication = ReturnType<typeof createEraseApplication>;
+
+type IsOfIt = (job: unknown) => boolean;
+
+const createMatch = (applicationId: string, fingerprints: ReadonlySet<string>): IsOfIt => {
+  const holdsToken = ({ signal: { token }, sealedToken }: SignalJob): boolean =>
+    (sealedToken !== undefined && fingerprints.has(sealedToken.fingerprint)) ||
+    (token !== undefined && fingerprints.has(fingerprintOf(token)));
+
+  return (data) => {
+    const job = SignalJobSchema.safeParse(data).data;
+    if (job === undefined) return false;
+    return job.signal.applicationId === applicationId || (fingerprints.size > 0 && holdsToken(job));
+  };
+};
+
+/** The oldest last: what comes in meanwhile moves nothing past us. */
+const everyJob = async function* (queue: JobQueue, state: JobType): AsyncGenerator<Job> {
+  for (let start = 0; ; start += PAGE) {
+    const jobs = await queue.getJobs([state], start, start + PAGE - 1);
+    for (const job of jobs) if (job) yield job;
+    if (jobs.length === 0) return;
+  }
+};

@@ -1,0 +1,44 @@
+import type { Redis } from 'ioredis';
+
+import type { TokenStore } from './seekTokens.ts';
+
+const REPLACE = `
+if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2])
+redis.call('PEXPIREAT', KEYS[1], ARGV[3])
+if ARGV[4] == '' then
+  redis.call('ZREM', KEYS[2], ARGV[5])
+else
+  redis.call('ZADD', KEYS[2], ARGV[4], ARGV[5])
+end
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', ARGV[6])
+return 1`;
+
+const CLAIM = `
+local owner = redis.call('GET', KEYS[1])
+if owner and owner ~= ARGV[1] then return owner end
+redis.call('SET', KEYS[1], ARGV[1])
+redis.call('PEXPIREAT', KEYS[1], ARGV[2])
+return false`;
+
+/** Seek tokens in Redis, under `PREFIX:tokens:…`. */
+export const createRedisTokens = (client: Redis, prefix: string): TokenStore => {
+  const keyOf = (applicationId: string) => `${prefix}:tokens:of:${applicationId}`;
+  const byAge = `${prefix}:tokens:by-age`;
+
+  return {
+    read: async (applicationId) => (await client.get(keyOf(applicationId))) ?? undefined,
+    replace: async (applicationId, before = '', { text, receivedAt = '', until, forgotten }) => {
+      const keys = [keyOf(applicationId), byAge];
+      const values = [before, text, until, receivedAt, applicationId, forgotten];
+      return (await client.eval(REPLACE, keys.length, ...keys, ...values)) === 1;
+    },
+    claim: async (fingerprint, applicationId, until) => {
+      const key = `${prefix}:tokens:owner:${fingerprint}`;
+      const owner = await client.eval(CLAIM, 1, key, applicationId, until);
+      return typeof owner === 'string' ? owner : undefined;
+    },
+    receivedBetween: (from, to, limit) =>
+      client.zrangebyscore(byAge, `(${from}`, to, 'LIMIT', 0, limit),
+  };
+};

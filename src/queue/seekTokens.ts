@@ -1,0 +1,174 @@
+import { describeToken } from '../masking.ts';
+import {
+  type ApplicationTokens,
+  ApplicationTokensSchema,
+  type KeptToken,
+  type TokenSource,
+} from '../schemas/seekToken.ts';
+import { fingerprintOf, type TokenCipher } from '../tokenCipher.ts';
+import { currentOf, NO_TOKENS, withToken } from './tokenRules.ts';
+
+/** Where what is known of applications lies: one text for each. */
+export type TokenStore = {
+  read: (applicationId: string) => Promise<string | undefined>;
+  /** Writes, unless somebody else has written since `before` was read: then `false`. */
+  replace: (
+    applicationId: string,
+    before: string | undefined,
+    after: StoredTokens,
+  ) => Promise<boolean>;
+  /** Notes whose a token is. Resolves with who had it first, if that was another application. */
+  claim: (fingerprint: string, applicationId: string, until: number) => Promise<string | undefined>;
+  /** The applications whose current token was received in this span, oldest first. */
+  receivedBetween: (from: number, to: number, limit: number) => Promise<string[]>;
+};
+
+export type StoredTokens = {
+  text: string;
+  /** When the token that counts was received; absent where there is none. */
+  receivedAt?: number;
+  /** Until when it is kept. */
+  until: number;
+  /** Tokens received before need no longer be listed by their age. */
+  forgotten: number;
+};
+
+export type SeekToken = { token: string; source: TokenSource; receivedAt: string };
+
+/** Which token an application's signals go with now. */
+export type Lookup =
+  | ({ kind: 'found'; expiresAt: string } & SeekToken)
+  /** It was never recorded, or its application was erased. */
+  | { kind: 'none'; erased: boolean }
+  /** It was sealed with a key that we do not have. */
+  | { kind: 'sealed' };
+
+export type TokenView = {
+  /** Its length, the beginning of its SHA-256, and which unusual characters it holds. */
+  token: string;
+  source: TokenSource;
+  receivedAt: string;
+  expiresAt: string;
+  expired: boolean;
+};
+
+/** The token that counts, as people see it, and all that were received: that one, then the others. */
+export type ApplicationView = { applicationId: string; history: TokenView[] } & TokenView;
+
+// Others write now and then; so many times in a row that is no accident.
+const MOST_TRIES = 20;
+const DAY_MS = 86_400_000;
+
+type Deps = { store: TokenStore; cipher: TokenCipher; ttlDays: number; now?: () => number };
+
+/** The registry of seek tokens: which one an application has now. */
+export const createSeekTokens = ({ store, cipher, ttlDays, now = Date.now }: Deps) => {
+  const ttlMs = ttlDays * DAY_MS;
+
+  const read = async (applicationId: string) => {
+    const text = await store.read(applicationId);
+    return { text, known: text === undefined ? NO_TOKENS : parse(text) };
+  };
+
+  const change = async (
+    applicationId: string,
+    rule: (known: ApplicationTokens) => ApplicationTokens,
+  ): Promise<void> => {
+    for (let tries = 0; tries < MOST_TRIES; tries += 1) {
+      const { text, known } = await read(applicationId);
+      if (await store.replace(applicationId, text, toStored(rule(known)))) return;
+    }
+    throw new Error('The tokens of this application are not to be written');
+  };
+
+  /** Kept for as long again as a token lives: SEEK's word on how long that is has changed before. */
+  const toStored = (tokens: ApplicationTokens): StoredTokens => {
+    const current = currentOf(tokens);
+    const received = tokens.tokens.map(({ receivedAt }) => Date.parse(receivedAt));
+    return {
+      text: JSON.stringify(tokens),
+      ...(current === undefined ? {} : { receivedAt: Date.parse(current.receivedAt) }),
+      until: Math.max(now(), ...received) + 2 * ttlMs,
+      forgotten: now() - 2 * ttlMs,
+    };
+  };
+
+  const expiryOf = ({ receivedAt }: KeptToken): number => Date.parse(receivedAt) + ttlMs;
+
+  const toView = (kept: KeptToken): TokenView => ({
+    token: kept.masked,
+    source: kept.source,
+    receivedAt: kept.receivedAt,
+    expiresAt: new Date(expiryOf(kept)).toISOString(),
+    expired: expiryOf(kept) <= now(),
+  });
+
+  const find = async (applicationId: string): Promise<ApplicationView | undefined> => {
+    const { known } = await read(applicationId);
+    const current = currentOf(known);
+    if (current === undefined) return undefined;
+    return { applicationId, ...toView(current), history: known.tokens.map(toView) };
+  };
+
+  return {
+    find,
+
+    /**
+     * Resolves once the store has acknowledged the write. `sharedWith`: the token was recorded for
+     * that application before.
+     */
+    record: async (
+      applicationId: string,
+      { token, source, receivedAt }: SeekToken,
+    ): Promise<{ sharedWith?: string }> => {
+      const fingerprint = fingerprintOf(token);
+      const sealed = cipher.seal(token, applicationId);
+      const kept = {
+        ...(sealed === undefined ? { token } : { sealed }),
+        ...{ fingerprint, masked: describeToken(token), source, receivedAt },
+      };
+      await change(applicationId, (known) => withToken(known, kept));
+      const until = Math.max(now(), Date.parse(receivedAt)) + 2 * ttlMs;
+      const sharedWith = await store.claim(fingerprint, applicationId, until);
+      return sharedWith === undefined ? {} : { sharedWith };
+    },
+
+    lookup: async (applicationId: string): Promise<Lookup> => {
+      const { known } = await read(applicationId);
+      const current = currentOf(known);
+      if (current === undefined) return { kind: 'none', erased: known.erasedAt !== undefined };
+      const { sealed, source, receivedAt } = current;
+      const token = sealed === undefined ? current.token : cipher.open(sealed, applicationId);
+      if (token === undefined) return { kind: 'sealed' };
+      const expiresAt = new Date(expiryOf(current)).toISOString();
+      return { kind: 'found', token, source, receivedAt, expiresAt };
+    },
+
+    /** The applications whose token expires within `ms` from now, the first to expire first. */
+    expiring: async (ms: number, limit: number): Promise<ApplicationView[]> => {
+      const expired = now() - ttlMs;
+      const ids = await store.receivedBetween(expired, expired + ms, limit);
+      const found = await Promise.all(ids.map(find));
+      return found.filter((view) => view !== undefined);
+    },
+
+    /** Resolves with the fingerprints of what was known. */
+    erase: async (applicationId: string): Promise<string[]> => {
+      let fingerprints: string[] = [];
+      await change(applicationId, ({ tokens }) => {
+        fingerprints = tokens.map(({ fingerprint }) => fingerprint);
+        return { ...NO_TOKENS, erasedAt: new Date(now()).toISOString() };
+      });
+      return fingerprints;
+    },
+  };
+};
+
+export type SeekTokens = ReturnType<typeof createSeekTokens>;
+
+/** What can't be read must not pass for nothing: it would be written over, and a token lost. */
+const parse = (text: string): ApplicationTokens => {
+  const read = ApplicationTokensSchema.safeParse(JSON.parse(text));
+  if (!read.success) throw new Error('What is kept of this application cannot be read');
+  return read.data;
+};

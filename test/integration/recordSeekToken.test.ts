@@ -1,0 +1,97 @@
+import { randomBytes } from 'node:crypto';
+import { Redis } from 'ioredis';
+
+import {
+  createProducer,
+  InvalidSeekTokenError,
+  type Producer,
+  QueueUnavailableError,
+  readSeekToken,
+} from '../../src/index.ts';
+
+import { type RedisServer, startRedis } from '../support/redisServer.ts';
+
+let redis: RedisServer;
+let producer: Producer;
+let client: Redis;
+
+const contents = async (): Promise<string> => {
+  const keys = await client.keys('*');
+  return (await Promise.all(keys.map((key) => client.dump(key)))).join();
+};
+
+beforeAll(async () => {
+  redis = await startRedis();
+  client = new Redis(redis.url);
+  const tokenEncryptionKeys = [randomBytes(32).toString('base64')];
+  producer = createProducer({ redisUrl: redis.url, tokenEncryptionKeys });
+});
+afterAll(async () => {
+  client.disconnect();
+  await producer.close();
+  await redis.stop();
+});
+
+describe('the library', () => {
+  it('records what a candidate arrived with, and queues signals that name the application', async () => {
+    const arrived = readSeekToken('/apply?seek-token=a-token+from%2Bseek');
+    if (arrived === undefined) throw new Error('no token');
+
+    await expect(producer.recordSeekToken({ applicationId: '17', ...arrived })).resolves.toEqual(
+      {},
+    );
+    const receivedAt = new Date(Date.now() - 1_000);
+    const again = await producer.recordSeekToken({ applicationId: '18', ...arrived, receivedAt });
+    const { state } = await producer.enqueue({
+      ...{ typeCode: 'ApplicationComplete', applicationId: '17' },
+    });
+
+    expect(again.warnings).toEqual([expect.stringMatching(/^\/token: .*another application.*17/)]);
+    expect(state).toBe('waiting');
+    expect(await contents()).not.toContain(arrived.token);
+  });
+
+  it('erases an application with all that it has queued', async () => {
+    await producer.recordSeekToken({ applicationId: '19', token: 't-19', source: 'applyWithSeek' });
+    await producer.enqueue({ typeCode: 'ApplicationComplete', applicationId: '19' });
+    await producer.enqueue({ typeCode: 'ApplicationComplete', token: 't-19' });
+
+    await expect(producer.eraseApplication('19')).resolves.toBe(2);
+    await expect(producer.eraseApplication('19')).resolves.toBe(0);
+  });
+
+  it('names every problem of a recording at once', async () => {
+    const wrong = { applicationId: '', token: '\n', source: 'linkOut' as const };
+
+    const err = await producer.recordSeekToken(wrong).catch((cause: unknown) => cause);
+
+    expect(err).toBeInstanceOf(InvalidSeekTokenError);
+    expect(Object.keys((err as InvalidSeekTokenError).invalidFields)).toEqual([
+      '/applicationId',
+      '/token',
+    ]);
+  });
+
+  it('says in time that nothing was recorded, and records it once Redis is back', async () => {
+    const recording = { applicationId: '20', token: 't-20', source: 'linkOut' as const };
+    await redis.kill();
+
+    await expect(producer.recordSeekToken(recording)).rejects.toThrow(QueueUnavailableError);
+    await redis.restart();
+
+    let recorded = false;
+    while (!recorded) {
+      recorded = await producer.recordSeekToken(recording).then(
+        () => true,
+        () => false,
+      );
+    }
+    expect(await client.exists('{seek}:tokens:of:20')).toBe(1);
+  });
+
+  it('takes no key that is none', () => {
+    const options = { redisUrl: redis.url, tokenEncryptionKeys: ['short'] };
+
+    expect(() => createProducer(options)).toThrow('tokenEncryptionKeys must be 32 bytes each');
+  });
+});

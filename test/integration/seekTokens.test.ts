@@ -1,0 +1,331 @@
+import { randomBytes } from 'node:crypto';
+
+import { DEAD_LETTERS, SIGNALS } from '../../src/queue/backend.ts';
+import { buildApplicationComplete, buildSignal } from '../support/buildSignal.ts';
+import { PLATFORMS } from '../support/platforms.ts';
+import { refused } from '../support/scriptedSeek.ts';
+import { type Dispatcher, newToken } from '../support/startDispatcher.ts';
+import { usePlatform } from '../support/usePlatform.ts';
+
+const DAY_MS = 86_400_000;
+const ago = (days: number): string => new Date(Date.now() - days * DAY_MS).toISOString();
+const newKey = (): string => randomBytes(32).toString('base64');
+
+let made = 0;
+/** No two are alike, and each wants to be encoded in a path. */
+const newApplication = (): string => {
+  made += 1;
+  return `application ${made}/ü`;
+};
+
+const at = (applicationId: string): string =>
+  `/applications/${encodeURIComponent(applicationId)}/seek-token`;
+
+describe.each(PLATFORMS)('seek tokens on $name', ({ start }) => {
+  const { setup: setupPlatform } = usePlatform(start);
+
+  const setup = async (options: Parameters<typeof setupPlatform>[0] = {}) => {
+    const dispatcher = await setupPlatform(options);
+    const { call, backend, seek } = dispatcher;
+    return {
+      ...dispatcher,
+      put: async (applicationId: string, body: object) => {
+        const answer = await call('PUT', at(applicationId), body);
+        return {
+          status: answer.status,
+          warning: answer.headers.get('warning'),
+          text: await answer.text(),
+        };
+      },
+      erase: async (applicationId: string) => (await call('DELETE', at(applicationId))).status,
+      /** All that the queue holds of a signal, wherever it lies. */
+      stored: async (signalId: string): Promise<string> => {
+        const jobs = await Promise.all(
+          [SIGNALS, DEAD_LETTERS].map(async (name) =>
+            (await backend.queue(name === SIGNALS ? SIGNALS : DEAD_LETTERS)).getJob(signalId),
+          ),
+        );
+        return JSON.stringify(jobs.map((job) => [job?.data, job?.returnvalue, job?.failedReason]));
+      },
+      sentTokens: () => seek.inputs().map((input) => Reflect.get(Object(input), 'token')),
+    };
+  };
+
+  const named = (applicationId: string) =>
+    buildSignal({ token: undefined, applicationId, current: { ...buildSignal().current } });
+
+  it('are shown masked, with where they came from and until when they live', async () => {
+    const { put, call, logs } = await setup({ workers: 0 });
+    const [applicationId, token] = [newApplication(), newToken()];
+    const receivedAt = ago(10);
+
+    expect(await put(applicationId, { token, source: 'linkOut', receivedAt })).toEqual({
+      ...{ status: 204, warning: null, text: '' },
+    });
+    const answer = await call('GET', at(applicationId));
+    const text = await answer.text();
+
+    expect(JSON.parse(text)).toMatchObject({
+      ...{ applicationId, source: 'linkOut', receivedAt, expired: false },
+      token: expect.stringMatching(/^\[token: length \d+, sha256 [0-9a-f]{8}, holds % and \+\]$/),
+      expiresAt: new Date(Date.parse(receivedAt) + 180 * DAY_MS).toISOString(),
+    });
+    expect(text + logs.text()).not.toContain(token);
+    expect((await call('GET', at(newApplication()))).status).toBe(404);
+  });
+
+  it('are bound when a signal is sent: the one that counts then, and none lies in the queue', async () => {
+    const { put, send, stored, startWorker, until, seek } = await setup({ workers: 0 });
+    const [applicationId, first, second] = [newApplication(), newToken(), newToken()];
+    await put(applicationId, { token: first, source: 'linkOut', receivedAt: ago(2) });
+
+    const { signalId } = await send(named(applicationId));
+    await put(applicationId, { token: second, source: 'linkOut', receivedAt: ago(1) });
+    const waiting = await stored(signalId);
+    await startWorker();
+    const life = await until(signalId, 'delivered');
+
+    expect(seek.inputs()).toEqual([buildSignal({ token: second })]);
+    expect(life.attempts).toMatchObject([{ bound: { source: 'linkOut', expired: false } }]);
+    for (const token of [first, second]) {
+      expect(waiting + (await stored(signalId))).not.toContain(token);
+    }
+  });
+
+  it('are looked up again at every attempt', async () => {
+    const { put, send, until, sentTokens, seek } = await setup();
+    const [applicationId, first, second] = [newApplication(), newToken(), newToken()];
+    await put(applicationId, { token: first, source: 'linkOut' });
+    seek.answerWith(async (_, number) => {
+      if (number === 1) await put(applicationId, { token: second, source: 'applyWithSeek' });
+      return number === 1 ? refused('INTERNAL_SERVER_ERROR') : undefined;
+    });
+
+    await until((await send(named(applicationId))).signalId, 'delivered');
+
+    expect(sentTokens()).toEqual([first, second]);
+  });
+
+  it('are not needed by an application that did not come by SEEK: it is skipped, and says so', async () => {
+    const { send, until, seek, status } = await setup();
+    const signal = named(newApplication());
+
+    const { signalId } = await send(signal);
+
+    expect(await until(signalId, 'skipped')).toMatchObject({
+      reason: 'no-token',
+      attempts: [{ outcome: 'skipped', reason: 'no-token' }],
+    });
+    expect(await send(signal)).toMatchObject({ signalId, duplicate: true, state: 'skipped' });
+    expect(seek.requests).toEqual([]);
+    expect((await status()).counts.dead).toBe(0);
+  });
+
+  it('past their life are sent all the same, and that is told', async () => {
+    const { put, send, until, sentTokens } = await setup();
+    const [applicationId, token] = [newApplication(), newToken()];
+    await put(applicationId, { token, source: 'linkOut', receivedAt: ago(181) });
+
+    const { attempts } = await until((await send(named(applicationId))).signalId, 'delivered');
+
+    expect(attempts).toMatchObject([{ bound: { expired: true } }]);
+    expect(sentTokens()).toEqual([token]);
+  });
+
+  it('past their life are skipped where that is wanted', async () => {
+    const { put, send, until, seek } = await setup({ env: { EXPIRED_TOKENS: 'skip' } });
+    const applicationId = newApplication();
+    await put(applicationId, { token: newToken(), source: 'linkOut', receivedAt: ago(181) });
+
+    const { signalId } = await send(named(applicationId));
+
+    expect(await until(signalId, 'skipped')).toMatchObject({ reason: 'token-expired' });
+    expect(seek.requests).toEqual([]);
+  });
+
+  it('of another application are taken with a warning, by all who send them', async () => {
+    const { put, logs } = await setup({ workers: 0 });
+    const [one, other, token] = [newApplication(), newApplication(), newToken()];
+    const recording = { token, source: 'linkOut' };
+
+    const answers = [];
+    for (const applicationId of [one, one, other])
+      answers.push(await put(applicationId, recording));
+
+    expect(answers.map(({ status }) => status)).toEqual([204, 204, 204]);
+    expect(answers.map(({ warning }) => warning?.slice(0, 5))).toEqual([
+      undefined,
+      undefined,
+      '299 -',
+    ]);
+    expect(logs.lines()).toContainEqual(
+      expect.objectContaining({
+        level: 'warn',
+        msg: 'token.shared',
+        applicationId: other,
+        sharedWith: one,
+      }),
+    );
+  });
+
+  it.each([
+    [{}, { '/token': 'Is required', '/source': 'Expected linkOut or applyWithSeek' }],
+    [
+      { token: ' t', source: 'ad', receivedAt: 'now', applicationId: 'x' },
+      { '/applicationId': 'Unknown field' },
+    ],
+    [
+      { token: ' t', source: 'linkOut', receivedAt: '2026-01-01', more: 1 },
+      {
+        '/token': 'Must not begin or end with white space',
+        '/receivedAt': expect.stringContaining('RFC 3339'),
+        '/more': 'Unknown field',
+      },
+    ],
+    [
+      { token: 't', source: 'linkOut', receivedAt: ago(-2) },
+      { '/receivedAt': 'Must not lie in the future' },
+    ],
+  ])('are refused with every problem at once: %j', async (body, invalidFields) => {
+    const { put } = await setup({ workers: 0 });
+
+    const { status, text } = await put(newApplication(), body);
+
+    expect([status, JSON.parse(text)]).toEqual([422, expect.objectContaining({ invalidFields })]);
+  });
+
+  it('that are about to be lost are listed, the first to expire first', async () => {
+    const { put, get } = await setup({ workers: 0 });
+    const [soon, sooner, later, gone] = Array.from({ length: 4 }, newApplication);
+    for (const [applicationId = '', days] of [
+      [soon, 170],
+      [sooner, 175],
+      [later, 100],
+      [gone, 185],
+    ] as const) {
+      await put(applicationId, { token: newToken(), source: 'linkOut', receivedAt: ago(days) });
+    }
+
+    type Page = { applications: { applicationId: string }[] };
+    const { applications } = await get<Page>('/applications/expiring?within=14d');
+    const ours = applications.map((each) => each.applicationId);
+
+    expect(ours.filter((id) => [soon, sooner, later, gone].includes(id))).toEqual([sooner, soon]);
+  });
+
+  describe('of an application that is erased', () => {
+    it('go, and what waits for them is skipped', async () => {
+      const { put, send, erase, call, find, stored, startWorker, until, seek } = await setup({
+        workers: 0,
+      });
+      const [applicationId, token] = [newApplication(), newToken()];
+      await put(applicationId, { token, source: 'linkOut' });
+      const byName = await send(named(applicationId));
+      const byToken = await send(buildApplicationComplete({ token }));
+      const other = await send(buildApplicationComplete({ token: newToken() }));
+
+      expect(await erase(applicationId)).toBe(204);
+
+      for (const { signalId } of [byName, byToken]) {
+        expect(await find(signalId)).toMatchObject({
+          state: 'skipped',
+          reason: 'application-erased',
+        });
+        expect(await stored(signalId)).not.toContain(token);
+      }
+      expect((await call('GET', at(applicationId))).status).toBe(404);
+      const late = await send(named(applicationId), { 'idempotency-key': 'late' });
+      await startWorker();
+      await until(other.signalId, 'delivered');
+      expect(await until(late.signalId, 'skipped')).toMatchObject({ reason: 'application-erased' });
+      expect(seek.requests).toHaveLength(1);
+    });
+
+    it('go from dead letters and from delivered signals, too', async () => {
+      const { put, send, erase, find, stored, until, untilBuried, seek } = await setup();
+      const [applicationId, token] = [newApplication(), newToken()];
+      await put(applicationId, { token, source: 'linkOut' });
+      const delivered = await send(buildApplicationComplete({ token }));
+      await until(delivered.signalId, 'delivered');
+      seek.answerWith(() => refused('FORBIDDEN'));
+      const dead = await send(named(applicationId));
+      await untilBuried(dead.signalId);
+
+      expect(await erase(applicationId)).toBe(204);
+
+      expect(await find(dead.signalId)).toMatchObject({ state: 'skipped' });
+      expect(await stored(dead.signalId)).not.toContain(applicationId);
+      expect(await stored(delivered.signalId)).not.toContain(token);
+    });
+
+    it('may be recorded anew', async () => {
+      const { put, send, erase, until, sentTokens } = await setup();
+      const [applicationId, token] = [newApplication(), newToken()];
+      await erase(applicationId);
+      await put(applicationId, { token, source: 'linkOut' });
+
+      await until((await send(named(applicationId))).signalId, 'delivered');
+
+      expect(sentTokens()).toEqual([token]);
+    });
+  });
+
+  describe('with keys to seal them', () => {
+    const [oldKey, newerKey] = [newKey(), newKey()];
+
+    const expectSealed = async (
+      subject: Dispatcher & { stored: (id: string) => Promise<string> },
+      id: string,
+      token: string,
+    ) => {
+      const text = await subject.stored(id);
+      expect(text).toContain('v1.');
+      expect(text).not.toContain(token);
+    };
+
+    it('lie nowhere in the clear: not in a job, not in a letter, not in the registry', async () => {
+      const subject = await setup({ env: { TOKEN_ENCRYPTION_KEYS: oldKey }, workers: 0 });
+      const { put, send, startWorker, untilBuried, redrive, until, sentTokens, backend, seek } =
+        subject;
+      const [direct, recorded, applicationId] = [newToken(), newToken(), newApplication()];
+      await put(applicationId, { token: recorded, source: 'linkOut' });
+      const signal = buildApplicationComplete({ token: direct });
+      const { signalId } = await send(signal);
+      await expectSealed(subject, signalId, direct);
+      expect(await backend.tokens.read(applicationId)).not.toContain(recorded);
+
+      seek.answerWith([refused('FORBIDDEN')]);
+      await startWorker();
+      await untilBuried(signalId);
+      await expectSealed(subject, signalId, direct);
+      await redrive(signalId);
+      await until(signalId, 'delivered');
+      await until((await send(named(applicationId))).signalId, 'delivered');
+
+      expect(sentTokens()).toEqual([direct, direct, recorded]);
+      expect(await send(signal)).toMatchObject({ signalId, duplicate: true });
+    });
+
+    it('are opened after the keys were changed, and wait for a worker that has theirs', async () => {
+      const { put, send, startWorker, until, find, sentTokens, seek } = await setup({
+        ...{ env: { TOKEN_ENCRYPTION_KEYS: oldKey }, workers: 0 },
+      });
+      const [direct, recorded, applicationId] = [newToken(), newToken(), newApplication()];
+      await put(applicationId, { token: recorded, source: 'linkOut' });
+      const ids = [
+        (await send(buildApplicationComplete({ token: direct }))).signalId,
+        (await send(named(applicationId))).signalId,
+      ];
+
+      const without = await startWorker({ TOKEN_ENCRYPTION_KEYS: newerKey });
+      for (const id of ids) await until(id, 'retrying');
+      expect((await find(ids[0] ?? ''))?.attempts).toEqual([]);
+      expect(seek.requests).toEqual([]);
+      await without.close();
+      await startWorker({ TOKEN_ENCRYPTION_KEYS: `${newerKey},${oldKey}` });
+      for (const id of ids) await until(id, 'delivered');
+
+      expect(sentTokens().sort()).toEqual([direct, recorded].sort());
+    });
+  });
+});

@@ -1,0 +1,66 @@
+import fc from 'fast-check';
+
+import { currentOf, NO_TOKENS, withToken } from '../../src/queue/tokenRules.ts';
+import type { KeptToken, TokenSource } from '../../src/schemas/seekToken.ts';
+
+const kept = (name: string, source: TokenSource, day: number): KeptToken => ({
+  ...{ token: name, fingerprint: name, masked: '', source },
+  receivedAt: new Date(Date.UTC(2026, 0, day)).toISOString(),
+});
+const known = (tokens: KeptToken[]) => tokens.reduce(withToken, NO_TOKENS);
+
+describe('the token that counts', () => {
+  it.each<{ what: string; tokens: KeptToken[]; counts: string | undefined }>([
+    { what: 'none of none', tokens: [], counts: undefined },
+    {
+      what: 'the newest of the link-out',
+      tokens: [kept('a', 'linkOut', 1), kept('b', 'linkOut', 2)],
+      counts: 'b',
+    },
+    {
+      what: 'not one that is older, though it arrived later',
+      tokens: [kept('b', 'linkOut', 2), kept('a', 'linkOut', 1)],
+      counts: 'b',
+    },
+    {
+      what: 'that of Apply with SEEK, though one of the link-out be newer',
+      tokens: [kept('a', 'applyWithSeek', 1), kept('b', 'linkOut', 2)],
+      counts: 'a',
+    },
+    {
+      what: 'not one that came again: its life began when it came first',
+      tokens: [kept('a', 'linkOut', 1), kept('b', 'linkOut', 2), kept('a', 'linkOut', 3)],
+      counts: 'b',
+    },
+  ])('is $what', ({ tokens, counts }) => {
+    expect(currentOf(known(tokens))?.token).toBe(counts);
+  });
+
+  it('is the same in whatever order, and however often, they are recorded', () => {
+    const source = fc.constantFrom<TokenSource>('linkOut', 'applyWithSeek');
+    const token = fc
+      .tuple(fc.constantFrom(...'abcdef'), source, fc.integer({ min: 1, max: 5 }))
+      .map(([name, from, day]) => kept(name, from, day));
+    const twoOrders = fc
+      .array(token, { minLength: 1, maxLength: 12 })
+      .chain((tokens) =>
+        fc.tuple(
+          fc.constant(tokens),
+          fc.shuffledSubarray([...tokens, ...tokens], { minLength: 2 * tokens.length }),
+        ),
+      );
+
+    fc.assert(
+      fc.property(twoOrders, ([tokens, others]) => {
+        expect(known(others)).toEqual(known(tokens));
+      }),
+    );
+  });
+
+  it('is never lost among many others', () => {
+    const many = Array.from({ length: 200 }, (_, n) => kept(`link-${n}`, 'linkOut', 2 + n));
+    const { tokens } = known([kept('a', 'applyWithSeek', 1), ...many]);
+
+    expect([tokens[0]?.token, tokens.length]).toEqual(['a', 50]);
+  });
+});
