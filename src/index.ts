@@ -19,9 +19,9 @@ export {
   type Workflow,
   type WorkflowDefinition,
   WorkflowError,
-  type WorkflowStep,
 } from './producer/workflow.ts';
 export type { InvalidFields } from './schemas/invalidFields.ts';
 export type { SeekTokenInput, TokenSource } from './schemas/seekToken.ts';
 export type { SignalInput, StateInput } from './schemas/signal.ts';
 export type { SignalState } from './schemas/states.ts';
+export type { WorkflowStep } from './schemas/workflow.ts';

@@ -3,6 +3,7 @@ import type { Logger } from '../logging.ts';
 import type { Acceptance, NewSignal, SignalQueue } from '../queue/signalQueue.ts';
 import { type ParseOptions, parseSignal } from '../schemas/parseSignal.ts';
 import type { SignalState } from '../schemas/states.ts';
+import { applyWorkflow } from './applyWorkflow.ts';
 import { IdempotencyConflictError, InvalidSignalError, QueueUnavailableError } from './errors.ts';
 import { identify } from './identify.ts';
 
@@ -42,8 +43,12 @@ export const createEnqueue = ({ queue, parse, deadlineMs, logger, onAccepted }: 
     input: unknown,
     { from, idempotencyKey }: Sender,
   ): Entry | InvalidSignalError => {
-    const parsed = parseSignal(input, { ...parse, now: new Date() });
-    if (parsed.kind === 'invalid') return new InvalidSignalError(parsed.invalidFields);
+    const { input: signalInput, invalidFields } = applyWorkflow(input);
+    const parsed = parseSignal(signalInput, { ...parse, now: new Date() });
+    if (parsed.kind === 'invalid' || Object.keys(invalidFields).length > 0) {
+      const others = parsed.kind === 'invalid' ? parsed.invalidFields : {};
+      return new InvalidSignalError({ ...others, ...invalidFields });
+    }
     const { signal, warnings } = parsed;
     const key = idempotencyKey === undefined ? undefined : { scope: from, key: idempotencyKey };
     return { signal: { ...identify(signal, key), signal, from }, warnings };

@@ -1,5 +1,6 @@
 import { v5 as uuidV5 } from 'uuid';
 
+import { toUtc } from '../schemas/dateTime.ts';
 import type { Signal } from '../schemas/signal.ts';
 
 // Fixed for ever: a change would make every signal look new. test/vectors/signalIds.json holds both.
@@ -7,10 +8,22 @@ const CONTENT_NAMESPACE = '5dd4a72f-6f0c-5c43-9d4e-0c6a3c3f0b51';
 const KEY_NAMESPACE = '0b8f7c52-3a64-5c1d-8a3b-7d1f52c9e6a4';
 
 /**
- * The signal written one way only: keys sorted at every depth, no white space. Parsing has already
- * put timestamps into UTC and `positionProfileIds` into a list.
+ * The signal written one way only: keys sorted at every depth, no white space, each timestamp as one
+ * instant in UTC. Parsing has already put `positionProfileIds` into a list.
  */
-export const canonical = (signal: Signal): string => JSON.stringify(sortKeys(signal));
+export const canonical = (signal: Signal): string => JSON.stringify(sortKeys(inOneTime(signal)));
+
+const inOneTime = ({ timestamp, current, previous, ...rest }: Signal): Signal => ({
+  ...rest,
+  ...(timestamp === undefined ? {} : { timestamp: toUtc(timestamp) }),
+  ...(current === undefined ? {} : { current: atOneTime(current) }),
+  ...(previous === undefined ? {} : { previous: atOneTime(previous) }),
+});
+
+const atOneTime = <State extends { timestamp: string }>(state: State): State => ({
+  ...state,
+  timestamp: toUtc(state.timestamp),
+});
 
 const sortKeys = (value: unknown): unknown => {
   if (Array.isArray(value)) return value.map(sortKeys);

@@ -1,23 +1,7 @@
 import { DateTimeSchema } from '../schemas/dateTime.ts';
 import type { StateInput } from '../schemas/signal.ts';
+import type { WorkflowStep } from '../schemas/workflow.ts';
 import { orderByTransitions, type Transitions } from './statusOrder.ts';
-
-/**
- * A status, or a phase with `steps` of its own. Its label is what the hirer sees. `id` is what the
- * ATS calls it, where labels repeat or change; by default the label.
- */
-export type WorkflowStep =
-  | string
-  | {
-      label: string;
-      id?: string | undefined;
-      /**
-       * How it ends: `true` placed (or the position filled), `false` closed without. Counts for all
-       * steps below, unless they say otherwise; absent: it still goes on.
-       */
-      placed?: boolean | undefined;
-      steps?: readonly WorkflowStep[] | undefined;
-    };
 
 export type WorkflowDefinition = {
   /** In the order in which a process runs through them; final ones last. */

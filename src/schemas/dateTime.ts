@@ -3,10 +3,10 @@ import * as z from 'zod';
 const PARTS = /^(.{19})(?:\.(\d+))?(Z|[+-]\d\d:\d\d)$/;
 
 /**
- * The same instant in UTC, written one way only: `Z`, and no fraction digits that say nothing.
+ * The same instant in UTC, however it was written, written one way only: `Z`, and no fraction digits that say nothing.
  * Digits beyond milliseconds are kept, although a `Date` would drop them.
  */
-const toUtc = (text: string): string => {
+export const toUtc = (text: string): string => {
   const [, seconds = '', fraction = '', offset = 'Z'] = PARTS.exec(text) ?? [];
   const digits = withoutTrailingZeros(fraction);
   const utc = new Date(`${seconds}${offset}`).toISOString().slice(0, 'YYYY-MM-DDTHH:MM:SS'.length);
@@ -21,12 +21,12 @@ const withoutTrailingZeros = (digits: string): string => {
   return digits.slice(0, end);
 };
 
-/** An RFC 3339 timestamp with its offset; comes out in UTC, as SEEK wants it sent. */
+/** An RFC 3339 timestamp with its offset; comes out in UTC, as SEEK wants it sent, or as it was if it is. */
 export const DateTimeSchema = z.iso
   .datetime({
     offset: true,
     error: 'Expected an RFC 3339 timestamp with an offset, such as 2026-01-31T09:30:00Z',
   })
-  .transform(toUtc)
+  .transform((text) => (text.endsWith('Z') ? text : toUtc(text)))
   // Judged in UTC, or what was taken once would be refused when it is read again.
   .refine((utc) => /^(?!0000)\d{4}-/.test(utc), 'Must be in the years 0001 to 9999, in UTC');

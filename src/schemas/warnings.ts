@@ -15,12 +15,33 @@ const rankWarnings = (rank: State['status'] | undefined, pointer: string): strin
   return warnings;
 };
 
+/**
+ * What SEEK reads as an end, though the process goes on: `false` says that it ended without a placement
+ * (developer.seek.com, "Data structure"), and closed ones stand at the end of theirs.
+ */
+const endWarnings = (state: State | undefined, pointer: string): string[] => {
+  if (state?.success !== false) return [];
+  const isLast = ({ index, total }: State['status']) => index >= total;
+  return isLast(state.status) || (state.phase !== undefined && isLast(state.phase))
+    ? []
+    : [`${pointer}/success: is false before the last status; null means that it still goes on`];
+};
+
+const orderWarnings = ({ current, previous }: Signal): string[] =>
+  current !== undefined &&
+  previous !== undefined &&
+  Date.parse(previous.timestamp) > Date.parse(current.timestamp)
+    ? ['/previous/timestamp: is later than that of current']
+    : [];
+
 /** What SEEK takes but probably was not meant. Each line begins with a JSON pointer. */
 export const warningsFor = (signal: Signal, audience: string): string[] => [
   ...(['current', 'previous'] as const).flatMap((name) => [
     ...rankWarnings(signal[name]?.phase, `/${name}/phase`),
     ...rankWarnings(signal[name]?.status, `/${name}/status`),
+    ...endWarnings(signal[name], `/${name}`),
   ]),
+  ...orderWarnings(signal),
   // SEEK answers these with UNAUTHENTICATED (developer.seek.com, "Playground environment").
   ...(audience === LIVE_AUDIENCE &&
   [signal.token, signal.candidateApplicationProfileId, ...(signal.positionProfileIds ?? [])].some(

@@ -92,6 +92,34 @@ describe.each(PLATFORMS)('seek tokens on $name', ({ start }) => {
     }
   });
 
+  it('go with statuses of the ATS’s own, whose workflow comes along', async () => {
+    const { put, send, call, until, seek } = await setup();
+    const [applicationId, token] = [newApplication(), newToken()];
+    const workflow = { steps: ['Applied', { label: 'Hired', placed: true }] };
+    const signal = (status: string) => ({
+      ...{ typeCode: 'ApplicationStatusUpdate', applicationId, workflow },
+      current: { status, timestamp: '2026-03-01T10:00:00.000Z' },
+    });
+    await put(applicationId, { token, source: 'linkOut' });
+
+    await until((await send(signal('Hired'))).signalId, 'delivered');
+    const wrong = await call('POST', '/signals', signal('Hire'));
+
+    expect(seek.inputs()).toEqual([
+      {
+        ...{ typeCode: 'ApplicationStatusUpdate', token },
+        current: {
+          status: { label: 'Hired', index: 2, total: 2 },
+          ...{ success: true, timestamp: '2026-03-01T10:00:00.000Z' },
+        },
+      },
+    ]);
+    expect([wrong.status, await wrong.json()]).toMatchObject([
+      422,
+      { invalidFields: { '/current/status': expect.stringContaining('Applied, Hired') } },
+    ]);
+  });
+
   it('are looked up again at every attempt', async () => {
     const { put, send, until, sentTokens, seek } = await setup();
     const [applicationId, first, second] = [newApplication(), newToken(), newToken()];

@@ -595,6 +595,33 @@ describe('no message repeats what was given', () => {
   });
 });
 
+describe('what SEEK would swallow', () => {
+  const ended = (status: object, phase?: object) =>
+    buildSignal({ current: buildState({ status, success: false, ...(phase && { phase }) }) });
+  const first = { label: 'First', index: 1, total: 3 };
+  const last = { label: 'Last', index: 3, total: 3 };
+
+  it.each([
+    [
+      ended(first),
+      ['/current/success: is false before the last status; null means that it still goes on'],
+    ],
+    [ended(last), []],
+    [ended(first, last), []],
+    [ended(last, first), []],
+    [buildSignal({ current: buildState({ status: first, success: true }) }), []],
+  ])('is an end that is none: %j', (signal, says) => {
+    expect(warnings(signal)).toEqual(says);
+  });
+
+  it.each([
+    ['2026-03-01T10:00:01Z', ['/previous/timestamp: is later than that of current']],
+    ['2026-03-01T10:00:00Z', []],
+  ])('is a past after the present: %s', (timestamp, says) => {
+    expect(warnings(buildSignal({ previous: buildState({ timestamp }) }))).toEqual(says);
+  });
+});
+
 describe('warnings', () => {
   const warning = expect.stringMatching(/^\/: .*public test data/);
   const LIVE = 'https://graphql.seek.com';

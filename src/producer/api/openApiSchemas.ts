@@ -54,7 +54,53 @@ export const schemas: Json = {
   ...Object.fromEntries(
     Object.entries(SIGNAL_SCHEMAS).map(([name, schema]) => [name, signalSchema(schema)]),
   ),
-  Signal: { oneOf: Object.keys(SIGNAL_SCHEMAS).map(ref) },
+  Signal: { oneOf: [...Object.keys(SIGNAL_SCHEMAS), 'SignalWithWorkflow'].map(ref) },
+  WorkflowStep: {
+    description: 'A status, or a phase with steps of its own',
+    anyOf: [
+      text('The label, which is the id as well'),
+      object(
+        {
+          label: text('What the hirer sees'),
+          id: text('What the ATS calls it, where labels repeat'),
+          placed: {
+            type: 'boolean',
+            description:
+              'How it ends, with all below: placed or filled, or without. Absent: it goes on',
+          },
+          steps: list(ref('WorkflowStep')),
+        },
+        ['label'],
+      ),
+    ],
+  },
+  Workflow: {
+    ...object(
+      {
+        steps: list(ref('WorkflowStep')),
+        transitions: list({ ...list(text()), minItems: 2, maxItems: 2 }),
+      },
+      ['steps'],
+    ),
+    description: 'The ATS’s own process; transitions put one that is a graph into order',
+  },
+  NamedState: object({ status: text('One of the workflow’s'), timestamp: instant }, [
+    'status',
+    'timestamp',
+  ]),
+  SignalWithWorkflow: {
+    ...object(
+      {
+        typeCode: text(),
+        workflow: ref('Workflow'),
+        current: ref('NamedState'),
+        previous: ref('NamedState'),
+      },
+      ['typeCode', 'workflow', 'current'],
+    ),
+    description:
+      'Any status update, with states that name statuses of the workflow beside them; all else as usual',
+  },
   Problem: object({ message: text() }, ['message']),
   Conflict: object({ message: text(), signalId: text('What the key stands for') }, [
     'message',
