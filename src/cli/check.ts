@@ -8,16 +8,20 @@ import type { Finding } from '../queue/redisSafety.ts';
 import { createHttp } from '../worker/http.ts';
 import { createPartnerToken, PartnerTokenError } from '../worker/partnerToken.ts';
 import { type Output, print } from './inspect.ts';
+import { tryPlayground } from './playground.ts';
 import { columns, renderLane } from './render.ts';
 import { openRedisBackend } from './service.ts';
 
 const REDIS_WITHIN_MS = 5_000;
 const TOKEN_WITHIN_MS = 8_000;
 
-/** `seek-signals check`: is this deployment safe? */
-export const check = async (env: NodeJS.ProcessEnv, output: Output): Promise<number> => {
+type Options = Output & { playground?: boolean };
+
+/** `seek-signals check`: is this deployment safe? With `playground`: does SEEK understand us? */
+export const check = async (env: NodeJS.ProcessEnv, options: Options): Promise<number> => {
+  const { playground = false, ...output } = options;
   const { config, problems } = readConfiguration(env);
-  const inspections = [inspectQueue(config), inspectCredentials(config)];
+  const inspections = [inspectQueue(config), inspectCredentials(config, playground)];
   const findings = [
     ...judgeConfiguration(config, problems),
     ...(await Promise.all(inspections)).flat(),
@@ -92,9 +96,12 @@ const judgeLane = (lane: LaneView): Finding => ({
   message: renderLane(lane),
 });
 
-const inspectCredentials = async (config: Config): Promise<Finding[]> => {
+const inspectCredentials = async (config: Config, playground: boolean): Promise<Finding[]> => {
   const { SEEK_CLIENT_ID: clientId, SEEK_CLIENT_SECRET: clientSecret } = config;
-  if (clientId === undefined || clientSecret === undefined) return [];
+  if (clientId === undefined || clientSecret === undefined) {
+    const message = 'SEEK_CLIENT_ID and SEEK_CLIENT_SECRET are needed';
+    return playground ? [{ subject: 'playground', level: 'error', message }] : [];
+  }
   const http = createHttp({
     timeoutMs: Math.min(config.SEEK_TIMEOUT_MS, TOKEN_WITHIN_MS),
     connections: 1,
@@ -109,8 +116,13 @@ const inspectCredentials = async (config: Config): Promise<Finding[]> => {
     { subject: 'credentials', level, message },
   ];
   try {
-    await partnerToken.get();
-    return finding('ok', `${config.SEEK_AUTH_URL} gave a partner token`);
+    const token = await partnerToken.get();
+    return [
+      ...finding('ok', `${config.SEEK_AUTH_URL} gave a partner token`),
+      ...(playground
+        ? await tryPlayground({ ...config, SEEK_CLIENT_SECRET: clientSecret }, http, token)
+        : []),
+    ];
   } catch (err) {
     const reason = err instanceof Error ? err.message : String(err);
     return err instanceof PartnerTokenError && err.code === 'CREDENTIALS_REFUSED'

@@ -59,8 +59,14 @@ const createProgram = (env: Env, onDone: (code: number) => void): Command => {
   program
     .command('check')
     .description('is this deployment safe?')
+    .option(
+      '--playground',
+      'send one signal of each type to SEEK’s Playground, and judge the answers',
+    )
     .option('--json', 'for a program')
-    .action(async (options: Output) => run((await import('./check.ts')).check(env, options)));
+    .action(async (options: Output & { playground?: boolean }) =>
+      run((await import('./check.ts')).check(env, options)),
+    );
   program
     .command('tokens')
     .description('the seek tokens of applications')

@@ -3,6 +3,7 @@ import type { SeekSignal } from './signal.ts';
 
 /** developer.seek.com, "Playground environment": the endpoints are shared, the audience is not. */
 export const LIVE_AUDIENCE = 'https://graphql.seek.com';
+export const PLAYGROUND_AUDIENCE = 'https://test.graphql.seek.com';
 
 // developer.seek.com, "Sending signals". The argument is a variable: SEEK refuses inlined ones.
 const SEND_SIGNAL = 'mutation ($input: SendSignalInput!) { sendSignal(input: $input) }';

@@ -3,7 +3,14 @@ import type { Finding } from '../../src/queue/redisSafety.ts';
 
 import { buildCommands, type Commands, type Env } from '../support/commands.ts';
 import { freePort, type RedisServer, startRedis } from '../support/redisServer.ts';
-import { empty, hang, type Script, startScriptedSeek } from '../support/scriptedSeek.ts';
+import {
+  empty,
+  hang,
+  html,
+  refused,
+  type Script,
+  startScriptedSeek,
+} from '../support/scriptedSeek.ts';
 import { API_KEY } from '../support/startDispatcher.ts';
 
 const SECRET = 'scripted-client-secret';
@@ -25,18 +32,20 @@ afterAll(async () => {
   await safe.stop();
 });
 
-const check = async (env: Env, token: Script = []) => {
-  const seek = await startScriptedSeek({ token });
+type More = { answers?: Script; args?: string[] };
+
+const check = async (env: Env, token: Script = [], { answers = [], args = [] }: More = {}) => {
+  const seek = await startScriptedSeek({ token, answers });
   closing.push(seek.close);
   const all = { ...seek.env, REDIS_URL: safe.url, API_KEYS: API_KEY, ...env };
   const given = Object.fromEntries(Object.entries(all).filter(([, value]) => value !== ''));
   const began = performance.now();
-  const { code, stdout, stderr } = await commands.run(['check', '--json'], given);
+  const { code, stdout, stderr } = await commands.run(['check', ...args, '--json'], given);
   expect(stdout + stderr).not.toContain(SECRET);
   const findings: Finding[] = JSON.parse(stdout);
   const of = (subject: string) => findings.filter((finding) => finding.subject === subject);
 
-  return { code, findings, of, ms: performance.now() - began, env: given };
+  return { code, findings, of, ms: performance.now() - began, env: given, seek };
 };
 
 const redisWith = async (...args: string[]) => {
@@ -143,5 +152,40 @@ describe('check', () => {
     expect(refused.of('Redis')).toMatchObject([
       { level: 'error', message: expect.stringMatching(/WRONGPASS/) },
     ]);
+  });
+});
+
+describe('check --playground', () => {
+  const PLAYGROUND = { SEEK_AUDIENCE: 'https://test.graphql.seek.com' };
+  const TYPES = ['ApplicationComplete', 'ApplicationStatusUpdate', 'PositionStatusUpdate'];
+  const ask = (env: Env, answers: Script) => check(env, [], { answers, args: ['--playground'] });
+  const levels = (of: (subject: string) => Finding[]) =>
+    TYPES.flatMap((type) => of(type).map(({ level }) => level));
+
+  it('sends one signal of each type, and passes when all are FORBIDDEN', async () => {
+    const { code, of, seek } = await ask(PLAYGROUND, () => refused('FORBIDDEN'));
+
+    expect([code, levels(of)]).toEqual([0, ['ok', 'ok', 'ok']]);
+    expect(seek.inputs()).toMatchObject(TYPES.map((typeCode) => ({ typeCode })));
+    expect(seek.tokenRequests[0]?.text).toContain(PLAYGROUND.SEEK_AUDIENCE);
+  });
+
+  it('fails where one is refused for what it is, and does not know where SEEK is in trouble', async () => {
+    const { code, of } = await ask(PLAYGROUND, [
+      ...[refused('FORBIDDEN'), refused('BAD_USER_INPUT', { message: 'No' }), html(502)],
+    ]);
+
+    expect([code, levels(of)]).toEqual([1, ['ok', 'error', 'warning']]);
+    expect(of('ApplicationStatusUpdate')[0]?.message).toMatch(/BAD_USER_INPUT: No.*X-Request-Id/);
+  });
+
+  it.each<[string, Env]>([
+    ['towards the live environment', {}],
+    ['without credentials', { ...PLAYGROUND, SEEK_CLIENT_ID: '' }],
+  ])('sends nothing %s', async (_, env) => {
+    const { code, of, seek } = await ask(env, []);
+
+    expect([code, of('playground').map(({ level }) => level)]).toEqual([1, ['error']]);
+    expect(seek.requests).toEqual([]);
   });
 });
