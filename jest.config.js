@@ -10,6 +10,11 @@ export default {
       { jsc: { parser: { syntax: 'typescript' }, target: 'es2023' }, module: { type: 'es6' } },
     ],
   },
+  // The examples import us as their users do.
+  moduleNameMapper: {
+    '^seek-signal-dispatcher$': '<rootDir>/src/index.ts',
+    '^seek-signal-dispatcher/(.+)$': '<rootDir>/src/producer/middleware/$1.ts',
+  },
   testTimeout: 60_000,
   maxWorkers: 3,
 };

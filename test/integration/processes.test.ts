@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 
+import { createProducer } from '../../src/index.ts';
 import type { SignalLife } from '../../src/schemas/states.ts';
 
 import {
@@ -260,6 +261,21 @@ describe('the commands for people', () => {
     expect(none.code).toBe(1);
   });
 
+  it('tell which seek tokens are about to expire, straight from Redis', async () => {
+    const producer = createProducer({ redisUrl: redis.url });
+    closing.push(producer.close);
+    const receivedAt = new Date(Date.now() - 170 * 86_400_000);
+    const recording = { token: token(), source: 'linkOut' as const, receivedAt };
+    await producer.recordSeekToken({ applicationId: 'about to expire', ...recording });
+    const expiring = (...args: string[]) =>
+      commands.run(['tokens', 'expiring', ...args], { REDIS_URL: redis.url });
+
+    const [soon, later] = [await expiring('--json'), await expiring('--within', '9d')];
+
+    expect(JSON.parse(soon.stdout)).toMatchObject([{ applicationId: 'about to expire' }]);
+    expect(later).toMatchObject({ code: 0, stdout: 'No token expires by then.\n' });
+  });
+
   it('say so, and end, when Redis is not there', async () => {
     const asked = commands.start(['status'], { REDIS_URL: 'redis://127.0.0.1:1' });
     closing.push(async () => asked.isRunning() && asked.end('SIGKILL'));
@@ -275,6 +291,7 @@ describe('the commands for people', () => {
     ['a limit that is no whole number', ['dead-letters', 'list', '--limit', '1.5']],
     ['signal ids beside a filter', ['dead-letters', 'redrive', 'x', '--code', 'FORBIDDEN']],
     ['a discard without a reason', ['dead-letters', 'discard', 'x']],
+    ['a duration that is none', ['tokens', 'expiring', '--within', 'soon']],
   ])('exit 2 on %s', async (_, args) => {
     const { code, stdout, stderr } = await commands.run(args, { REDIS_URL: redis.url });
 
@@ -313,6 +330,7 @@ describe('dev on the embedded queue', () => {
     expect((await run('status', '--json')).json().counts).toMatchObject({ dead: 1, waiting: 0 });
     expect((await run('show', signalId, '--json')).json()).toMatchObject({ state: 'dead' });
     expect((await run('dead-letters', 'show', signalId)).stdout).toContain('FORBIDDEN');
+    expect((await run('tokens', 'expiring', '--json')).json()).toEqual([]);
     expect((await run('dead-letters', 'redrive', signalId)).code).toBe(0);
     await waitFor(() => seek.requests.length === 2);
     expect(await dev.end()).toMatchObject({ code: 0 });

@@ -1,0 +1,70 @@
+import { execFile } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { promisify } from 'node:util';
+
+import { applyWorkflow } from '../src/producer/applyWorkflow.ts';
+import { SeekTokenInputSchema } from '../src/schemas/seekToken.ts';
+import { warnings } from './schemas/parse.ts';
+
+const PROJECT = new URL('../', import.meta.url);
+const DOCS = new URL('docs/', PROJECT);
+
+const pages = readdirSync(DOCS)
+  .filter((name) => name.endsWith('.md'))
+  .map((name) => ({ name, text: readFileSync(new URL(name, DOCS), 'utf8') }));
+const blocks = (language: string) =>
+  pages.flatMap(({ name, text }) =>
+    [...text.matchAll(/^```(\w+)\n(.*?)^```$/gms)].flatMap(([, tongue, code = '']) =>
+      tongue === language ? [{ name, code }] : [],
+    ),
+  );
+
+describe('the code in docs/', () => {
+  it('compiles, page by page, against the library as it is', async () => {
+    const folder = await mkdtemp(new URL('.docs-', PROJECT).pathname);
+    try {
+      const all = blocks('ts');
+      const names = new Set(all.map(({ name }) => name));
+      expect(names.size).toBeGreaterThanOrEqual(4);
+      for (const page of names) {
+        const code = all.filter(({ name }) => name === page).map((block) => block.code);
+        await writeFile(`${folder}/${page.replace('.md', '.ts')}`, code.join('\n'));
+      }
+      await writeFile(
+        `${folder}/tsconfig.json`,
+        JSON.stringify({
+          extends: '../tsconfig.json',
+          compilerOptions: { noUnusedLocals: false },
+          include: ['*.ts'],
+        }),
+      );
+      const compiler = new URL('node_modules/typescript/bin/tsc', PROJECT).pathname;
+      const compiled = await promisify(execFile)(process.execPath, [compiler, '-p', folder]).catch(
+        ({ stdout }: { stdout: string }) => ({ stdout }),
+      );
+
+      expect(compiled.stdout).toBe('');
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  it.each(blocks('json'))('is taken, without a warning: $name $code', ({ code }) => {
+    const body = JSON.parse(code);
+    if ('source' in body) {
+      expect(SeekTokenInputSchema.safeParse({ applicationId: 'a', ...body }).success).toBe(true);
+      return;
+    }
+    const { input, invalidFields } = applyWorkflow(body);
+
+    expect(invalidFields).toEqual({});
+    expect(warnings(input)).toEqual([]);
+  });
+
+  it('links only to pages that are there', () => {
+    const links = pages.flatMap(({ text }) => [...text.matchAll(/\]\(([^)#]+\.md)\)/g)]);
+
+    for (const [, target] of links) expect(pages.map(({ name }) => name)).toContain(target);
+  });
+});

@@ -1,0 +1,75 @@
+import { once } from 'node:events';
+
+import { createApplyForm } from '../../examples/apply-form/app.ts';
+import { queueOptions } from '../../src/cli/service.ts';
+import { createProducer } from '../../src/index.ts';
+import { openRedis } from '../../src/queue/redis.ts';
+
+import { closeAfterEach } from '../support/closeAfterEach.ts';
+import type { Platform } from '../support/platforms.ts';
+import { startRedis } from '../support/redisServer.ts';
+import { startDispatcher } from '../support/startDispatcher.ts';
+
+const NOW = '2026-03-01T10:00:00.000Z';
+const { closing } = closeAfterEach();
+
+/** The example as its users would run it: the library in the ATS, the worker beside it. */
+const setup = async () => {
+  const redis = await startRedis();
+  const platform: Platform = {
+    open: (config, temper, logger) =>
+      openRedis({ ...queueOptions(config), url: redis.url, temper, logger }),
+    ...{ clear: async () => {}, stop: redis.stop },
+  };
+  const { seek, until, stop } = await startDispatcher(platform);
+  const producer = createProducer({ redisUrl: redis.url });
+  const server = createApplyForm(producer, () => new Date(NOW)).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  closing.push(redis.stop, stop, producer.close, async () => server.close().closeAllConnections());
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('no port');
+
+  const ask = async (path: string, method = 'GET') => {
+    const answer = await fetch(`http://127.0.0.1:${address.port}${path}`, { method });
+    const body: { applicationId: string; signalId: string } = JSON.parse(await answer.text());
+    return body;
+  };
+  return { seek, until, ask };
+};
+
+describe('the example of an apply form', () => {
+  it('tells SEEK of a candidate who came by a job ad and by Apply with SEEK', async () => {
+    const { seek, until, ask } = await setup();
+
+    const { applicationId } = await ask('/apply?seek-token=from+the%2Blink');
+    await ask(`/apply/${applicationId}?seek-prefill-id=p&seek-token=from+the%2Bauthorization`);
+    const completed = await ask(`/apply/${applicationId}`, 'POST');
+    await until(completed.signalId, 'delivered');
+    const moved = await ask(`/applications/${applicationId}/status/Interview`, 'POST');
+    await until(moved.signalId, 'delivered');
+
+    const token = 'from+the+authorization';
+    expect(seek.inputs()).toEqual([
+      { typeCode: 'ApplicationComplete', token, timestamp: NOW },
+      {
+        ...{ typeCode: 'ApplicationStatusUpdate', token },
+        current: {
+          ...{ status: { label: 'Interview', index: 2, total: 4 }, success: null, timestamp: NOW },
+        },
+        previous: {
+          ...{ status: { label: 'Applied', index: 1, total: 4 }, success: null, timestamp: NOW },
+        },
+      },
+    ]);
+  });
+
+  it('tells SEEK nothing of a candidate who came from elsewhere', async () => {
+    const { seek, until, ask } = await setup();
+
+    const { applicationId } = await ask('/apply');
+    const { signalId } = await ask(`/apply/${applicationId}`, 'POST');
+
+    expect(await until(signalId, 'skipped')).toMatchObject({ reason: 'no-token' });
+    expect(seek.requests).toEqual([]);
+  });
+});
