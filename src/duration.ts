@@ -7,7 +7,7 @@ const UNITS_MS = new Map([
 
 /** `14d`, `12h`, `30m` or `45s` in milliseconds; `undefined`: it is nothing of that kind. */
 export const parseDuration = (text: string): number | undefined => {
-  const [, amount, unit = ''] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];
+  const [, amount, unit = ''] = /^(\d{1,9})([smhd])$/.exec(text) ?? [];
   const unitMs = UNITS_MS.get(unit);
   return unitMs === undefined ? undefined : Number(amount) * unitMs;
 };

@@ -9,17 +9,17 @@ type Options = Output & { within: string; limit: string };
 /** `seek-signals tokens expiring` */
 export const expiring = (env: NodeJS.ProcessEnv, options: Options): Promise<number> => {
   const ms = parseDuration(options.within);
-  const limit = /^[1-9]\d{0,3}$/.test(options.limit) ? Number(options.limit) : undefined;
+  const limit = /^(?:[1-9]\d{0,2}|1000)$/.test(options.limit) ? Number(options.limit) : undefined;
   const problems = [
     ...(ms === undefined ? ['--within must be a duration, such as 14d, 12h or 30m'] : []),
-    ...(limit === undefined ? ['--limit must be a whole number from 1 to 9999'] : []),
+    ...(limit === undefined ? ['--limit must be a whole number from 1 to 1000'] : []),
   ];
   if (ms === undefined || limit === undefined) throw new ConfigError(problems.join('\n'));
 
   return atDesk(env, async (desk) => {
     const applications = await desk.expiring(ms, limit);
     print(applications, options, renderExpiring);
-    if (applications.length === limit) complain(`The first ${limit}; --limit shows more`);
+    if (applications.length === limit) complain(`The first ${limit} only`);
     return 0;
   });
 };
