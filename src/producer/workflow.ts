@@ -49,7 +49,7 @@ export class WorkflowError extends Error {
 export const defineWorkflow = ({ steps, transitions = [] }: WorkflowDefinition): Workflow => {
   const listed = steps.flatMap((step) => leavesOf(step, { phase: undefined, placed: undefined }));
   const problems = [...problemsOf(listed), ...problemsOfTransitions(listed, transitions)];
-  if (problems.length > 0) throw new WorkflowError(problems);
+  if (problems.length > 0) throw new WorkflowError(problems.slice(0, MOST_PROBLEMS));
 
   const leaves = transitions.length === 0 ? listed : inOrder(listed, transitions);
   const phases = [...new Set(leaves.map(({ phase }) => phase))].filter(
@@ -127,8 +127,13 @@ const toTimestamp = (at: Date | string): string | undefined => {
   return Number.isNaN(at.getTime()) ? undefined : at.toISOString();
 };
 
+// One of more is none that a person has drawn, and would take long to put into order.
+const MOST_STATUSES = 1_000;
+const MOST_PROBLEMS = 100;
+
 const problemsOf = (leaves: readonly Leaf[]): string[] => {
   if (leaves.length === 0) return ['steps: expected at least one status'];
+  if (leaves.length > MOST_STATUSES) return [`steps: more than ${MOST_STATUSES} statuses`];
   const counts = new Map<string, number>();
   for (const { id } of leaves) counts.set(id, (counts.get(id) ?? 0) + 1);
   return [...counts]

@@ -2,13 +2,15 @@ import type { Job, JobType } from 'bullmq';
 
 import { type SignalJob, SignalJobSchema } from '../schemas/signalJob.ts';
 import { fingerprintOf } from '../tokenCipher.ts';
-import { type Backend, type JobQueue, SIGNALS } from './backend.ts';
+import { type Backend, DEAD_LETTERS, type Finished, type JobQueue, SIGNALS } from './backend.ts';
 import type { DeadLetters } from './deadLetters.ts';
 import { everyLetter } from './letterPages.ts';
 import type { SeekTokens } from './seekTokens.ts';
 import type { SignalLives } from './signalLives.ts';
 
 const ERASED = 'application-erased';
+const ERASABLE = ['waiting', 'delayed', 'failed', 'completed'] as const;
+type Erasable = (typeof ERASABLE)[number];
 const PAGE = 500;
 // A signal may move on while we look: it is found the next time round.
 const MOST_ROUNDS = 5;
@@ -26,13 +28,15 @@ type Deps = {
  * sent is skipped, with the reason. One that is being sent at this moment is skipped when it comes back.
  */
 export const createEraseApplication = ({ backend, tokens, lives, deadLetters }: Deps) => {
-  const waiting = async (queue: JobQueue, { id }: Job): Promise<boolean> => {
-    const signalId = id ?? '';
+  /** Removes one that was not sent: the record comes first, for it must still be able to say why. */
+  const skip = async (
+    { id: signalId = '' }: Job,
+    remove: () => Promise<boolean>,
+  ): Promise<boolean> => {
     const life = await lives.find(signalId);
     if (life === undefined) return false;
-    // The record comes first: a signal that is gone must still be able to say why.
     await backend.ledger.keepSkipped({ ...life, state: 'skipped', reason: ERASED });
-    if ((await queue.remove(signalId)) !== 1) {
+    if (!(await remove())) {
       await backend.ledger.dropSkipped(signalId);
       return false;
     }
@@ -40,35 +44,45 @@ export const createEraseApplication = ({ backend, tokens, lives, deadLetters }: 
     return true;
   };
 
-  const delivered = async (_: JobQueue, { id = '', finishedOn }: Job): Promise<boolean> =>
+  const removeFinished = async (state: Finished, { id = '', finishedOn }: Job): Promise<boolean> =>
     finishedOn !== undefined &&
-    backend.removeFinished(SIGNALS, 'completed', { jobId: id, finishedAt: finishedOn });
+    backend.removeFinished(SIGNALS, state, { jobId: id, finishedAt: finishedOn });
 
-  const eraseSignals = async (isOfIt: IsOfIt): Promise<number> => {
-    const queue = await backend.queue(SIGNALS);
-    let erased = 0;
-    for (const [state, erase] of [
-      ['waiting', waiting],
-      ['delayed', waiting],
-      ['completed', delivered],
-    ] as const) {
-      for await (const job of everyJob(queue, state)) {
-        if (isOfIt(job.data) && (await erase(queue, job))) erased += 1;
-      }
+  const eraseOne = (queue: JobQueue, state: Erasable, job: Job): Promise<boolean> => {
+    switch (state) {
+      case 'waiting':
+      case 'delayed':
+        return skip(job, async () => (await queue.remove(job.id ?? '')) === 1);
+      case 'failed':
+        return skip(job, () => removeFinished('failed', job));
+      case 'completed':
+        return removeFinished('completed', job);
     }
-    return erased;
   };
 
-  const eraseLetters = async (isOfIt: IsOfIt): Promise<number> => {
+  const eraseSignals = async (isOfIt: IsOfIt): Promise<Round> => {
+    const queue = await backend.queue(SIGNALS);
+    const round = { found: 0, erased: 0 };
+    for (const state of ERASABLE) {
+      for await (const job of everyJob(queue, state)) {
+        if (!isOfIt(job.data)) continue;
+        round.found += 1;
+        if (await eraseOne(queue, state, job)) round.erased += 1;
+      }
+    }
+    return round;
+  };
+
+  const eraseLetters = async (isOfIt: IsOfIt): Promise<Round> => {
     const found: string[] = [];
-    for await (const { letter } of everyLetter(await backend.queue('dead-letters'))) {
+    for await (const { letter } of everyLetter(await backend.queue(DEAD_LETTERS))) {
       if (isOfIt(letter.job)) found.push(letter.signalId);
     }
     let erased = 0;
     for (const id of found) {
       if ((await deadLetters.discard(id, ERASED)) === 'discarded') erased += 1;
     }
-    return erased;
+    return { found: found.length, erased };
   };
 
   /** Resolves with how many signals were erased with it. */
@@ -77,9 +91,9 @@ export const createEraseApplication = ({ backend, tokens, lives, deadLetters }: 
     const isOfIt = createMatch(applicationId, fingerprints);
     let erased = 0;
     for (let round = 0; round < MOST_ROUNDS; round += 1) {
-      const now = (await eraseSignals(isOfIt)) + (await eraseLetters(isOfIt));
-      erased += now;
-      if (now === 0) break;
+      const [signals, letters] = [await eraseSignals(isOfIt), await eraseLetters(isOfIt)];
+      erased += signals.erased + letters.erased;
+      if (signals.found + letters.found === 0) break;
     }
     return erased;
   };
@@ -88,6 +102,8 @@ export const createEraseApplication = ({ backend, tokens, lives, deadLetters }: 
 export type EraseApplication = ReturnType<typeof createEraseApplication>;
 
 type IsOfIt = (job: unknown) => boolean;
+/** What is on its way is found, but not erased this time. */
+type Round = { found: number; erased: number };
 
 const createMatch = (applicationId: string, fingerprints: ReadonlySet<string>): IsOfIt => {
   const holdsToken = ({ signal: { token }, sealedToken }: SignalJob): boolean =>

@@ -2,8 +2,6 @@ import * as z from 'zod';
 
 import { TextSchema } from './identifiers.ts';
 
-// A process of more is none that a person has drawn, and would take long to put into order.
-const MOST_STATUSES = 500;
 const MOST_TRANSITIONS = 5_000;
 
 const StepSchema = z.union([
@@ -13,7 +11,7 @@ const StepSchema = z.union([
     id: TextSchema.optional(),
     placed: z.boolean('Expected true or false').optional(),
     get steps(): z.ZodOptional<z.ZodArray<z.ZodType<WorkflowStep>>> {
-      return z.array(StepSchema).max(MOST_STATUSES).optional();
+      return z.array(StepSchema).optional();
     },
   }),
 ]);
@@ -38,7 +36,7 @@ export type WorkflowStep =
 /** An ATS's own process, as it comes with a signal. */
 export const WorkflowSchema = z.strictObject(
   {
-    steps: z.array(StepSchema, 'Expected a list of steps').max(MOST_STATUSES),
+    steps: z.array(StepSchema, 'Expected a list of steps'),
     transitions: z
       .array(z.tuple([TextSchema, TextSchema], 'Expected a pair of statuses'))
       .max(MOST_TRANSITIONS)

@@ -219,6 +219,11 @@ describe('what is wrong', () => {
   it.each([
     ['no statuses', () => defineWorkflow({ steps: [] }), ['steps: expected at least one status']],
     [
+      'more statuses than anybody has',
+      () => defineWorkflow({ steps: Array.from({ length: 1_001 }, (_, n) => `${n}`) }),
+      ['steps: more than 1000 statuses'],
+    ],
+    [
       'ids that repeat',
       () => defineWorkflow({ steps: ['A', { label: 'X', steps: ['A', 'B'] }, 'B', 'C'] }),
       [
