@@ -115,6 +115,7 @@ export const createProducer = ({
   if (!URL.canParse(redisUrl) || !/^rediss?:$/.test(new URL(redisUrl).protocol)) {
     throw new TypeError('redisUrl must be a URL: redis://host:6379 or rediss://…');
   }
+  const cipher = createTokenCipher(tokenEncryptionKeys.map(readTokenKey));
   const backend = openRedis({
     url: redisUrl,
     sentinels,
@@ -126,7 +127,6 @@ export const createProducer = ({
     logger,
   });
   const lives = createSignalLives(backend);
-  const cipher = createTokenCipher(tokenEncryptionKeys.map(readTokenKey));
   const tokens = createSeekTokens({ store: backend.tokens, cipher, ttlDays: seekTokenTtlDays });
   const enqueueAll = createEnqueue({
     queue: createSignalQueue({ backend, lives, cipher, rememberMs }),

@@ -10,6 +10,7 @@ import {
 } from '../../src/index.ts';
 
 import { type RedisServer, startRedis } from '../support/redisServer.ts';
+import { waitFor } from '../support/waitFor.ts';
 
 let redis: RedisServer;
 let producer: Producer;
@@ -72,20 +73,19 @@ describe('the library', () => {
     ]);
   });
 
-  it('says in time that nothing was recorded, and records it once Redis is back', async () => {
+  it('says in time that nothing is known to be recorded, and records it once Redis answers', async () => {
     const recording = { applicationId: '20', token: 't-20', source: 'linkOut' as const };
-    await redis.kill();
+    redis.freeze();
 
     await expect(producer.recordSeekToken(recording)).rejects.toThrow(QueueUnavailableError);
-    await redis.restart();
+    redis.thaw();
 
-    let recorded = false;
-    while (!recorded) {
-      recorded = await producer.recordSeekToken(recording).then(
+    await waitFor(() =>
+      producer.recordSeekToken(recording).then(
         () => true,
         () => false,
-      );
-    }
+      ),
+    );
     expect(await client.exists('{seek}:tokens:of:20')).toBe(1);
   });
 
