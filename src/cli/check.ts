@@ -127,7 +127,10 @@ const inspectCredentials = async (config: Config, playground: boolean): Promise<
     const reason = err instanceof Error ? err.message : String(err);
     return err instanceof PartnerTokenError && err.code === 'CREDENTIALS_REFUSED'
       ? finding('error', `SEEK refuses SEEK_CLIENT_ID and SEEK_CLIENT_SECRET (${reason})`)
-      : finding('warning', `not known: no partner token to be had (${reason})`);
+      : finding(
+          playground ? 'error' : 'warning',
+          `not known: no partner token to be had (${reason})`,
+        );
   } finally {
     await http.close();
   }

@@ -63,9 +63,9 @@ const judge = (typeCode: string, result: SendResult, requestId: string): Finding
   switch (outcome.kind) {
     case 'delivered':
     case 'skipped':
-      return finding('warning', 'taken: this is not the Playground');
+      return finding('error', 'taken: this is not the Playground');
     case 'retry':
-      return finding('warning', `not known: ${outcome.code}: ${outcome.reason}`);
+      return finding('error', `not known: ${outcome.code}: ${outcome.reason}`);
     case 'dead':
       return outcome.code === FORBIDDEN
         ? finding('ok', 'valid; FORBIDDEN is what the Playground answers then')

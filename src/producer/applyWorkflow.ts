@@ -18,6 +18,8 @@ export const applyWorkflow = (input: unknown): Applied => {
     return { input, invalidFields: {} };
   }
   const { workflow: definition, ...signal } = { workflow: undefined, ...input };
+  // As with any other field: what is not used may be null.
+  if (definition === null || definition === undefined) return { input: signal, invalidFields: {} };
   const read = readWorkflow(definition);
   const invalidFields = 'workflow' in read ? {} : at('/workflow', read.invalidFields);
   const states: Record<string, unknown> = {};
@@ -39,12 +41,12 @@ const nameState = (given: unknown, workflow: Workflow | undefined) => {
   if (workflow === undefined || workflow.statuses.includes(status)) {
     return { state: timed(workflow?.state(status, ANY_TIME) ?? ANY_STATE, given), problems: {} };
   }
-  const expected = workflow.statuses.slice(0, MOST_NAMED).join(', ');
+  const expected = workflow.statuses.join(', ').slice(0, MOST_TOLD).toWellFormed();
   const problems = { '/status': `Is not in the workflow; expected one of ${expected}` };
   return { state: timed(ANY_STATE, given), problems };
 };
 
-const MOST_NAMED = 50;
+const MOST_TOLD = 500;
 
 const timed = (state: object, given: unknown): object => ({
   ...state,

@@ -5,13 +5,13 @@ import { openRedis } from '../queue/redis.ts';
 import { createSeekTokens } from '../queue/seekTokens.ts';
 import { createSignalLives } from '../queue/signalLives.ts';
 import { createSignalQueue } from '../queue/signalQueue.ts';
-import type { InvalidFields } from '../schemas/invalidFields.ts';
+import { type InvalidFields, toInvalidFields } from '../schemas/invalidFields.ts';
 import { LIVE_AUDIENCE } from '../schemas/seekApi.ts';
-import type { SeekTokenInput } from '../schemas/seekToken.ts';
+import { ApplicationIdSchema, type SeekTokenInput } from '../schemas/seekToken.ts';
 import type { SignalInput } from '../schemas/signal.ts';
 import { createTokenCipher, parseTokenKey } from '../tokenCipher.ts';
 import { createEnqueue, type EnqueueResult } from './enqueue.ts';
-import { InvalidSignalError } from './errors.ts';
+import { InvalidSeekTokenError, InvalidSignalError, QueueUnavailableError } from './errors.ts';
 import { createRecordSeekToken } from './recordSeekToken.ts';
 
 // Below the 5 seconds that are promised.
@@ -85,7 +85,11 @@ export type Producer = {
   recordSeekToken: (recording: SeekTokenInput) => Promise<{ warnings?: string[] }>;
   /**
    * Erases an application on request: its seek tokens, and its signals wherever they lie. Those that
-   * were not sent yet are skipped. Resolves with how many signals there were.
+   * were not sent yet are skipped. Resolves with how many signals there were; with many in the queue,
+   * that takes its time.
+   *
+   * @throws {InvalidSeekTokenError} It is no name of an application.
+   * @throws {QueueUnavailableError} Redis did not answer; erase it again.
    */
   eraseApplication: (applicationId: string) => Promise<number>;
   /** Lets go of the connection. What is under way rejects. */
@@ -128,6 +132,8 @@ export const createProducer = ({
   });
   const lives = createSignalLives(backend);
   const tokens = createSeekTokens({ store: backend.tokens, cipher, ttlDays: seekTokenTtlDays });
+  const deadLetters = createDeadLetters({ backend });
+  const erase = createEraseApplication({ backend, tokens, lives, deadLetters });
   const enqueueAll = createEnqueue({
     queue: createSignalQueue({ backend, lives, cipher, rememberMs }),
     parse: { allowUnknownTypes, audience: seekAudience },
@@ -156,9 +162,16 @@ export const createProducer = ({
       ...{ tokens, replicated: backend.replicated, deadlineMs: DEADLINE_MS, logger },
     }),
 
-    eraseApplication: createEraseApplication({
-      ...{ backend, tokens, lives, deadLetters: createDeadLetters({ backend }) },
-    }),
+    eraseApplication: async (applicationId) => {
+      const parsed = ApplicationIdSchema.safeParse(applicationId, { reportInput: true });
+      if (!parsed.success) {
+        const { '': problem = '' } = toInvalidFields(parsed.error);
+        throw new InvalidSeekTokenError({ '/applicationId': problem });
+      }
+      return erase(parsed.data).catch((cause: unknown) => {
+        throw new QueueUnavailableError({ cause });
+      });
+    },
 
     close: backend.close,
   };

@@ -49,7 +49,7 @@ export class WorkflowError extends Error {
 export const defineWorkflow = ({ steps, transitions = [] }: WorkflowDefinition): Workflow => {
   const listed = steps.flatMap((step) => leavesOf(step, { phase: undefined, placed: undefined }));
   const problems = [...problemsOf(listed), ...problemsOfTransitions(listed, transitions)];
-  if (problems.length > 0) throw new WorkflowError(problems.slice(0, MOST_PROBLEMS));
+  if (problems.length > 0) throw new WorkflowError(problems);
 
   const leaves = transitions.length === 0 ? listed : inOrder(listed, transitions);
   const phases = [...new Set(leaves.map(({ phase }) => phase))].filter(
@@ -128,8 +128,10 @@ const toTimestamp = (at: Date | string): string | undefined => {
 };
 
 // One of more is none that a person has drawn, and would take long to put into order.
-const MOST_STATUSES = 1_000;
-const MOST_PROBLEMS = 100;
+const MOST_STATUSES = 300;
+// What is wrong is told to whoever sent it: it must not become a thousand times as long.
+const MOST_PROBLEMS = 20;
+const MOST_TOLD = 500;
 
 const problemsOf = (leaves: readonly Leaf[]): string[] => {
   if (leaves.length === 0) return ['steps: expected at least one status'];
@@ -138,14 +140,22 @@ const problemsOf = (leaves: readonly Leaf[]): string[] => {
   for (const { id } of leaves) counts.set(id, (counts.get(id) ?? 0) + 1);
   return [...counts]
     .filter(([, count]) => count > 1)
-    .map(([id]) => `steps: ${JSON.stringify(id)} stands there more than once: give each an id`);
+    .slice(0, MOST_PROBLEMS)
+    .map(
+      ([id]) =>
+        `steps: ${JSON.stringify(id.slice(0, MOST_TOLD).toWellFormed())} stands there more than once: give each an id`,
+    );
 };
 
 const problemsOfTransitions = (leaves: readonly Leaf[], transitions: Transitions): string[] => {
   const known = new Set(leaves.map(({ id }) => id));
   const unknown = transitions.flat().filter((id) => !known.has(id));
-  return [...new Set(unknown)].map((id) => `transitions: ${unknownStatus(id, known)}`);
+  return [...new Set(unknown)]
+    .slice(0, MOST_PROBLEMS)
+    .map((id) => `transitions: ${unknownStatus(id, known)}`);
 };
 
-const unknownStatus = (status: string, known: Iterable<string>): string =>
-  `${JSON.stringify(status)} is not in the workflow; expected one of ${[...known].join(', ')}`;
+const unknownStatus = (status: string, known: Iterable<string>): string => {
+  const expected = [...known].join(', ').slice(0, MOST_TOLD).toWellFormed();
+  return `${JSON.stringify(status.slice(0, MOST_TOLD).toWellFormed())} is not in the workflow; expected one of ${expected}`;
+};

@@ -1,5 +1,6 @@
 import type { Job, JobType } from 'bullmq';
 
+import { ApplicationIdSchema } from '../schemas/seekToken.ts';
 import { type SignalJob, SignalJobSchema } from '../schemas/signalJob.ts';
 import { fingerprintOf } from '../tokenCipher.ts';
 import { type Backend, DEAD_LETTERS, type Finished, type JobQueue, SIGNALS } from './backend.ts';
@@ -86,7 +87,9 @@ export const createEraseApplication = ({ backend, tokens, lives, deadLetters }: 
   };
 
   /** Resolves with how many signals were erased with it. */
-  return async (applicationId: string): Promise<number> => {
+  return async (id: string): Promise<number> => {
+    // A caller's slip, such as undefined, would match every signal that names no application.
+    const applicationId = ApplicationIdSchema.parse(id);
     const fingerprints = new Set(await tokens.erase(applicationId));
     const isOfIt = createMatch(applicationId, fingerprints);
     let erased = 0;

@@ -88,11 +88,17 @@ const IDENTIFIERS = new Map<unknown, readonly string[]>([
   ['ApplicationStatusUpdate', ['token', 'candidateApplicationProfileId', 'applicationId']],
 ]);
 
+const ANY_IDENTIFIER = ['token', 'candidateApplicationProfileId', 'applicationId'];
+
 const identifierProblems = (given: unknown): InvalidFields => {
-  const names = isObject(given) ? IDENTIFIERS.get(given.typeCode) : undefined;
-  if (names === undefined || !isObject(given)) return {};
-  const [first, ...more] = names.filter((name) => given[name] !== undefined);
-  if (first === undefined) {
+  if (!isObject(given)) return {};
+  const names = IDENTIFIERS.get(given.typeCode);
+  // Of a type that SEEK added since it is not known what it wants, but that one is not two.
+  if (names === undefined && (isKnownType(given.typeCode) || given.applicationId === undefined)) {
+    return {};
+  }
+  const [first, ...more] = (names ?? ANY_IDENTIFIER).filter((name) => given[name] !== undefined);
+  if (first === undefined && names !== undefined) {
     return { '/token': `Is required, unless ${names.slice(1).join(' or ')} is given` };
   }
   return Object.fromEntries(

@@ -175,7 +175,7 @@ describe('check --playground', () => {
       ...[refused('FORBIDDEN'), refused('BAD_USER_INPUT', { message: 'No' }), html(502)],
     ]);
 
-    expect([code, levels(of)]).toEqual([1, ['ok', 'error', 'warning']]);
+    expect([code, levels(of)]).toEqual([1, ['ok', 'error', 'error']]);
     expect(of('ApplicationStatusUpdate')[0]?.message).toMatch(/BAD_USER_INPUT: No.*X-Request-Id/);
   });
 

@@ -61,6 +61,21 @@ describe('the library', () => {
     await expect(producer.eraseApplication('19')).resolves.toBe(0);
   });
 
+  it.each([undefined, '', ' 17'])(
+    'erases nothing for what names no application: %j',
+    async (id) => {
+      const { signalId } = await producer.enqueue({
+        typeCode: 'ApplicationComplete',
+        token: `t-${id}`,
+      });
+
+      const erasing = Reflect.apply(producer.eraseApplication, undefined, [id]);
+
+      await expect(erasing).rejects.toBeInstanceOf(InvalidSeekTokenError);
+      expect(await client.exists(`{seek}:signals:${signalId}`)).toBe(1);
+    },
+  );
+
   it('names every problem of a recording at once', async () => {
     const wrong = { applicationId: '', token: '\n', source: 'linkOut' as const };
 

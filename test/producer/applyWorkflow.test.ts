@@ -111,6 +111,21 @@ describe('a signal with the workflow of its ATS', () => {
     expect(applyWorkflow(named(change)).invalidFields).toMatchObject(found);
   });
 
+  it('is told of it in few words, however much there is', () => {
+    const steps = Array.from({ length: 300 }, (_, n) => `${n}`.padEnd(1_000, 'x'));
+    const transitions = Array.from({ length: 5_000 }, (_, n) => [`from ${n}`, `to ${n}`]);
+
+    const { invalidFields } = applyWorkflow(named({ workflow: { steps, transitions } }));
+
+    expect(JSON.stringify(invalidFields).length).toBeLessThan(50_000);
+  });
+
+  it.each([null, undefined])('may be %s, which is none', (workflow) => {
+    expect(applyWorkflow({ ...buildSignal(), workflow })).toEqual({
+      ...{ input: buildSignal(), invalidFields: {} },
+    });
+  });
+
   it('leaves what else is wrong to be found', () => {
     const { input } = applyWorkflow(
       named({ token: ' t', current: { status: 'Hire', timestamp: 'now' } }),

@@ -595,6 +595,17 @@ describe('no message repeats what was given', () => {
   });
 });
 
+describe('a type that SEEK added since', () => {
+  const parseNew = (fields: object) =>
+    problems({ typeCode: 'New', ...fields }, { allowUnknownTypes: true });
+
+  it('names an application or has a token, never both', () => {
+    expect(parseNew({ applicationId: 'a' })).toEqual({});
+    expect(parseNew({ token: 't', candidateApplicationProfileId: 'p' })).toEqual({});
+    expect(Object.keys(parseNew({ token: 't', applicationId: 'a' }))).toEqual(['/applicationId']);
+  });
+});
+
 describe('what SEEK would swallow', () => {
   const ended = (status: object, phase?: object) =>
     buildSignal({ current: buildState({ status, success: false, ...(phase && { phase }) }) });
