@@ -81,7 +81,8 @@ export const startBullWorker = (
     const jobId = job.id ?? '';
     // Its lock was lost here unnoticed, and it came back: BullMQ keeps but one of the two in mind.
     if (running.has(jobId)) {
-      await job.moveToDelayed(Date.now() + PUT_OFF_MS, lock);
+      // One that can't be moved comes back by itself: it is no attempt either way.
+      await job.moveToDelayed(Date.now() + PUT_OFF_MS, lock).catch(() => {});
       throw new DelayedError();
     }
     running.add(jobId);

@@ -145,6 +145,8 @@ describe('a worker on BullMQ', () => {
 
     const first = run('a');
     await expect(run('a', { moveToDelayed })).rejects.toBeInstanceOf(DelayedError);
+    const unmovable = { moveToDelayed: () => Promise.reject(new Error('Missing lock for job')) };
+    await expect(run('a', unmovable)).rejects.toBeInstanceOf(DelayedError);
     release();
 
     await expect(first).resolves.toBe('done');
