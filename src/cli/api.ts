@@ -6,11 +6,10 @@ import { createEnqueue } from '../producer/enqueue.ts';
 import { createRecordSeekToken } from '../producer/recordSeekToken.ts';
 import { createDeadLetters } from '../queue/deadLetters.ts';
 import { createEraseApplication } from '../queue/eraseApplication.ts';
-import { createSeekTokens } from '../queue/seekTokens.ts';
+import { openSeekTokens } from '../queue/seekTokens.ts';
 import { createSignalLives } from '../queue/signalLives.ts';
 import { createSignalQueue } from '../queue/signalQueue.ts';
 import { serve } from '../serve.ts';
-import { createTokenCipher } from '../tokenCipher.ts';
 import { guardRedis } from './guardRedis.ts';
 import { openService, type Service } from './service.ts';
 
@@ -40,10 +39,7 @@ export const startApi = async (
 ) => {
   const lives = createSignalLives(backend);
   const deadLetters = createDeadLetters({ backend });
-  const cipher = createTokenCipher(config.TOKEN_ENCRYPTION_KEYS ?? []);
-  const seekTokens = createSeekTokens({
-    ...{ store: backend.tokens, cipher, ttlDays: config.SEEK_TOKEN_TTL_DAYS },
-  });
+  const { cipher, tokens: seekTokens } = openSeekTokens(backend.tokens, config);
   const enqueue = createEnqueue({
     queue: createSignalQueue({ backend, lives, cipher, rememberMs: config.REMEMBER_MS }),
     parse: { allowUnknownTypes: config.ALLOW_UNKNOWN_TYPES, audience: config.SEEK_AUDIENCE },

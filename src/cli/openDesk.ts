@@ -6,9 +6,8 @@ import { createLogger } from '../logging.ts';
 import { createDeadLetters } from '../queue/deadLetters.ts';
 import { readLock } from '../queue/folderLock.ts';
 import { createQueueStatus } from '../queue/queueStatus.ts';
-import { createSeekTokens } from '../queue/seekTokens.ts';
+import { openSeekTokens } from '../queue/seekTokens.ts';
 import { createSignalLives } from '../queue/signalLives.ts';
-import { createTokenCipher } from '../tokenCipher.ts';
 import type { Desk } from './desk.ts';
 import { createHttpDesk } from './httpDesk.ts';
 import { openRedisBackend } from './service.ts';
@@ -49,11 +48,7 @@ const openRedisDesk = async (config: Config<'REDIS_URL'>): Promise<Desk> => {
     letter: deadLetters.get,
     redrive: deadLetters.redrive,
     discard: deadLetters.discard,
-    expiring: createSeekTokens({
-      store: backend.tokens,
-      cipher: createTokenCipher(config.TOKEN_ENCRYPTION_KEYS ?? []),
-      ttlDays: config.SEEK_TOKEN_TTL_DAYS,
-    }).expiring,
+    expiring: openSeekTokens(backend.tokens, config).tokens.expiring,
     close: backend.close,
   };
 };

@@ -1,3 +1,4 @@
+import type { Config } from '../config.ts';
 import { describeToken } from '../masking.ts';
 import {
   type ApplicationTokens,
@@ -5,7 +6,7 @@ import {
   type KeptToken,
   type TokenSource,
 } from '../schemas/seekToken.ts';
-import { fingerprintOf, type TokenCipher } from '../tokenCipher.ts';
+import { createTokenCipher, fingerprintOf, type TokenCipher } from '../tokenCipher.ts';
 import { currentOf, NO_TOKENS, withToken } from './tokenRules.ts';
 
 /** Where what is known of applications lies: one text for each. */
@@ -165,6 +166,15 @@ export const createSeekTokens = ({ store, cipher, ttlDays, now = Date.now }: Dep
 };
 
 export type SeekTokens = ReturnType<typeof createSeekTokens>;
+
+/** The registry as a process is configured, and what it seals tokens with. */
+export const openSeekTokens = (
+  store: TokenStore,
+  { TOKEN_ENCRYPTION_KEYS = [], SEEK_TOKEN_TTL_DAYS: ttlDays }: Config,
+) => {
+  const cipher = createTokenCipher(TOKEN_ENCRYPTION_KEYS);
+  return { cipher, tokens: createSeekTokens({ store, cipher, ttlDays }) };
+};
 
 /** What can't be read must not pass for nothing: it would be written over, and a token lost. */
 const parse = (text: string): ApplicationTokens => {

@@ -8,10 +8,9 @@ import { type Metrics, typeLabel } from '../metrics.ts';
 import { type Backend, type JobWorker, SIGNALS } from '../queue/backend.ts';
 import { isWorkDue } from '../queue/isWorkDue.ts';
 import { startLetterWorker } from '../queue/letterWorker.ts';
-import { createSeekTokens } from '../queue/seekTokens.ts';
+import { openSeekTokens } from '../queue/seekTokens.ts';
 import { createUndertaker } from '../queue/undertaker.ts';
 import { SettlementSchema } from '../schemas/signalJob.ts';
-import { createTokenCipher } from '../tokenCipher.ts';
 import { backoffMs } from './backoff.ts';
 import { createBatcher } from './batcher.ts';
 import { type Bind, createBind } from './bind.ts';
@@ -75,10 +74,7 @@ export const startWorker = async ({ backend, config, closers, logger, metrics, v
     pauseMaxMs: config.LANE_PAUSE_MAX_MS,
     logger,
   });
-  const cipher = createTokenCipher(config.TOKEN_ENCRYPTION_KEYS ?? []);
-  const tokens = createSeekTokens({
-    ...{ store: backend.tokens, cipher, ttlDays: config.SEEK_TOKEN_TTL_DAYS },
-  });
+  const { cipher, tokens } = openSeekTokens(backend.tokens, config);
   const bind = createBind({ tokens, cipher, expired: config.EXPIRED_TOKENS });
   const dispatch = createDispatch({ config, lane, bind, http, logger, metrics });
   const processor = createProcessor({

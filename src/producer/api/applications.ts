@@ -31,9 +31,13 @@ export const createApplicationRoutes = ({ logger, ...deps }: ApplicationDeps) =>
     const { within = '14d', limit = String(MOST_LISTED) } = c.req.query();
     const ms = parseDuration(within);
     if (ms === undefined)
-      throw wrong({ '/within': 'Expected a duration, such as 14d, 12h or 30m' });
+      throw new InvalidSeekTokenError({
+        '/within': 'Expected a duration, such as 14d, 12h or 30m',
+      });
     if (!/^\d{1,4}$/.test(limit) || Number(limit) < 1 || Number(limit) > MOST_LISTED) {
-      throw wrong({ '/limit': `Expected a whole number from 1 to ${MOST_LISTED}` });
+      throw new InvalidSeekTokenError({
+        '/limit': `Expected a whole number from 1 to ${MOST_LISTED}`,
+      });
     }
     return c.json({ applications: await deps.seekTokens.expiring(ms, Number(limit)) });
   });
@@ -77,8 +81,3 @@ const withApplication = (body: unknown, applicationId: string): unknown => {
   }
   return { ...body, applicationId };
 };
-
-const wrong = (invalidFields: Record<string, string>) =>
-  new HTTPException(422, {
-    res: Response.json({ message: 'Input validation failed', invalidFields }, { status: 422 }),
-  });
