@@ -2,9 +2,7 @@ import { once } from 'node:events';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { setImmediate as breathe } from 'node:timers/promises';
-
 import type { SignalLife } from '../../src/schemas/states.ts';
-
 import {
   buildApplicationComplete,
   buildPositionStatusUpdate,
@@ -12,6 +10,7 @@ import {
   buildState,
 } from '../support/buildSignal.ts';
 import { buildCommands, type Commands, type Env } from '../support/commands.ts';
+import { SLACK_MS } from '../support/inTime.ts';
 import { type RedisServer, startRedis } from '../support/redisServer.ts';
 import { refused, type ScriptedSeek, startScriptedSeek } from '../support/scriptedSeek.ts';
 import { type Accepted, API_KEY, newToken } from '../support/startDispatcher.ts';
@@ -288,7 +287,7 @@ describe('a signal of very many problems', () => {
       expect(text.length).toBeLessThan(20_000);
     });
 
-    expect(performance.now() - began).toBeLessThan(8_000);
+    expect(performance.now() - began).toBeLessThan(8_000 + SLACK_MS);
     expect(peak).toBeLessThan(600);
   });
 });
@@ -301,7 +300,7 @@ describe('a timestamp of a hundred thousand zeros', () => {
     const { status } = await post('/signals', JSON.stringify({ ...complete(), timestamp }));
 
     expect(status).toBe(202);
-    expect(performance.now() - began).toBeLessThan(2_000);
+    expect(performance.now() - began).toBeLessThan(SLACK_MS);
   });
 });
 

@@ -2,16 +2,15 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
-
 import { createProducer } from '../../src/index.ts';
 import type { SignalLife } from '../../src/schemas/states.ts';
-
 import {
   buildApplicationComplete,
   buildPositionStatusUpdate,
   buildSignal,
 } from '../support/buildSignal.ts';
 import { buildCommands, type Commands, type Env } from '../support/commands.ts';
+import { SLACK_MS } from '../support/inTime.ts';
 import { type RedisServer, startRedis } from '../support/redisServer.ts';
 import { runOutLocks } from '../support/runOutLocks.ts';
 import { delivered, hang, refused, slow, startScriptedSeek } from '../support/scriptedSeek.ts';
@@ -130,7 +129,7 @@ describe('the processes of a deployment', () => {
 
     const ended = await Promise.all([api, board, ...workers].map((process) => process.end()));
     expect(ended.map(({ code }) => code)).toEqual([0, 0, 0, 0]);
-    for (const { ms } of ended) expect(ms).toBeLessThan(4_000);
+    for (const { ms } of ended) expect(ms).toBeLessThan(4_000 + SLACK_MS);
   });
 
   it('deliver all when a worker is killed in mid-attempt: only what it held may come twice', async () => {
@@ -173,7 +172,7 @@ describe('the processes of a deployment', () => {
 
     const { code, ms } = await worker.end();
     expect(code).toBe(0);
-    expect(ms).toBeLessThan(3_500);
+    expect(ms).toBeLessThan(3_500 + SLACK_MS);
     for (const id of ids) expect(await find(id)).toMatchObject({ state: 'waiting', attempts: [] });
 
     await startWorker();
@@ -194,7 +193,7 @@ describe('the processes of a deployment', () => {
     const { code, ms } = await process.end();
 
     expect(code).toBe(0);
-    expect(ms).toBeLessThan(5_000);
+    expect(ms).toBeLessThan(5_000 + SLACK_MS);
   });
 
   it.each([

@@ -1,12 +1,11 @@
 import { Redis } from 'ioredis';
-
 import { queueOptions } from '../../src/cli/service.ts';
 import { withDeadline } from '../../src/deadline.ts';
 import { createProducer } from '../../src/index.ts';
 import { openRedis } from '../../src/queue/redis.ts';
-
 import { buildApplicationComplete } from '../support/buildSignal.ts';
 import { closeAfterEach } from '../support/closeAfterEach.ts';
+import { SLACK_MS } from '../support/inTime.ts';
 import type { Platform } from '../support/platforms.ts';
 import { freePort, type RedisServer, startRedis } from '../support/redisServer.ts';
 import { delivered, refused } from '../support/scriptedSeek.ts';
@@ -15,7 +14,6 @@ import { waitFor } from '../support/waitFor.ts';
 
 // What callers are promised, and the time that it takes to notice on a busy machine.
 const PROMISED_MS = 5_000;
-const SLACK_MS = 500;
 
 const complete = (token = newToken()) => buildApplicationComplete({ token });
 
