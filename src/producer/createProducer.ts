@@ -1,6 +1,7 @@
+import { withDeadline } from '../deadline.ts';
 import { createLogger, type Logger } from '../logging.ts';
 import { createDeadLetters } from '../queue/deadLetters.ts';
-import { createEraseApplication } from '../queue/eraseApplication.ts';
+import { createEraseApplication, ERASE_WITHIN_MS } from '../queue/eraseApplication.ts';
 import { openRedis } from '../queue/redis.ts';
 import { createSeekTokens } from '../queue/seekTokens.ts';
 import { createSignalLives } from '../queue/signalLives.ts';
@@ -85,11 +86,11 @@ export type Producer = {
   recordSeekToken: (recording: SeekTokenInput) => Promise<{ warnings?: string[] }>;
   /**
    * Erases an application on request: its seek tokens, and its signals wherever they lie. Those that
-   * were not sent yet are skipped. Resolves with how many signals there were; with many in the queue,
-   * that takes its time.
+   * were not sent yet are skipped, those that are being sent are waited for. Resolves with how many
+   * signals there were; with many in the queue, that takes its time.
    *
    * @throws {InvalidSeekTokenError} It is no name of an application.
-   * @throws {QueueUnavailableError} Redis did not answer; erase it again.
+   * @throws {QueueUnavailableError} It was not done within a minute; erase it again.
    */
   eraseApplication: (applicationId: string) => Promise<number>;
   /** Lets go of the connection. What is under way rejects. */
@@ -168,9 +169,11 @@ export const createProducer = ({
         const { '': problem = '' } = toInvalidFields(parsed.error);
         throw new InvalidSeekTokenError({ '/applicationId': problem });
       }
-      return erase(parsed.data).catch((cause: unknown) => {
-        throw new QueueUnavailableError({ cause });
+      const unavailable = (cause?: unknown) => new QueueUnavailableError({ cause });
+      const erasing = erase(parsed.data).catch((cause: unknown) => {
+        throw unavailable(cause);
       });
+      return withDeadline(erasing, ERASE_WITHIN_MS, unavailable);
     },
 
     close: backend.close,

@@ -68,6 +68,16 @@ export type Claim = {
 
 export type Unsent = { signalId: string; acceptedAt: number };
 
+/**
+ * How a signal ended. `life`: of one that a worker skipped, kept while the signal is remembered, so that
+ * its duplicates are told the truth when its job is gone.
+ */
+export type Settled = {
+  signalId: string;
+  outcome: 'delivered' | 'skipped' | 'dead';
+  life?: SignalLife;
+};
+
 /** What BullMQ does not keep: who was accepted lately, who is still unsent, who was skipped. */
 export type Ledger = {
   /**
@@ -83,9 +93,7 @@ export type Ledger = {
   confirm: (entries: (Unsent & { contentId: string })[]) => Promise<boolean[]>;
   markUnsent: (entry: Unsent) => Promise<void>;
   /** Strikes signals off the unsent list, and counts them. */
-  settle: (
-    entries: { signalId: string; outcome: 'delivered' | 'skipped' | 'dead' }[],
-  ) => Promise<void>;
+  settle: (entries: Settled[]) => Promise<void>;
   strike: (signalIds: string[]) => Promise<void>;
   /** The unsent signals that were accepted first. May name settled ones after a crash. */
   oldestUnsent: (limit: number) => Promise<Unsent[]>;
@@ -114,6 +122,8 @@ export type Backend = {
    * that came since stays. BullMQ's own `remove` takes whatever bears the id.
    */
   removeFinished: (name: QueueName, state: Finished, job: FinishedJob) => Promise<boolean>;
+  /** Removes a signal only while it waits, for its turn or for its next attempt. */
+  removeWaiting: (signalId: string) => Promise<boolean>;
   /**
    * Resolves once `WAIT_REPLICAS` replicas have all that the caller has written. `since`: when it
    * began to, by `performance.now()`; rejects if the connection was lost in between.

@@ -1,6 +1,12 @@
 import { createPostgresBackend, type Queue, withBackend } from 'bullmq';
 
-import type { Backend, BackendOptions, Process, QueueName } from './backend.ts';
+import {
+  type Backend,
+  type BackendOptions,
+  type Process,
+  type QueueName,
+  SIGNALS,
+} from './backend.ts';
 import { startBullWorker, toBullOptions } from './bullWorker.ts';
 import { openEmbeddedLedger } from './embeddedLedger.ts';
 import { openEmbeddedTokens } from './embeddedTokens.ts';
@@ -51,6 +57,14 @@ export const openEmbedded = async ({ folder, logger, ...options }: Options): Pro
         `DELETE FROM bullmq.job
          WHERE queue = $1 AND id = $2 AND state = $3 AND finished_at_ms = $4`,
         [name, jobId, state, finishedAt],
+      );
+      return rowCount === 1;
+    },
+    removeWaiting: async (signalId) => {
+      const { rowCount } = await database.query(
+        `DELETE FROM bullmq.job
+         WHERE queue = $1 AND id = $2 AND state IN ('waiting', 'delayed')`,
+        [SIGNALS, signalId],
       );
       return rowCount === 1;
     },

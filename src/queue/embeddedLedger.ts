@@ -37,6 +37,14 @@ export const openEmbeddedLedger = async ({
   await query('DELETE FROM public.remembered WHERE expires_at <= $1', [now()]);
   await query('DELETE FROM public.skipped WHERE expires_at <= $1', [now()]);
 
+  const keepSkipped = async (life: SignalLife, ms: number): Promise<void> => {
+    await query(
+      `INSERT INTO public.skipped VALUES ($1, $2, $3) ON CONFLICT (signal_id)
+       DO UPDATE SET life = $2, expires_at = $3`,
+      [life.signalId, JSON.stringify(life), now() + ms],
+    );
+  };
+
   return {
     claim: async (entries, acceptedAt) => {
       const ids = entries.map(({ signalId }) => signalId);
@@ -89,6 +97,10 @@ export const openEmbeddedLedger = async ({
         entries.map(({ signalId }) => signalId),
       ]);
       await query(COUNT, [hour, entries.map(({ outcome }) => outcome)]);
+      for (const { life } of entries) if (life) await keepSkipped(life, rememberMs);
+      await query('DELETE FROM public.skipped WHERE signal_id = ANY($1)', [
+        entries.filter(({ outcome }) => outcome !== 'skipped').map(({ signalId }) => signalId),
+      ]);
     },
 
     strike: async (signalIds) => {
@@ -116,13 +128,7 @@ export const openEmbeddedLedger = async ({
       return { delivered: of('delivered'), skipped: of('skipped') };
     },
 
-    keepSkipped: async (life) => {
-      await query(
-        `INSERT INTO public.skipped VALUES ($1, $2, $3) ON CONFLICT (signal_id)
-         DO UPDATE SET life = $2, expires_at = $3`,
-        [life.signalId, JSON.stringify(life), now() + Math.max(keepDeliveredMs, rememberMs)],
-      );
-    },
+    keepSkipped: (life) => keepSkipped(life, Math.max(keepDeliveredMs, rememberMs)),
 
     dropSkipped: async (signalId) => {
       await query('DELETE FROM public.skipped WHERE signal_id = $1', [signalId]);

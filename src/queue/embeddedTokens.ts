@@ -50,6 +50,13 @@ export const openEmbeddedTokens = async (
       return owner === applicationId ? undefined : owner;
     },
 
+    disown: async (fingerprints, applicationId) => {
+      await query(
+        'DELETE FROM public.token_owners WHERE fingerprint = ANY($1) AND application_id = $2',
+        [fingerprints, applicationId],
+      );
+    },
+
     receivedBetween: async (from, to, limit) => {
       const { rows } = await query<{ application_id: string }>(
         `SELECT application_id FROM public.seek_tokens

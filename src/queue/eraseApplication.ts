@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import type { Job, JobType } from 'bullmq';
 
 import { ApplicationIdSchema } from '../schemas/seekToken.ts';
@@ -10,25 +11,31 @@ import type { SeekTokens } from './seekTokens.ts';
 import type { SignalLives } from './signalLives.ts';
 
 const ERASED = 'application-erased';
-const ERASABLE = ['waiting', 'delayed', 'failed', 'completed'] as const;
-type Erasable = (typeof ERASABLE)[number];
+const STATES = ['waiting', 'delayed', 'active', 'failed', 'completed'] as const;
+type State = (typeof STATES)[number];
 const PAGE = 500;
-// A signal may move on while we look: it is found the next time round.
-const MOST_ROUNDS = 5;
+const LOOK_AGAIN_MS = 250;
+
+/** In milliseconds: a signal that is being sent may take most of it, and so may a long queue. */
+export const ERASE_WITHIN_MS = 60_000;
 
 type Deps = {
   backend: Backend;
   tokens: Pick<SeekTokens, 'erase'>;
   lives: Pick<SignalLives, 'find'>;
   deadLetters: Pick<DeadLetters, 'discard'>;
+  pause?: (ms: number) => Promise<unknown>;
 };
 
 /**
  * Erases an application on request: its seek tokens, and every signal that names it or holds one of
  * them, whether it waits, was given up, or was delivered and is kept for lookups. What had not been
- * sent is skipped, with the reason. One that is being sent at this moment is skipped when it comes back.
+ * sent is skipped, with the reason. What is being sent at this moment is waited for. May be repeated
+ * after any failure, and does the rest.
  */
-export const createEraseApplication = ({ backend, tokens, lives, deadLetters }: Deps) => {
+export const createEraseApplication = (deps: Deps) => {
+  const { backend, tokens, lives, deadLetters, pause = wait } = deps;
+
   /** Removes one that was not sent: the record comes first, for it must still be able to say why. */
   const skip = async (
     { id: signalId = '' }: Job,
@@ -49,26 +56,32 @@ export const createEraseApplication = ({ backend, tokens, lives, deadLetters }: 
     finishedOn !== undefined &&
     backend.removeFinished(SIGNALS, state, { jobId: id, finishedAt: finishedOn });
 
-  const eraseOne = (queue: JobQueue, state: Erasable, job: Job): Promise<boolean> => {
+  const eraseOne = async (state: State, job: Job): Promise<boolean> => {
     switch (state) {
       case 'waiting':
       case 'delayed':
-        return skip(job, async () => (await queue.remove(job.id ?? '')) === 1);
+        return skip(job, () => backend.removeWaiting(job.id ?? ''));
+      case 'active':
+        return false;
       case 'failed':
         return skip(job, () => removeFinished('failed', job));
-      case 'completed':
+      case 'completed': {
+        // Its duplicates are told what became of it: delivered, unless there is word to the contrary.
+        const life = await lives.find(job.id ?? '');
+        if (life?.state === 'skipped') await backend.ledger.keepSkipped(life);
         return removeFinished('completed', job);
+      }
     }
   };
 
   const eraseSignals = async (isOfIt: IsOfIt): Promise<Round> => {
     const queue = await backend.queue(SIGNALS);
     const round = { found: 0, erased: 0 };
-    for (const state of ERASABLE) {
+    for (const state of STATES) {
       for await (const job of everyJob(queue, state)) {
         if (!isOfIt(job.data)) continue;
         round.found += 1;
-        if (await eraseOne(queue, state, job)) round.erased += 1;
+        if (await eraseOne(state, job)) round.erased += 1;
       }
     }
     return round;
@@ -92,13 +105,20 @@ export const createEraseApplication = ({ backend, tokens, lives, deadLetters }: 
     const applicationId = ApplicationIdSchema.parse(id);
     const fingerprints = new Set(await tokens.erase(applicationId));
     const isOfIt = createMatch(applicationId, fingerprints);
+    const deadline = performance.now() + ERASE_WITHIN_MS;
     let erased = 0;
-    for (let round = 0; round < MOST_ROUNDS; round += 1) {
+    // Until a look finds nothing: a signal may move on while we look, or just be sent.
+    for (;;) {
       const [signals, letters] = [await eraseSignals(isOfIt), await eraseLetters(isOfIt)];
-      erased += signals.erased + letters.erased;
-      if (signals.found + letters.found === 0) break;
+      const round = {
+        found: signals.found + letters.found,
+        erased: signals.erased + letters.erased,
+      };
+      erased += round.erased;
+      if (round.found === 0) return erased;
+      if (performance.now() > deadline) throw new Error('Its signals are still on their way');
+      if (round.erased < round.found) await pause(LOOK_AGAIN_MS);
     }
-    return erased;
   };
 };
 

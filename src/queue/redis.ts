@@ -1,6 +1,12 @@
 import { Queue, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
-import type { Backend, BackendOptions, Process, QueueName } from './backend.ts';
+import {
+  type Backend,
+  type BackendOptions,
+  type Process,
+  type QueueName,
+  SIGNALS,
+} from './backend.ts';
 import { startBullWorker, toBullOptions } from './bullWorker.ts';
 import { inspectRedis } from './inspectRedis.ts';
 import { createRedisJobData } from './jobData.ts';
@@ -16,6 +22,12 @@ local finishedAt = redis.call('ZSCORE', KEYS[1], ARGV[1])
 if not finishedAt or tonumber(finishedAt) ~= tonumber(ARGV[2]) then return 0 end
 redis.call('ZREM', KEYS[1], ARGV[1])
 redis.call('DEL', KEYS[2], KEYS[3])
+return 1`;
+
+const REMOVE_WAITING = `
+if redis.call('LREM', KEYS[1], 1, ARGV[1]) + redis.call('LREM', KEYS[2], 1, ARGV[1])
+  + redis.call('ZREM', KEYS[3], ARGV[1]) == 0 then return 0 end
+redis.call('DEL', KEYS[4], KEYS[5])
 return 1`;
 
 const LOST: ReadonlySet<string> = new Set(['reconnecting', 'close', 'end']);
@@ -74,6 +86,11 @@ export const openRedis = ({
       const base = `${prefix}:${name}`;
       const keys = [`${base}:${state}`, `${base}:${jobId}`, `${base}:${jobId}:logs`];
       return (await client.eval(REMOVE_FINISHED, keys.length, ...keys, jobId, finishedAt)) === 1;
+    },
+    removeWaiting: async (signalId) => {
+      const names = ['wait', 'paused', 'delayed', signalId, `${signalId}:logs`];
+      const keys = names.map((name) => `${prefix}:${SIGNALS}:${name}`);
+      return (await client.eval(REMOVE_WAITING, keys.length, ...keys, signalId)) === 1;
     },
     replicated: replicas.replicated,
     inspect: () => inspectRedis(client, waitReplicas),

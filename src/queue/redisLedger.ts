@@ -78,7 +78,12 @@ export const createRedisLedger = ({
       const [hour] = hoursOfLastDay(now());
       const pipeline = client.pipeline();
       pipeline.zrem(unsent, ...entries.map(({ signalId }) => signalId));
-      for (const { outcome } of entries) pipeline.hincrby(settled(hour), outcome, 1);
+      for (const { signalId, outcome, life } of entries) {
+        pipeline.hincrby(settled(hour), outcome, 1);
+        if (life) pipeline.set(skipped(signalId), JSON.stringify(life), 'PX', rememberMs);
+      }
+      const sent = entries.filter(({ outcome }) => outcome !== 'skipped');
+      if (sent.length > 0) pipeline.del(...sent.map(({ signalId }) => skipped(signalId)));
       pipeline.expire(settled(hour), 26 * 3600);
       await runPipeline(pipeline);
     },

@@ -21,9 +21,15 @@ redis.call('SET', KEYS[1], ARGV[1])
 redis.call('PEXPIREAT', KEYS[1], ARGV[2])
 return false`;
 
+const DISOWN = `
+for _, key in ipairs(KEYS) do
+  if redis.call('GET', key) == ARGV[1] then redis.call('DEL', key) end
+end`;
+
 /** Seek tokens in Redis, under `PREFIX:tokens:…`. */
 export const createRedisTokens = (client: Redis, prefix: string): TokenStore => {
   const keyOf = (applicationId: string) => `${prefix}:tokens:of:${applicationId}`;
+  const ownerOf = (fingerprint: string) => `${prefix}:tokens:owner:${fingerprint}`;
   const byAge = `${prefix}:tokens:by-age`;
 
   return {
@@ -34,9 +40,12 @@ export const createRedisTokens = (client: Redis, prefix: string): TokenStore => 
       return (await client.eval(REPLACE, keys.length, ...keys, ...values)) === 1;
     },
     claim: async (fingerprint, applicationId, until) => {
-      const key = `${prefix}:tokens:owner:${fingerprint}`;
-      const owner = await client.eval(CLAIM, 1, key, applicationId, until);
+      const owner = await client.eval(CLAIM, 1, ownerOf(fingerprint), applicationId, until);
       return typeof owner === 'string' ? owner : undefined;
+    },
+    disown: async (fingerprints, applicationId) => {
+      const keys = fingerprints.map(ownerOf);
+      await client.eval(DISOWN, keys.length, ...keys, applicationId);
     },
     receivedBetween: (from, to, limit) =>
       client.zrangebyscore(byAge, `(${from}`, to, 'LIMIT', 0, limit),

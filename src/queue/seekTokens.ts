@@ -7,7 +7,7 @@ import {
   type TokenSource,
 } from '../schemas/seekToken.ts';
 import { createTokenCipher, fingerprintOf, type TokenCipher } from '../tokenCipher.ts';
-import { currentOf, NO_TOKENS, withToken } from './tokenRules.ts';
+import { currentOf, currentSince, NO_TOKENS, withoutTokens, withToken } from './tokenRules.ts';
 
 /** Where what is known of applications lies: one text for each. */
 export type TokenStore = {
@@ -20,6 +20,8 @@ export type TokenStore = {
   ) => Promise<boolean>;
   /** Notes whose a token is. Resolves with who had it first, if that was another application. */
   claim: (fingerprint: string, applicationId: string, until: number) => Promise<string | undefined>;
+  /** Forgets whose these tokens were, where they were this application's. */
+  disown: (fingerprints: readonly string[], applicationId: string) => Promise<void>;
   /** The applications whose current token was received in this span, oldest first. */
   receivedBetween: (from: number, to: number, limit: number) => Promise<string[]>;
 };
@@ -134,9 +136,10 @@ export const createSeekTokens = ({ store, cipher, ttlDays, now = Date.now }: Dep
       return sharedWith === undefined ? {} : { sharedWith };
     },
 
-    lookup: async (applicationId: string): Promise<Lookup> => {
+    /** `living`: one that has expired gives way to any that has not. */
+    lookup: async (applicationId: string, wanted: 'any' | 'living' = 'any'): Promise<Lookup> => {
       const { known } = await read(applicationId);
-      const current = currentOf(known);
+      const current = wanted === 'living' ? currentSince(known, now() - ttlMs) : currentOf(known);
       if (current === undefined) return { kind: 'none', erased: known.erasedAt !== undefined };
       const { sealed, source, receivedAt } = current;
       const token = sealed === undefined ? current.token : cipher.open(sealed, applicationId);
@@ -153,13 +156,15 @@ export const createSeekTokens = ({ store, cipher, ttlDays, now = Date.now }: Dep
       return found.filter((view) => view !== undefined);
     },
 
-    /** Resolves with the fingerprints of what was known. */
+    /** Resolves with the fingerprints of what was ever erased of it: the same again where it is repeated. */
     erase: async (applicationId: string): Promise<string[]> => {
       let fingerprints: string[] = [];
-      await change(applicationId, ({ tokens }) => {
-        fingerprints = tokens.map(({ fingerprint }) => fingerprint);
-        return { ...NO_TOKENS, erasedAt: new Date(now()).toISOString() };
+      await change(applicationId, (known) => {
+        const left = withoutTokens(known, new Date(now()).toISOString());
+        fingerprints = left.erased;
+        return left;
       });
+      await store.disown(fingerprints, applicationId);
       return fingerprints;
     },
   };

@@ -13,7 +13,7 @@ export const createSignalLives = (backend: Backend) => {
     const state = await queue.getJobState(signalId);
     const job = state === 'unknown' ? undefined : await queue.getJob(signalId);
     if (job === undefined) return undefined;
-    return name === SIGNALS ? fromSignal(job, toState(state, job)) : fromLetter(job);
+    return name === SIGNALS ? toLife(job, toState(state, job)) : fromLetter(job);
   };
 
   // Burying and redriving add before they remove, so a signal is always in one of the two queues.
@@ -55,7 +55,8 @@ const toState = (bullState: string, job: Job): SignalState => {
   }
 };
 
-const fromSignal = (job: Job, state: SignalState): SignalLife => {
+/** What can be told of a job, of which the state is known. */
+export const toLife = (job: Job, state: SignalState): SignalLife => {
   const data = SignalJobSchema.safeParse(job.data).data;
   const last = SettlementSchema.safeParse(job.returnvalue).data?.attempt;
   const reason =

@@ -1,5 +1,12 @@
+import type { Job } from 'bullmq';
+
 import type { Signal } from '../schemas/signal.ts';
-import { type SignalJob, SignalJobSchema, versionOf } from '../schemas/signalJob.ts';
+import {
+  type SignalJob,
+  SignalJobSchema,
+  type SkipReason,
+  versionOf,
+} from '../schemas/signalJob.ts';
 import type { SignalState } from '../schemas/states.ts';
 import { fingerprintOf, type TokenCipher } from '../tokenCipher.ts';
 import { type Backend, type Claim, DEAD_LETTERS, type JobQueue, SIGNALS } from './backend.ts';
@@ -22,7 +29,7 @@ export type Acceptance =
 
 type Deps = {
   backend: Backend;
-  lives: Pick<SignalLives, 'stateOf'>;
+  lives: Pick<SignalLives, 'find' | 'stateOf'>;
   /** Seals the tokens that signals come with. */
   cipher: Pick<TokenCipher, 'seal'>;
   rememberMs: number;
@@ -59,20 +66,44 @@ export const createSignalQueue = ({ backend, lives, cipher, rememberMs, now = Da
     };
   };
 
-  /** Kept for lookups longer than it is remembered: it makes way for the same signal, sent anew. */
-  const clearForgotten = async (queue: JobQueue, { signalId }: NewSignal): Promise<boolean> => {
-    const job = await queue.getJob(signalId);
-    if (job?.finishedOn === undefined || job.timestamp + rememberMs > now()) return false;
-    const finished = { jobId: signalId, finishedAt: job.finishedOn };
-    if (!(await backend.removeFinished(SIGNALS, 'completed', finished))) return false;
+  /** A settled signal makes way for itself, sent anew. `false`: it has gone, or is on its way already. */
+  const makeWay = async ({ id: signalId = '', finishedOn: finishedAt }: Job): Promise<boolean> => {
+    if (finishedAt === undefined) return false;
+    const job = { jobId: signalId, finishedAt };
+    if (!(await backend.removeFinished(SIGNALS, 'completed', job))) return false;
     await ledger.markUnsent({ signalId, acceptedAt: now() });
     return true;
+  };
+
+  /** Kept for lookups longer than it is remembered. */
+  const clearForgotten = async (queue: JobQueue, { signalId }: NewSignal): Promise<boolean> => {
+    const job = await queue.getJob(signalId);
+    return job !== undefined && job.timestamp + rememberMs <= now() && makeWay(job);
+  };
+
+  /**
+   * One that was skipped for want of a token: sent anew, it may find one. Until it is queued again
+   * there is a record of it, so that whoever repeats a call that failed on the way finds the same.
+   */
+  const clearSkipped = async (queue: JobQueue, { signalId }: NewSignal): Promise<boolean> => {
+    const life = await lives.find(signalId);
+    if (life?.state !== 'skipped' || !MAY_BE_SENT_YET.has(life.reason)) return false;
+    const job = await queue.getJob(signalId);
+    if (job === undefined) {
+      await ledger.markUnsent({ signalId, acceptedAt: now() });
+      return true;
+    }
+    await ledger.keepSkipped(life);
+    return makeWay(job);
   };
 
   const prepare = async (queue: JobQueue, entry: NewSignal, claim: Claim): Promise<Prepared> => {
     const { remembered, queued, buried } = claim;
     const known = remembered?.contentId;
-    if (remembered?.accepted) return { entry, known, adds: false };
+    if (remembered?.accepted) {
+      const again = known === entry.contentId && (await clearSkipped(queue, entry));
+      return { entry, known, adds: again, again };
+    }
     if (!queued && !buried) return { entry, known, adds: true };
     // Somebody is adding it at this moment, and will confirm it: to be first is theirs.
     if (remembered) return { entry, known, adds: false };
@@ -101,6 +132,7 @@ export const createSignalQueue = ({ backend, lives, cipher, rememberMs, now = Da
         agreed.filter(({ adds }) => adds).map(({ entry }) => entry),
         acceptedAt,
       );
+      for (const { entry, again } of agreed) if (again) await ledger.dropSkipped(entry.signalId);
       const unconfirmed = agreed.filter((one) => one.adds || one.acceptedAt !== undefined);
       const confirmed = await ledger.confirm(
         unconfirmed.map((one) => ({ ...one.entry, acceptedAt: one.acceptedAt ?? acceptedAt })),
@@ -126,6 +158,12 @@ export const createSignalQueue = ({ backend, lives, cipher, rememberMs, now = Da
 
 export type SignalQueue = ReturnType<typeof createSignalQueue>;
 
+/** What may have changed since: a worker said so because of the token that it found, or did not. */
+const MAY_BE_SENT_YET: ReadonlySet<string | undefined> = new Set<SkipReason>([
+  'no-token',
+  'token-expired',
+]);
+
 const NOTHING_KNOWN: Claim = { queued: false, buried: false };
 
 type Prepared = {
@@ -133,10 +171,12 @@ type Prepared = {
   /** The content that stands under this id already. */
   known?: string | undefined;
   /**
-   * Nothing lies under the id. A claim without acceptance is no exception: it may be that of a
+   * Nothing lies under the id any more, or ever did. A claim without acceptance is no exception: it may be that of a
    * caller who died before its add, and under the same job id a second add is harmless.
    */
   adds: boolean;
+  /** It was skipped, and is queued once more. */
+  again?: boolean;
   /** When what lies there was accepted. */
   acceptedAt?: number;
 };

@@ -2,6 +2,7 @@ import type { ApplicationTokens, KeptToken } from '../schemas/seekToken.ts';
 
 // A candidate who comes back often leaves a trail; what counts is never cut off it.
 const MOST_KEPT = 50;
+const MOST_ERASED_KEPT = 4 * MOST_KEPT;
 
 export const NO_TOKENS: ApplicationTokens = { version: 1, tokens: [] };
 
@@ -10,12 +11,24 @@ export const NO_TOKENS: ApplicationTokens = { version: 1, tokens: [] };
  * however often, it comes to the same: one that comes again is as old as it was at first, for its life
  * began when SEEK made it.
  */
-export const withToken = ({ tokens }: ApplicationTokens, token: KeptToken): ApplicationTokens => {
+export const withToken = (
+  { tokens, erased }: ApplicationTokens,
+  token: KeptToken,
+): ApplicationTokens => {
   const known = tokens.find((each) => isSame(each, token));
   const older = known !== undefined && !isNewer(known, token) ? known.receivedAt : token.receivedAt;
   const others = tokens.filter((each) => !isSame(each, token));
   const all = [...others, { ...token, receivedAt: older }].sort(byStanding);
-  return { version: 1, tokens: all.slice(0, MOST_KEPT) };
+  return { ...NO_TOKENS, tokens: all.slice(0, MOST_KEPT), ...(erased && { erased }) };
+};
+
+/** What is left of an application that is erased: enough to find the signals that hold its tokens. */
+export const withoutTokens = (
+  { tokens, erased = [] }: ApplicationTokens,
+  erasedAt: string,
+): ApplicationTokens & { erased: string[] } => {
+  const all = new Set([...tokens.map(({ fingerprint }) => fingerprint), ...erased]);
+  return { ...NO_TOKENS, erasedAt, erased: [...all].slice(0, MOST_ERASED_KEPT) };
 };
 
 /**
@@ -23,6 +36,10 @@ export const withToken = ({ tokens }: ApplicationTokens, token: KeptToken): Appl
  * newest does (developer.seek.com, "Send application complete signal").
  */
 export const currentOf = ({ tokens }: ApplicationTokens): KeptToken | undefined => tokens[0];
+
+/** The one that counts among those received after `time`, where there is any. */
+export const currentSince = (known: ApplicationTokens, time: number): KeptToken | undefined =>
+  known.tokens.find(({ receivedAt }) => Date.parse(receivedAt) > time) ?? currentOf(known);
 
 const isSame = (one: KeptToken, other: KeptToken): boolean =>
   one.fingerprint === other.fingerprint && one.source === other.source;

@@ -5,6 +5,9 @@ import { AnySignalSchema } from './signal.ts';
 /** What an attempt came to. */
 export const OutcomeKindSchema = z.enum(['delivered', 'skipped', 'retry', 'dead']);
 
+/** Why a worker does not send a signal at all. */
+export type SkipReason = 'no-token' | 'token-expired' | 'application-erased';
+
 /** One try at delivering a signal, as kept with it. Holds no token. */
 export type Attempt = z.infer<typeof AttemptSchema>;
 

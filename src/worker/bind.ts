@@ -1,13 +1,10 @@
 import type { SeekTokens } from '../queue/seekTokens.ts';
 import type { SeekSignal } from '../schemas/signal.ts';
-import type { Attempt, SignalJob } from '../schemas/signalJob.ts';
+import type { Attempt, SignalJob, SkipReason } from '../schemas/signalJob.ts';
 import type { TokenCipher } from '../tokenCipher.ts';
 
 /** What a job holds of what is to be sent. */
 export type Claimed = Pick<SignalJob, 'signal' | 'sealedToken'> & { signalId: string };
-
-/** Why a signal is not sent at all. */
-export type SkipReason = 'no-token' | 'token-expired' | 'application-erased';
 
 export type Bound =
   | { kind: 'bound'; signal: SeekSignal; bound?: NonNullable<Attempt['bound']> }
@@ -40,7 +37,7 @@ export const createBind =
     }
     if (applicationId === undefined) return { kind: 'bound', signal };
 
-    const found = await tokens.lookup(applicationId);
+    const found = await tokens.lookup(applicationId, policy === 'skip' ? 'living' : 'any');
     switch (found.kind) {
       case 'sealed':
         return found;

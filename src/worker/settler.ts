@@ -1,11 +1,9 @@
 import { queueIsSilent, withDeadline } from '../deadline.ts';
 import type { Logger } from '../logging.ts';
-import type { Ledger } from '../queue/backend.ts';
+import type { Ledger, Settled } from '../queue/backend.ts';
 
 const FLUSH_EVERY_MS = 100;
 const FLUSH_WITHIN_MS = 2_000;
-
-type Settled = Parameters<Ledger['settle']>[0][number];
 
 /**
  * Tells the ledger of settled signals in batches, off the worker's hot path. What a crash leaves

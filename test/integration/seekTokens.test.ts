@@ -1,11 +1,14 @@
 import { randomBytes } from 'node:crypto';
 
+import { loadConfig } from '../../src/config.ts';
 import { DEAD_LETTERS, SIGNALS } from '../../src/queue/backend.ts';
+import { openSeekTokens } from '../../src/queue/seekTokens.ts';
 import { buildApplicationComplete, buildSignal } from '../support/buildSignal.ts';
 import { PLATFORMS } from '../support/platforms.ts';
-import { refused } from '../support/scriptedSeek.ts';
+import { after, delivered, refused } from '../support/scriptedSeek.ts';
 import { type Dispatcher, newToken } from '../support/startDispatcher.ts';
 import { usePlatform } from '../support/usePlatform.ts';
+import { waitFor } from '../support/waitFor.ts';
 
 const DAY_MS = 86_400_000;
 const ago = (days: number): string => new Date(Date.now() - days * DAY_MS).toISOString();
@@ -144,9 +147,36 @@ describe.each(PLATFORMS)('seek tokens on $name', ({ start }) => {
       reason: 'no-token',
       attempts: [{ outcome: 'skipped', reason: 'no-token' }],
     });
-    expect(await send(signal)).toMatchObject({ signalId, duplicate: true, state: 'skipped' });
     expect(seek.requests).toEqual([]);
     expect((await status()).counts.dead).toBe(0);
+  });
+
+  it.each([
+    ['', { KEEP_DELIVERED_COUNT: '100' }],
+    [', though nothing is kept of it but that it was skipped', { KEEP_DELIVERED_COUNT: '1' }],
+  ])('that came too late go with their signal when it is sent once more%s', async (_, env) => {
+    const { put, send, until, find, sentTokens, backend } = await setup({ env });
+    const [applicationId, token] = [newApplication(), newToken()];
+    const signal = named(applicationId);
+    const { signalId } = await send(signal);
+    await until(signalId, 'skipped');
+    await send(signal);
+    await until(signalId, 'skipped');
+    await waitFor(() => backend.ledger.findSkipped(signalId));
+    await until((await send(named(newApplication()))).signalId, 'skipped');
+
+    await put(applicationId, { token, source: 'linkOut' });
+    const again = await send(signal);
+
+    expect(again).toMatchObject({
+      signalId,
+      duplicate: true,
+      state: expect.not.stringMatching('skipped'),
+    });
+    await waitFor(() => sentTokens().includes(token));
+    await waitFor(async () => (await find(signalId))?.state !== 'skipped');
+    expect(await send(signal)).toMatchObject({ duplicate: true, state: 'delivered' });
+    expect(sentTokens()).toEqual([token]);
   });
 
   it('past their life are sent all the same, and that is told', async () => {
@@ -169,6 +199,18 @@ describe.each(PLATFORMS)('seek tokens on $name', ({ start }) => {
 
     expect(await until(signalId, 'skipped')).toMatchObject({ reason: 'token-expired' });
     expect(seek.requests).toEqual([]);
+  });
+
+  it('past their life give way, where they are not wanted, to any that still live', async () => {
+    const { put, send, until, sentTokens } = await setup({ env: { EXPIRED_TOKENS: 'skip' } });
+    const [applicationId, living] = [newApplication(), newToken()];
+    await put(applicationId, { token: newToken(), source: 'applyWithSeek', receivedAt: ago(181) });
+    await put(applicationId, { token: newToken(), source: 'linkOut', receivedAt: ago(182) });
+    await put(applicationId, { token: living, source: 'linkOut', receivedAt: ago(3) });
+
+    await until((await send(named(applicationId))).signalId, 'delivered');
+
+    expect(sentTokens()).toEqual([living]);
   });
 
   it('of another application are taken with a warning, by all who send them', async () => {
@@ -284,6 +326,63 @@ describe.each(PLATFORMS)('seek tokens on $name', ({ start }) => {
       expect(await find(dead.signalId)).toMatchObject({ state: 'skipped' });
       expect(await stored(dead.signalId)).not.toContain(applicationId);
       expect(await stored(delivered.signalId)).not.toContain(token);
+    });
+
+    it.each([
+      ['skipped when it comes back', () => refused('INTERNAL_SERVER_ERROR'), 'skipped'],
+      ['skipped when SEEK refuses it for good', () => refused('FORBIDDEN'), 'skipped'],
+      ['told to be delivered when it was', delivered, 'delivered'],
+    ])('are waited for where one is being sent: it is %s', async (_, answer, state) => {
+      const { put, send, erase, call, stored, seek } = await setup({
+        env: { RETRY_BASE_MS: '60000', RETRY_MAX_MS: '60000' },
+      });
+      const [applicationId, token] = [newApplication(), newToken()];
+      await put(applicationId, { token, source: 'linkOut' });
+      let answerNow = (): void => {};
+      const asked = new Promise<void>((resolve) => {
+        answerNow = resolve;
+      });
+      seek.answerWith([after(asked, answer())]);
+      const signal = buildApplicationComplete({ token });
+      const { signalId } = await send(signal);
+      await waitFor(() => seek.requests.length === 1);
+
+      const erasing = erase(applicationId);
+      await waitFor(async () => (await call('GET', at(applicationId))).status === 404);
+      answerNow();
+
+      expect(await erasing).toBe(204);
+      expect(await stored(signalId)).not.toContain(token);
+      expect(await send(signal)).toMatchObject({ duplicate: true, state });
+      expect(seek.requests).toHaveLength(1);
+    });
+
+    it('are found in signals again where the first try broke off', async () => {
+      const { put, send, erase, find, stored, backend } = await setup({ workers: 0 });
+      const [applicationId, token] = [newApplication(), newToken()];
+      await put(applicationId, { token, source: 'linkOut' });
+      const { signalId } = await send(buildApplicationComplete({ token }));
+      const { tokens } = openSeekTokens(backend.tokens, loadConfig({}));
+      await tokens.erase(applicationId);
+      await put(applicationId, { token: newToken(), source: 'linkOut' });
+
+      expect(await erase(applicationId)).toBe(204);
+
+      expect(await find(signalId)).toMatchObject({ reason: 'application-erased' });
+      expect(await stored(signalId)).not.toContain(token);
+    });
+
+    it('are nobody’s any more', async () => {
+      const { put, erase } = await setup({ workers: 0 });
+      const [first, second, third] = [newApplication(), newApplication(), newApplication()];
+      const token = newToken();
+      await put(first, { token, source: 'linkOut' });
+
+      await erase(second);
+      expect((await put(third, { token, source: 'linkOut' })).warning).not.toBeNull();
+      await erase(first);
+
+      expect((await put(second, { token, source: 'linkOut' })).warning).toBeNull();
     });
 
     it('may be recorded anew', async () => {

@@ -3,6 +3,7 @@ import { HTTPException } from 'hono/http-exception';
 
 import type { ApiKey } from '../../config.ts';
 import type { DeadLetters } from '../../queue/deadLetters.ts';
+import { ERASE_WITHIN_MS } from '../../queue/eraseApplication.ts';
 import type { QueueStatus } from '../../queue/queueStatus.ts';
 import {
   IdempotencyConflictError,
@@ -19,7 +20,6 @@ import { createSignalRoutes, type SignalDeps } from './signals.ts';
 
 // A redrive of many letters takes its time; it is bounded by what a proxy would put up with.
 const REDRIVE_DEADLINE_MS = 60_000;
-const ERASE_DEADLINE_MS = 60_000;
 const RETRY_AFTER_SECONDS = '5';
 
 type Deps = SignalDeps &
@@ -52,7 +52,7 @@ export const createApp = ({ apiKeys, status, probes, ...deps }: Deps): Hono<Call
     createApplicationRoutes({
       ...deps,
       seekTokens: { find: available(find), expiring: available(expiring) },
-      eraseApplication: available(deps.eraseApplication, ERASE_DEADLINE_MS),
+      eraseApplication: available(deps.eraseApplication, ERASE_WITHIN_MS),
     }),
   );
 
