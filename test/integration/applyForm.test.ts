@@ -9,6 +9,7 @@ import { closeAfterEach } from '../support/closeAfterEach.ts';
 import type { Platform } from '../support/platforms.ts';
 import { startRedis } from '../support/redisServer.ts';
 import { startDispatcher } from '../support/startDispatcher.ts';
+import { waitFor } from '../support/waitFor.ts';
 
 const NOW = '2026-03-01T10:00:00.000Z';
 const { closing } = closeAfterEach();
@@ -34,7 +35,7 @@ const setup = async () => {
     const body: { applicationId: string; signalId: string } = JSON.parse(await answer.text());
     return body;
   };
-  return { seek, until, ask };
+  return { seek, until, ask, redis };
 };
 
 describe('the example of an apply form', () => {
@@ -61,6 +62,29 @@ describe('the example of an apply form', () => {
         },
       },
     ]);
+  });
+
+  it('opens for a candidate while Redis is away, and tells SEEK of their application', async () => {
+    const { seek, until, ask, redis } = await setup();
+
+    await redis.kill();
+    const { applicationId } = await ask('/apply?seek-token=from+the%2Blink');
+    await redis.restart();
+    const { signalId } = await waitFor(() =>
+      ask(`/apply/${applicationId}`, 'POST').catch(() => undefined),
+    );
+    await until(signalId, 'delivered');
+
+    expect(seek.inputs()).toMatchObject([{ token: 'from+the+link' }]);
+  });
+
+  it('opens for a candidate whose link was garbled, too', async () => {
+    const { until, ask } = await setup();
+
+    const { applicationId } = await ask('/apply?seek-token=%20garbled');
+    const { signalId } = await ask(`/apply/${applicationId}`, 'POST');
+
+    expect(await until(signalId, 'skipped')).toMatchObject({ reason: 'no-token' });
   });
 
   it('tells SEEK nothing of a candidate who came from elsewhere', async () => {
