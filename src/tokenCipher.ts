@@ -25,36 +25,57 @@ export const createTokenCipher = (keys: readonly Buffer[]) => {
   const byName = new Map(keys.map((key): [string, Buffer] => [nameOf(key), key]));
   const [first] = byName;
 
-  return {
-    /** Without a key `undefined`: the token has to be kept in the clear. */
-    seal: (token: string, context: string): string | undefined => {
-      if (first === undefined) return undefined;
-      const [name, key] = first;
-      const nonce = randomBytes(NONCE_BYTES);
-      const cipher = createCipheriv(ALGORITHM, key, nonce).setAAD(boundTo(name, context));
-      const sealed = [nonce, cipher.update(token, 'utf8'), cipher.final(), cipher.getAuthTag()];
-      return `${VERSION}.${name}.${Buffer.concat(sealed).toString('base64url')}`;
-    },
+  /** Without a key `undefined`: the token has to be kept in the clear. */
+  const seal = (token: string, context: string): string | undefined => {
+    if (first === undefined) return undefined;
+    const [name, key] = first;
+    const nonce = randomBytes(NONCE_BYTES);
+    const cipher = createCipheriv(ALGORITHM, key, nonce).setAAD(boundTo(name, context));
+    const sealed = [nonce, cipher.update(token, 'utf8'), cipher.final(), cipher.getAuthTag()];
+    return `${VERSION}.${name}.${Buffer.concat(sealed).toString('base64url')}`;
+  };
 
-    /** `undefined`: none of our keys has sealed it, or it was changed, or belongs elsewhere. */
-    open: (sealed: string, context: string): string | undefined => {
-      const [version, name = '', body = ''] = sealed.split('.');
-      const key = byName.get(name);
-      const bytes = Buffer.from(body, 'base64url');
-      const end = bytes.byteLength - TAG_BYTES;
-      if (version !== VERSION || key === undefined || end < NONCE_BYTES) return undefined;
-      const decipher = createDecipheriv(ALGORITHM, key, bytes.subarray(0, NONCE_BYTES))
-        .setAAD(boundTo(name, context))
-        .setAuthTag(bytes.subarray(end));
-      try {
-        const text = [decipher.update(bytes.subarray(NONCE_BYTES, end)), decipher.final()];
-        return Buffer.concat(text).toString('utf8');
-      } catch {
-        return undefined;
-      }
+  /** `undefined`: none of our keys has sealed it, or it was changed, or belongs elsewhere. */
+  const open = (sealed: string, context: string): string | undefined => {
+    const [version, name = '', body = ''] = sealed.split('.');
+    const key = byName.get(name);
+    const bytes = Buffer.from(body, 'base64url');
+    const end = bytes.byteLength - TAG_BYTES;
+    if (version !== VERSION || key === undefined || end < NONCE_BYTES) return undefined;
+    const decipher = createDecipheriv(ALGORITHM, key, bytes.subarray(0, NONCE_BYTES))
+      .setAAD(boundTo(name, context))
+      .setAuthTag(bytes.subarray(end));
+    try {
+      const text = [decipher.update(bytes.subarray(NONCE_BYTES, end)), decipher.final()];
+      return Buffer.concat(text).toString('utf8');
+    } catch {
+      return undefined;
+    }
+  };
+
+  return {
+    seal,
+    open,
+
+    /** Seals with the first key what another has sealed, or none. */
+    renew: ({ token, sealed }: Kept, context: string): Renewal => {
+      if (first === undefined) return { kind: 'kept' };
+      if (sealed?.startsWith(`${VERSION}.${first[0]}.`)) return { kind: 'kept' };
+      const opened = sealed === undefined ? token : open(sealed, context);
+      if (opened === undefined) return { kind: sealed === undefined ? 'kept' : 'unopened' };
+      return { kind: 'resealed', sealed: seal(opened, context) ?? '' };
     },
   };
 };
+
+type Kept = { token?: string | undefined; sealed?: string | undefined };
+
+type Renewal = { kind: 'kept' } | { kind: 'unopened' } | { kind: 'resealed'; sealed: string };
+
+/** How many tokens there were of each. */
+export type Tally = Record<Renewal['kind'], number>;
+
+export const newTally = (): Tally => ({ kept: 0, unopened: 0, resealed: 0 });
 
 export type TokenCipher = ReturnType<typeof createTokenCipher>;
 

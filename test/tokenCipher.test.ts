@@ -3,7 +3,7 @@ import fc from 'fast-check';
 
 import { createTokenCipher, fingerprintOf, parseTokenKey } from '../src/tokenCipher.ts';
 
-const [OLD, NEW] = [randomBytes(32), randomBytes(32)];
+const [OLD, NEW, STRANGE] = [randomBytes(32), randomBytes(32), randomBytes(32)];
 const TOKEN = 'seek+token%2B=ü';
 
 describe('a sealed token', () => {
@@ -36,6 +36,28 @@ describe('a sealed token', () => {
     expect(rotated.open(sealed, 'a')).toBe(TOKEN);
     expect(createTokenCipher([NEW]).open(rotated.seal(TOKEN, 'a') ?? '', 'a')).toBe(TOKEN);
     expect(createTokenCipher([NEW]).open(sealed, 'a')).toBeUndefined();
+  });
+
+  it.each([
+    ['in the clear', { token: TOKEN }, 'resealed'],
+    [
+      'sealed by another of our keys',
+      { sealed: createTokenCipher([OLD]).seal(TOKEN, 'a') },
+      'resealed',
+    ],
+    ['sealed by the first', { sealed: createTokenCipher([NEW]).seal(TOKEN, 'a') }, 'kept'],
+    ['sealed by a stranger', { sealed: createTokenCipher([STRANGE]).seal(TOKEN, 'a') }, 'unopened'],
+    ['none', {}, 'kept'],
+  ])('is renewed where it is to be: %s', (_, kept, kind) => {
+    const renewal = createTokenCipher([NEW, OLD]).renew(kept, 'a');
+
+    expect(renewal.kind).toBe(kind);
+    if (renewal.kind !== 'resealed') return;
+    expect(createTokenCipher([NEW]).open(renewal.sealed, 'a')).toBe(TOKEN);
+  });
+
+  it('stays as it is where there is no key', () => {
+    expect(createTokenCipher([]).renew({ token: TOKEN }, 'a')).toEqual({ kind: 'kept' });
   });
 
   it.each([

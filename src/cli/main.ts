@@ -67,9 +67,8 @@ const createProgram = (env: Env, onDone: (code: number) => void): Command => {
     .action(async (options: Output & { playground?: boolean }) =>
       run((await import('./check.ts')).check(env, options)),
     );
-  program
-    .command('tokens')
-    .description('the seek tokens of applications')
+  const tokens = program.command('tokens').description('the seek tokens of applications');
+  tokens
     .command('expiring')
     .description('those that are about to be lost, the first to expire first')
     .option('--within <duration>', 'such as 14d, 12h or 30m', '14d')
@@ -78,6 +77,11 @@ const createProgram = (env: Env, onDone: (code: number) => void): Command => {
     .action(async (options: Output & { within: string; limit: string }) =>
       run((await import('./tokens.ts')).expiring(env, options)),
     );
+  tokens
+    .command('reseal')
+    .description('seal all that Redis keeps with the first of TOKEN_ENCRYPTION_KEYS')
+    .option('--json', 'for a program')
+    .action(async (options: Output) => run((await import('./tokens.ts')).reseal(env, options)));
   addDeadLetters(program, env, run);
 
   return program;

@@ -3,6 +3,7 @@ import * as z from 'zod';
 import { type Config, ConfigError } from '../config.ts';
 import { withDeadline } from '../deadline.ts';
 import { createLogger } from '../logging.ts';
+import type { Backend } from '../queue/backend.ts';
 import { createDeadLetters } from '../queue/deadLetters.ts';
 import { readLock } from '../queue/folderLock.ts';
 import { createQueueStatus } from '../queue/queueStatus.ts';
@@ -27,7 +28,8 @@ export const openDesk = async (config: Config): Promise<Desk> => {
 
 const ANSWER_WITHIN_MS = 5_000;
 
-const openRedisDesk = async (config: Config<'REDIS_URL'>): Promise<Desk> => {
+/** The queue in Redis for one piece of work. Rejects where Redis is not there, or refuses. */
+export const reachRedis = async (config: Config<'REDIS_URL'>): Promise<Backend> => {
   // Standard output is for the answer; what goes wrong is thrown, and told on standard error.
   const backend = openRedisBackend(config, 'fail-fast', createLogger({ level: 'silent' }));
   const silent = () => new Error('The Redis of REDIS_URL does not answer');
@@ -39,6 +41,11 @@ const openRedisDesk = async (config: Config<'REDIS_URL'>): Promise<Desk> => {
     const refusal = err instanceof Error && err.name === 'ReplyError' ? `: ${err.message}` : '';
     throw new Error(`${silent().message}${refusal}`);
   }
+  return backend;
+};
+
+const openRedisDesk = async (config: Config<'REDIS_URL'>): Promise<Desk> => {
+  const backend = await reachRedis(config);
   const deadLetters = createDeadLetters({ backend });
 
   return {

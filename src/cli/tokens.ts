@@ -1,7 +1,9 @@
-import { ConfigError } from '../config.ts';
+import { ConfigError, loadConfig } from '../config.ts';
 import { parseDuration } from '../duration.ts';
-import type { ApplicationView } from '../queue/seekTokens.ts';
+import { createReseal, type Resealed } from '../queue/reseal.ts';
+import { type ApplicationView, openSeekTokens } from '../queue/seekTokens.ts';
 import { atDesk, complain, type Output, print } from './inspect.ts';
+import { reachRedis } from './openDesk.ts';
 import { columns } from './render.ts';
 
 type Options = Output & { within: string; limit: string };
@@ -23,6 +25,30 @@ export const expiring = (env: NodeJS.ProcessEnv, options: Options): Promise<numb
     return 0;
   });
 };
+
+/** `seek-signals tokens reseal`: only where every process has the first key already. */
+export const reseal = async (env: NodeJS.ProcessEnv, output: Output): Promise<number> => {
+  const config = loadConfig(env, ['REDIS_URL', 'TOKEN_ENCRYPTION_KEYS']);
+  const backend = await reachRedis(config);
+  try {
+    const resealed = await createReseal({ backend, ...openSeekTokens(backend.tokens, config) })();
+    print(resealed, output, renderResealed);
+    return resealed.done && resealed.unopened === 0 ? 0 : 1;
+  } finally {
+    await backend.close();
+  }
+};
+
+const renderResealed = ({ resealed, unopened, done }: Resealed): string =>
+  [
+    `${resealed} tokens were sealed with the first key.`,
+    ...(unopened > 0
+      ? [`${unopened} cannot be opened: none of TOKEN_ENCRYPTION_KEYS is theirs.`]
+      : []),
+    done
+      ? 'Nothing else needs another key.'
+      : 'Not all is done: a producer seals with another key, or a signal was in hand all the time.',
+  ].join('\n');
 
 const renderExpiring = (applications: ApplicationView[]): string =>
   applications.length === 0

@@ -28,10 +28,11 @@ export const openEmbeddedTokens = async (
 
     replace: async (applicationId, before, { text, receivedAt, until }) => {
       const { rowCount } = await query(
-        `INSERT INTO public.seek_tokens VALUES ($1, $2, $3, $4)
-         ON CONFLICT (application_id) DO UPDATE SET text = $2, received_at = $3, until = $4
+        `INSERT INTO public.seek_tokens VALUES ($1, $2, $3, coalesce($4::bigint, 0))
+         ON CONFLICT (application_id) DO UPDATE SET text = $2, received_at = $3,
+           until = coalesce($4, public.seek_tokens.until)
          WHERE public.seek_tokens.text = $5 OR public.seek_tokens.until <= $6`,
-        [applicationId, text, receivedAt ?? null, until, before ?? null, now()],
+        [applicationId, text, receivedAt ?? null, until ?? null, before ?? null, now()],
       );
       return rowCount === 1;
     },
@@ -55,6 +56,14 @@ export const openEmbeddedTokens = async (
         'DELETE FROM public.token_owners WHERE fingerprint = ANY($1) AND application_id = $2',
         [fingerprints, applicationId],
       );
+    },
+
+    applications: async function* () {
+      const { rows } = await query<{ application_id: string }>(
+        'SELECT application_id FROM public.seek_tokens WHERE until > $1',
+        [now()],
+      );
+      for (const { application_id } of rows) yield application_id;
     },
 
     receivedBetween: async (from, to, limit) => {

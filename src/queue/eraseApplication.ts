@@ -1,11 +1,12 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import type { Job, JobType } from 'bullmq';
+import type { Job } from 'bullmq';
 
 import { ApplicationIdSchema } from '../schemas/seekToken.ts';
 import { type SignalJob, SignalJobSchema } from '../schemas/signalJob.ts';
 import { fingerprintOf } from '../tokenCipher.ts';
-import { type Backend, DEAD_LETTERS, type Finished, type JobQueue, SIGNALS } from './backend.ts';
+import { type Backend, DEAD_LETTERS, type Finished, SIGNALS } from './backend.ts';
 import type { DeadLetters } from './deadLetters.ts';
+import { everyJob } from './everyJob.ts';
 import { everyLetter } from './letterPages.ts';
 import type { SeekTokens } from './seekTokens.ts';
 import type { SignalLives } from './signalLives.ts';
@@ -13,7 +14,6 @@ import type { SignalLives } from './signalLives.ts';
 const ERASED = 'application-erased';
 const STATES = ['waiting', 'delayed', 'active', 'failed', 'completed'] as const;
 type State = (typeof STATES)[number];
-const PAGE = 500;
 const LOOK_AGAIN_MS = 250;
 
 /** In milliseconds: a signal that is being sent may take most of it, and so may a long queue. */
@@ -138,13 +138,4 @@ const createMatch = (applicationId: string, fingerprints: ReadonlySet<string>): 
     if (job === undefined) return false;
     return job.signal.applicationId === applicationId || (fingerprints.size > 0 && holdsToken(job));
   };
-};
-
-/** The oldest last: what comes in meanwhile moves nothing past us. */
-const everyJob = async function* (queue: JobQueue, state: JobType): AsyncGenerator<Job> {
-  for (let start = 0; ; start += PAGE) {
-    const jobs = await queue.getJobs([state], start, start + PAGE - 1);
-    for (const job of jobs) if (job) yield job;
-    if (jobs.length === 0) return;
-  }
 };

@@ -4,8 +4,8 @@ import type { TokenStore } from './seekTokens.ts';
 
 const REPLACE = `
 if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[2])
-redis.call('PEXPIREAT', KEYS[1], ARGV[3])
+redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL')
+if ARGV[3] ~= '' then redis.call('PEXPIREAT', KEYS[1], ARGV[3]) end
 if ARGV[4] == '' then
   redis.call('ZREM', KEYS[2], ARGV[5])
 else
@@ -34,7 +34,11 @@ export const createRedisTokens = (client: Redis, prefix: string): TokenStore => 
 
   return {
     read: async (applicationId) => (await client.get(keyOf(applicationId))) ?? undefined,
-    replace: async (applicationId, before = '', { text, receivedAt = '', until, forgotten }) => {
+    replace: async (
+      applicationId,
+      before = '',
+      { text, receivedAt = '', until = '', forgotten },
+    ) => {
       const keys = [keyOf(applicationId), byAge];
       const values = [before, text, until, receivedAt, applicationId, forgotten];
       return (await client.eval(REPLACE, keys.length, ...keys, ...values)) === 1;
@@ -46,6 +50,13 @@ export const createRedisTokens = (client: Redis, prefix: string): TokenStore => 
     disown: async (fingerprints, applicationId) => {
       const keys = fingerprints.map(ownerOf);
       await client.eval(DISOWN, keys.length, ...keys, applicationId);
+    },
+    applications: async function* () {
+      const start = keyOf('');
+      const match = `${start.replace(/[[\]*?\\]/g, '\\$&')}*`;
+      for await (const keys of client.scanStream({ match, count: 1_000 })) {
+        for (const key of keys) yield key.slice(start.length);
+      }
     },
     receivedBetween: (from, to, limit) =>
       client.zrangebyscore(byAge, `(${from}`, to, 'LIMIT', 0, limit),

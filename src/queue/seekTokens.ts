@@ -6,7 +6,13 @@ import {
   type KeptToken,
   type TokenSource,
 } from '../schemas/seekToken.ts';
-import { createTokenCipher, fingerprintOf, type TokenCipher } from '../tokenCipher.ts';
+import {
+  createTokenCipher,
+  fingerprintOf,
+  newTally,
+  type Tally,
+  type TokenCipher,
+} from '../tokenCipher.ts';
 import { currentOf, currentSince, NO_TOKENS, withoutTokens, withToken } from './tokenRules.ts';
 
 /** Where what is known of applications lies: one text for each. */
@@ -22,6 +28,8 @@ export type TokenStore = {
   claim: (fingerprint: string, applicationId: string, until: number) => Promise<string | undefined>;
   /** Forgets whose these tokens were, where they were this application's. */
   disown: (fingerprints: readonly string[], applicationId: string) => Promise<void>;
+  /** All of which something is known. */
+  applications: () => AsyncIterable<string>;
   /** The applications whose current token was received in this span, oldest first. */
   receivedBetween: (from: number, to: number, limit: number) => Promise<string[]>;
 };
@@ -30,8 +38,8 @@ export type StoredTokens = {
   text: string;
   /** When the token that counts was received; absent where there is none. */
   receivedAt?: number;
-  /** Until when it is kept. */
-  until: number;
+  /** Until when it is kept; absent: as before. */
+  until?: number;
   /** Tokens received before need no longer be listed by their age. */
   forgotten: number;
 };
@@ -76,24 +84,32 @@ export const createSeekTokens = ({ store, cipher, ttlDays, now = Date.now }: Dep
   const change = async (
     applicationId: string,
     rule: (known: ApplicationTokens) => ApplicationTokens,
+    { keepsUntil = false } = {},
   ): Promise<void> => {
     for (let tries = 0; tries < MOST_TRIES; tries += 1) {
       const { text, known } = await read(applicationId);
-      if (await store.replace(applicationId, text, toStored(rule(known)))) return;
+      const changed = rule(known);
+      if (changed === known) return;
+      const stored = toStored(changed);
+      const after = keepsUntil ? stored : { ...stored, until: untilOf(changed) };
+      if (await store.replace(applicationId, text, after)) return;
     }
     throw new Error('The tokens of this application are not to be written');
   };
 
-  /** Kept for as long again as a token lives: SEEK's word on how long that is has changed before. */
-  const toStored = (tokens: ApplicationTokens): StoredTokens => {
-    const current = currentOf(tokens);
-    const received = tokens.tokens.map(({ receivedAt }) => Date.parse(receivedAt));
+  const toStored = (known: ApplicationTokens): StoredTokens => {
+    const current = currentOf(known);
     return {
-      text: JSON.stringify(tokens),
+      text: JSON.stringify(known),
       ...(current === undefined ? {} : { receivedAt: Date.parse(current.receivedAt) }),
-      until: Math.max(now(), ...received) + 2 * ttlMs,
       forgotten: now() - 2 * ttlMs,
     };
+  };
+
+  /** Kept for as long again as a token lives: SEEK's word on how long that is has changed before. */
+  const untilOf = ({ tokens }: ApplicationTokens): number => {
+    const received = tokens.map(({ receivedAt }) => Date.parse(receivedAt));
+    return Math.max(now(), ...received) + 2 * ttlMs;
   };
 
   const expiryOf = ({ receivedAt }: KeptToken): number => Date.parse(receivedAt) + ttlMs;
@@ -154,6 +170,24 @@ export const createSeekTokens = ({ store, cipher, ttlDays, now = Date.now }: Dep
       const ids = await store.receivedBetween(expired, expired + ms, limit);
       const found = await Promise.all(ids.map(find));
       return found.filter((view) => view !== undefined);
+    },
+
+    /** Seals anew what is not sealed by the first key. Resolves with how many tokens there were of each. */
+    reseal: async (applicationId: string): Promise<Tally> => {
+      let tally = newTally();
+      const renewed = (known: ApplicationTokens): ApplicationTokens => {
+        tally = newTally();
+        const tokens = known.tokens.map(({ token, sealed, ...kept }) => {
+          const renewal = cipher.renew({ token, sealed }, applicationId);
+          tally[renewal.kind] += 1;
+          return renewal.kind === 'resealed'
+            ? { ...kept, sealed: renewal.sealed }
+            : { token, sealed, ...kept };
+        });
+        return tally.resealed === 0 ? known : { ...known, tokens };
+      };
+      await change(applicationId, renewed, { keepsUntil: true });
+      return tally;
     },
 
     /** Resolves with the fingerprints of what was ever erased of it: the same again where it is repeated. */

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -275,6 +276,41 @@ describe('the commands for people', () => {
     expect(later).toMatchObject({ code: 0, stdout: 'No token expires by then.\n' });
   });
 
+  it('seal tokens anew after a change of keys, and say where they could not', async () => {
+    const [oldKey, newKey] = [randomBytes(32), randomBytes(32)].map((key) =>
+      key.toString('base64'),
+    );
+    const env = { REDIS_URL: redis.url, QUEUE_PREFIX: '{resealed}' };
+    const producer = createProducer({
+      ...{
+        redisUrl: redis.url,
+        queuePrefix: env.QUEUE_PREFIX,
+        tokenEncryptionKeys: [oldKey ?? ''],
+      },
+    });
+    closing.push(producer.close);
+    await producer.recordSeekToken({ applicationId: 'a', token: token(), source: 'linkOut' });
+    await producer.enqueue({ typeCode: 'ApplicationComplete', token: token() });
+    const reseal = (keys: string) =>
+      commands.run(['tokens', 'reseal', '--json'], { ...env, TOKEN_ENCRYPTION_KEYS: keys });
+
+    const [without, withBoth, after] = [
+      await reseal(`${newKey}`),
+      await reseal(`${newKey},${oldKey}`),
+      await reseal(`${newKey}`),
+    ];
+
+    expect([without.code, JSON.parse(without.stdout)]).toEqual([
+      ...[1, { resealed: 0, unopened: 2, done: true }],
+    ]);
+    expect([withBoth.code, JSON.parse(withBoth.stdout)]).toEqual([
+      ...[0, { resealed: 2, unopened: 0, done: true }],
+    ]);
+    expect([after.code, JSON.parse(after.stdout)]).toEqual([
+      ...[0, { resealed: 0, unopened: 0, done: true }],
+    ]);
+  });
+
   it('say so, and end, when Redis is not there', async () => {
     const asked = commands.start(['status'], { REDIS_URL: 'redis://127.0.0.1:1' });
     closing.push(async () => asked.isRunning() && asked.end('SIGKILL'));
@@ -291,6 +327,7 @@ describe('the commands for people', () => {
     ['signal ids beside a filter', ['dead-letters', 'redrive', 'x', '--code', 'FORBIDDEN']],
     ['a discard without a reason', ['dead-letters', 'discard', 'x']],
     ['a duration that is none', ['tokens', 'expiring', '--within', 'soon']],
+    ['keys that are not given', ['tokens', 'reseal']],
   ])('exit 2 on %s', async (_, args) => {
     const { code, stdout, stderr } = await commands.run(args, { REDIS_URL: redis.url });
 

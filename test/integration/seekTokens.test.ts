@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 
 import { loadConfig } from '../../src/config.ts';
 import { DEAD_LETTERS, SIGNALS } from '../../src/queue/backend.ts';
+import { createReseal } from '../../src/queue/reseal.ts';
 import { openSeekTokens } from '../../src/queue/seekTokens.ts';
 import { buildApplicationComplete, buildSignal } from '../support/buildSignal.ts';
 import { PLATFORMS } from '../support/platforms.ts';
@@ -431,6 +432,95 @@ describe.each(PLATFORMS)('seek tokens on $name', ({ start }) => {
 
       expect(sentTokens()).toEqual([direct, direct, recorded]);
       expect(await send(signal)).toMatchObject({ signalId, duplicate: true });
+    });
+
+    it('are sealed anew, wherever they lie, so that no other key is needed', async () => {
+      const {
+        put,
+        send,
+        startWorker,
+        untilBuried,
+        until,
+        redrive,
+        backend,
+        seek,
+        stored,
+        sentTokens,
+      } = await setup({ env: { TOKEN_ENCRYPTION_KEYS: oldKey }, workers: 0 });
+      const under = (...keys: string[]) =>
+        openSeekTokens(backend.tokens, loadConfig({ TOKEN_ENCRYPTION_KEYS: keys.join() }));
+      const reseal = (...keys: string[]) => createReseal({ backend, ...under(...keys) })();
+      // Of applications that other tests have left.
+      await reseal(newerKey, oldKey);
+      const direct = (token: string) => send(buildApplicationComplete({ token }));
+      const [waits, dies, arrives] = [newToken(), newToken(), newToken()];
+      const [kept, clear] = [newToken(), newToken()];
+      const [one, other] = [newApplication(), newApplication()];
+      await put(one, { token: kept, source: 'linkOut' });
+      const receivedAt = ago(1);
+      await under('').tokens.record(other, { token: clear, source: 'linkOut', receivedAt });
+      seek.answerWith([delivered(), refused('FORBIDDEN')]);
+      const worker = await startWorker();
+      const arrived = await direct(arrives);
+      await until(arrived.signalId, 'delivered');
+      const dead = await direct(dies);
+      await untilBuried(dead.signalId);
+      await worker.close();
+      const waiting = await direct(waits);
+
+      expect(await reseal(newerKey)).toEqual({ resealed: 1, unopened: 4, done: true });
+      expect(await reseal(newerKey, oldKey)).toEqual({ resealed: 4, unopened: 0, done: true });
+      expect(await reseal(newerKey, oldKey)).toEqual({ resealed: 0, unopened: 0, done: true });
+
+      const { cipher } = under(newerKey);
+      for (const { signalId } of [waiting, dead, arrived]) {
+        const [sealed = ''] = /v1\.\w+\.[\w-]+/.exec(await stored(signalId)) ?? [];
+        expect([waits, dies, arrives]).toContain(cipher.open(sealed, signalId));
+      }
+      await startWorker({ TOKEN_ENCRYPTION_KEYS: newerKey });
+      await redrive(dead.signalId);
+      for (const { signalId } of [
+        waiting,
+        dead,
+        await send(named(one)),
+        await send(named(other)),
+      ]) {
+        await until(signalId, 'delivered');
+      }
+      expect(sentTokens().slice(2).sort()).toEqual([waits, dies, kept, clear].sort());
+    });
+
+    it('are sealed anew while workers have them in hand', async () => {
+      const { send, startWorker, until, backend, seek, stored } = await setup({
+        env: { TOKEN_ENCRYPTION_KEYS: oldKey },
+        workers: 0,
+      });
+      const token = newToken();
+      let answerNow = (): void => {};
+      const asked = new Promise<void>((resolve) => {
+        answerNow = resolve;
+      });
+      seek.answerWith([after(asked, refused('INTERNAL_SERVER_ERROR'))]);
+      const { close } = await startWorker({ RETRY_BASE_MS: '60000', RETRY_MAX_MS: '60000' });
+      const { signalId } = await send(buildApplicationComplete({ token }));
+      await waitFor(() => seek.requests.length === 1);
+
+      const { cipher, tokens } = openSeekTokens(
+        ...[backend.tokens, loadConfig({ TOKEN_ENCRYPTION_KEYS: `${newerKey},${oldKey}` })],
+      );
+      const pause = async () => {
+        answerNow();
+        await until(signalId, 'retrying');
+      };
+      const resealed = await createReseal({ backend, cipher, tokens, pause })();
+      await close();
+
+      expect(resealed).toMatchObject({ unopened: 0, done: true });
+      const { cipher: newer } = openSeekTokens(
+        ...[backend.tokens, loadConfig({ TOKEN_ENCRYPTION_KEYS: newerKey })],
+      );
+      const [sealed = ''] = /v1\.\w+\.[\w-]+/.exec(await stored(signalId)) ?? [];
+      expect(newer.open(sealed, signalId)).toBe(token);
     });
 
     it('are opened after the keys were changed, and wait for a worker that has theirs', async () => {

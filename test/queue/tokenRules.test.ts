@@ -1,6 +1,12 @@
 import fc from 'fast-check';
 
-import { currentOf, NO_TOKENS, withToken } from '../../src/queue/tokenRules.ts';
+import {
+  currentOf,
+  currentSince,
+  NO_TOKENS,
+  withoutTokens,
+  withToken,
+} from '../../src/queue/tokenRules.ts';
 import type { KeptToken, TokenSource } from '../../src/schemas/seekToken.ts';
 
 const kept = (name: string, source: TokenSource, day: number): KeptToken => ({
@@ -62,5 +68,40 @@ describe('the token that counts', () => {
     const { tokens } = known([kept('a', 'applyWithSeek', 1), ...many]);
 
     expect([tokens[0]?.token, tokens.length]).toEqual(['a', 50]);
+  });
+});
+
+describe('the token that counts since a time', () => {
+  const day = (number: number) => Date.UTC(2026, 0, number);
+  const tokens = [kept('a', 'applyWithSeek', 1), kept('b', 'linkOut', 2), kept('c', 'linkOut', 3)];
+
+  it.each([
+    { what: 'the first in standing', since: 0, counts: 'a' },
+    { what: 'the first that is younger', since: 1, counts: 'c' },
+    { what: 'the first in standing where none is younger', since: 3, counts: 'a' },
+  ])('is $what', ({ since, counts }) => {
+    expect(currentSince(known(tokens), day(since))?.token).toBe(counts);
+  });
+});
+
+describe('an erasure', () => {
+  const AT = new Date(0).toISOString();
+
+  it('leaves what tells tokens again, and nothing else, however often it is repeated', () => {
+    const once = withoutTokens(known([kept('a', 'linkOut', 1)]), AT);
+    const again = withoutTokens(withToken(once, kept('b', 'linkOut', 2)), AT);
+
+    expect(once).toEqual({ ...NO_TOKENS, erasedAt: AT, erased: ['a'] });
+    expect(again).toEqual({ ...NO_TOKENS, erasedAt: AT, erased: ['b', 'a'] });
+    expect(withoutTokens(again, AT)).toEqual(again);
+  });
+
+  it('is over once a token is recorded', () => {
+    const erased = withoutTokens(known([kept('a', 'linkOut', 1)]), AT);
+
+    expect(withToken(erased, kept('b', 'linkOut', 2))).toEqual({
+      ...known([kept('b', 'linkOut', 2)]),
+      erased: ['a'],
+    });
   });
 });
