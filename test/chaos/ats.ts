@@ -81,6 +81,16 @@ export const createAts = ({ url, apiKey }: Deps) => {
     }
   };
 
+  /** As insistently, a seek token for an application. */
+  const record = async (applicationId: string, token: object, withinMs = 90_000): Promise<void> => {
+    const deadline = Date.now() + withinMs;
+    const path = `/applications/${encodeURIComponent(applicationId)}/seek-token`;
+    while ((await call('PUT', path, token)).status !== 204) {
+      if (Date.now() > deadline) throw new Error(`Not recorded within ${withinMs} ms`);
+      await delay(OFFER_AGAIN_MS);
+    }
+  };
+
   const find = async (signalId: string): Promise<SignalLife | undefined> => {
     const { status, text } = await call('GET', `/signals/${signalId}`);
     if (status === 404) return undefined;
@@ -89,7 +99,7 @@ export const createAts = ({ url, apiKey }: Deps) => {
   };
 
   return {
-    ...{ accepted, unsure, call, offer, insist, find },
+    ...{ accepted, unsure, call, offer, insist, record, find },
     /** The longest that a caller had to wait for the answer to a POST. */
     longestAnswerMs: (): number => longestAnswerMs,
     status: () => get<Omit<QueueStatus, 'lane'> & { lane: Record<string, unknown> }>('/status'),

@@ -28,7 +28,11 @@ export const attemptRules = (evidence: Evidence, terms: Terms): (Finding | undef
     ),
     about(
       'an attempt was spent without a request',
-      idsWhere(({ life }) => life.attempts.some(({ requestId }) => requestId === undefined)),
+      idsWhere(({ life }) =>
+        life.attempts.some(
+          ({ requestId, outcome }) => requestId === undefined && outcome !== 'skipped',
+        ),
+      ),
     ),
     about(
       'an attempt was spent on a request that did not carry the signal',

@@ -80,7 +80,11 @@ it.each<[string, Change, string[]]>([
     { lives: [['id-unsure', life('unsure')]] },
     ['id-unsure'],
   ],
-  ['skipped without a reason', good({ state: 'skipped' }), ['id-good']],
+  [
+    'skipped for a reason that nothing in this scenario explains',
+    good({ state: 'skipped', reason: 'no-token' }),
+    ['id-good'],
+  ],
   ['said to be dead, but not among the dead letters', { letters: [] }, ['id-bad']],
   [
     'among the dead letters, but not said to be dead',

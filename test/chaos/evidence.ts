@@ -30,11 +30,13 @@ export type Terms = {
   /** The codes with which a signal may lie in the dead letters: by default with none. */
   mayDie: (mark: string) => readonly string[];
   maxAttempts: number;
+  /** Whether a signal may be skipped for this reason: by default for none. */
+  maySkip: (mark: string, reason: string) => boolean;
 };
 
 export const NO_HARM: Terms = {
   ...{ duplicates: 0, unseen: 0, attempts: Number.POSITIVE_INFINITY },
-  ...{ mayDie: () => [], maxAttempts: 25 },
+  ...{ mayDie: () => [], maxAttempts: 25, maySkip: () => false },
 };
 
 export const gather = async ({ ats, history, outputs, secrets }: Stage): Promise<Evidence> => {

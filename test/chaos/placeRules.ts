@@ -33,10 +33,12 @@ export const placeRules = (evidence: Evidence, terms: Terms): (Finding | undefin
       ),
     ),
     about(
-      'skipped without a reason',
+      'skipped for a reason that nothing in this scenario explains',
       idsWhere(
         offered,
-        ({ signalId }) => stateOf(signalId) === 'skipped' && !lives.get(signalId)?.reason,
+        ({ signalId, mark }) =>
+          stateOf(signalId) === 'skipped' &&
+          !terms.maySkip(mark, lives.get(signalId)?.reason ?? ''),
       ),
     ),
     about(

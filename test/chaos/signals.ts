@@ -41,6 +41,12 @@ export const createSignals = (secret: string) => {
   return (count: number): Offered[] => Array.from({ length: count }, makeOne);
 };
 
+/** A signal that names its application, which is known by the token that it is to be sent with. */
+export const nameApplication = (applicationId: string, token: string): Offered => {
+  const signal = buildSignal({ token: undefined, applicationId });
+  return { mark: token, signal, signalId: signalIdOf(signal) };
+};
+
 // An ATS is told the id with the answer. Here it has to be known also where no answer came.
 const signalIdOf = (signal: object): string => {
   const options = { now: new Date(), allowUnknownTypes: false, audience: LIVE_AUDIENCE };

@@ -5,6 +5,7 @@ import { rateLimited } from './limited.ts';
 import { redisAway, redisFrozen, redisHalfOpen, redisKilled } from './redis.ts';
 import { redriveKilled } from './redrive.ts';
 import { seekDown, seekHalfOpen, seekSlow, tokensDown } from './seek.ts';
+import { tokensKept } from './tokens.ts';
 import { undertakerKilled } from './undertaker.ts';
 import { producerKilled, rollingDeploy, workerKilled, workerStopped } from './workers.ts';
 
@@ -13,4 +14,5 @@ export const SCENARIOS: readonly Scenario[] = [
   ...[deadlySignal, redisAway, redriveKilled, redisHalfOpen, workerKilled, redisFrozen],
   ...[workerStopped, undertakerKilled, seekDown, tokensDown, rateLimited, faults],
   ...[faultsInBatches, rollingDeploy, redisKilled, seekSlow, seekHalfOpen, producerKilled],
+  tokensKept,
 ];

@@ -64,6 +64,7 @@ export const redriveKilled: Scenario = {
     return () => ({
       duplicates: crew.killed() * concurrency,
       mayDie: (mark) => (hopeless.has(mark) && !gone.has(mark) ? ['FORBIDDEN'] : []),
+      maySkip: (mark, reason) => gone.has(mark) && reason.endsWith(': withdrawn'),
     });
   },
 };
