@@ -52,6 +52,16 @@ export const createLogger = ({ level, destination }: Options): Logger =>
 const standardOutput = (): DestinationStream =>
   process.stdout.isTTY
     ? pretty({ colorize: true, translateTime: 'HH:MM:ss.l', singleLine: true, sync: true })
-    : pino.destination({ dest: 1, sync: true });
+    : inPortions();
+
+// A write for each line is what a signal would cost most. What a process that is killed has not written
+// is its last tenth of a second.
+const inPortions = (): DestinationStream => {
+  const destination = pino.destination({
+    ...{ dest: 1, sync: false, minLength: 4_096, periodicFlush: 100 },
+  });
+  process.on('exit', () => destination.flushSync());
+  return destination;
+};
 
 export type { Logger };

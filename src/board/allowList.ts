@@ -1,13 +1,14 @@
 import type { ControllerHandlerReturnType, HookContext } from '@bull-board/api/typings/app';
 
-import { isRecord, maskJob, maskLogs, maskSettings } from './masking.ts';
+import { isObject } from '../schemas/isObject.ts';
+import { maskJob, maskLogs, maskSettings } from './masking.ts';
 
 type Names = { signals: string; deadLetters: string };
 type Answer = ControllerHandlerReturnType['body'];
 type Mask = (body: Record<string, unknown>, context: HookContext) => Answer | Promise<Answer>;
 
 const maskJobsOf = (queue: unknown) =>
-  isRecord(queue) && Array.isArray(queue.jobs)
+  isObject(queue) && Array.isArray(queue.jobs)
     ? { ...queue, jobs: queue.jobs.map(maskJob) }
     : queue;
 

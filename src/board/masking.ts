@@ -1,3 +1,5 @@
+import { isObject } from '../schemas/isObject.ts';
+
 /**
  * What of a job may be seen. Signals carry seek tokens, and a job that we could not read can carry
  * anything, anywhere: so strings are hidden unless the name above them is known to be harmless.
@@ -20,9 +22,6 @@ const SHORTEST_SECRET = 4;
 type Sight = 'shown' | 'hidden' | 'secret';
 type Visit = Record<'shown' | 'hidden', (text: string) => string>;
 
-export const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
 const sightOf = (name: string, above: Sight): Sight => {
   if (above === 'secret' || SECRET.test(name)) return 'secret';
   return SHOWN.has(name) ? 'shown' : 'hidden';
@@ -32,7 +31,7 @@ const walk = (value: unknown, visit: Visit, sight: Sight = 'hidden'): unknown =>
   if (typeof value === 'string') return visit[sight === 'shown' ? 'shown' : 'hidden'](value);
   if (typeof value === 'number' && sight === 'secret') return visit.hidden(String(value));
   if (Array.isArray(value)) return value.map((item) => walk(item, visit, sight));
-  if (!isRecord(value)) return value;
+  if (!isObject(value)) return value;
 
   return Object.fromEntries(
     Object.entries(value).map(([key, inner]) => [
@@ -68,7 +67,7 @@ const CONTENT = ['data', 'returnValue', 'progress', 'opts'];
 
 /** A job as Bull Board answers it, safe to show; what its content hides is cut out of its errors too. */
 export const maskJob = (job: unknown): Record<string, unknown> => {
-  if (!isRecord(job)) return {};
+  if (!isObject(job)) return {};
   const cut = cutter(secretsOf(CONTENT.map((field) => job[field])));
 
   const masked = Object.entries(job).map(([field, value]) => [
@@ -82,7 +81,7 @@ export const maskJob = (job: unknown): Record<string, unknown> => {
 /** Settings: they hold no signal. */
 export const maskSettings = (settings: unknown): Record<string, unknown> => {
   const masked = walk(settings, { shown: cutter([]), hidden: mask });
-  return isRecord(masked) ? masked : {};
+  return isObject(masked) ? masked : {};
 };
 
 /** Log lines of a job with this data; of a job that is gone we do not know what to hide, so all. */

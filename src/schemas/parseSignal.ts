@@ -1,6 +1,7 @@
 import type * as z from 'zod';
 import { DateTimeSchema } from './dateTime.ts';
 import { type InvalidFields, toInvalidFields } from './invalidFields.ts';
+import { isObject } from './isObject.ts';
 import {
   AnySignalSchema,
   FIELD_NAMES,
@@ -46,9 +47,6 @@ export const parseSignal = (input: unknown, options: ParseOptions): ParsedSignal
 
   return { kind: 'invalid', invalidFields };
 };
-
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 // Callers serialise an unused optional field as `null`; SEEK wants it left out. `success` is the one
 // field whose `null` says something.

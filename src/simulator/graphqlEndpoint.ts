@@ -1,4 +1,5 @@
 import type { Context } from 'hono';
+import { isObject } from '../schemas/isObject.ts';
 
 import type { AccessTokens } from './accessTokens.ts';
 import { type Answer, graphqlAnswer, type SimulatorEnv, send } from './answer.ts';
@@ -34,9 +35,6 @@ type Received = {
   receivedAt: number;
   body: unknown;
 };
-
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null;
 
 /** The signals in variables that nobody has validated yet: faults look at them. */
 const signalsIn = (variables: unknown): Matchable[] =>

@@ -1,8 +1,7 @@
 import { GraphQLClient } from 'graphql-request';
-import * as z from 'zod';
-
 import type { Logger } from '../logging.ts';
 import { maskBody } from '../masking.ts';
+import { isObject } from '../schemas/isObject.ts';
 import { toMutation } from '../schemas/seekApi.ts';
 import type { SeekSignal } from '../schemas/signal.ts';
 import { scrubBody } from '../scrub.ts';
@@ -40,6 +39,11 @@ export const createSeekClient =
     const secrets = [partnerToken, ...tokens, ...deps.secrets];
     const { query, variables } = toMutation(signals);
     const startedAt = performance.now();
+    const headers = {
+      ...{ accept: ACCEPT, 'content-type': 'application/json' },
+      authorization: `Bearer ${partnerToken}`,
+      ...{ 'user-agent': userAgent, 'x-request-id': requestId },
+    };
     let answer: Answer | undefined;
     let parsed: Record<string, unknown> | undefined;
 
@@ -53,18 +57,13 @@ export const createSeekClient =
         },
       },
       fetch: async (_url, init) => {
-        const headers = Object.fromEntries(new Headers(init?.headers));
         answer = await deps.http.post({ url: apiUrl, headers, body: String(init?.body), abort });
         return toResponse(answer);
       },
     });
 
     try {
-      const { data } = await client.rawRequest<unknown>(query, variables, {
-        authorization: `Bearer ${partnerToken}`,
-        'user-agent': userAgent,
-        'x-request-id': requestId,
-      });
+      const { data } = await client.rawRequest<unknown>(query, variables);
       // Success is documented as no errors, not as a value; but an answer without `data` is none.
       return typeof data === 'object' && data !== null ? { kind: 'accepted' } : unreadable(answer);
     } catch (err) {
@@ -94,23 +93,32 @@ export const createSeekClient =
 
 export type SeekClient = ReturnType<typeof createSeekClient>;
 
-// graphql-request reads JSON only under a content type that says so; SEEK's is not to be relied on.
-const toResponse = ({ status, body }: Answer): Response =>
-  new Response(BODILESS.has(status) ? null : body, {
-    status: status >= 200 && status <= 599 ? status : 502,
-    headers: { 'content-type': 'application/json' },
-  });
+/**
+ * As much of a response as graphql-request looks at: to build and read a real one costs more than all
+ * else about a request. It reads JSON only under a content type that says so; SEEK's is not to be relied on.
+ */
+const toResponse = ({ status, body }: Answer): Response => ({
+  ...EMPTY,
+  status,
+  ok: status >= 200 && status <= 299,
+  headers: JSON_HEADERS,
+  text: async () => body,
+});
+
+const ACCEPT = 'application/graphql-response+json, application/json';
+const EMPTY = new Response();
+const JSON_HEADERS = new Headers({ 'content-type': 'application/json' });
 
 /**
  * One answer, not a list of them, which graphql-request would take for the answers to a batch; and
  * without `errors: null`, which it would take for an error.
  */
 const parseAnswer = (text: string): Record<string, unknown> => {
-  const { errors, ...rest } = z.record(z.string(), z.unknown()).parse(JSON.parse(text));
+  const answer: unknown = JSON.parse(text.replace(/^\uFEFF/, ''));
+  if (!isObject(answer)) throw new TypeError('not an object');
+  const { errors, ...rest } = answer;
   return errors === null || errors === undefined ? rest : { errors, ...rest };
 };
-
-const BODILESS = new Set([204, 205, 304]);
 
 // Only these say something beside the errors: that our rate is limited, or that a server is in trouble.
 const statusOf = (answer: Answer | undefined) =>
