@@ -57,7 +57,7 @@ export const startApi = async (
       ...{ tokens: seekTokens, replicated: backend.replicated },
       ...{ deadlineMs: ENQUEUE_DEADLINE_MS, logger },
     }),
-    eraseApplication: createEraseApplication({ backend, tokens: seekTokens, lives, deadLetters }),
+    eraseApplication: createEraseApplication({ backend, tokens: seekTokens, deadLetters }),
     onDiscarded: () => metrics.skipped.inc({ reason: 'discarded' }),
     status,
     probes,

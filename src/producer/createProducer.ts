@@ -134,7 +134,7 @@ export const createProducer = ({
   const lives = createSignalLives(backend);
   const tokens = createSeekTokens({ store: backend.tokens, cipher, ttlDays: seekTokenTtlDays });
   const deadLetters = createDeadLetters({ backend });
-  const erase = createEraseApplication({ backend, tokens, lives, deadLetters });
+  const erase = createEraseApplication({ backend, tokens, deadLetters });
   const enqueueAll = createEnqueue({
     queue: createSignalQueue({ backend, lives, cipher, rememberMs }),
     parse: { allowUnknownTypes, audience: seekAudience },

@@ -38,7 +38,11 @@ export const createRecordSeekToken =
     const recording = record().catch((cause: unknown) => {
       throw unavailable(cause);
     });
-    const { sharedWith } = await withDeadline(recording, deadlineMs, unavailable);
+    const { sharedWith, erasedSince } = await withDeadline(recording, deadlineMs, unavailable);
+    if (erasedSince) {
+      logger.warn({ applicationId, source }, 'token.refusedAsErased');
+      return { warnings: ['/receivedAt: the application was erased since; nothing was recorded'] };
+    }
     if (sharedWith === undefined) {
       logger.info({ applicationId, source }, 'token.recorded');
       return {};

@@ -68,15 +68,7 @@ export type Claim = {
 
 export type Unsent = { signalId: string; acceptedAt: number };
 
-/**
- * How a signal ended. `life`: of one that a worker skipped, kept while the signal is remembered, so that
- * its duplicates are told the truth when its job is gone.
- */
-export type Settled = {
-  signalId: string;
-  outcome: 'delivered' | 'skipped' | 'dead';
-  life?: SignalLife;
-};
+export type Settled = { signalId: string; outcome: 'delivered' | 'skipped' | 'dead' };
 
 /** What BullMQ does not keep: who was accepted lately, who is still unsent, who was skipped. */
 export type Ledger = {
@@ -92,16 +84,44 @@ export type Ledger = {
   /** Remembers accepted signals for `REMEMBER_MS` from their acceptance. `true`: we were the first. */
   confirm: (entries: (Unsent & { contentId: string })[]) => Promise<boolean[]>;
   markUnsent: (entry: Unsent) => Promise<void>;
-  /** Strikes signals off the unsent list, and counts them. */
+  /** Strikes signals off the unsent list, counts them, and forgets that those sent were ever skipped. */
   settle: (entries: Settled[]) => Promise<void>;
   strike: (signalIds: string[]) => Promise<void>;
   /** The unsent signals that were accepted first. May name settled ones after a crash. */
   oldestUnsent: (limit: number) => Promise<Unsent[]>;
   /** How many were settled in the last 24 hours, to the hour. */
   settledLately: () => Promise<{ delivered: number; skipped: number }>;
+  /**
+   * Turns a settled signal into one that is about to be queued, as a claim does: its job goes, if it
+   * finished at that time, and otherwise there must be none, but a record that it was skipped.
+   */
+  reopen: (entry: Unsent & { contentId: string }, finishedAt?: number) => Promise<boolean>;
+  /** Of a signal that a worker skips, for as long as it is remembered: its duplicates are told. */
   keepSkipped: (life: SignalLife) => Promise<void>;
-  dropSkipped: (signalId: string) => Promise<void>;
   findSkipped: (signalId: string) => Promise<SignalLife | undefined>;
+};
+
+export type StoredJob = { id: string; text: string };
+
+/** Jobs as they lie below BullMQ, whatever they are about to become. */
+export type JobStore = {
+  /** Each that is there from beginning to end, however it moves from state to state meanwhile. */
+  every: (name: QueueName) => AsyncIterable<StoredJob>;
+  /** Changes a job's data, unless somebody else has. */
+  swap: (name: QueueName, job: StoredJob, data: unknown) => Promise<boolean>;
+  /**
+   * Removes a job only if it finished in that state and at that millisecond: a job of the same id
+   * that came since stays. BullMQ's own `remove` takes whatever bears the id. The record of a signal
+   * that is skipped thereby comes in the same step, or not at all.
+   */
+  removeFinished: (
+    name: QueueName,
+    state: Finished,
+    job: FinishedJob,
+    record?: SignalLife,
+  ) => Promise<boolean>;
+  /** As much for a job that waits, for its turn or for its next attempt. */
+  removeWaiting: (name: QueueName, jobId: string, record?: SignalLife) => Promise<boolean>;
 };
 
 export type Finished = 'completed' | 'failed';
@@ -117,13 +137,7 @@ export type Backend = {
   lane: LaneStore;
   tokens: TokenStore;
   jobData: JobData;
-  /**
-   * Removes a job only if it finished in that state and at that millisecond: a job of the same id
-   * that came since stays. BullMQ's own `remove` takes whatever bears the id.
-   */
-  removeFinished: (name: QueueName, state: Finished, job: FinishedJob) => Promise<boolean>;
-  /** Removes a signal only while it waits, for its turn or for its next attempt. */
-  removeWaiting: (signalId: string) => Promise<boolean>;
+  jobs: JobStore;
   /**
    * Resolves once `WAIT_REPLICAS` replicas have all that the caller has written. `since`: when it
    * began to, by `performance.now()`; rejects if the connection was lost in between.

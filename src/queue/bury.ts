@@ -43,7 +43,7 @@ export const createBury =
       await stored.retry('failed', { resetAttemptsMade: true });
     }
 
-    return (await backend.removeFinished(SIGNALS, 'failed', fresh.burial)) ? fresh : undefined;
+    return (await backend.jobs.removeFinished(SIGNALS, 'failed', fresh.burial)) ? fresh : undefined;
   };
 
 const merge = (older: Attempt[], newer: Attempt[]): Attempt[] => {

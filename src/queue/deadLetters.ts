@@ -1,6 +1,7 @@
 import type { Job } from 'bullmq';
 
 import type { DeadLetter } from '../schemas/deadLetter.ts';
+import type { SignalLife } from '../schemas/states.ts';
 import { type Backend, DEAD_LETTERS, SIGNALS } from './backend.ts';
 import { everyLetter, type Found } from './letterPages.ts';
 import { readLetter } from './readLetter.ts';
@@ -96,29 +97,25 @@ export const createDeadLetters = ({ backend, now = () => new Date(), pause = wai
     if (job === undefined || letter === undefined) return 'not-found';
     const { typeCode, acceptedAt, attempts, redrives, burial } = letter;
     // The undertaker may have been killed between its two steps: the job would be buried again.
-    await backend.removeFinished(SIGNALS, 'failed', burial);
-    // The record comes first: a signal whose letter is gone must still be able to say why.
-    await backend.ledger.keepSkipped({
+    await backend.jobs.removeFinished(SIGNALS, 'failed', burial);
+    const isRemoved = await removeLetter(job, {
       ...{ signalId, typeCode, state: 'skipped', acceptedAt, attempts, redrives },
       reason: `discarded at ${now().toISOString()}: ${reason}`,
     });
-    if (!(await removeLetter(job))) {
-      await backend.ledger.dropSkipped(signalId);
-      return 'busy';
-    }
+    if (!isRemoved) return 'busy';
     await backend.ledger.settle([{ signalId, outcome: 'skipped' }]);
     return 'discarded';
   };
 
   /** Only a letter that stays where it is: one that goes back to the queue is let go. */
-  const removeLetter = async (job: Job): Promise<boolean> => {
+  const removeLetter = async (job: Job, record: SignalLife): Promise<boolean> => {
     const { id: jobId = '', finishedOn: finishedAt } = job;
     if ((await (await backend.queue(SIGNALS)).getJob(jobId)) !== undefined) return false;
     if (finishedAt !== undefined) {
-      return backend.removeFinished(DEAD_LETTERS, 'failed', { jobId, finishedAt });
+      return backend.jobs.removeFinished(DEAD_LETTERS, 'failed', { jobId, finishedAt }, record);
     }
     const isNew = job.attemptsMade === 0 && !readLetter(job)?.redriveRequested;
-    return isNew && (await (await letters()).remove(jobId)) === 1;
+    return isNew && backend.jobs.removeWaiting(DEAD_LETTERS, jobId, record);
   };
 
   return { get, list, redrive, redriveMatching, discard };

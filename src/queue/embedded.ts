@@ -1,16 +1,12 @@
 import { createPostgresBackend, type Queue, withBackend } from 'bullmq';
 
-import {
-  type Backend,
-  type BackendOptions,
-  type Process,
-  type QueueName,
-  SIGNALS,
-} from './backend.ts';
+import type { Backend, BackendOptions, Process, QueueName } from './backend.ts';
 import { startBullWorker, toBullOptions } from './bullWorker.ts';
+import { createEmbeddedJobs } from './embeddedJobs.ts';
 import { openEmbeddedLedger } from './embeddedLedger.ts';
 import { openEmbeddedTokens } from './embeddedTokens.ts';
 import { createOwnJobData } from './jobData.ts';
+import { keepSkippedMsOf } from './ledgerTimes.ts';
 import { createMemoryLane } from './memoryLane.ts';
 import { openPglite } from './pglitePool.ts';
 
@@ -52,22 +48,7 @@ export const openEmbedded = async ({ folder, logger, ...options }: Options): Pro
     lane: createMemoryLane(),
     tokens: await openEmbeddedTokens(database),
     jobData: createOwnJobData(),
-    removeFinished: async (name, state, { jobId, finishedAt }) => {
-      const { rowCount } = await database.query(
-        `DELETE FROM bullmq.job
-         WHERE queue = $1 AND id = $2 AND state = $3 AND finished_at_ms = $4`,
-        [name, jobId, state, finishedAt],
-      );
-      return rowCount === 1;
-    },
-    removeWaiting: async (signalId) => {
-      const { rowCount } = await database.query(
-        `DELETE FROM bullmq.job
-         WHERE queue = $1 AND id = $2 AND state IN ('waiting', 'delayed')`,
-        [SIGNALS, signalId],
-      );
-      return rowCount === 1;
-    },
+    jobs: createEmbeddedJobs({ database, keepSkippedMs: keepSkippedMsOf(options) }),
     // It has no replicas, never evicts, and is there as long as this process is.
     replicated: async () => {},
     inspect: async () => [],

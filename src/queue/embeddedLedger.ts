@@ -2,8 +2,8 @@ import * as z from 'zod';
 
 import type { SignalLife } from '../schemas/states.ts';
 import type { Claim, Ledger } from './backend.ts';
-import { CLAIM, CONFIRM, COUNT, TABLES } from './embeddedLedgerSql.ts';
-import { hoursOfLastDay } from './ledgerTimes.ts';
+import { CLAIM, CONFIRM, COUNT, KEEP_SKIPPED, REOPEN, TABLES } from './embeddedLedgerSql.ts';
+import { hoursOfLastDay, PENDING_MS } from './ledgerTimes.ts';
 import type { PgliteDatabase } from './pglitePool.ts';
 
 const IdRow = z.object({ signal_id: z.string() });
@@ -22,7 +22,6 @@ const toClaim = ({ content_id, accepted, queued, buried }: z.infer<typeof ClaimR
 type Options = {
   database: PgliteDatabase;
   rememberMs: number;
-  keepDeliveredMs: number;
   now?: () => number;
 };
 
@@ -30,20 +29,11 @@ type Options = {
 export const openEmbeddedLedger = async ({
   database: { query },
   rememberMs,
-  keepDeliveredMs,
   now = Date.now,
 }: Options): Promise<Ledger> => {
   for (const table of TABLES) await query(table);
   await query('DELETE FROM public.remembered WHERE expires_at <= $1', [now()]);
   await query('DELETE FROM public.skipped WHERE expires_at <= $1', [now()]);
-
-  const keepSkipped = async (life: SignalLife, ms: number): Promise<void> => {
-    await query(
-      `INSERT INTO public.skipped VALUES ($1, $2, $3) ON CONFLICT (signal_id)
-       DO UPDATE SET life = $2, expires_at = $3`,
-      [life.signalId, JSON.stringify(life), now() + ms],
-    );
-  };
 
   return {
     claim: async (entries, acceptedAt) => {
@@ -74,6 +64,11 @@ export const openEmbeddedLedger = async ({
         entries.map(({ acceptedAt }) => acceptedAt + rememberMs),
         now(),
       ]);
+      await query(
+        `UPDATE public.skipped SET expires_at = remembered.expires_at FROM public.remembered
+         WHERE remembered.signal_id = skipped.signal_id AND skipped.signal_id = ANY($1)`,
+        [entries.map(({ signalId }) => signalId)],
+      );
       const firsts = new Set(
         z
           .array(IdRow)
@@ -97,7 +92,6 @@ export const openEmbeddedLedger = async ({
         entries.map(({ signalId }) => signalId),
       ]);
       await query(COUNT, [hour, entries.map(({ outcome }) => outcome)]);
-      for (const { life } of entries) if (life) await keepSkipped(life, rememberMs);
       await query('DELETE FROM public.skipped WHERE signal_id = ANY($1)', [
         entries.filter(({ outcome }) => outcome !== 'skipped').map(({ signalId }) => signalId),
       ]);
@@ -128,10 +122,14 @@ export const openEmbeddedLedger = async ({
       return { delivered: of('delivered'), skipped: of('skipped') };
     },
 
-    keepSkipped: (life) => keepSkipped(life, Math.max(keepDeliveredMs, rememberMs)),
+    reopen: async ({ signalId, contentId, acceptedAt }, finishedAt) => {
+      const pendingUntil = now() + PENDING_MS;
+      const values = [signalId, contentId, pendingUntil, acceptedAt, finishedAt ?? null];
+      return (await query(REOPEN, values)).rows.length === 1;
+    },
 
-    dropSkipped: async (signalId) => {
-      await query('DELETE FROM public.skipped WHERE signal_id = $1', [signalId]);
+    keepSkipped: async (life) => {
+      await query(KEEP_SKIPPED, [life.signalId, JSON.stringify(life)]);
     },
 
     findSkipped: async (signalId) => {

@@ -56,6 +56,11 @@ export const openEmbeddedTokens = async (
         'DELETE FROM public.token_owners WHERE fingerprint = ANY($1) AND application_id = $2',
         [fingerprints, applicationId],
       );
+      const { rows } = await query<{ fingerprint: string }>(
+        'SELECT fingerprint FROM public.token_owners WHERE fingerprint = ANY($1) AND until > $2',
+        [fingerprints, now()],
+      );
+      return rows.map(({ fingerprint }) => fingerprint);
     },
 
     applications: async function* () {

@@ -1,19 +1,17 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import type { Job } from 'bullmq';
 
 import { ApplicationIdSchema } from '../schemas/seekToken.ts';
 import { type SignalJob, SignalJobSchema } from '../schemas/signalJob.ts';
 import { fingerprintOf } from '../tokenCipher.ts';
-import { type Backend, DEAD_LETTERS, type Finished, SIGNALS } from './backend.ts';
+import { type Backend, DEAD_LETTERS, SIGNALS } from './backend.ts';
 import type { DeadLetters } from './deadLetters.ts';
-import { everyJob } from './everyJob.ts';
-import { everyLetter } from './letterPages.ts';
+import { parse, parseLetter } from './readLetter.ts';
 import type { SeekTokens } from './seekTokens.ts';
-import type { SignalLives } from './signalLives.ts';
+import { toLife } from './signalLives.ts';
 
 const ERASED = 'application-erased';
-const STATES = ['waiting', 'delayed', 'active', 'failed', 'completed'] as const;
-type State = (typeof STATES)[number];
+// A signal that is buried or redriven while we look is in the other queue by then, and may be missed.
+const CLEAN_LOOKS = 2;
 const LOOK_AGAIN_MS = 250;
 
 /** In milliseconds: a signal that is being sent may take most of it, and so may a long queue. */
@@ -22,7 +20,6 @@ export const ERASE_WITHIN_MS = 60_000;
 type Deps = {
   backend: Backend;
   tokens: Pick<SeekTokens, 'erase'>;
-  lives: Pick<SignalLives, 'find'>;
   deadLetters: Pick<DeadLetters, 'discard'>;
   pause?: (ms: number) => Promise<unknown>;
 };
@@ -31,111 +28,81 @@ type Deps = {
  * Erases an application on request: its seek tokens, and every signal that names it or holds one of
  * them, whether it waits, was given up, or was delivered and is kept for lookups. What had not been
  * sent is skipped, with the reason. What is being sent at this moment is waited for. May be repeated
- * after any failure, and does the rest.
+ * after any failure, by many at once, and does the rest.
  */
-export const createEraseApplication = (deps: Deps) => {
-  const { backend, tokens, lives, deadLetters, pause = wait } = deps;
-
-  /** Removes one that was not sent: the record comes first, for it must still be able to say why. */
-  const skip = async (
-    { id: signalId = '' }: Job,
-    remove: () => Promise<boolean>,
-  ): Promise<boolean> => {
-    const life = await lives.find(signalId);
-    if (life === undefined) return false;
-    await backend.ledger.keepSkipped({ ...life, state: 'skipped', reason: ERASED });
-    if (!(await remove())) {
-      await backend.ledger.dropSkipped(signalId);
-      return false;
-    }
-    await backend.ledger.settle([{ signalId, outcome: 'skipped' }]);
-    return true;
-  };
-
-  const removeFinished = async (state: Finished, { id = '', finishedOn }: Job): Promise<boolean> =>
-    finishedOn !== undefined &&
-    backend.removeFinished(SIGNALS, state, { jobId: id, finishedAt: finishedOn });
-
-  const eraseOne = async (state: State, job: Job): Promise<boolean> => {
-    switch (state) {
-      case 'waiting':
-      case 'delayed':
-        return skip(job, () => backend.removeWaiting(job.id ?? ''));
-      case 'active':
-        return false;
-      case 'failed':
-        return skip(job, () => removeFinished('failed', job));
-      case 'completed': {
-        // Its duplicates are told what became of it: delivered, unless there is word to the contrary.
-        const life = await lives.find(job.id ?? '');
-        if (life?.state === 'skipped') await backend.ledger.keepSkipped(life);
-        return removeFinished('completed', job);
-      }
-    }
-  };
-
-  const eraseSignals = async (isOfIt: IsOfIt): Promise<Round> => {
+export const createEraseApplication = ({ backend, tokens, deadLetters, pause = wait }: Deps) => {
+  const eraseSignal = async (signalId: string): Promise<boolean> => {
     const queue = await backend.queue(SIGNALS);
-    const round = { found: 0, erased: 0 };
-    for (const state of STATES) {
-      for await (const job of everyJob(queue, state)) {
-        if (!isOfIt(job.data)) continue;
-        round.found += 1;
-        if (await eraseOne(state, job)) round.erased += 1;
-      }
-    }
-    return round;
+    const job = await queue.getJob(signalId);
+    if (job === undefined) return false;
+    const record = { ...toLife(job, 'skipped'), reason: ERASED };
+    const finished = { jobId: signalId, finishedAt: job.finishedOn ?? 0 };
+    const isRemoved =
+      (await backend.jobs.removeWaiting(SIGNALS, signalId, record)) ||
+      (await backend.jobs.removeFinished(SIGNALS, 'failed', finished, record));
+    if (isRemoved) await backend.ledger.settle([{ signalId, outcome: 'skipped' }]);
+    return isRemoved || backend.jobs.removeFinished(SIGNALS, 'completed', finished);
   };
 
-  const eraseLetters = async (isOfIt: IsOfIt): Promise<Round> => {
-    const found: string[] = [];
-    for await (const { letter } of everyLetter(await backend.queue(DEAD_LETTERS))) {
-      if (isOfIt(letter.job)) found.push(letter.signalId);
+  const eraseLetter = async (signalId: string): Promise<boolean> =>
+    (await deadLetters.discard(signalId, ERASED)) === 'discarded';
+
+  /** How many there were, and how many of them could be erased at once. */
+  const look = async (isOfIt: Match) => {
+    const seen = { found: 0, erased: 0 };
+    const note = async (erasing: Promise<boolean>): Promise<void> => {
+      seen.found += 1;
+      if (await erasing) seen.erased += 1;
+    };
+    for await (const { id, text } of backend.jobs.every(SIGNALS)) {
+      if (isOfIt.perhaps(text) && isOfIt.surely(parse(text))) await note(eraseSignal(id));
     }
-    let erased = 0;
-    for (const id of found) {
-      if ((await deadLetters.discard(id, ERASED)) === 'discarded') erased += 1;
+    for await (const { text } of backend.jobs.every(DEAD_LETTERS)) {
+      const letter = isOfIt.perhaps(text) ? parseLetter(parse(text)) : undefined;
+      if (letter && isOfIt.surely(letter.job)) await note(eraseLetter(letter.signalId));
     }
-    return { found: found.length, erased };
+    return seen;
   };
 
   /** Resolves with how many signals were erased with it. */
   return async (id: string): Promise<number> => {
     // A caller's slip, such as undefined, would match every signal that names no application.
     const applicationId = ApplicationIdSchema.parse(id);
+    const [since, deadline] = [performance.now(), performance.now() + ERASE_WITHIN_MS];
     const fingerprints = new Set(await tokens.erase(applicationId));
     const isOfIt = createMatch(applicationId, fingerprints);
-    const deadline = performance.now() + ERASE_WITHIN_MS;
     let erased = 0;
-    // Until a look finds nothing: a signal may move on while we look, or just be sent.
-    for (;;) {
-      const [signals, letters] = [await eraseSignals(isOfIt), await eraseLetters(isOfIt)];
-      const round = {
-        found: signals.found + letters.found,
-        erased: signals.erased + letters.erased,
-      };
-      erased += round.erased;
-      if (round.found === 0) return erased;
+    for (let clean = 0; clean < CLEAN_LOOKS; ) {
+      const seen = await look(isOfIt);
+      erased += seen.erased;
+      clean = seen.found === 0 ? clean + 1 : 0;
       if (performance.now() > deadline) throw new Error('Its signals are still on their way');
-      if (round.erased < round.found) await pause(LOOK_AGAIN_MS);
+      if (seen.erased < seen.found) await pause(LOOK_AGAIN_MS);
     }
+    await backend.replicated(since);
+    return erased;
   };
 };
 
 export type EraseApplication = ReturnType<typeof createEraseApplication>;
 
-type IsOfIt = (job: unknown) => boolean;
-/** What is on its way is found, but not erased this time. */
-type Round = { found: number; erased: number };
+type Match = ReturnType<typeof createMatch>;
 
-const createMatch = (applicationId: string, fingerprints: ReadonlySet<string>): IsOfIt => {
+const createMatch = (applicationId: string, fingerprints: ReadonlySet<string>) => {
+  // Of a token in the clear only its fingerprint can tell.
+  const marks = [JSON.stringify(applicationId).slice(1, -1), '"token"', ...fingerprints];
   const holdsToken = ({ signal: { token }, sealedToken }: SignalJob): boolean =>
     (sealedToken !== undefined && fingerprints.has(sealedToken.fingerprint)) ||
     (token !== undefined && fingerprints.has(fingerprintOf(token)));
 
-  return (data) => {
-    const job = SignalJobSchema.safeParse(data).data;
-    if (job === undefined) return false;
-    return job.signal.applicationId === applicationId || (fingerprints.size > 0 && holdsToken(job));
+  return {
+    /** Spares most of a long queue the reading. */
+    perhaps: (text: string): boolean => marks.some((mark) => text.includes(mark)),
+    surely: (data: unknown): boolean => {
+      const job = SignalJobSchema.safeParse(data).data;
+      if (job === undefined) return false;
+      if (job.signal.applicationId === applicationId) return true;
+      return fingerprints.size > 0 && holdsToken(job);
+    },
   };
 };

@@ -22,7 +22,8 @@ return 1`;
 const WRITE = `
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end${SET_DATA}`;
 
-const REPLACE = `
+/** Sets the data of the job KEYS[1] to ARGV[2], where they are exactly ARGV[1]. */
+export const REPLACE = `
 if redis.call('HGET', KEYS[1], 'data') ~= ARGV[1] then return 0 end${SET_DATA}`;
 
 /** As BullMQ keeps it: under `PREFIX:QUEUE:ID`, its lock beside it. */

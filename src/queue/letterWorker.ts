@@ -66,7 +66,7 @@ const putBack = async (backend: Backend, letter: DeadLetter, now: Date): Promise
   const { signalId, burial } = letter;
   const queue = await backend.queue(SIGNALS);
   // The undertaker may have been killed between its two steps.
-  await backend.removeFinished(SIGNALS, 'failed', burial);
+  await backend.jobs.removeFinished(SIGNALS, 'failed', burial);
 
   const acceptedAt = Date.parse(letter.acceptedAt);
   await queue.add(letter.typeCode, revive(letter, now), signalJobOptions(signalId, acceptedAt));

@@ -1,34 +1,16 @@
 import { Queue, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
-import {
-  type Backend,
-  type BackendOptions,
-  type Process,
-  type QueueName,
-  SIGNALS,
-} from './backend.ts';
+import type { Backend, BackendOptions, Process, QueueName } from './backend.ts';
 import { startBullWorker, toBullOptions } from './bullWorker.ts';
 import { inspectRedis } from './inspectRedis.ts';
 import { createRedisJobData } from './jobData.ts';
+import { keepSkippedMsOf } from './ledgerTimes.ts';
 import { connectRedis, type RedisAddress, type Temper } from './redisConnection.ts';
+import { createRedisJobs } from './redisJobs.ts';
 import { createRedisLane } from './redisLane.ts';
 import { createRedisLedger } from './redisLedger.ts';
 import { createRedisTokens } from './redisTokens.ts';
 import { createReplicas } from './replicas.ts';
-
-// BullMQ's own data of a finished job without parent, children or deduplication: its hash, its logs.
-const REMOVE_FINISHED = `
-local finishedAt = redis.call('ZSCORE', KEYS[1], ARGV[1])
-if not finishedAt or tonumber(finishedAt) ~= tonumber(ARGV[2]) then return 0 end
-redis.call('ZREM', KEYS[1], ARGV[1])
-redis.call('DEL', KEYS[2], KEYS[3])
-return 1`;
-
-const REMOVE_WAITING = `
-if redis.call('LREM', KEYS[1], 1, ARGV[1]) + redis.call('LREM', KEYS[2], 1, ARGV[1])
-  + redis.call('ZREM', KEYS[3], ARGV[1]) == 0 then return 0 end
-redis.call('DEL', KEYS[4], KEYS[5])
-return 1`;
 
 const LOST: ReadonlySet<string> = new Set(['reconnecting', 'close', 'end']);
 
@@ -82,16 +64,7 @@ export const openRedis = ({
     lane: createRedisLane(client, prefix),
     tokens: createRedisTokens(client, prefix),
     jobData: createRedisJobData(client, prefix),
-    removeFinished: async (name, state, { jobId, finishedAt }) => {
-      const base = `${prefix}:${name}`;
-      const keys = [`${base}:${state}`, `${base}:${jobId}`, `${base}:${jobId}:logs`];
-      return (await client.eval(REMOVE_FINISHED, keys.length, ...keys, jobId, finishedAt)) === 1;
-    },
-    removeWaiting: async (signalId) => {
-      const names = ['wait', 'paused', 'delayed', signalId, `${signalId}:logs`];
-      const keys = names.map((name) => `${prefix}:${SIGNALS}:${name}`);
-      return (await client.eval(REMOVE_WAITING, keys.length, ...keys, signalId)) === 1;
-    },
+    jobs: createRedisJobs({ client, prefix, keepSkippedMs: keepSkippedMsOf(options) }),
     replicated: replicas.replicated,
     inspect: () => inspectRedis(client, waitReplicas),
     onReached: (listener) => {

@@ -19,13 +19,34 @@ return { known or '', queued, buried }`;
 const CONFIRM = `
 if string.sub(redis.call('GET', KEYS[1]) or '', 1, 8) == 'accepted' then return 0 end
 redis.call('SET', KEYS[1], 'accepted ' .. ARGV[1], 'PX', ARGV[2])
+redis.call('PEXPIRE', KEYS[2], ARGV[2])
 return 1`;
+
+const REOPEN = `
+if ARGV[5] == '' then
+  if redis.call('EXISTS', KEYS[2]) == 1 or redis.call('EXISTS', KEYS[6]) == 0 then return 0 end
+else
+  local finishedAt = redis.call('ZSCORE', KEYS[4], ARGV[4])
+  if not finishedAt or tonumber(finishedAt) ~= tonumber(ARGV[5]) then return 0 end
+  redis.call('ZREM', KEYS[4], ARGV[4])
+  redis.call('DEL', KEYS[2], KEYS[3])
+end
+redis.call('SET', KEYS[1], 'pending ' .. ARGV[1], 'PX', ARGV[2])
+redis.call('ZADD', KEYS[5], ARGV[3], ARGV[4])
+return 1`;
+
+const KEEP_SKIPPED = `
+local left = redis.call('PTTL', KEYS[1])
+if left > 0 then redis.call('SET', KEYS[2], ARGV[1], 'PX', left) end`;
+
+/** Where the record of a skipped signal lies. */
+export const skippedKey = (prefix: string, signalId: string): string =>
+  `${prefix}:ledger:skipped:${signalId}`;
 
 type Options = {
   client: Redis;
   prefix: string;
   rememberMs: number;
-  keepDeliveredMs: number;
   now?: () => number;
 };
 
@@ -33,14 +54,11 @@ export const createRedisLedger = ({
   client,
   prefix,
   rememberMs,
-  keepDeliveredMs,
   now = Date.now,
 }: Options): Ledger => {
   const remembered = (id: string) => `${prefix}:ledger:remembered:${id}`;
-  const skipped = (id: string) => `${prefix}:ledger:skipped:${id}`;
+  const skipped = (id: string) => skippedKey(prefix, id);
   const settled = (hour: number) => `${prefix}:ledger:settled:${hour}`;
-  // As long as the signal is remembered, too: its duplicates are told what became of it.
-  const keepSkippedMs = Math.max(keepDeliveredMs, rememberMs);
   const unsent = `${prefix}:ledger:unsent`;
 
   return {
@@ -64,7 +82,8 @@ export const createRedisLedger = ({
       const pipeline = client.pipeline();
       for (const { signalId, contentId, acceptedAt } of entries) {
         const ttlMs = Math.max(1, acceptedAt + rememberMs - now());
-        pipeline.eval(CONFIRM, 1, remembered(signalId), contentId, ttlMs);
+        const keys = [remembered(signalId), skipped(signalId)];
+        pipeline.eval(CONFIRM, keys.length, ...keys, contentId, ttlMs);
       }
       return (await runPipeline(pipeline)).map((first) => first === 1);
     },
@@ -78,10 +97,7 @@ export const createRedisLedger = ({
       const [hour] = hoursOfLastDay(now());
       const pipeline = client.pipeline();
       pipeline.zrem(unsent, ...entries.map(({ signalId }) => signalId));
-      for (const { signalId, outcome, life } of entries) {
-        pipeline.hincrby(settled(hour), outcome, 1);
-        if (life) pipeline.set(skipped(signalId), JSON.stringify(life), 'PX', rememberMs);
-      }
+      for (const { outcome } of entries) pipeline.hincrby(settled(hour), outcome, 1);
       const sent = entries.filter(({ outcome }) => outcome !== 'skipped');
       if (sent.length > 0) pipeline.del(...sent.map(({ signalId }) => skipped(signalId)));
       pipeline.expire(settled(hour), 26 * 3600);
@@ -109,12 +125,19 @@ export const createRedisLedger = ({
       return { delivered: sum(0), skipped: sum(1) };
     },
 
-    keepSkipped: async (life) => {
-      await client.set(skipped(life.signalId), JSON.stringify(life), 'PX', keepSkippedMs);
+    reopen: async ({ signalId, contentId, acceptedAt }, finishedAt) => {
+      const job = `${prefix}:${SIGNALS}:${signalId}`;
+      const keys = [
+        ...[remembered(signalId), job, `${job}:logs`, `${prefix}:${SIGNALS}:completed`],
+        ...[unsent, skipped(signalId)],
+      ];
+      const values = [contentId, PENDING_MS, acceptedAt, signalId, finishedAt ?? ''];
+      return (await client.eval(REOPEN, keys.length, ...keys, ...values)) === 1;
     },
 
-    dropSkipped: async (signalId) => {
-      await client.del(skipped(signalId));
+    keepSkipped: async (life) => {
+      const keys = [remembered(life.signalId), skipped(life.signalId)];
+      await client.eval(KEEP_SKIPPED, keys.length, ...keys, JSON.stringify(life));
     },
 
     findSkipped: async (signalId) => {

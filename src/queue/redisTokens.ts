@@ -22,9 +22,16 @@ redis.call('PEXPIREAT', KEYS[1], ARGV[2])
 return false`;
 
 const DISOWN = `
-for _, key in ipairs(KEYS) do
-  if redis.call('GET', key) == ARGV[1] then redis.call('DEL', key) end
-end`;
+local others = {}
+for index, key in ipairs(KEYS) do
+  local owner = redis.call('GET', key)
+  if owner == ARGV[1] then
+    redis.call('DEL', key)
+  elseif owner then
+    table.insert(others, index)
+  end
+end
+return others`;
 
 /** Seek tokens in Redis, under `PREFIX:tokens:…`. */
 export const createRedisTokens = (client: Redis, prefix: string): TokenStore => {
@@ -49,7 +56,9 @@ export const createRedisTokens = (client: Redis, prefix: string): TokenStore => 
     },
     disown: async (fingerprints, applicationId) => {
       const keys = fingerprints.map(ownerOf);
-      await client.eval(DISOWN, keys.length, ...keys, applicationId);
+      const others = await client.eval(DISOWN, keys.length, ...keys, applicationId);
+      const numbers = new Set(Array.isArray(others) ? others.map(Number) : []);
+      return fingerprints.filter((_, index) => numbers.has(index + 1));
     },
     applications: async function* () {
       const start = keyOf('');

@@ -1,21 +1,20 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import type { Job } from 'bullmq';
 
 import { SignalJobSchema, versionOf } from '../schemas/signalJob.ts';
 import { fingerprintOf, newTally, type Tally, type TokenCipher } from '../tokenCipher.ts';
-import { type Backend, DEAD_LETTERS, SIGNALS } from './backend.ts';
-import { everyJob } from './everyJob.ts';
-import { readLetter } from './readLetter.ts';
-import type { SeekTokens } from './seekTokens.ts';
+import { type Backend, DEAD_LETTERS, type QueueName, SIGNALS } from './backend.ts';
+import { parse, parseLetter } from './readLetter.ts';
+import { type SeekTokens, UnreadableTokensError } from './seekTokens.ts';
 
-const STATES = ['waiting', 'delayed', 'active', 'failed', 'completed'] as const;
-// Most signals are in hand for less than a second, and none for longer than SEEK may take to answer.
+const AT_ONCE = 50;
+// Most signals are in hand for less than a second, and few for longer than SEEK may take to answer.
 const LOOK_AGAIN_MS = 250;
 const MOST_LOOKS = 240;
 const MOST_ROUNDS = 10;
+const SEALED = /v1\.[0-9a-f]{8}\.[\w-]+/g;
 
 type Deps = {
-  backend: Pick<Backend, 'queue' | 'tokens' | 'jobData'>;
+  backend: Pick<Backend, 'queue' | 'tokens' | 'jobs'>;
   tokens: Pick<SeekTokens, 'reseal'>;
   cipher: Pick<TokenCipher, 'renew'>;
   pause?: (ms: number) => Promise<unknown>;
@@ -25,7 +24,7 @@ export type Resealed = {
   resealed: number;
   /** No key that we were given opens them. They stay as they are. */
   unopened: number;
-  /** Whether a last look found nothing left to do. */
+  /** Whether a last round found nothing left to do, and nobody with old data in hand. */
   done: boolean;
 };
 
@@ -37,7 +36,7 @@ export type Resealed = {
 export const createReseal = ({ backend, tokens, cipher, pause = wait }: Deps) => {
   const renew = (data: unknown, signalId: string) => {
     const job = SignalJobSchema.safeParse(data).data;
-    if (job === undefined) return { kind: 'kept' } as const;
+    if (job === undefined) return judgeUnreadable(JSON.stringify(data) ?? '');
     const { token, ...signal } = job.signal;
     const { sealed, fingerprint = fingerprintOf(token ?? '') } = job.sealedToken ?? {};
     const renewal = cipher.renew({ token, sealed }, signalId);
@@ -46,58 +45,86 @@ export const createReseal = ({ backend, tokens, cipher, pause = wait }: Deps) =>
     return { ...renewal, data: { ...renewed, version: versionOf(renewed) } };
   };
 
-  const renewLetter = (job: Job) => {
-    const letter = readLetter(job);
-    if (letter === undefined) return { kind: 'kept' } as const;
+  /** Of a version that came after this one: what it holds can be seen, but not put back. */
+  const judgeUnreadable = (text: string) => {
+    const isOther = (sealed: string) => cipher.renew({ sealed }, '').kind === 'unopened';
+    return { kind: (text.match(SEALED) ?? []).some(isOther) ? 'unopened' : 'kept' } as const;
+  };
+
+  const renewLetter = (data: unknown) => {
+    const letter = parseLetter(data);
+    if (letter === undefined) return judgeUnreadable(JSON.stringify(data) ?? '');
     const renewal = renew(letter.job, letter.burial.jobId);
     return 'data' in renewal ? { ...renewal, data: { ...letter, job: renewal.data } } : renewal;
   };
 
-  const resealJobs = async (name: typeof SIGNALS | typeof DEAD_LETTERS, tally: Tally) => {
-    const queue = await backend.queue(name);
-    const inHand: Job[] = [];
-    for (const state of STATES) {
-      for await (const job of everyJob(queue, state)) {
-        const renewal = name === SIGNALS ? renew(job.data, job.id ?? '') : renewLetter(job);
-        tally[renewal.kind] += 1;
-        if (!('data' in renewal)) continue;
-        await backend.jobData.replace(job, job.data, renewal.data);
-        // Whoever has it read it as it was, and may write it back so.
-        if (await job.isActive()) inHand.push(job);
-      }
+  const isInHand = async (name: QueueName, id: string): Promise<boolean> =>
+    (await (await backend.queue(name)).getJobState(id)) === 'active';
+
+  /** Resolves with the ids of those that somebody had in hand: read as they were, written back so. */
+  const resealJobs = async (name: QueueName, tally: Tally): Promise<string[]> => {
+    const inHand: string[] = [];
+    for await (const { id, text } of backend.jobs.every(name)) {
+      const data = parse(text);
+      const renewal = name === SIGNALS ? renew(data, id) : renewLetter(data);
+      tally[renewal.kind] += 1;
+      if (!('data' in renewal)) continue;
+      await backend.jobs.swap(name, { id, text }, renewal.data);
+      if (await isInHand(name, id)) inHand.push(id);
     }
     return inHand;
   };
 
-  const letGo = async (inHand: Job[]): Promise<void> => {
+  /** Says whether they are. */
+  const waitUntilLetGo = async (name: QueueName, inHand: string[]): Promise<boolean> => {
     for (let looks = 0; looks < MOST_LOOKS; looks += 1) {
-      const active = await Promise.all(inHand.map((job) => job.isActive()));
-      if (!active.includes(true)) return;
+      const still = await Promise.all(inHand.map((id) => isInHand(name, id)));
+      if (!still.includes(true)) return true;
       await pause(LOOK_AGAIN_MS);
     }
+    return false;
   };
 
-  const round = async (): Promise<Tally> => {
-    const tally = newTally();
+  const resealApplications = async (tally: Tally): Promise<void> => {
+    const reseal = async (applicationId: string): Promise<void> => {
+      const one = await tokens.reseal(applicationId).catch((err: unknown) => {
+        if (!(err instanceof UnreadableTokensError)) throw err;
+        return { resealed: 0, unopened: 1 };
+      });
+      tally.resealed += one.resealed;
+      tally.unopened += one.unopened;
+    };
+    let some: string[] = [];
     for await (const applicationId of backend.tokens.applications()) {
-      const { unopened, resealed } = await tokens.reseal(applicationId);
-      tally.unopened += unopened;
-      tally.resealed += resealed;
+      some.push(applicationId);
+      if (some.length < AT_ONCE) continue;
+      await Promise.all(some.map(reseal));
+      some = [];
     }
-    await letGo([
-      ...(await resealJobs(SIGNALS, tally)),
-      ...(await resealJobs(DEAD_LETTERS, tally)),
-    ]);
-    return tally;
+    await Promise.all(some.map(reseal));
+  };
+
+  const round = async () => {
+    const tally = newTally();
+    await resealApplications(tally);
+    let letGo = true;
+    for (const name of [SIGNALS, DEAD_LETTERS] as const) {
+      const inHand = await resealJobs(name, tally);
+      if (!(await waitUntilLetGo(name, inHand))) letGo = false;
+    }
+    return { ...tally, letGo };
   };
 
   return async (): Promise<Resealed> => {
     const total: Resealed = { resealed: 0, unopened: 0, done: false };
-    for (let rounds = 0; rounds < MOST_ROUNDS && !total.done; rounds += 1) {
-      const { resealed, unopened } = await round();
+    // Two rounds in a row: a signal that is buried or redriven meanwhile may be missed by one.
+    for (let rounds = 0, clean = 0; rounds < MOST_ROUNDS && !total.done; rounds += 1) {
+      const { resealed, unopened, letGo } = await round();
       total.resealed += resealed;
       total.unopened = unopened;
-      total.done = resealed === 0;
+      if (!letGo) break;
+      clean = resealed === 0 ? clean + 1 : 0;
+      total.done = clean === 2;
     }
     return total;
   };

@@ -13,7 +13,7 @@ import {
   type Tally,
   type TokenCipher,
 } from '../tokenCipher.ts';
-import { currentOf, currentSince, NO_TOKENS, withoutTokens, withToken } from './tokenRules.ts';
+import { currentOf, isErasedSince, NO_TOKENS, withoutTokens, withToken } from './tokenRules.ts';
 
 /** Where what is known of applications lies: one text for each. */
 export type TokenStore = {
@@ -26,8 +26,11 @@ export type TokenStore = {
   ) => Promise<boolean>;
   /** Notes whose a token is. Resolves with who had it first, if that was another application. */
   claim: (fingerprint: string, applicationId: string, until: number) => Promise<string | undefined>;
-  /** Forgets whose these tokens were, where they were this application's. */
-  disown: (fingerprints: readonly string[], applicationId: string) => Promise<void>;
+  /**
+   * Forgets whose these tokens were, where they were this application's. Resolves with those that are
+   * another's.
+   */
+  disown: (fingerprints: readonly string[], applicationId: string) => Promise<string[]>;
   /** All of which something is known. */
   applications: () => AsyncIterable<string>;
   /** The applications whose current token was received in this span, oldest first. */
@@ -98,7 +101,7 @@ export const createSeekTokens = ({ store, cipher, ttlDays, now = Date.now }: Dep
   };
 
   const toStored = (known: ApplicationTokens): StoredTokens => {
-    const current = currentOf(known);
+    const current = currentOf(known, now() - ttlMs);
     return {
       text: JSON.stringify(known),
       ...(current === undefined ? {} : { receivedAt: Date.parse(current.receivedAt) }),
@@ -124,7 +127,7 @@ export const createSeekTokens = ({ store, cipher, ttlDays, now = Date.now }: Dep
 
   const find = async (applicationId: string): Promise<ApplicationView | undefined> => {
     const { known } = await read(applicationId);
-    const current = currentOf(known);
+    const current = currentOf(known, now() - ttlMs);
     if (current === undefined) return undefined;
     return { applicationId, ...toView(current), history: known.tokens.map(toView) };
   };
@@ -134,28 +137,37 @@ export const createSeekTokens = ({ store, cipher, ttlDays, now = Date.now }: Dep
 
     /**
      * Resolves once the store has acknowledged the write. `sharedWith`: the token was recorded for
-     * that application before.
+     * that application before. `erasedSince`: the application was erased after it was received, and
+     * nothing was recorded.
      */
     record: async (
       applicationId: string,
       { token, source, receivedAt }: SeekToken,
-    ): Promise<{ sharedWith?: string }> => {
+    ): Promise<{ sharedWith?: string; erasedSince?: true }> => {
       const fingerprint = fingerprintOf(token);
       const sealed = cipher.seal(token, applicationId);
       const kept = {
         ...(sealed === undefined ? { token } : { sealed }),
         ...{ fingerprint, masked: describeToken(token), source, receivedAt },
       };
-      await change(applicationId, (known) => withToken(known, kept));
+      // Whose it is comes first: an erasure in between finds the token, or nothing at all.
       const until = Math.max(now(), Date.parse(receivedAt)) + 2 * ttlMs;
       const sharedWith = await store.claim(fingerprint, applicationId, until);
+      let isErased = false;
+      await change(applicationId, (known) => {
+        isErased = isErasedSince(known, kept);
+        return withToken(known, kept);
+      });
+      if (isErased) {
+        await store.disown([fingerprint], applicationId);
+        return { erasedSince: true };
+      }
       return sharedWith === undefined ? {} : { sharedWith };
     },
 
-    /** `living`: one that has expired gives way to any that has not. */
-    lookup: async (applicationId: string, wanted: 'any' | 'living' = 'any'): Promise<Lookup> => {
+    lookup: async (applicationId: string): Promise<Lookup> => {
       const { known } = await read(applicationId);
-      const current = wanted === 'living' ? currentSince(known, now() - ttlMs) : currentOf(known);
+      const current = currentOf(known, now() - ttlMs);
       if (current === undefined) return { kind: 'none', erased: known.erasedAt !== undefined };
       const { sealed, source, receivedAt } = current;
       const token = sealed === undefined ? current.token : cipher.open(sealed, applicationId);
@@ -190,16 +202,19 @@ export const createSeekTokens = ({ store, cipher, ttlDays, now = Date.now }: Dep
       return tally;
     },
 
-    /** Resolves with the fingerprints of what was ever erased of it: the same again where it is repeated. */
+    /**
+     * Resolves with the fingerprints of all tokens that it ever had, the same again where it is
+     * repeated; without those that were recorded for another application since.
+     */
     erase: async (applicationId: string): Promise<string[]> => {
-      let fingerprints: string[] = [];
+      let past: string[] = [];
       await change(applicationId, (known) => {
         const left = withoutTokens(known, new Date(now()).toISOString());
-        fingerprints = left.erased;
+        past = left.past ?? [];
         return left;
       });
-      await store.disown(fingerprints, applicationId);
-      return fingerprints;
+      const others = new Set(await store.disown(past, applicationId));
+      return past.filter((fingerprint) => !others.has(fingerprint));
     },
   };
 };
@@ -215,9 +230,18 @@ export const openSeekTokens = (
   return { cipher, tokens: createSeekTokens({ store, cipher, ttlDays }) };
 };
 
+/** By a newer version, or by nobody of ours. */
+export class UnreadableTokensError extends Error {
+  override readonly name = 'UnreadableTokensError';
+
+  constructor() {
+    super('What is kept of this application cannot be read');
+  }
+}
+
 /** What can't be read must not pass for nothing: it would be written over, and a token lost. */
 const parse = (text: string): ApplicationTokens => {
   const read = ApplicationTokensSchema.safeParse(JSON.parse(text));
-  if (!read.success) throw new Error('What is kept of this application cannot be read');
+  if (!read.success) throw new UnreadableTokensError();
   return read.data;
 };

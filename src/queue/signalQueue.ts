@@ -1,7 +1,6 @@
-import type { Job } from 'bullmq';
-
 import type { Signal } from '../schemas/signal.ts';
 import {
+  SettlementSchema,
   type SignalJob,
   SignalJobSchema,
   type SkipReason,
@@ -29,7 +28,7 @@ export type Acceptance =
 
 type Deps = {
   backend: Backend;
-  lives: Pick<SignalLives, 'find' | 'stateOf'>;
+  lives: Pick<SignalLives, 'stateOf'>;
   /** Seals the tokens that signals come with. */
   cipher: Pick<TokenCipher, 'seal'>;
   rememberMs: number;
@@ -66,43 +65,30 @@ export const createSignalQueue = ({ backend, lives, cipher, rememberMs, now = Da
     };
   };
 
-  /** A settled signal makes way for itself, sent anew. `false`: it has gone, or is on its way already. */
-  const makeWay = async ({ id: signalId = '', finishedOn: finishedAt }: Job): Promise<boolean> => {
-    if (finishedAt === undefined) return false;
-    const job = { jobId: signalId, finishedAt };
-    if (!(await backend.removeFinished(SIGNALS, 'completed', job))) return false;
-    await ledger.markUnsent({ signalId, acceptedAt: now() });
-    return true;
+  /** Kept for lookups longer than it is remembered: it makes way for the same signal, sent anew. */
+  const clearForgotten = async (queue: JobQueue, entry: NewSignal): Promise<boolean> => {
+    const job = await queue.getJob(entry.signalId);
+    if (job?.finishedOn === undefined || job.timestamp + rememberMs > now()) return false;
+    return ledger.reopen({ ...entry, acceptedAt: now() }, job.finishedOn);
   };
 
-  /** Kept for lookups longer than it is remembered. */
-  const clearForgotten = async (queue: JobQueue, { signalId }: NewSignal): Promise<boolean> => {
-    const job = await queue.getJob(signalId);
-    return job !== undefined && job.timestamp + rememberMs <= now() && makeWay(job);
-  };
-
-  /**
-   * One that was skipped for want of a token: sent anew, it may find one. Until it is queued again
-   * there is a record of it, so that whoever repeats a call that failed on the way finds the same.
-   */
-  const clearSkipped = async (queue: JobQueue, { signalId }: NewSignal): Promise<boolean> => {
-    const life = await lives.find(signalId);
-    if (life?.state !== 'skipped' || !MAY_BE_SENT_YET.has(life.reason)) return false;
-    const job = await queue.getJob(signalId);
-    if (job === undefined) {
-      await ledger.markUnsent({ signalId, acceptedAt: now() });
-      return true;
-    }
-    await ledger.keepSkipped(life);
-    return makeWay(job);
+  /** Skipped for want of a token: sent anew, it may find one. */
+  const clearSkipped = async (queue: JobQueue, entry: NewSignal): Promise<boolean> => {
+    const record = await ledger.findSkipped(entry.signalId);
+    if (record === undefined || !MAY_BE_SENT_YET.has(record.reason)) return false;
+    const job = await queue.getJob(entry.signalId);
+    const again = { ...entry, acceptedAt: now() };
+    if (job === undefined) return ledger.reopen(again);
+    const outcome = SettlementSchema.safeParse(job.returnvalue).data?.outcome;
+    return outcome === 'skipped' && ledger.reopen(again, job.finishedOn);
   };
 
   const prepare = async (queue: JobQueue, entry: NewSignal, claim: Claim): Promise<Prepared> => {
     const { remembered, queued, buried } = claim;
     const known = remembered?.contentId;
     if (remembered?.accepted) {
-      const again = known === entry.contentId && (await clearSkipped(queue, entry));
-      return { entry, known, adds: again, again };
+      const adds = !buried && known === entry.contentId && (await clearSkipped(queue, entry));
+      return { entry, known, adds };
     }
     if (!queued && !buried) return { entry, known, adds: true };
     // Somebody is adding it at this moment, and will confirm it: to be first is theirs.
@@ -132,7 +118,6 @@ export const createSignalQueue = ({ backend, lives, cipher, rememberMs, now = Da
         agreed.filter(({ adds }) => adds).map(({ entry }) => entry),
         acceptedAt,
       );
-      for (const { entry, again } of agreed) if (again) await ledger.dropSkipped(entry.signalId);
       const unconfirmed = agreed.filter((one) => one.adds || one.acceptedAt !== undefined);
       const confirmed = await ledger.confirm(
         unconfirmed.map((one) => ({ ...one.entry, acceptedAt: one.acceptedAt ?? acceptedAt })),
@@ -175,8 +160,6 @@ type Prepared = {
    * caller who died before its add, and under the same job id a second add is harmless.
    */
   adds: boolean;
-  /** It was skipped, and is queued once more. */
-  again?: boolean;
   /** When what lies there was accepted. */
   acceptedAt?: number;
 };

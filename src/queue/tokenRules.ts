@@ -2,44 +2,50 @@ import type { ApplicationTokens, KeptToken } from '../schemas/seekToken.ts';
 
 // A candidate who comes back often leaves a trail; what counts is never cut off it.
 const MOST_KEPT = 50;
-const MOST_ERASED_KEPT = 4 * MOST_KEPT;
+const MOST_PAST = 1_000;
 
 export const NO_TOKENS: ApplicationTokens = { version: 1, tokens: [] };
 
 /**
  * What is known of an application once a token has come in. In whatever order tokens come, and
  * however often, it comes to the same: one that comes again is as old as it was at first, for its life
- * began when SEEK made it.
+ * began when SEEK made it. One from before an erasure stays erased.
  */
-export const withToken = (
-  { tokens, erased }: ApplicationTokens,
-  token: KeptToken,
-): ApplicationTokens => {
-  const known = tokens.find((each) => isSame(each, token));
-  const older = known !== undefined && !isNewer(known, token) ? known.receivedAt : token.receivedAt;
-  const others = tokens.filter((each) => !isSame(each, token));
-  const all = [...others, { ...token, receivedAt: older }].sort(byStanding);
-  return { ...NO_TOKENS, tokens: all.slice(0, MOST_KEPT), ...(erased && { erased }) };
+export const withToken = (known: ApplicationTokens, token: KeptToken): ApplicationTokens => {
+  if (isErasedSince(known, token)) return known;
+  const same = known.tokens.find((each) => isSame(each, token));
+  const receivedAt = same && !isNewer(same, token) ? same.receivedAt : token.receivedAt;
+  const others = known.tokens.filter((each) => !isSame(each, token));
+  const all = [...others, { ...token, receivedAt }].sort(byStanding);
+  return {
+    ...{ ...NO_TOKENS, tokens: all.slice(0, MOST_KEPT) },
+    ...pastOf([...all.slice(MOST_KEPT).map(fingerprintOf), ...(known.past ?? [])]),
+  };
 };
+
+export const isErasedSince = (
+  { erasedAt }: ApplicationTokens,
+  { receivedAt }: KeptToken,
+): boolean => erasedAt !== undefined && Date.parse(receivedAt) <= Date.parse(erasedAt);
 
 /** What is left of an application that is erased: enough to find the signals that hold its tokens. */
-export const withoutTokens = (
-  { tokens, erased = [] }: ApplicationTokens,
-  erasedAt: string,
-): ApplicationTokens & { erased: string[] } => {
-  const all = new Set([...tokens.map(({ fingerprint }) => fingerprint), ...erased]);
-  return { ...NO_TOKENS, erasedAt, erased: [...all].slice(0, MOST_ERASED_KEPT) };
-};
+export const withoutTokens = (known: ApplicationTokens, erasedAt: string): ApplicationTokens => ({
+  ...{ ...NO_TOKENS, erasedAt },
+  ...pastOf([...known.tokens.map(fingerprintOf), ...(known.past ?? [])]),
+});
 
 /**
- * The token that counts. One of Apply with SEEK overrides those of the link-out, and among equals the
- * newest does (developer.seek.com, "Send application complete signal").
+ * The token that counts: one of Apply with SEEK overrides those of the link-out, and among equals the
+ * newest does (developer.seek.com, "Send application complete signal"). Any that was received after
+ * `livingSince`, and so has not expired, goes before those that have.
  */
-export const currentOf = ({ tokens }: ApplicationTokens): KeptToken | undefined => tokens[0];
+export const currentOf = (known: ApplicationTokens, livingSince: number): KeptToken | undefined =>
+  known.tokens.find(({ receivedAt }) => Date.parse(receivedAt) > livingSince) ?? known.tokens[0];
 
-/** The one that counts among those received after `time`, where there is any. */
-export const currentSince = (known: ApplicationTokens, time: number): KeptToken | undefined =>
-  known.tokens.find(({ receivedAt }) => Date.parse(receivedAt) > time) ?? currentOf(known);
+const fingerprintOf = ({ fingerprint }: KeptToken): string => fingerprint;
+
+const pastOf = (fingerprints: string[]): { past?: string[] } =>
+  fingerprints.length === 0 ? {} : { past: [...new Set(fingerprints)].slice(0, MOST_PAST) };
 
 const isSame = (one: KeptToken, other: KeptToken): boolean =>
   one.fingerprint === other.fingerprint && one.source === other.source;

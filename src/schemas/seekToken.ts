@@ -62,8 +62,8 @@ export const ApplicationTokensSchema = z.object({
   tokens: z.array(KeptTokenSchema),
   /** It was erased on request, and nothing was recorded since. */
   erasedAt: z.iso.datetime().optional(),
-  /** The fingerprints of tokens that were erased: signals that hold them can still be found. */
-  erased: z.array(z.string()).optional(),
+  /** The fingerprints of tokens that are not kept any more: signals that hold them can still be found. */
+  past: z.array(z.string()).optional(),
 });
 
 export type ApplicationTokens = z.infer<typeof ApplicationTokensSchema>;

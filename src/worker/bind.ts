@@ -37,7 +37,7 @@ export const createBind =
     }
     if (applicationId === undefined) return { kind: 'bound', signal };
 
-    const found = await tokens.lookup(applicationId, policy === 'skip' ? 'living' : 'any');
+    const found = await tokens.lookup(applicationId);
     switch (found.kind) {
       case 'sealed':
         return found;

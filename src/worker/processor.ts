@@ -2,11 +2,19 @@ import { type Job, UnrecoverableError, WaitingError } from 'bullmq';
 
 import type { Logger } from '../logging.ts';
 import { codeLabel } from '../metrics.ts';
+import type { Ledger } from '../queue/backend.ts';
 import { LOCK_LOST } from '../queue/backend.ts';
 import type { JobData } from '../queue/jobData.ts';
 import { RETRY_OPTIONS } from '../queue/jobOptions.ts';
 import { createLetGo } from '../queue/letGo.ts';
-import { failureText, type Settlement, type SignalJob, withAttempt } from '../schemas/signalJob.ts';
+import { toLife } from '../queue/signalLives.ts';
+import {
+  type Attempt,
+  failureText,
+  type Settlement,
+  type SignalJob,
+  withAttempt,
+} from '../schemas/signalJob.ts';
 import { givenUpForAge } from './classify.ts';
 import type { DispatchSignal } from './dispatchSignal.ts';
 import type { Attempted, Dispatched } from './isolate.ts';
@@ -31,6 +39,7 @@ type Deps = {
   dispatch: DispatchSignal;
   policy: Policy;
   jobData: JobData;
+  ledger: Pick<Ledger, 'keepSkipped'>;
   logger: Logger;
   metrics: {
     attempts: { inc: (labels: { outcome: string; code: string }) => void };
@@ -42,10 +51,19 @@ type Deps = {
 
 /** The translator: takes a job, makes one attempt, and tells BullMQ what to do with the outcome. */
 export const createProcessor = ({ now = Date.now, random = Math.random, ...deps }: Deps) => {
-  const { dispatch, policy, jobData, logger, metrics } = deps;
+  const { dispatch, policy, jobData, ledger, logger, metrics } = deps;
   const letGo = createLetGo({ jobData, now });
   const room = createRoom();
   const tryApart = createTryApart<Job>({ room, ...jobData });
+
+  const noted = (job: Job, { attempts }: SignalJob, attempt: Attempt): Promise<boolean> => {
+    const { reason = '' } = attempt;
+    const life = { ...toLife(job, 'skipped'), attempts: [...attempts, attempt], reason };
+    return ledger.keepSkipped(life).then(
+      () => true,
+      () => false,
+    );
+  };
 
   // Declare all three, without defaults: BullMQ counts a processor's parameters and gives `abort` only
   // to one that has a third.
@@ -98,6 +116,10 @@ export const createProcessor = ({ now = Date.now, random = Math.random, ...deps 
       }
       case 'attempted': {
         const made = judged(dispatched);
+        // The record comes first: without it, its duplicates would be told that it was delivered.
+        if (made.attempt.outcome === 'skipped' && !(await noted(job, signalJob, made.attempt))) {
+          throw await letGo.defer(job, lock, signalJob);
+        }
         report(deps, job, signalJob, made, dispatched.errors);
         if (!isOurs) throw new WaitingError();
         return settle(write, signalJob, made, now());

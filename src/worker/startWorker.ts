@@ -9,7 +9,6 @@ import { type Backend, type JobWorker, SIGNALS } from '../queue/backend.ts';
 import { isWorkDue } from '../queue/isWorkDue.ts';
 import { startLetterWorker } from '../queue/letterWorker.ts';
 import { openSeekTokens } from '../queue/seekTokens.ts';
-import { toLife } from '../queue/signalLives.ts';
 import { createUndertaker } from '../queue/undertaker.ts';
 import { SettlementSchema } from '../schemas/signalJob.ts';
 import { backoffMs } from './backoff.ts';
@@ -82,6 +81,7 @@ export const startWorker = async ({ backend, config, closers, logger, metrics, v
     dispatch,
     policy,
     jobData: backend.jobData,
+    ledger: backend.ledger,
     logger,
     metrics,
   });
@@ -99,12 +99,10 @@ export const startWorker = async ({ backend, config, closers, logger, metrics, v
       const settlement = SettlementSchema.safeParse(job.returnvalue).data;
       if (job.id === undefined || settlement === undefined) return;
       const { outcome, attempt } = settlement;
+      settler.add({ signalId: job.id, outcome });
       if (outcome === 'skipped') {
         metrics.skipped.inc({ reason: attempt?.reason ?? '' });
-        settler.add({ signalId: job.id, outcome, life: toLife(job, outcome) });
-        return;
       }
-      settler.add({ signalId: job.id, outcome });
       if (attempt?.bound?.expired) {
         metrics.expiredTokens.inc();
         logger.warn({ signalId: job.id, ...attempt.bound }, 'signal.sentWithExpiredToken');

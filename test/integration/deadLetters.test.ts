@@ -135,7 +135,10 @@ describe.each(PLATFORMS)('dead letters on $name', ({ start }) => {
       const ids = await subject.fail(5);
       const killed = createBury({
         ...subject.backend,
-        removeFinished: () => Promise.reject(new Error('killed')),
+        jobs: {
+          ...subject.backend.jobs,
+          removeFinished: () => Promise.reject(new Error('killed')),
+        },
       });
       for (const job of await subject.signals.getFailed()) {
         await expect(killed(job)).rejects.toThrow('killed');

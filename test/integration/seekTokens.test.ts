@@ -4,9 +4,10 @@ import { loadConfig } from '../../src/config.ts';
 import { DEAD_LETTERS, SIGNALS } from '../../src/queue/backend.ts';
 import { createReseal } from '../../src/queue/reseal.ts';
 import { openSeekTokens } from '../../src/queue/seekTokens.ts';
+import { createTokenCipher } from '../../src/tokenCipher.ts';
 import { buildApplicationComplete, buildSignal } from '../support/buildSignal.ts';
 import { PLATFORMS } from '../support/platforms.ts';
-import { after, delivered, refused } from '../support/scriptedSeek.ts';
+import { after, delivered, hang, refused } from '../support/scriptedSeek.ts';
 import { type Dispatcher, newToken } from '../support/startDispatcher.ts';
 import { usePlatform } from '../support/usePlatform.ts';
 import { waitFor } from '../support/waitFor.ts';
@@ -169,15 +170,37 @@ describe.each(PLATFORMS)('seek tokens on $name', ({ start }) => {
     await put(applicationId, { token, source: 'linkOut' });
     const again = await send(signal);
 
-    expect(again).toMatchObject({
-      signalId,
-      duplicate: true,
-      state: expect.not.stringMatching('skipped'),
-    });
+    expect(again).toEqual({ signalId, duplicate: false, state: 'waiting' });
     await waitFor(() => sentTokens().includes(token));
     await waitFor(async () => (await find(signalId))?.state !== 'skipped');
     expect(await send(signal)).toMatchObject({ duplicate: true, state: 'delivered' });
     expect(sentTokens()).toEqual([token]);
+  });
+
+  it('that came too late go with all the signals of a batch, whatever is kept of those', async () => {
+    const { put, sendAll, status, backend, sentTokens } = await setup({
+      ...{ env: { KEEP_DELIVERED_COUNT: '1' }, workers: 2 },
+    });
+    const applications = Array.from({ length: 60 }, () => ({
+      ...{ applicationId: newApplication(), token: newToken() },
+    }));
+    const signals = applications.map(({ applicationId }) => named(applicationId));
+    const atRest = () =>
+      waitFor(async () => {
+        const { waiting, active } = (await status()).counts;
+        return waiting + active === 0 && (await backend.ledger.oldestUnsent(1)).length === 0;
+      });
+
+    await sendAll(signals);
+    await atRest();
+    await sendAll(signals);
+    await atRest();
+    for (const one of applications)
+      await put(one.applicationId, { ...one, applicationId: undefined, source: 'linkOut' });
+    await sendAll(signals);
+    await atRest();
+
+    expect(sentTokens().sort()).toEqual(applications.map(({ token }) => token).sort());
   });
 
   it('past their life are sent all the same, and that is told', async () => {
@@ -373,6 +396,60 @@ describe.each(PLATFORMS)('seek tokens on $name', ({ start }) => {
       expect(await stored(signalId)).not.toContain(token);
     });
 
+    it('go at once where many ask for it, and it is told so', async () => {
+      const { put, send, erase, find, redrive, until, startWorker, untilBuried, seek } =
+        await setup({
+          workers: 0,
+        });
+      const [applicationId, token] = [newApplication(), newToken()];
+      await put(applicationId, { token, source: 'linkOut' });
+      seek.answerWith(() => refused('FORBIDDEN'));
+      const worker = await startWorker();
+      const dead = await send(buildApplicationComplete({ token }));
+      await untilBuried(dead.signalId);
+      await worker.close();
+      const waiting = await Promise.all(
+        Array.from({ length: 20 }, (_, n) =>
+          send(named(applicationId), {
+            'idempotency-key': `${encodeURIComponent(applicationId)}-${n}`,
+          }),
+        ),
+      );
+
+      expect(await Promise.all([1, 2, 3].map(() => erase(applicationId)))).toEqual([204, 204, 204]);
+
+      for (const { signalId } of [dead, ...waiting]) {
+        expect(await find(signalId)).toMatchObject({ state: 'skipped' });
+      }
+      expect([await redrive(dead.signalId), await until(dead.signalId, 'skipped')]).toMatchObject([
+        ...[404, { reason: expect.stringContaining('application-erased') }],
+      ]);
+    });
+
+    it('leave alone what another application has by now', async () => {
+      const { put, send, erase, find } = await setup({ workers: 0 });
+      const [draft, final, token] = [newApplication(), newApplication(), newToken()];
+      await put(draft, { token, source: 'linkOut' });
+      await erase(draft);
+      await put(final, { token, source: 'linkOut' });
+      const { signalId } = await send(buildApplicationComplete({ token }));
+
+      await erase(draft);
+
+      expect(await find(signalId)).toMatchObject({ state: 'waiting' });
+    });
+
+    it('stay erased where they are recorded late', async () => {
+      const { put, erase, call } = await setup({ workers: 0 });
+      const [applicationId, token] = [newApplication(), newToken()];
+      await erase(applicationId);
+
+      const late = await put(applicationId, { token, source: 'linkOut', receivedAt: ago(1) });
+
+      expect(late).toMatchObject({ status: 204, warning: expect.stringContaining('erased') });
+      expect((await call('GET', at(applicationId))).status).toBe(404);
+    });
+
     it('are nobody’s any more', async () => {
       const { put, erase } = await setup({ workers: 0 });
       const [first, second, third] = [newApplication(), newApplication(), newApplication()];
@@ -521,6 +598,27 @@ describe.each(PLATFORMS)('seek tokens on $name', ({ start }) => {
       );
       const [sealed = ''] = /v1\.\w+\.[\w-]+/.exec(await stored(signalId)) ?? [];
       expect(newer.open(sealed, signalId)).toBe(token);
+    });
+
+    it('are not called sealed anew where a worker never lets go, or a newer version wrote', async () => {
+      const { send, startWorker, backend, seek } = await setup({
+        ...{ env: { TOKEN_ENCRYPTION_KEYS: oldKey }, workers: 0 },
+        answers: () => hang(),
+      });
+      await startWorker();
+      await send(buildApplicationComplete({ token: newToken() }));
+      await waitFor(() => seek.requests.length === 1);
+      const { cipher, tokens } = openSeekTokens(
+        ...[backend.tokens, loadConfig({ TOKEN_ENCRYPTION_KEYS: `${newerKey},${oldKey}` })],
+      );
+      const old = createTokenCipher([Buffer.from(oldKey, 'base64')]).seal('t', 'newer');
+      await (await backend.queue(SIGNALS)).add(
+        ...['signal', { version: 3, kept: { elsewhere: old } }, { jobId: 'newer', delay: 60_000 }],
+      );
+
+      const resealed = await createReseal({ backend, cipher, tokens, pause: async () => {} })();
+
+      expect(resealed).toMatchObject({ unopened: 1, done: false });
     });
 
     it('are opened after the keys were changed, and wait for a worker that has theirs', async () => {

@@ -1,12 +1,6 @@
 import fc from 'fast-check';
 
-import {
-  currentOf,
-  currentSince,
-  NO_TOKENS,
-  withoutTokens,
-  withToken,
-} from '../../src/queue/tokenRules.ts';
+import { currentOf, NO_TOKENS, withoutTokens, withToken } from '../../src/queue/tokenRules.ts';
 import type { KeptToken, TokenSource } from '../../src/schemas/seekToken.ts';
 
 const kept = (name: string, source: TokenSource, day: number): KeptToken => ({
@@ -39,7 +33,7 @@ describe('the token that counts', () => {
       counts: 'b',
     },
   ])('is $what', ({ tokens, counts }) => {
-    expect(currentOf(known(tokens))?.token).toBe(counts);
+    expect(currentOf(known(tokens), 0)?.token).toBe(counts);
   });
 
   it('is the same in whatever order, and however often, they are recorded', () => {
@@ -71,37 +65,43 @@ describe('the token that counts', () => {
   });
 });
 
-describe('the token that counts since a time', () => {
-  const day = (number: number) => Date.UTC(2026, 0, number);
+describe('the token that counts once some have expired', () => {
   const tokens = [kept('a', 'applyWithSeek', 1), kept('b', 'linkOut', 2), kept('c', 'linkOut', 3)];
 
   it.each([
-    { what: 'the first in standing', since: 0, counts: 'a' },
-    { what: 'the first that is younger', since: 1, counts: 'c' },
-    { what: 'the first in standing where none is younger', since: 3, counts: 'a' },
+    { what: 'the first in standing, as long as it lives', since: 0, counts: 'a' },
+    { what: 'the first in standing of those that live', since: 1, counts: 'c' },
+    { what: 'the first in standing where none lives', since: 3, counts: 'a' },
   ])('is $what', ({ since, counts }) => {
-    expect(currentSince(known(tokens), day(since))?.token).toBe(counts);
+    expect(currentOf(known(tokens), Date.UTC(2026, 0, since))?.token).toBe(counts);
   });
 });
 
 describe('an erasure', () => {
-  const AT = new Date(0).toISOString();
+  const at = (day: number) => new Date(Date.UTC(2026, 0, day)).toISOString();
 
   it('leaves what tells tokens again, and nothing else, however often it is repeated', () => {
-    const once = withoutTokens(known([kept('a', 'linkOut', 1)]), AT);
-    const again = withoutTokens(withToken(once, kept('b', 'linkOut', 2)), AT);
+    const once = withoutTokens(known([kept('a', 'linkOut', 1)]), at(2));
+    const again = withoutTokens(withToken(once, kept('b', 'linkOut', 3)), at(4));
 
-    expect(once).toEqual({ ...NO_TOKENS, erasedAt: AT, erased: ['a'] });
-    expect(again).toEqual({ ...NO_TOKENS, erasedAt: AT, erased: ['b', 'a'] });
-    expect(withoutTokens(again, AT)).toEqual(again);
+    expect(once).toEqual({ ...NO_TOKENS, erasedAt: at(2), past: ['a'] });
+    expect(again).toEqual({ ...NO_TOKENS, erasedAt: at(4), past: ['b', 'a'] });
+    expect(withoutTokens(again, at(4))).toEqual(again);
   });
 
-  it('is over once a token is recorded', () => {
-    const erased = withoutTokens(known([kept('a', 'linkOut', 1)]), AT);
+  it('is over once a token comes in, but for one that was received before', () => {
+    const erased = withoutTokens(known([kept('a', 'linkOut', 1)]), at(2));
+    const newer = kept('b', 'linkOut', 3);
 
-    expect(withToken(erased, kept('b', 'linkOut', 2))).toEqual({
-      ...known([kept('b', 'linkOut', 2)]),
-      erased: ['a'],
-    });
+    expect(withToken(erased, kept('a', 'linkOut', 2))).toBe(erased);
+    expect(withToken(erased, newer)).toEqual({ ...known([newer]), past: ['a'] });
+  });
+
+  it('finds the tokens, too, that are kept no longer because there were so many', () => {
+    const many = Array.from({ length: 60 }, (_, n) => kept(`t${n}`, 'linkOut', 1 + n));
+
+    expect(new Set(withoutTokens(known(many), at(99)).past)).toEqual(
+      new Set(many.map(({ fingerprint }) => fingerprint)),
+    );
   });
 });

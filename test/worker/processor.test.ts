@@ -72,6 +72,7 @@ const keep = (doubles: Partial<JobData> = {}) => {
 type Setup = {
   /** Of the queue, where it does not do as it is told. */
   jobData?: Partial<JobData>;
+  ledger?: 'silent';
   /** What the dispatch comes to. */
   come?: Dispatched | Error | ((entry: { signalId: string }) => Promise<Dispatched>);
   job?: object;
@@ -88,6 +89,7 @@ const setup = ({
   const counted: unknown[] = [];
   const deferred: unknown[] = [];
   const dispatched: unknown[] = [];
+  const records: unknown[] = [];
   const logs = captureLogs();
   const built = buildJob(job);
   const kept = keep(doubles.jobData);
@@ -100,6 +102,12 @@ const setup = ({
     },
     policy: { baseMs: 2_000, maxMs: 3 * HOUR_MS, maxAttempts: 25, maxAgeMs: 72 * HOUR_MS },
     jobData: kept.jobData,
+    ledger: {
+      keepSkipped: async (life) => {
+        if (doubles.ledger === 'silent') throw new Error('silent');
+        records.push(life);
+      },
+    },
     logger: logs.logger,
     metrics: {
       attempts: { inc: (labels) => counted.push(labels) },
@@ -114,7 +122,7 @@ const setup = ({
   return {
     ...built,
     ...kept,
-    ...{ processor, counted, deferred, dispatched, logs, abort, aborter },
+    ...{ processor, counted, deferred, dispatched, records, logs, abort, aborter },
     process: () => processor(built.job, LOCK, abort),
     /** What it throws. */
     fail: (job: Job = built.job) => processor(job, LOCK, abort).catch((err: unknown) => err),
@@ -763,5 +771,28 @@ describe('what is told of an attempt', () => {
     ]);
     expect(counted).toEqual([labels]);
     expect(logs.text()).not.toContain('seek-token-1');
+  });
+});
+
+describe('a signal that is skipped', () => {
+  const come = attempted({ kind: 'skipped', reason: 'no-token' });
+
+  it('leaves a record of that before it is', async () => {
+    const { process, records } = setup({ come });
+
+    const { attempt } = await process();
+
+    expect(records).toMatchObject([
+      { signalId: 'signal-1', state: 'skipped', reason: 'no-token', attempts: [attempt] },
+    ]);
+  });
+
+  it('is put off, with no attempt spent, where the record cannot be left', async () => {
+    const { fail, putOff, updates } = setup({ come, ledger: 'silent' });
+
+    expect(await fail()).toBeInstanceOf(DelayedError);
+
+    expect(putOff).toHaveLength(1);
+    expect(updates).toMatchObject([{ attempts: [], deferrals: 1 }]);
   });
 });

@@ -19,8 +19,10 @@ export type ApplicationDeps = {
   logger: Logger;
 };
 
-// RFC 9110 has dropped the header, and nothing took its place that goes with an empty answer.
-const SHARED = '299 - "the token was recorded for another application before"';
+// RFC 9110 has dropped the header, and nothing took its place that goes with an empty answer. Without the
+// other application's name: a header holds no more than ASCII.
+const toWarning = (warning: string): string =>
+  `299 - "${warning.replace(/^\/\w+: | \(.*\)$/gs, '')}"`;
 const MOST_LISTED = 1_000;
 
 /** `/applications`: which seek token each of them has. */
@@ -45,7 +47,7 @@ export const createApplicationRoutes = ({ logger, ...deps }: ApplicationDeps) =>
   app.put('/:applicationId/seek-token', async (c) => {
     const body = await readJson(c, { mebibytes: 1 });
     const { warnings } = await deps.recordSeekToken(withApplication(body, readId(c)));
-    return c.body(null, 204, warnings === undefined ? {} : { warning: SHARED });
+    return c.body(null, 204, warnings?.[0] ? { warning: toWarning(warnings[0]) } : {});
   });
 
   app.get('/:applicationId/seek-token', async (c) => {

@@ -1,0 +1,59 @@
+import type { SignalLife } from '../schemas/states.ts';
+import type { JobStore } from './backend.ts';
+import type { PgliteDatabase } from './pglitePool.ts';
+
+// One statement: what is said of a job goes with it.
+const removing = (where: string) => `
+  WITH gone AS (DELETE FROM bullmq.job WHERE queue = $1 AND id = $2 AND ${where} RETURNING id),
+  told AS (
+    INSERT INTO public.skipped SELECT $3, $4::json, $5 FROM gone WHERE $4::text IS NOT NULL
+    ON CONFLICT (signal_id) DO UPDATE SET life = excluded.life, expires_at = excluded.expires_at)
+  SELECT id FROM gone`;
+
+const REMOVE_WAITING = removing(`state IN ('waiting', 'delayed')`);
+const REMOVE_FINISHED = removing('state = $6 AND finished_at_ms = $7');
+
+type Options = { database: PgliteDatabase; keepSkippedMs: number; now?: () => number };
+
+/** BullMQ's own table of jobs. */
+export const createEmbeddedJobs = ({
+  database: { query },
+  keepSkippedMs,
+  now = Date.now,
+}: Options): JobStore => {
+  const toldOf = (id: string, record?: SignalLife) => [
+    record?.signalId ?? id,
+    record === undefined ? null : JSON.stringify(record),
+    now() + keepSkippedMs,
+  ];
+
+  return {
+    every: async function* (name) {
+      const { rows } = await query<{ id: string; text: string }>(
+        'SELECT id, data::text AS text FROM bullmq.job WHERE queue = $1',
+        [name],
+      );
+      yield* rows;
+    },
+
+    swap: async (name, { id, text }, data) => {
+      const { rowCount } = await query(
+        `UPDATE bullmq.job SET data = $3::jsonb
+         WHERE queue = $1 AND id = $2 AND data = $4::jsonb`,
+        [name, id, JSON.stringify(data), text],
+      );
+      return rowCount === 1;
+    },
+
+    removeFinished: async (name, state, { jobId, finishedAt }, record) => {
+      const told = toldOf(jobId, record);
+      const { rows } = await query(REMOVE_FINISHED, [name, jobId, ...told, state, finishedAt]);
+      return rows.length === 1;
+    },
+
+    removeWaiting: async (name, jobId, record) => {
+      const { rows } = await query(REMOVE_WAITING, [name, jobId, ...toldOf(jobId, record)]);
+      return rows.length === 1;
+    },
+  };
+};
