@@ -1,8 +1,14 @@
 import { type InvalidFields, toInvalidFields } from '../schemas/invalidFields.ts';
+import { isObject } from '../schemas/isObject.ts';
 import { NamedStateSchema, WorkflowSchema } from '../schemas/workflow.ts';
-import { defineWorkflow, type Workflow, WorkflowError } from './workflow.ts';
+import { defineWorkflow, isOfWorkflow, type Workflow, WorkflowError } from './workflow.ts';
 
-type Applied = { input: unknown; invalidFields: InvalidFields };
+type Applied = {
+  input: unknown;
+  invalidFields: InvalidFields;
+  /** Its states come from a workflow, which knows where a process ends. */
+  isModelled: boolean;
+};
 
 // Its statuses are known without a time; which time it is, is judged with the rest of the signal.
 const ANY_TIME = new Date(0);
@@ -15,11 +21,14 @@ const ANY_STATE = { status: { label: '-', index: 1, total: 1 }, success: null };
  */
 export const applyWorkflow = (input: unknown): Applied => {
   if (typeof input !== 'object' || input === null || !Object.hasOwn(input, 'workflow')) {
-    return { input, invalidFields: {} };
+    const isModelled = isObject(input) && isOfWorkflow(input.current);
+    return { input, invalidFields: {}, isModelled };
   }
   const { workflow: definition, ...signal } = { workflow: undefined, ...input };
   // As with any other field: what is not used may be null.
-  if (definition === null || definition === undefined) return { input: signal, invalidFields: {} };
+  if (definition === null || definition === undefined) {
+    return { input: signal, invalidFields: {}, isModelled: false };
+  }
   const read = readWorkflow(definition);
   const invalidFields = 'workflow' in read ? {} : at('/workflow', read.invalidFields);
   const states: Record<string, unknown> = {};
@@ -30,7 +39,7 @@ export const applyWorkflow = (input: unknown): Applied => {
     states[name] = state;
     Object.assign(invalidFields, at(`/${name}`, problems));
   }
-  return { input: { ...signal, ...states }, invalidFields };
+  return { input: { ...signal, ...states }, invalidFields, isModelled: true };
 };
 
 const nameState = (given: unknown, workflow: Workflow | undefined) => {

@@ -10,7 +10,7 @@ import { identify } from './identify.ts';
 export type EnqueueResult = {
   /** A UUID: the same for the same signal, anywhere. */
   signalId: string;
-  /** It was accepted before, and nothing was queued now. */
+  /** It was accepted before, and nothing was queued now. `false` also for one that was skipped for want of a token. */
   duplicate: boolean;
   /** Where the signal is at present. */
   state: SignalState;
@@ -27,7 +27,7 @@ export type Sender = {
 
 type Deps = {
   queue: Pick<SignalQueue, 'accept'>;
-  parse: Omit<ParseOptions, 'now'>;
+  parse: Omit<ParseOptions, 'now' | 'isModelled'>;
   /** The longest that a caller waits. */
   deadlineMs: number;
   logger: Logger;
@@ -43,8 +43,8 @@ export const createEnqueue = ({ queue, parse, deadlineMs, logger, onAccepted }: 
     input: unknown,
     { from, idempotencyKey }: Sender,
   ): Entry | InvalidSignalError => {
-    const { input: signalInput, invalidFields } = applyWorkflow(input);
-    const parsed = parseSignal(signalInput, { ...parse, now: new Date() });
+    const { input: signalInput, invalidFields, isModelled } = applyWorkflow(input);
+    const parsed = parseSignal(signalInput, { ...parse, now: new Date(), isModelled });
     if (parsed.kind === 'invalid' || Object.keys(invalidFields).length > 0) {
       const others = parsed.kind === 'invalid' ? parsed.invalidFields : {};
       return new InvalidSignalError({ ...others, ...invalidFields });

@@ -1,3 +1,4 @@
+import { StillOnTheirWayError } from '../queue/eraseApplication.ts';
 import type { InvalidFields } from '../schemas/invalidFields.ts';
 
 /** SEEK would refuse the signal. Nothing was queued. */
@@ -47,6 +48,7 @@ const whatAiled = (cause: unknown): string => {
   const message = cause instanceof Error ? cause.message : '';
   if (message.startsWith('OOM ')) return 'takes no more: Redis is out of memory (maxmemory)';
   if (message.includes('WAIT_REPLICAS')) return `did not acknowledge: ${message}`;
+  if (cause instanceof StillOnTheirWayError) return 'is still sending signals of this application';
   return 'did not answer in time';
 };
 

@@ -74,7 +74,9 @@ export const defineWorkflow = ({ steps, transitions = [] }: WorkflowDefinition):
       ...(timestamp === undefined ? ['at: expected a Date, or RFC 3339 with an offset'] : []),
     ];
     if (known === undefined || timestamp === undefined) throw new WorkflowError(wrong);
-    return { ...known, timestamp };
+    const made = { ...known, timestamp };
+    MADE.add(made);
+    return made;
   };
 
   return {
@@ -91,6 +93,12 @@ export const defineWorkflow = ({ steps, transitions = [] }: WorkflowDefinition):
     },
   };
 };
+
+const MADE = new WeakSet<object>();
+
+/** A state that a workflow has made, as it was made. */
+export const isOfWorkflow = (state: unknown): boolean =>
+  typeof state === 'object' && state !== null && MADE.has(state);
 
 type Phase = { label: string };
 type Leaf = { id: string; label: string; phase: Phase | undefined; placed: boolean | undefined };

@@ -17,6 +17,15 @@ const LOOK_AGAIN_MS = 250;
 /** In milliseconds: a signal that is being sent may take most of it, and so may a long queue. */
 export const ERASE_WITHIN_MS = 60_000;
 
+/** Signals of it are being sent, or come in, faster than they can be erased. */
+export class StillOnTheirWayError extends Error {
+  override readonly name = 'StillOnTheirWayError';
+
+  constructor() {
+    super('Signals of this application are still on their way');
+  }
+}
+
 type Deps = {
   backend: Backend;
   tokens: Pick<SeekTokens, 'erase'>;
@@ -68,7 +77,7 @@ export const createEraseApplication = ({ backend, tokens, deadLetters, pause = w
   return async (id: string): Promise<number> => {
     // A caller's slip, such as undefined, would match every signal that names no application.
     const applicationId = ApplicationIdSchema.parse(id);
-    const [since, deadline] = [performance.now(), performance.now() + ERASE_WITHIN_MS];
+    const [since, deadline] = [performance.now(), performance.now() + ERASE_WITHIN_MS - 1_000];
     const fingerprints = new Set(await tokens.erase(applicationId));
     const isOfIt = createMatch(applicationId, fingerprints);
     let erased = 0;
@@ -76,7 +85,7 @@ export const createEraseApplication = ({ backend, tokens, deadLetters, pause = w
       const seen = await look(isOfIt);
       erased += seen.erased;
       clean = seen.found === 0 ? clean + 1 : 0;
-      if (performance.now() > deadline) throw new Error('Its signals are still on their way');
+      if (performance.now() > deadline) throw new StillOnTheirWayError();
       if (seen.erased < seen.found) await pause(LOOK_AGAIN_MS);
     }
     await backend.replicated(since);

@@ -19,6 +19,8 @@ export type ParseOptions = {
   allowUnknownTypes: boolean;
   /** The audience that signals are sent to; decides whether documentation tokens get a warning. */
   audience: string;
+  /** Its states come from a workflow: where that ends is not to be doubted. */
+  isModelled?: boolean;
 };
 
 export type ParsedSignal =
@@ -42,7 +44,7 @@ export const parseSignal = (input: unknown, options: ParseOptions): ParsedSignal
 
   if (parsed.success && Object.keys(invalidFields).length === 0) {
     const signal = withoutUndefined(parsed.data);
-    return { kind: 'valid', signal, warnings: warningsFor(signal, options.audience) };
+    return { kind: 'valid', signal, warnings: warningsFor(signal, options) };
   }
 
   return { kind: 'invalid', invalidFields };

@@ -35,11 +35,14 @@ const orderWarnings = ({ current, previous }: Signal): string[] =>
     : [];
 
 /** What SEEK takes but probably was not meant. Each line begins with a JSON pointer. */
-export const warningsFor = (signal: Signal, audience: string): string[] => [
+export const warningsFor = (
+  signal: Signal,
+  { audience, isModelled = false }: { audience: string; isModelled?: boolean | undefined },
+): string[] => [
   ...(['current', 'previous'] as const).flatMap((name) => [
     ...rankWarnings(signal[name]?.phase, `/${name}/phase`),
     ...rankWarnings(signal[name]?.status, `/${name}/status`),
-    ...endWarnings(signal[name], `/${name}`),
+    ...(isModelled ? [] : endWarnings(signal[name], `/${name}`)),
   ]),
   ...orderWarnings(signal),
   // SEEK answers these with UNAUTHENTICATED (developer.seek.com, "Playground environment").

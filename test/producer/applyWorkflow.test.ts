@@ -59,7 +59,7 @@ describe('a signal with the workflow of its ATS', () => {
   it.each([buildSignal(), null, 7, 'text', [], undefined])(
     'is the exception: %j stays as it is',
     (input) => {
-      expect(applyWorkflow(input)).toEqual({ input, invalidFields: {} });
+      expect(applyWorkflow(input)).toEqual({ input, invalidFields: {}, isModelled: false });
     },
   );
 
@@ -122,7 +122,7 @@ describe('a signal with the workflow of its ATS', () => {
 
   it.each([null, undefined])('may be %s, which is none', (workflow) => {
     expect(applyWorkflow({ ...buildSignal(), workflow })).toEqual({
-      ...{ input: buildSignal(), invalidFields: {} },
+      ...{ input: buildSignal(), invalidFields: {}, isModelled: false },
     });
   });
 

@@ -4,6 +4,7 @@ import {
   InvalidSignalError,
   QueueUnavailableError,
 } from '../../src/producer/errors.ts';
+import { defineWorkflow } from '../../src/producer/workflow.ts';
 import type { Acceptance, NewSignal } from '../../src/queue/signalQueue.ts';
 import { buildSignal, buildState } from '../support/buildSignal.ts';
 import { captureLogs } from '../support/captureLogs.ts';
@@ -59,6 +60,30 @@ describe('enqueue', () => {
       from: 'careers-site',
     });
     expect(result).toStrictEqual({ signalId: signal.signalId, duplicate: false, state: 'waiting' });
+  });
+
+  it('does not doubt where a workflow says that a process ends', async () => {
+    const { enqueue } = setup();
+    const steps = [
+      'Applied',
+      { label: 'Withdrawn', placed: false },
+      { label: 'Hired', placed: true },
+    ];
+    const timestamp = '2026-03-01T10:00:00Z';
+    const modelled = defineWorkflow({ steps }).state('Withdrawn', timestamp);
+    const signals = [
+      buildSignal({ current: modelled }),
+      buildSignal({ workflow: { steps }, current: { status: 'Withdrawn', timestamp } }),
+      buildSignal({ current: { ...modelled, timestamp: '2026-03-02T10:00:00Z' } }),
+    ];
+
+    const results = await enqueue(signals);
+
+    expect(results.map((result) => Object.hasOwn(result, 'warnings'))).toEqual([
+      false,
+      false,
+      true,
+    ]);
   });
 
   it('answers in order, and takes the good ones among the bad', async () => {
