@@ -27,21 +27,21 @@ export type JobQueue = Pick<
 >;
 
 /** What works on a job. `abort` fires when the worker stops, or with `LOCK_LOST` as its reason. */
-export type Process = (
+export type Process<Result = unknown> = (
   job: Job,
   lock: string | undefined,
   abort: AbortSignal | undefined,
-) => Promise<unknown>;
+) => Promise<Result>;
 
 /** The job is another worker's by now: nothing that we say of it counts any more. */
 export const LOCK_LOST = 'lock lost';
 
-export type WorkerOptions = {
+export type WorkerOptions<Result = unknown> = {
   concurrency: number;
   removeOnComplete?: { age: number; count: number };
   backoffMs?: (attemptsMade: number, err: unknown) => number;
   onFailed?: (job: Job) => void;
-  onCompleted?: (job: Job) => void;
+  onCompleted?: (job: Job, result: Result) => void;
 };
 
 export type JobWorker = {
@@ -132,7 +132,11 @@ export type Backend = {
   queue: (name: QueueName) => Promise<JobQueue>;
   /** For Bull Board alone, which wants the whole of it. */
   bullQueue: (name: QueueName) => Promise<Queue>;
-  work: (name: QueueName, process: Process, options: WorkerOptions) => Promise<JobWorker>;
+  work: <Result>(
+    name: QueueName,
+    process: Process<Result>,
+    options: WorkerOptions<Result>,
+  ) => Promise<JobWorker>;
   ledger: Ledger;
   lane: LaneStore;
   tokens: TokenStore;

@@ -24,7 +24,10 @@ export const toBullOptions = ({
   concurrency,
   removeOnComplete,
   backoffMs,
-}: WorkerOptions): Omit<BullOptions<never>, 'connection'> => ({
+}: Pick<WorkerOptions, 'concurrency' | 'removeOnComplete' | 'backoffMs'>): Omit<
+  BullOptions<never>,
+  'connection'
+> => ({
   concurrency,
   maxStalledCount: NEVER,
   stalledInterval: STALLED_INTERVAL_MS,
@@ -53,10 +56,10 @@ type Events = Pick<
 type Around = { logger: Logger; isReachable: () => boolean };
 
 /** Starts a BullMQ worker around a processor, and gives it the manners that ours have. */
-export const startBullWorker = (
+export const startBullWorker = <Result>(
   start: (process: Process) => Events,
-  process: Process,
-  options: WorkerOptions,
+  process: Process<Result>,
+  options: WorkerOptions<Result>,
   { logger, isReachable }: Around,
 ): JobWorker => {
   let quietUntil = 0;
@@ -66,6 +69,7 @@ export const startBullWorker = (
   let resting = false;
   const running = new Set<string>();
   const inHand = new Set<string>();
+  const results = new WeakMap<Job, { result: Result }>();
 
   const turn = (): void => {
     turnedAt = performance.now();
@@ -90,7 +94,9 @@ export const startBullWorker = (
     // Fetched before the worker was told to close: it need not begin.
     if (closing) worker.cancelJob(jobId, 'stopping');
     try {
-      return await process(job, lock, abort);
+      const result = await process(job, lock, abort);
+      results.set(job, { result });
+      return result;
     } catch (err) {
       // Handed back: no event tells of it.
       if (err instanceof WaitingError || err instanceof DelayedError) letGo(jobId);
@@ -115,7 +121,8 @@ export const startBullWorker = (
   });
   worker.on('completed', (job) => {
     letGo(job.id);
-    options.onCompleted?.(job);
+    const ended = results.get(job);
+    if (ended !== undefined) options.onCompleted?.(job, ended.result);
   });
   // Frozen, or cut off from Redis, for longer than a lock lasts: another worker has these by now.
   worker.on('lockRenewalFailed', (jobIds) => {

@@ -77,7 +77,9 @@ export const createEraseApplication = ({ backend, tokens, deadLetters, pause = w
   return async (id: string): Promise<number> => {
     // A caller's slip, such as undefined, would match every signal that names no application.
     const applicationId = ApplicationIdSchema.parse(id);
-    const [since, deadline] = [performance.now(), performance.now() + ERASE_WITHIN_MS - 1_000];
+    const since = performance.now();
+    // Before the caller gives up, who is to hear why.
+    const deadline = since + ERASE_WITHIN_MS - 1_000;
     const fingerprints = new Set(await tokens.erase(applicationId));
     const isOfIt = createMatch(applicationId, fingerprints);
     let erased = 0;

@@ -1,6 +1,13 @@
 import type { Redis } from 'ioredis';
 import type { SignalLife } from '../schemas/states.ts';
-import { type Claim, DEAD_LETTERS, type Ledger, type Remembered, SIGNALS } from './backend.ts';
+import {
+  type Claim,
+  DEAD_LETTERS,
+  type Ledger,
+  type Remembered,
+  type Settled,
+  SIGNALS,
+} from './backend.ts';
 import { hoursOfLastDay, PENDING_MS } from './ledgerTimes.ts';
 import { runPipeline } from './runPipeline.ts';
 
@@ -97,7 +104,9 @@ export const createRedisLedger = ({
       const [hour] = hoursOfLastDay(now());
       const pipeline = client.pipeline();
       pipeline.zrem(unsent, ...entries.map(({ signalId }) => signalId));
-      for (const { outcome } of entries) pipeline.hincrby(settled(hour), outcome, 1);
+      for (const [outcome, count] of countBy(entries)) {
+        pipeline.hincrby(settled(hour), outcome, count);
+      }
       const sent = entries.filter(({ outcome }) => outcome !== 'skipped');
       if (sent.length > 0) pipeline.del(...sent.map(({ signalId }) => skipped(signalId)));
       pipeline.expire(settled(hour), 26 * 3600);
@@ -146,6 +155,12 @@ export const createRedisLedger = ({
       return life;
     },
   };
+};
+
+const countBy = (entries: readonly Settled[]): Map<string, number> => {
+  const counts = new Map<string, number>();
+  for (const { outcome } of entries) counts.set(outcome, (counts.get(outcome) ?? 0) + 1);
+  return counts;
 };
 
 const toRemembered = (text: string | null): Remembered | undefined => {

@@ -10,7 +10,6 @@ import { isWorkDue } from '../queue/isWorkDue.ts';
 import { startLetterWorker } from '../queue/letterWorker.ts';
 import { openSeekTokens } from '../queue/seekTokens.ts';
 import { createUndertaker } from '../queue/undertaker.ts';
-import { SettlementSchema } from '../schemas/signalJob.ts';
 import { backoffMs } from './backoff.ts';
 import { createBatcher } from './batcher.ts';
 import { type Bind, createBind } from './bind.ts';
@@ -95,13 +94,11 @@ export const startWorker = async ({ backend, config, closers, logger, metrics, v
     backoffMs: (attempt, err) =>
       err instanceof RetryError ? err.backoffMs : backoffMs({ ...policy, attempt }),
     onFailed: undertaker.onFailed,
-    onCompleted: (job) => {
-      const settlement = SettlementSchema.safeParse(job.returnvalue).data;
-      if (job.id === undefined || settlement === undefined) return;
-      const { outcome, attempt } = settlement;
-      settler.add({ signalId: job.id, outcome });
+    onCompleted: (job, { outcome, attempt }) => {
+      settler.add({ signalId: job.id ?? '', outcome });
       if (outcome === 'skipped') {
         metrics.skipped.inc({ reason: attempt?.reason ?? '' });
+        return;
       }
       if (attempt?.bound?.expired) {
         metrics.expiredTokens.inc();

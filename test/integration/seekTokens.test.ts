@@ -140,7 +140,8 @@ describe.each(PLATFORMS)('seek tokens on $name', ({ start }) => {
   });
 
   it('are not needed by an application that did not come by SEEK: it is skipped, and says so', async () => {
-    const { send, until, seek, status } = await setup();
+    const { send, until, seek, status, startWorker } = await setup({ workers: 0 });
+    const { metrics } = await startWorker();
     const signal = named(newApplication());
 
     const { signalId } = await send(signal);
@@ -151,6 +152,9 @@ describe.each(PLATFORMS)('seek tokens on $name', ({ start }) => {
     });
     expect(seek.requests).toEqual([]);
     expect((await status()).counts.dead).toBe(0);
+    const counted = await waitFor(async () => /skipped_total\{.*/.exec(await metrics.scrape()));
+    expect(counted[0]).toBe('skipped_total{reason="no-token"} 1');
+    expect(await metrics.scrape()).not.toMatch(/delivered_total\{/);
   });
 
   it.each([
