@@ -1,11 +1,11 @@
-import { v5 as uuidV5 } from 'uuid';
+import { parse as parseUuid, v5 as uuidV5 } from 'uuid';
 
 import { toUtc } from '../schemas/dateTime.ts';
 import type { Signal } from '../schemas/signal.ts';
 
 // Fixed for ever: a change would make every signal look new. test/vectors/signalIds.json holds both.
-const CONTENT_NAMESPACE = '5dd4a72f-6f0c-5c43-9d4e-0c6a3c3f0b51';
-const KEY_NAMESPACE = '0b8f7c52-3a64-5c1d-8a3b-7d1f52c9e6a4';
+const CONTENT_NAMESPACE = parseUuid('5dd4a72f-6f0c-5c43-9d4e-0c6a3c3f0b51');
+const KEY_NAMESPACE = parseUuid('0b8f7c52-3a64-5c1d-8a3b-7d1f52c9e6a4');
 
 /**
  * The signal written one way only: keys sorted at every depth, no white space, each timestamp as one
@@ -35,6 +35,10 @@ const sortKeys = (value: unknown): unknown => {
   );
 };
 
+// uuid reads bytes much faster than text.
+const uuidOf = (text: string, namespace: Uint8Array): string =>
+  uuidV5(Buffer.from(text, 'utf8'), namespace);
+
 export type Identity = {
   /** What the signal is called everywhere. */
   signalId: string;
@@ -50,8 +54,8 @@ export type IdempotencyKey = {
 
 /** The same signal, or the same Idempotency-Key in its scope, always gets the same `signalId`. */
 export const identify = (signal: Signal, idempotency?: IdempotencyKey): Identity => {
-  const contentId = uuidV5(canonical(signal), CONTENT_NAMESPACE);
+  const contentId = uuidOf(canonical(signal), CONTENT_NAMESPACE);
   if (idempotency === undefined) return { signalId: contentId, contentId };
   const { scope, key } = idempotency;
-  return { signalId: uuidV5(JSON.stringify([scope, key]), KEY_NAMESPACE), contentId };
+  return { signalId: uuidOf(JSON.stringify([scope, key]), KEY_NAMESPACE), contentId };
 };

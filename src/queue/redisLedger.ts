@@ -9,25 +9,41 @@ import {
   SIGNALS,
 } from './backend.ts';
 import { hoursOfLastDay, PENDING_MS } from './ledgerTimes.ts';
+import { createScript, inSlices } from './redisScript.ts';
 import { runPipeline } from './runPipeline.ts';
 
 // One step, so that of many callers with the same signal exactly one finds nothing. What is about to
 // be queued is listed as unsent first: a worker may be done with it before we hear of the add.
 const CLAIM = `
-local known = redis.call('GET', KEYS[1])
-local queued, buried = redis.call('EXISTS', KEYS[2]), redis.call('EXISTS', KEYS[3])
-if queued + buried == 0 and string.sub(known or 'pending', 1, 7) == 'pending' then
-  if not known then redis.call('SET', KEYS[1], 'pending ' .. ARGV[1], 'PX', ARGV[2]) end
-  redis.call('ZADD', KEYS[4], 'NX', ARGV[3], ARGV[4])
+local answers = {}
+for n = 1, (#KEYS - 1) / 3 do
+  local remembered, job, letter = KEYS[3 * n - 1], KEYS[3 * n], KEYS[3 * n + 1]
+  local signalId, contentId = ARGV[2 * n + 1], ARGV[2 * n + 2]
+  local known = redis.call('GET', remembered)
+  local queued, buried = redis.call('EXISTS', job), redis.call('EXISTS', letter)
+  if queued + buried == 0 and string.sub(known or 'pending', 1, 7) == 'pending' then
+    if not known then redis.call('SET', remembered, 'pending ' .. contentId, 'PX', ARGV[1]) end
+    redis.call('ZADD', KEYS[1], 'NX', ARGV[2], signalId)
+  end
+  answers[n] = { known or '', queued, buried }
 end
-return { known or '', queued, buried }`;
+return answers`;
 
 // Who turns the claim into an acceptance is the first; everybody after finds it accepted.
 const CONFIRM = `
-if string.sub(redis.call('GET', KEYS[1]) or '', 1, 8) == 'accepted' then return 0 end
-redis.call('SET', KEYS[1], 'accepted ' .. ARGV[1], 'PX', ARGV[2])
-redis.call('PEXPIRE', KEYS[2], ARGV[2])
-return 1`;
+local firsts = {}
+for n = 1, #KEYS / 2 do
+  local remembered, skipped = KEYS[2 * n - 1], KEYS[2 * n]
+  local contentId, ttlMs = ARGV[2 * n - 1], ARGV[2 * n]
+  if string.sub(redis.call('GET', remembered) or '', 1, 8) == 'accepted' then
+    firsts[n] = 0
+  else
+    redis.call('SET', remembered, 'accepted ' .. contentId, 'PX', ttlMs)
+    redis.call('PEXPIRE', skipped, ttlMs)
+    firsts[n] = 1
+  end
+end
+return firsts`;
 
 const REOPEN = `
 if ARGV[5] == '' then
@@ -67,32 +83,41 @@ export const createRedisLedger = ({
   const skipped = (id: string) => skippedKey(prefix, id);
   const settled = (hour: number) => `${prefix}:ledger:settled:${hour}`;
   const unsent = `${prefix}:ledger:unsent`;
+  const claim = createScript(client, CLAIM);
+  const confirm = createScript(client, CONFIRM);
 
   return {
     claim: async (entries, acceptedAt) => {
-      const pipeline = client.pipeline();
-      for (const { signalId, contentId } of entries) {
-        const keys = [
-          remembered(signalId),
-          `${prefix}:${SIGNALS}:${signalId}`,
-          `${prefix}:${DEAD_LETTERS}:${signalId}`,
-          unsent,
-        ];
-        pipeline.eval(CLAIM, keys.length, ...keys, contentId, PENDING_MS, acceptedAt, signalId);
-      }
-      return (await runPipeline(pipeline)).map(toClaim);
+      const claims = await inSlices(entries, (slice) =>
+        claim(
+          [
+            unsent,
+            ...slice.flatMap(({ signalId }) => [
+              remembered(signalId),
+              `${prefix}:${SIGNALS}:${signalId}`,
+              `${prefix}:${DEAD_LETTERS}:${signalId}`,
+            ]),
+          ],
+          [
+            ...[PENDING_MS, acceptedAt],
+            ...slice.flatMap(({ signalId, contentId }) => [signalId, contentId]),
+          ],
+        ),
+      );
+      return claims.map(toClaim);
     },
 
     recall: async (signalId) => toRemembered(await client.get(remembered(signalId))),
 
     confirm: async (entries) => {
-      const pipeline = client.pipeline();
-      for (const { signalId, contentId, acceptedAt } of entries) {
-        const ttlMs = Math.max(1, acceptedAt + rememberMs - now());
-        const keys = [remembered(signalId), skipped(signalId)];
-        pipeline.eval(CONFIRM, keys.length, ...keys, contentId, ttlMs);
-      }
-      return (await runPipeline(pipeline)).map((first) => first === 1);
+      const ttlMs = (acceptedAt: number) => Math.max(1, acceptedAt + rememberMs - now());
+      const firsts = await inSlices(entries, (slice) =>
+        confirm(
+          slice.flatMap(({ signalId }) => [remembered(signalId), skipped(signalId)]),
+          slice.flatMap(({ contentId, acceptedAt }) => [contentId, ttlMs(acceptedAt)]),
+        ),
+      );
+      return firsts.map((first) => first === 1);
     },
 
     markUnsent: async ({ signalId, acceptedAt }) => {

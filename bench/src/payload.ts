@@ -1,0 +1,28 @@
+/** An update of an application's status as an ATS sends it most: some 600 bytes of JSON. */
+export const buildSignal = (number: number, at = Date.now()) => ({
+  typeCode: 'ApplicationStatusUpdate' as const,
+  token: tokenOf(number, at),
+  current: {
+    phase: { label: 'Assessment', index: 2, total: 4 },
+    status: { label: 'Interview scheduled', index: 1, total: 3 },
+    success: null,
+    timestamp: '2026-03-02T04:05:06.789Z',
+  },
+  previous: {
+    phase: { label: 'Screening', index: 1, total: 4 },
+    status: { label: 'Shortlisted', index: 2, total: 2 },
+    success: null,
+    timestamp: '2026-03-01T01:02:03.456Z',
+  },
+});
+
+// As long as SEEK's own are, and no two alike. When it was made stands in it, for whoever is to tell
+// how long it took.
+const tokenOf = (number: number, at: number): string =>
+  `eyJhbGciOiJIUzI1NiJ9.${'c2Vlay10b2tlbi1wYXlsb2Fk'.repeat(5)}.at=${at.toFixed(3)}=${number}`;
+
+export const MUTATION =
+  'mutation ($input: SendSignalInput!) { sendSignal(input: $input) { __typename } }';
+
+/** Milliseconds since the epoch, with a fraction, alike in all processes of a machine. */
+export const clock = (): number => performance.timeOrigin + performance.now();

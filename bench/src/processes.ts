@@ -1,0 +1,147 @@
+import { type ChildProcess, fork, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Redis } from 'ioredis';
+
+import type { FromSeek, ToSeek } from './seek.js';
+
+const HERE = new URL('.', import.meta.url).pathname;
+export const CLI = new URL('../../dist/cli/main.js', import.meta.url).pathname;
+
+// Linux counts processor time in hundredths of a second.
+const MS_PER_TICK = 10;
+
+/** The processor time that a process has used so far, in ms. */
+export const cpuMs = async (pid: number): Promise<number> => {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
+  // Behind the name, which may hold anything: the 14th and 15th fields of all.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) * MS_PER_TICK;
+};
+
+/** The memory that a process has, in MiB: now, and at most so far. */
+export const memoryMiB = async (pid: number): Promise<{ now: number; most: number }> => {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8');
+  const of = (name: string) =>
+    Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(status)?.[1]) / 1024;
+  return { now: of('VmRSS'), most: of('VmHWM') };
+};
+
+export const freePort = async (): Promise<number> => {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return address.port;
+};
+
+const running = new Set<ChildProcess>();
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
+const watchOver = <Child extends ChildProcess>(child: Child) => {
+  running.add(child);
+  const ended = once(child, 'exit').then(() => running.delete(child));
+  return {
+    child,
+    pid: child.pid ?? 0,
+    ended,
+    stop: async (signal: NodeJS.Signals = 'SIGTERM'): Promise<void> => {
+      child.kill(signal);
+      await ended;
+    },
+  };
+};
+
+export type Running = ReturnType<typeof watchOver>;
+
+/** One of the bench's own programs. What it prints is thrown away, as a pipe to nowhere would. */
+export const start = (name: string, args: (string | number)[] = []) =>
+  watchOver(
+    fork(join(HERE, `${name}.js`), args.map(String), {
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    }),
+  );
+
+/** A command of the dispatcher, as it ships. */
+export const startCommand = (args: string[], env: Record<string, string>) =>
+  watchOver(
+    spawn(process.execPath, [CLI, ...args], { env, stdio: ['ignore', 'ignore', 'inherit'] }),
+  );
+
+/** Resolves once the child has said this much. */
+export const hears = <Message extends FromSeek>(
+  { child }: Running,
+  isIt: (message: FromSeek) => message is Message,
+): Promise<Message> =>
+  new Promise((resolve, reject) => {
+    const listen = (message: FromSeek) => {
+      if (!isIt(message)) return;
+      child.off('message', listen).off('exit', fail);
+      resolve(message);
+    };
+    const fail = () => reject(new Error(`${child.spawnfile} ended before its time`));
+    child.on('message', listen).on('exit', fail);
+  });
+
+/** Until so many signals have come. */
+export const reaches = (process: Running, count: number) =>
+  hears(
+    process,
+    (message): message is Extract<FromSeek, { reached: number }> =>
+      'reached' in message && message.reached === count,
+  );
+
+export const startSeek = async (latencyMs: number) => {
+  const seek = start('seek', [latencyMs]);
+  const { listening } = await hears(
+    seek,
+    (message): message is { listening: number } => 'listening' in message,
+  );
+  return {
+    ...seek,
+    url: `http://127.0.0.1:${listening}`,
+    say: (message: ToSeek) => seek.child.send(message),
+  };
+};
+
+export type Seek = Awaited<ReturnType<typeof startSeek>>;
+
+/** A Redis with the settings that the project ships, which are those of docker-compose.yml. */
+export const startRedis = async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'seek-bench-'));
+  const port = await freePort();
+  const settings = ['--appendonly', 'yes', '--maxmemory-policy', 'noeviction'];
+  const redis = watchOver(
+    spawn(
+      'redis-server',
+      ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', '', ...settings],
+      { stdio: 'ignore' },
+    ),
+  );
+  const client = new Redis(port, '127.0.0.1', {
+    retryStrategy: () => 50,
+    maxRetriesPerRequest: null,
+  });
+  client.on('error', () => {});
+  await client.ping();
+  return {
+    ...{ url: `redis://127.0.0.1:${port}`, pid: redis.pid, client },
+    clear: async (): Promise<void> => {
+      await client.flushall();
+    },
+    stop: async (): Promise<void> => {
+      client.disconnect();
+      await redis.stop();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+};
+
+export type BenchRedis = Awaited<ReturnType<typeof startRedis>>;

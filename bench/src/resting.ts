@@ -1,0 +1,40 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
+import { fillNaive, fillOurs, ours } from './drain.js';
+import { startRedis, startSeek } from './processes.js';
+
+const SIGNALS = 10_000;
+
+/** Bytes of Redis for each signal that waits. */
+const bytesEach = async (fill: (redisUrl: string, count: number) => Promise<void>) => {
+  const redis = await startRedis();
+  const used = async () =>
+    Number(/used_memory:(\d+)/.exec(await redis.client.info('memory'))?.[1] ?? 0);
+  await fill(redis.url, 1);
+  const before = await used();
+  await fill(redis.url, SIGNALS);
+  const after = await used();
+  await redis.stop();
+  return (after - before) / SIGNALS;
+};
+
+/** Commands that one idle worker has Redis carry out, a minute. */
+const idleCommands = async (): Promise<number> => {
+  const [redis, seek] = await Promise.all([startRedis(), startSeek(0)]);
+  const worker = ours('idle', 0, {}).run(redis, seek, []);
+  const commands = async () =>
+    Number(/total_commands_processed:(\d+)/.exec(await redis.client.info('stats'))?.[1] ?? 0);
+  await delay(5_000);
+  const before = await commands();
+  await delay(30_000);
+  const after = await commands();
+  await worker.stop('SIGKILL');
+  await Promise.all([seek.stop('SIGKILL'), redis.stop()]);
+  // Less our own question.
+  return (after - before - 1) * 2;
+};
+
+export const measureResting = async () => {
+  const waiting = { ours: await bytesEach(fillOurs), naive: await bytesEach(fillNaive) };
+  return { bytesPerWaitingSignal: waiting, idleCommandsPerMinute: await idleCommands() };
+};
