@@ -21,7 +21,7 @@ export const drawChart = (rows: readonly Row[]): string => {
   });
   const height = 50 + rates.length * (BAR + 14);
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" font-family="sans-serif" font-size="14">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" font-family="sans-serif" font-size="14" role="img" aria-label="Signals a second of each contestant">`,
     `<rect width="${WIDTH}" height="${height}" fill="#fff"/>`,
     '<text x="10" y="22" font-weight="bold">Signals a second, SEEK answering after 5 ms: median, least to most</text>',
     ...bars,

@@ -46,14 +46,22 @@ export const fillOurs = async (redisUrl: string, count: number): Promise<void> =
   await producer.close();
 };
 
-/** As one would in an afternoon. */
-export const fillNaive = async (redisUrl: string, count: number): Promise<void> => {
+/** As one would in an afternoon; under ids as long as ours, if they are to be compared. */
+export const fillNaive = async (
+  redisUrl: string,
+  count: number,
+  newId?: () => string,
+): Promise<void> => {
   const connection = new Redis(redisUrl, { maxRetriesPerRequest: null });
   const queue = new Queue('signals', { connection });
   const opts = { attempts: 10, backoff: { type: 'exponential', delay: 1_000 } };
   for (const numbers of portions(count)) {
     await queue.addBulk(
-      numbers.map((number) => ({ name: 'signal', data: buildSignal(number), opts })),
+      numbers.map((number) => ({
+        name: 'signal',
+        data: buildSignal(number),
+        opts: newId === undefined ? opts : { ...opts, jobId: newId() },
+      })),
     );
   }
   await queue.close();

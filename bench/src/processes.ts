@@ -113,15 +113,29 @@ export const startSeek = async (latencyMs: number) => {
 
 export type Seek = Awaited<ReturnType<typeof startSeek>>;
 
-/** A Redis with the settings that the project ships, which are those of docker-compose.yml. */
-export const startRedis = async () => {
+// What docker-compose.yml starts Redis with.
+const SHIPPED = ['--hash-max-listpack-value', '4096'];
+
+/** A Redis that keeps what it was told; with the settings that the project ships, or its own. */
+export const startRedis = async (settings: readonly string[] = SHIPPED) => {
   const folder = await mkdtemp(join(tmpdir(), 'seek-bench-'));
   const port = await freePort();
-  const settings = ['--appendonly', 'yes', '--maxmemory-policy', 'noeviction'];
+  const safe = ['--appendonly', 'yes', '--maxmemory-policy', 'noeviction'];
   const redis = watchOver(
     spawn(
       'redis-server',
-      ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', '', ...settings],
+      [
+        '--port',
+        String(port),
+        '--bind',
+        '127.0.0.1',
+        '--dir',
+        folder,
+        '--save',
+        '',
+        ...safe,
+        ...settings,
+      ],
       { stdio: 'ignore' },
     ),
   );

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import { fillNaive, fillOurs, ours } from './drain.js';
@@ -6,8 +7,11 @@ import { startRedis, startSeek } from './processes.js';
 const SIGNALS = 10_000;
 
 /** Bytes of Redis for each signal that waits. */
-const bytesEach = async (fill: (redisUrl: string, count: number) => Promise<void>) => {
-  const redis = await startRedis();
+const bytesEach = async (
+  fill: (redisUrl: string, count: number) => Promise<void>,
+  settings?: readonly string[],
+) => {
+  const redis = await startRedis(settings);
   const used = async () =>
     Number(/used_memory:(\d+)/.exec(await redis.client.info('memory'))?.[1] ?? 0);
   await fill(redis.url, 1);
@@ -17,6 +21,8 @@ const bytesEach = async (fill: (redisUrl: string, count: number) => Promise<void
   await redis.stop();
   return (after - before) / SIGNALS;
 };
+
+const withIds = (redisUrl: string, count: number) => fillNaive(redisUrl, count, randomUUID);
 
 /** Commands that one idle worker has Redis carry out, a minute. */
 const idleCommands = async (): Promise<number> => {
@@ -35,6 +41,6 @@ const idleCommands = async (): Promise<number> => {
 };
 
 export const measureResting = async () => {
-  const waiting = { ours: await bytesEach(fillOurs), naive: await bytesEach(fillNaive) };
+  const waiting = { ours: await bytesEach(fillOurs), naive: await bytesEach(withIds, []) };
   return { bytesPerWaitingSignal: waiting, idleCommandsPerMinute: await idleCommands() };
 };
