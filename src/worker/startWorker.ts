@@ -25,7 +25,7 @@ import { createSeekClient } from './seekClient.ts';
 import { createSettler } from './settler.ts';
 
 const CONCURRENCY = 50;
-// One that gathers, and some under way: measured, four drain a queue half as fast again as two.
+// One that gathers, and some under way: see docs/performance.md.
 const BATCHES = 4;
 const YIELD_WITHIN_MS = 500;
 
