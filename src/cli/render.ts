@@ -4,7 +4,7 @@ import colours from 'picocolors';
 import type { LetterView } from '../queue/deadLetters.ts';
 import type { LaneView } from '../queue/laneState.ts';
 import type { QueueStatus } from '../queue/queueStatus.ts';
-import type { Attempt } from '../schemas/signalJob.ts';
+import type { Attempt, Deferral } from '../schemas/signalJob.ts';
 import type { SignalLife, SignalState } from '../schemas/states.ts';
 
 const COLOUR: Record<SignalState, (text: string) => string> = {
@@ -88,12 +88,16 @@ const renderAttempts = (attempts: Attempt[]): string =>
         ['#', 'at', 'outcome', 'took', 'X-Request-Id', 'answer'],
       );
 
+const renderDeferral = ({ at, code, reason }: Deferral): string =>
+  `put off at ${at}, no attempt spent: ${code}: ${reason}`;
+
 export const renderLife = (life: SignalLife): string =>
   [
     `${life.typeCode} ${life.signalId}`,
     `state: ${renderState(life.state)}${life.reason === undefined ? '' : ` (${life.reason})`}`,
     `accepted: ${life.acceptedAt}${life.redrives > 0 ? `, redriven ${times(life.redrives)}` : ''}`,
     ...(life.nextAttemptAt === undefined ? [] : [`next attempt: ${life.nextAttemptAt}`]),
+    ...(life.lastDeferral === undefined ? [] : [renderDeferral(life.lastDeferral)]),
     '',
     renderAttempts(life.attempts),
   ].join('\n');

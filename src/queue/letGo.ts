@@ -1,5 +1,5 @@
 import { DelayedError, type Job, WaitingError } from 'bullmq';
-import type { SignalJob } from '../schemas/signalJob.ts';
+import type { Deferral, SignalJob } from '../schemas/signalJob.ts';
 import type { JobData } from './jobData.ts';
 
 // It goes to the end of the queue, so that another is the next to try; when that is, the lane says. One
@@ -28,11 +28,17 @@ export const createLetGo = ({ jobData, now }: Deps) => {
 
     leaveForNewer: (job: Job, lock: string | undefined) => putOff(job, lock, LEFT_FOR_NEWER_MS),
 
-    defer: async (job: Job, lock: string | undefined, signalJob: SignalJob) => {
+    defer: async (
+      job: Job,
+      lock: string | undefined,
+      signalJob: SignalJob,
+      { code, reason }: Omit<Deferral, 'at'>,
+    ) => {
       const { deferrals = 0 } = signalJob;
       const waitMs = Math.min(DEFERRED_MS * 2 ** deferrals, DEFERRED_MAX_MS);
       const nextAttemptAt = new Date(now() + waitMs).toISOString();
-      const deferred = { ...signalJob, deferrals: deferrals + 1, nextAttemptAt };
+      const lastDeferral = { at: new Date(now()).toISOString(), code, reason };
+      const deferred = { ...signalJob, deferrals: deferrals + 1, lastDeferral, nextAttemptAt };
       // For people only: it must not keep the signal from being moved.
       const isOurs = await jobData.write(job, lock, deferred).catch(() => true);
       return isOurs ? putOff(job, lock, waitMs) : new WaitingError();

@@ -81,7 +81,7 @@ const putBack = async (backend: Backend, letter: DeadLetter, now: Date): Promise
 const revive = (letter: DeadLetter, now: Date): unknown => {
   const job = SignalJobSchema.safeParse(letter.job).data;
   if (job === undefined) return letter.job;
-  const { nextAttemptAt, deferrals, diedAlone, ...rest } = job;
+  const { nextAttemptAt, deferrals, lastDeferral, diedAlone, ...rest } = job;
   return {
     ...rest,
     attempts: letter.attempts,

@@ -71,6 +71,9 @@ export const toLife = (job: Job, state: SignalState): SignalLife => {
     ...(state === 'retrying' && data?.nextAttemptAt !== undefined
       ? { nextAttemptAt: data.nextAttemptAt }
       : {}),
+    ...(state === 'retrying' && data?.lastDeferral !== undefined
+      ? { lastDeferral: data.lastDeferral }
+      : {}),
     redrives: data?.redrives ?? 0,
     ...(reason ? { reason } : {}),
   };

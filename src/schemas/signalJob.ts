@@ -28,6 +28,15 @@ export const AttemptSchema = z.object({
     .optional(),
 });
 
+/** A try that spent no attempt. Holds no token. */
+export const DeferralSchema = z.object({
+  at: z.iso.datetime(),
+  code: z.string(),
+  reason: z.string(),
+});
+
+export type Deferral = z.infer<typeof DeferralSchema>;
+
 /** What the queue holds of a signal. Written by producers, read by workers of other versions too. */
 export type SignalJob = z.infer<typeof SignalJobSchema>;
 
@@ -50,6 +59,8 @@ export const SignalJobSchema = z.object({
   nextAttemptAt: z.iso.datetime().optional(),
   /** How often in a row it was put off, with no attempt spent. */
   deferrals: z.number().int().optional(),
+  /** Why it was, the last time. */
+  lastDeferral: DeferralSchema.optional(),
   /** How many workers in a row died while they tried it apart from all others. */
   diedAlone: z.number().int().optional(),
 });

@@ -1,4 +1,4 @@
-import type { Attempt } from './signalJob.ts';
+import type { Attempt, Deferral } from './signalJob.ts';
 
 /** Where a signal may be. The same words in the API, the command line and the metrics. */
 export const SIGNAL_STATES = [
@@ -20,6 +20,8 @@ export type SignalLife = {
   acceptedAt: string;
   attempts: Attempt[];
   nextAttemptAt?: string;
+  /** Why it was put off the last time, with no attempt spent. */
+  lastDeferral?: Deferral;
   redrives: number;
   /** Why it was skipped or died. */
   reason?: string;

@@ -5,7 +5,7 @@ import type { Dispatched, Isolate } from './isolate.ts';
 import type { Lane, Pass } from './lane.ts';
 
 /** Our code for a signal whose token we have no key to. */
-const TOKEN_KEY = 'TOKEN_KEY';
+export const TOKEN_KEY = 'TOKEN_KEY';
 
 type Deps = {
   lane: Pick<Lane, 'admit' | 'leave'>;

@@ -16,7 +16,8 @@ import {
   withAttempt,
 } from '../schemas/signalJob.ts';
 import { givenUpForAge } from './classify.ts';
-import type { DispatchSignal } from './dispatchSignal.ts';
+import { type DispatchSignal, TOKEN_KEY } from './dispatchSignal.ts';
+import { QUEUE } from './exchange.ts';
 import type { Attempted, Dispatched } from './isolate.ts';
 import { ageMsOf, type Judged, judge, type Policy } from './judge.ts';
 
@@ -108,10 +109,12 @@ export const createProcessor = ({ now = Date.now, random = Math.random, ...deps 
       case 'deferred': {
         const { kind, ...told } = dispatched;
         metrics.deferred.inc({ code: codeLabel(told.code) });
-        logger.info({ ...nameOf(job, signalJob), ...told }, 'signal.deferred');
+        // The others end by themselves; this one waits for somebody to look at the configuration.
+        const level = told.code === TOKEN_KEY ? 'warn' : 'info';
+        logger[level]({ ...nameOf(job, signalJob), ...told }, 'signal.deferred');
         if (!isOurs) throw new WaitingError();
         const ageMs = ageMsOf(signalJob, startedAt);
-        if (ageMs < policy.maxAgeMs) throw await letGo.defer(job, lock, signalJob);
+        if (ageMs < policy.maxAgeMs) throw await letGo.defer(job, lock, signalJob, told);
         const { code, reason, ...made } = told;
         const outcome = givenUpForAge({ code, reason }, ageMs);
         return settle(write, signalJob, judged({ kind: 'attempted', outcome, ...made }), now());
@@ -120,7 +123,8 @@ export const createProcessor = ({ now = Date.now, random = Math.random, ...deps 
         const made = judged(dispatched);
         // The record comes first: without it, its duplicates would be told that it was delivered.
         if (made.attempt.outcome === 'skipped' && !(await noted(job, signalJob, made.attempt))) {
-          throw await letGo.defer(job, lock, signalJob);
+          const told = { code: QUEUE, reason: 'It cannot be noted that it is skipped' };
+          throw await letGo.defer(job, lock, signalJob, told);
         }
         report({ ...deps, plain }, job, signalJob, made, dispatched.errors);
         if (!isOurs) throw new WaitingError();
@@ -157,7 +161,7 @@ const report = (
 
 const settle = async (
   write: (data: SignalJob) => Promise<void>,
-  { deferrals, ...signalJob }: SignalJob,
+  { deferrals, lastDeferral, ...signalJob }: SignalJob,
   { attempt, waitMs }: Judged,
   now: number,
 ): Promise<Settlement> => {

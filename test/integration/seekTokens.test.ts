@@ -638,7 +638,10 @@ describe.each(PLATFORMS)('seek tokens on $name', ({ start }) => {
 
       const without = await startWorker({ TOKEN_ENCRYPTION_KEYS: newerKey });
       for (const id of ids) await until(id, 'retrying');
-      expect((await find(ids[0] ?? ''))?.attempts).toEqual([]);
+      expect(await find(ids[0] ?? '')).toMatchObject({
+        attempts: [],
+        lastDeferral: { code: 'TOKEN_KEY', reason: 'none of our keys opens its seek token' },
+      });
       expect(seek.requests).toEqual([]);
       await without.close();
       await startWorker({ TOKEN_ENCRYPTION_KEYS: `${newerKey},${oldKey}` });

@@ -386,6 +386,10 @@ describe('a signal that is deferred', () => {
       {
         ...buildSignalJob(),
         deferrals: 1,
+        lastDeferral: {
+          at: new Date(ACCEPTED_AT + HOUR_MS + TOOK_MS).toISOString(),
+          ...{ code: 'RATE_LIMITED', reason: 'Slow down' },
+        },
         nextAttemptAt: new Date(ACCEPTED_AT + HOUR_MS + TOOK_MS + 1_000).toISOString(),
       },
     ]);
@@ -426,13 +430,19 @@ describe('a signal that is deferred', () => {
     async ({ outcome }) => {
       const { fail, updates } = setup({
         come: attempted(outcome),
-        job: { data: buildSignalJob({ deferrals: 3 }) },
+        job: {
+          data: buildSignalJob({
+            deferrals: 3,
+            lastDeferral: { at: AT, code: 'RATE_LIMITED', reason: 'Slow down' },
+          }),
+        },
       });
 
       await fail();
 
       expect(updates).toHaveLength(1);
       expect(updates[0]).not.toHaveProperty('deferrals');
+      expect(updates[0]).not.toHaveProperty('lastDeferral');
     },
   );
 

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 
 import { SIGNAL_SCHEMAS } from '../../schemas/signal.ts';
-import { AttemptSchema } from '../../schemas/signalJob.ts';
+import { AttemptSchema, DeferralSchema } from '../../schemas/signalJob.ts';
 import { SIGNAL_STATES } from '../../schemas/states.ts';
 
 export type Json = Record<string, unknown>;
@@ -135,6 +135,7 @@ export const schemas: Json = {
       acceptedAt: instant,
       attempts: list(ref('Attempt')),
       nextAttemptAt: instant,
+      lastDeferral: fromZod(DeferralSchema, 'output'),
       redrives: { type: 'integer' },
       reason: text('Why it was skipped or died'),
     },
