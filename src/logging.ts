@@ -46,7 +46,7 @@ export const createLogger = ({ level, destination }: Options): Logger =>
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },
-    destination ?? standardOutput(),
+    destination ?? (level === 'silent' ? NOWHERE : standardOutput()),
   );
 
 const standardOutput = (): DestinationStream =>
@@ -54,11 +54,13 @@ const standardOutput = (): DestinationStream =>
     ? pretty({ colorize: true, translateTime: 'HH:MM:ss.l', singleLine: true, sync: true })
     : inPortions();
 
+const NOWHERE: DestinationStream = { write: () => {} };
+
 // A write for each line is what a signal would cost most. What a process that is killed has not written
 // is its last tenth of a second.
 const inPortions = (): DestinationStream => {
   const destination = pino.destination({
-    ...{ dest: 1, sync: false, minLength: 4_096, periodicFlush: 100 },
+    ...{ dest: 1, sync: true, minLength: 4_096, periodicFlush: 100 },
   });
   process.on('exit', () => destination.flushSync());
   return destination;

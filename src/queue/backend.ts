@@ -93,7 +93,7 @@ export type Ledger = {
   settledLately: () => Promise<{ delivered: number; skipped: number }>;
   /**
    * Turns a settled signal into one that is about to be queued, as a claim does: its job goes, if it
-   * finished at that time, and otherwise there must be none, but a record that it was skipped.
+   * finished at that time, and otherwise there must be none, but a record that it was skipped, which goes.
    */
   reopen: (entry: Unsent & { contentId: string }, finishedAt?: number) => Promise<boolean>;
   /** Of a signal that a worker skips, for as long as it is remembered: its duplicates are told. */

@@ -129,7 +129,7 @@ export const openEmbeddedLedger = async ({
     },
 
     keepSkipped: async (life) => {
-      await query(KEEP_SKIPPED, [life.signalId, JSON.stringify(life)]);
+      await query(KEEP_SKIPPED, [life.signalId, JSON.stringify(life), now() + PENDING_MS]);
     },
 
     findSkipped: async (signalId) => {

@@ -61,6 +61,7 @@ export const REOPEN = `
     WHERE EXISTS (SELECT FROM cleared) OR (
       $5::bigint IS NULL AND EXISTS (SELECT FROM public.skipped WHERE signal_id = $1)
       AND NOT EXISTS (SELECT FROM bullmq.job WHERE queue = '${SIGNALS}' AND id = $1))),
+  unsaid AS (DELETE FROM public.skipped WHERE signal_id IN (SELECT signal_id FROM opened)),
   claimed AS (
     INSERT INTO public.remembered SELECT signal_id, $2::text, false, $3::bigint FROM opened
     ON CONFLICT (signal_id) DO UPDATE
@@ -69,10 +70,11 @@ export const REOPEN = `
     INSERT INTO public.unsent SELECT signal_id, $4::bigint FROM opened ON CONFLICT DO NOTHING)
   SELECT signal_id FROM opened`;
 
-/** $1 the id, $2 what is known of it. */
+/** $1 the id, $2 what is known of it, $3 until when it is kept at least. */
 export const KEEP_SKIPPED = `
   INSERT INTO public.skipped
-  SELECT signal_id, $2::json, expires_at FROM public.remembered WHERE signal_id = $1
+  SELECT $1::text, $2::json, greatest($3::bigint,
+    (SELECT expires_at FROM public.remembered WHERE signal_id = $1))
   ON CONFLICT (signal_id) DO UPDATE SET life = excluded.life, expires_at = excluded.expires_at`;
 
 /** Counts outcomes in their hour: $1 the hour, $2 the outcomes. */

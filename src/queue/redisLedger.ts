@@ -54,13 +54,14 @@ else
   redis.call('ZREM', KEYS[4], ARGV[4])
   redis.call('DEL', KEYS[2], KEYS[3])
 end
+redis.call('DEL', KEYS[6])
 redis.call('SET', KEYS[1], 'pending ' .. ARGV[1], 'PX', ARGV[2])
 redis.call('ZADD', KEYS[5], ARGV[3], ARGV[4])
 return 1`;
 
 const KEEP_SKIPPED = `
-local left = redis.call('PTTL', KEYS[1])
-if left > 0 then redis.call('SET', KEYS[2], ARGV[1], 'PX', left) end`;
+local left = math.max(redis.call('PTTL', KEYS[1]), tonumber(ARGV[2]))
+redis.call('SET', KEYS[2], ARGV[1], 'PX', left)`;
 
 /** Where the record of a skipped signal lies. */
 export const skippedKey = (prefix: string, signalId: string): string =>
@@ -171,7 +172,7 @@ export const createRedisLedger = ({
 
     keepSkipped: async (life) => {
       const keys = [remembered(life.signalId), skipped(life.signalId)];
-      await client.eval(KEEP_SKIPPED, keys.length, ...keys, JSON.stringify(life));
+      await client.eval(KEEP_SKIPPED, keys.length, ...keys, JSON.stringify(life), PENDING_MS);
     },
 
     findSkipped: async (signalId) => {

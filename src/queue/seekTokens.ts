@@ -33,13 +33,13 @@ export type TokenStore = {
   disown: (fingerprints: readonly string[], applicationId: string) => Promise<string[]>;
   /** All of which something is known. */
   applications: () => AsyncIterable<string>;
-  /** The applications whose current token was received in this span, oldest first. */
+  /** The applications whose newest token was received in this span, oldest first. */
   receivedBetween: (from: number, to: number, limit: number) => Promise<string[]>;
 };
 
 export type StoredTokens = {
   text: string;
-  /** When the token that counts was received; absent where there is none. */
+  /** When the newest token was received; absent where there is none. */
   receivedAt?: number;
   /** Until when it is kept; absent: as before. */
   until?: number;
@@ -101,10 +101,11 @@ export const createSeekTokens = ({ store, cipher, ttlDays, now = Date.now }: Dep
   };
 
   const toStored = (known: ApplicationTokens): StoredTokens => {
-    const current = currentOf(known, now() - ttlMs);
+    const received = known.tokens.map(({ receivedAt }) => Date.parse(receivedAt));
     return {
       text: JSON.stringify(known),
-      ...(current === undefined ? {} : { receivedAt: Date.parse(current.receivedAt) }),
+      // When the last of them expires there is none that lives.
+      ...(received.length === 0 ? {} : { receivedAt: Math.max(...received) }),
       forgotten: now() - 2 * ttlMs,
     };
   };

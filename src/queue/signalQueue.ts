@@ -53,11 +53,15 @@ export const createSignalQueue = ({ backend, lives, cipher, rememberMs, now = Da
     await (rest.length === 0 ? queue.add(first.name, first.data, first.opts) : queue.addBulk(jobs));
   };
 
-  /** Looked at only where memory has expired, or was never confirmed, and something lies there. */
-  const findLying = async (queue: JobQueue, { signalId }: NewSignal): Promise<Lying> => {
+  /** Looked at only where memory has expired, or was never confirmed. */
+  const findLying = async (
+    queue: JobQueue,
+    { signalId }: NewSignal,
+  ): Promise<Lying | undefined> => {
     const letters = await backend.queue(DEAD_LETTERS);
     const job = await queue.getJob(signalId);
     const letter = readLetter(await letters.getJob(signalId));
+    if (job === undefined && letter === undefined) return undefined;
     const data = SignalJobSchema.safeParse(job?.data ?? letter?.job).data;
     return {
       contentId: data?.contentId,
@@ -66,35 +70,60 @@ export const createSignalQueue = ({ backend, lives, cipher, rememberMs, now = Da
   };
 
   /** Kept for lookups longer than it is remembered: it makes way for the same signal, sent anew. */
-  const clearForgotten = async (queue: JobQueue, entry: NewSignal): Promise<boolean> => {
-    const job = await queue.getJob(entry.signalId);
-    if (job?.finishedOn === undefined || job.timestamp + rememberMs > now()) return false;
-    return ledger.reopen({ ...entry, acceptedAt: now() }, job.finishedOn);
+  const findForgotten = async (queue: JobQueue, { signalId }: NewSignal): Promise<Settled> => {
+    const job = await queue.getJob(signalId);
+    return job?.finishedOn !== undefined && job.timestamp + rememberMs <= now()
+      ? { finishedAt: job.finishedOn }
+      : undefined;
   };
 
   /** Skipped for want of a token: sent anew, it may find one. */
-  const clearSkipped = async (queue: JobQueue, entry: NewSignal): Promise<boolean> => {
-    const record = await ledger.findSkipped(entry.signalId);
-    if (record === undefined || !MAY_BE_SENT_YET.has(record.reason)) return false;
-    const job = await queue.getJob(entry.signalId);
-    const again = { ...entry, acceptedAt: now() };
-    if (job === undefined) return ledger.reopen(again);
+  const findSkipped = async (queue: JobQueue, { signalId }: NewSignal): Promise<Settled> => {
+    const record = await ledger.findSkipped(signalId);
+    if (record === undefined || !MAY_BE_SENT_YET.has(record.reason)) return undefined;
+    const job = await queue.getJob(signalId);
+    if (job === undefined) return { finishedAt: undefined };
     const outcome = SettlementSchema.safeParse(job.returnvalue).data?.outcome;
-    return outcome === 'skipped' && ledger.reopen(again, job.finishedOn);
+    return outcome === 'skipped' ? { finishedAt: job.finishedOn } : undefined;
   };
 
-  const prepare = async (queue: JobQueue, entry: NewSignal, claim: Claim): Promise<Prepared> => {
+  /** Where others were at it between our looks, what we know is out of date: all is asked again. */
+  const prepareAnew = async (
+    queue: JobQueue,
+    entry: NewSignal,
+    tries: number,
+  ): Promise<Prepared> => {
+    // Under the same job id a second add is harmless; none would not be.
+    if (tries === MOST_TRIES) return { entry, known: entry.contentId, adds: true };
+    const [claim = NOTHING_KNOWN] = await ledger.claim([entry], now());
+    return prepare(queue, entry, claim, tries + 1);
+  };
+
+  const prepare = async (
+    queue: JobQueue,
+    entry: NewSignal,
+    claim: Claim,
+    tries = 0,
+  ): Promise<Prepared> => {
     const { remembered, queued, buried } = claim;
     const known = remembered?.contentId;
+    const reopen = async (settled: NonNullable<Settled>): Promise<Prepared> =>
+      (await ledger.reopen({ ...entry, acceptedAt: now() }, settled.finishedAt))
+        ? { entry, known: entry.contentId, adds: true }
+        : prepareAnew(queue, entry, tries);
+
     if (remembered?.accepted) {
-      const adds = !buried && known === entry.contentId && (await clearSkipped(queue, entry));
-      return { entry, known, adds };
+      const isSame = !buried && known === entry.contentId;
+      const skipped = isSame ? await findSkipped(queue, entry) : undefined;
+      return skipped === undefined ? { entry, known, adds: false } : reopen(skipped);
     }
     if (!queued && !buried) return { entry, known, adds: true };
     // Somebody is adding it at this moment, and will confirm it: to be first is theirs.
     if (remembered) return { entry, known, adds: false };
-    if (queued && (await clearForgotten(queue, entry))) return { entry, adds: true };
+    const forgotten = queued ? await findForgotten(queue, entry) : undefined;
+    if (forgotten !== undefined) return reopen(forgotten);
     const lying = await findLying(queue, entry);
+    if (lying === undefined) return prepareAnew(queue, entry, tries);
     return { entry, known: lying.contentId, adds: false, acceptedAt: lying.acceptedAt };
   };
 
@@ -148,6 +177,12 @@ const MAY_BE_SENT_YET: ReadonlySet<string | undefined> = new Set<SkipReason>([
   'no-token',
   'token-expired',
 ]);
+
+/** A signal that was settled, and when its job finished, if there still is one. */
+type Settled = { finishedAt: number | undefined } | undefined;
+
+// Others are at it now and then; so many times in a row that is no accident.
+const MOST_TRIES = 5;
 
 const NOTHING_KNOWN: Claim = { queued: false, buried: false };
 

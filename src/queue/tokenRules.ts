@@ -19,6 +19,7 @@ export const withToken = (known: ApplicationTokens, token: KeptToken): Applicati
   const all = [...others, { ...token, receivedAt }].sort(byStanding);
   return {
     ...{ ...NO_TOKENS, tokens: all.slice(0, MOST_KEPT) },
+    ...(known.erasedAt && { erasedAt: known.erasedAt }),
     ...pastOf([...all.slice(MOST_KEPT).map(fingerprintOf), ...(known.past ?? [])]),
   };
 };

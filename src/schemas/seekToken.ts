@@ -60,7 +60,7 @@ export type KeptToken = z.infer<typeof KeptTokenSchema>;
 export const ApplicationTokensSchema = z.object({
   version: z.literal(1),
   tokens: z.array(KeptTokenSchema),
-  /** It was erased on request, and nothing was recorded since. */
+  /** When it was last erased on request: what had been received by then stays erased. */
   erasedAt: z.iso.datetime().optional(),
   /** The fingerprints of tokens that are not kept any more: signals that hold them can still be found. */
   past: z.array(z.string()).optional(),

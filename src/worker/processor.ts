@@ -17,7 +17,7 @@ import {
 } from '../schemas/signalJob.ts';
 import { givenUpForAge } from './classify.ts';
 import { type DispatchSignal, TOKEN_KEY } from './dispatchSignal.ts';
-import { QUEUE } from './exchange.ts';
+import { type Deferred, QUEUE } from './exchange.ts';
 import type { Attempted, Dispatched } from './isolate.ts';
 import { ageMsOf, type Judged, judge, type Policy } from './judge.ts';
 
@@ -103,28 +103,32 @@ export const createProcessor = ({ now = Date.now, random = Math.random, ...deps 
       const [number, endedAt] = [job.attemptsMade + 1, now()];
       return judge({ signalJob, attempted, number, startedAt, endedAt }, policy, random);
     };
+    /** No attempt is spent, unless it has grown too old to be put off again. */
+    const putOff = async (told: Omit<Deferred, 'kind'>) => {
+      metrics.deferred.inc({ code: codeLabel(told.code) });
+      // The others end by themselves; this one waits for somebody to look at the configuration.
+      const level = told.code === TOKEN_KEY ? 'warn' : 'info';
+      logger[level]({ ...nameOf(job, signalJob), ...told }, 'signal.deferred');
+      if (!isOurs) throw new WaitingError();
+      const ageMs = ageMsOf(signalJob, startedAt);
+      if (ageMs < policy.maxAgeMs) throw await letGo.defer(job, lock, signalJob, told);
+      const { code, reason, ...made } = told;
+      const outcome = givenUpForAge({ code, reason }, ageMs);
+      return settle(write, signalJob, judged({ kind: 'attempted', outcome, ...made }), now());
+    };
     switch (dispatched.kind) {
       case 'handedBack':
         throw isOurs ? await letGo.handBack(job, lock) : new WaitingError();
       case 'deferred': {
         const { kind, ...told } = dispatched;
-        metrics.deferred.inc({ code: codeLabel(told.code) });
-        // The others end by themselves; this one waits for somebody to look at the configuration.
-        const level = told.code === TOKEN_KEY ? 'warn' : 'info';
-        logger[level]({ ...nameOf(job, signalJob), ...told }, 'signal.deferred');
-        if (!isOurs) throw new WaitingError();
-        const ageMs = ageMsOf(signalJob, startedAt);
-        if (ageMs < policy.maxAgeMs) throw await letGo.defer(job, lock, signalJob, told);
-        const { code, reason, ...made } = told;
-        const outcome = givenUpForAge({ code, reason }, ageMs);
-        return settle(write, signalJob, judged({ kind: 'attempted', outcome, ...made }), now());
+        return putOff(told);
       }
       case 'attempted': {
         const made = judged(dispatched);
+        const isSkipped = made.attempt.outcome === 'skipped';
         // The record comes first: without it, its duplicates would be told that it was delivered.
-        if (made.attempt.outcome === 'skipped' && !(await noted(job, signalJob, made.attempt))) {
-          const told = { code: QUEUE, reason: 'It cannot be noted that it is skipped' };
-          throw await letGo.defer(job, lock, signalJob, told);
+        if (isSkipped && isOurs && !(await noted(job, signalJob, made.attempt))) {
+          return putOff({ code: QUEUE, reason: 'It cannot be noted that it is skipped' });
         }
         report({ ...deps, plain }, job, signalJob, made, dispatched.errors);
         if (!isOurs) throw new WaitingError();

@@ -4,6 +4,8 @@ import { loadConfig } from '../../src/config.ts';
 import { DEAD_LETTERS, SIGNALS } from '../../src/queue/backend.ts';
 import { createReseal } from '../../src/queue/reseal.ts';
 import { openSeekTokens } from '../../src/queue/seekTokens.ts';
+import { createSignalLives } from '../../src/queue/signalLives.ts';
+import { createSignalQueue } from '../../src/queue/signalQueue.ts';
 import { createTokenCipher } from '../../src/tokenCipher.ts';
 import { buildApplicationComplete, buildSignal } from '../support/buildSignal.ts';
 import { PLATFORMS } from '../support/platforms.ts';
@@ -178,6 +180,37 @@ describe.each(PLATFORMS)('seek tokens on $name', ({ start }) => {
     await waitFor(() => sentTokens().includes(token));
     await waitFor(async () => (await find(signalId))?.state !== 'skipped');
     expect(await send(signal)).toMatchObject({ duplicate: true, state: 'delivered' });
+    expect(sentTokens()).toEqual([token]);
+  });
+
+  it('that came too late go with their signal, too, where another had it just reopened', async () => {
+    const { put, send, until, startWorker, sentTokens, backend } = await setup({ workers: 0 });
+    const [applicationId, token] = [newApplication(), newToken()];
+    const worker = await startWorker();
+    const { signalId } = await send(named(applicationId));
+    await until(signalId, 'skipped');
+    await worker.close();
+    await put(applicationId, { token, source: 'linkOut' });
+    const { ledger } = backend;
+    const outrun = {
+      ...ledger,
+      reopen: async (...given: Parameters<typeof ledger.reopen>) => {
+        await ledger.reopen(...given);
+        return false;
+      },
+    };
+    const { accept } = createSignalQueue({
+      ...{ backend: { ...backend, ledger: outrun }, lives: createSignalLives(backend) },
+      ...{ cipher: createTokenCipher([]), rememberMs: DAY_MS },
+    });
+
+    const answers = await accept([
+      { signalId, contentId: signalId, signal: named(applicationId), from: 'ats' },
+    ]);
+    await startWorker();
+    await until(signalId, 'delivered');
+
+    expect(answers).toEqual([{ kind: 'accepted', signalId, duplicate: false, state: 'waiting' }]);
     expect(sentTokens()).toEqual([token]);
   });
 

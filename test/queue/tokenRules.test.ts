@@ -94,7 +94,9 @@ describe('an erasure', () => {
     const newer = kept('b', 'linkOut', 3);
 
     expect(withToken(erased, kept('a', 'linkOut', 2))).toBe(erased);
-    expect(withToken(erased, newer)).toEqual({ ...known([newer]), past: ['a'] });
+    const anew = withToken(erased, newer);
+    expect(anew).toEqual({ ...known([newer]), erasedAt: at(2), past: ['a'] });
+    expect(withToken(anew, kept('a', 'applyWithSeek', 1))).toBe(anew);
   });
 
   it('finds the tokens, too, that are kept no longer because there were so many', () => {

@@ -797,12 +797,22 @@ describe('a signal that is skipped', () => {
     ]);
   });
 
+  it('leaves none where its lock was lost: another worker says what becomes of it', async () => {
+    const { fail, records, aborter } = setup({ come });
+    aborter.abort('lock lost');
+
+    expect(await fail()).toBeInstanceOf(WaitingError);
+
+    expect(records).toEqual([]);
+  });
+
   it('is put off, with no attempt spent, where the record cannot be left', async () => {
-    const { fail, putOff, updates } = setup({ come, ledger: 'silent' });
+    const { fail, putOff, updates, deferred } = setup({ come, ledger: 'silent' });
 
     expect(await fail()).toBeInstanceOf(DelayedError);
 
     expect(putOff).toHaveLength(1);
+    expect(deferred).toEqual([{ code: 'QUEUE' }]);
     expect(updates).toMatchObject([{ attempts: [], deferrals: 1 }]);
   });
 });
