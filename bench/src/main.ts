@@ -8,8 +8,7 @@ import { measureEnqueue } from './enqueue.js';
 import { type Latency, measureLatency } from './latency.js';
 import { renderReport } from './report.js';
 import { measureResting } from './resting.js';
-import type { Summary } from './statistics.js';
-import { summarise } from './statistics.js';
+import { type Summary, summarise } from './statistics.js';
 
 const { values: options } = parseArgs({
   options: {
@@ -30,12 +29,12 @@ const inTurn = async <Result>(
 ): Promise<Record<string, Result>[]> => {
   const results: Record<string, Result>[] = [];
   for (let round = 0; round < rounds; round += 1) {
-    const results_: Record<string, Result> = {};
+    const ofRound: Record<string, Result> = {};
     for (const name of names) {
-      results_[name] = await measure(name);
-      note(`round ${round + 1}/${rounds}: ${name} ${JSON.stringify(results_[name])}`);
+      ofRound[name] = await measure(name);
+      note(`round ${round + 1}/${rounds}: ${name} ${JSON.stringify(ofRound[name])}`);
     }
-    results.push(results_);
+    results.push(ofRound);
   }
   return results;
 };

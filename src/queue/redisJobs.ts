@@ -5,8 +5,7 @@ import type { JobStore, QueueName } from './backend.ts';
 import { REPLACE } from './jobData.ts';
 import { skippedKey } from './redisLedger.ts';
 import { runPipeline } from './runPipeline.ts';
-
-const PAGE = 1_000;
+import { scanNames } from './scanNames.ts';
 
 // What is said of a job goes with it, in one step. BullMQ's own data of a job without parent, children
 // or deduplication are its hash and its logs.
@@ -38,14 +37,13 @@ export const createRedisJobs = ({ client, prefix, keepSkippedMs }: Options): Job
 
   return {
     every: async function* (name) {
-      const start = keyOf(name, '');
-      const match = `${start.replace(/[[\]*?\\]/g, '\\$&')}*`;
-      for await (const keys of client.scanStream({ match, type: 'hash', count: PAGE })) {
+      for await (const ids of scanNames(client, keyOf(name, ''), { type: 'hash' })) {
         const pipeline = client.pipeline();
-        for (const key of keys) pipeline.hget(key, 'data');
+        for (const id of ids) pipeline.hget(keyOf(name, id), 'data');
         const texts = await runPipeline(pipeline);
-        for (const [index, text] of texts.entries()) {
-          if (typeof text === 'string') yield { id: String(keys[index]).slice(start.length), text };
+        for (const [index, id] of ids.entries()) {
+          const text = texts[index];
+          if (typeof text === 'string') yield { id, text };
         }
       }
     },

@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
 
+import { scanNames } from './scanNames.ts';
 import type { TokenStore } from './seekTokens.ts';
 
 const REPLACE = `
@@ -61,11 +62,7 @@ export const createRedisTokens = (client: Redis, prefix: string): TokenStore => 
       return fingerprints.filter((_, index) => numbers.has(index + 1));
     },
     applications: async function* () {
-      const start = keyOf('');
-      const match = `${start.replace(/[[\]*?\\]/g, '\\$&')}*`;
-      for await (const keys of client.scanStream({ match, count: 1_000 })) {
-        for (const key of keys) yield key.slice(start.length);
-      }
+      for await (const applicationIds of scanNames(client, keyOf(''))) yield* applicationIds;
     },
     receivedBetween: (from, to, limit) =>
       client.zrangebyscore(byAge, `(${from}`, to, 'LIMIT', 0, limit),
