@@ -28,7 +28,7 @@ type Post = {
 
 /**
  * POSTs over kept-alive connections. `timeoutMs` bounds the whole exchange, the answer read to its
- * end. undici at its lowest level: streams, `AbortSignal`s and `fetch` cost several times what it does.
+ * end. undici at its lowest level: streams, `AbortSignal`s and `fetch` cost more.
  */
 export const createHttp = ({
   timeoutMs,

@@ -94,8 +94,8 @@ export const createSeekClient =
 export type SeekClient = ReturnType<typeof createSeekClient>;
 
 /**
- * As much of a response as graphql-request looks at: to build and read a real one costs more than all
- * else about a request. It reads JSON only under a content type that says so; SEEK's is not to be relied on.
+ * As much of a response as graphql-request looks at, for a real one is costly to build and to read. It
+ * reads JSON only under a content type that says so; SEEK's is not to be relied on.
  */
 const toResponse = ({ status, body }: Answer): Response => ({
   ...EMPTY,
