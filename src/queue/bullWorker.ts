@@ -10,6 +10,7 @@ import type { Logger } from '../logging.ts';
 import { type JobWorker, LOCK_LOST, type Process, type WorkerOptions } from './backend.ts';
 
 const LOG_EVERY_MS = 10_000;
+const LOCK_MS = 30_000;
 const STALLED_INTERVAL_MS = 10_000;
 const WAKE_CHECK_MS = 100;
 const REST_MS = 1_000;
@@ -27,8 +28,9 @@ export const toBullOptions = ({
 }: Pick<WorkerOptions, 'concurrency' | 'removeOnComplete' | 'backoffMs'>): Omit<
   BullOptions<never>,
   'connection'
-> => ({
+> & { lockDuration: number } => ({
   concurrency,
+  lockDuration: LOCK_MS,
   maxStalledCount: NEVER,
   stalledInterval: STALLED_INTERVAL_MS,
   ...(removeOnComplete ? { removeOnComplete } : {}),

@@ -1,7 +1,8 @@
-import { Queue, Worker } from 'bullmq';
+import { createRedisBackend, Queue, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Backend, BackendOptions, Process, QueueName } from './backend.ts';
 import { startBullWorker, toBullOptions } from './bullWorker.ts';
+import { createGroupedMoves } from './groupedMoves.ts';
 import { inspectRedis } from './inspectRedis.ts';
 import { createRedisJobData } from './jobData.ts';
 import { keepSkippedMsOf } from './ledgerTimes.ts';
@@ -57,7 +58,12 @@ export const openRedis = ({
     work: async (name, process, workerOptions) => {
       const bullOptions = { connection: client, prefix, ...toBullOptions(workerOptions) };
       const isReachable = () => client.status === 'ready';
-      const start = (own: Process) => new Worker(name, own, bullOptions);
+      const { removeOnComplete: keep } = workerOptions;
+      const moves =
+        keep === undefined
+          ? createRedisBackend
+          : createGroupedMoves({ client, keep, lockMs: bullOptions.lockDuration });
+      const start = (own: Process) => new Worker(name, own, bullOptions, moves);
       return startBullWorker(start, process, workerOptions, { logger, isReachable });
     },
     ledger: createRedisLedger({ client, prefix, ...options }),

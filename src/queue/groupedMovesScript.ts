@@ -1,0 +1,79 @@
+/** BullMQ's code for a job whose lock is not there any more. */
+export const LOST = -2;
+
+export const INPUTS_PER_JOB = 5;
+
+/**
+ * Completes jobs and takes as many others as their slots want, as BullMQ 6.7.0 does one by one
+ * (moveToFinished, moveToActive). Whatever it does not know how to do it leaves to BullMQ's own scripts,
+ * by taking nothing: a queue that is paused or limited, and delayed jobs that are due.
+ *
+ * KEYS: wait, active, stalled, completed, delayed, meta, marker. ARGV: the prefix of the jobs' keys, now,
+ * how long a lock lasts in ms, how old in seconds and how many completed jobs are kept, how many jobs
+ * complete; for each its id, lock, return value, attempts made, and whether its slot wants another.
+ * Answers with two lists in the same order: 0 or BullMQ's error code, and the job taken, if any.
+ */
+export const GROUPED_MOVES = `
+local wait, active, stalled, completed, delayed, meta, marker = unpack(KEYS)
+local prefix, now, lockMs, age, count, moves = unpack(ARGV, 1, 6)
+local function input(n, of) return ARGV[6 + ${INPUTS_PER_JOB} * (n - 1) + of] end
+
+local codes, lockKeys, locks, ids, scores = {}, {}, {}, {}, {}
+for n = 1, moves do lockKeys[n] = prefix .. input(n, 1) .. ':lock' end
+local holders = redis.call('MGET', unpack(lockKeys))
+for n = 1, moves do
+  local id = input(n, 1)
+  if holders[n] ~= input(n, 2) then
+    codes[n] = holders[n] and -6 or ${LOST}
+  -- First of all writes: a Redis without memory refuses a script that begins by asking for some.
+  elseif redis.call('LREM', active, -1, id) == 0 then
+    codes[n] = -3
+  else
+    redis.call('HSET', prefix .. id, 'returnvalue', input(n, 3), 'finishedOn', now, 'atm', input(n, 4))
+    table.insert(locks, lockKeys[n])
+    table.insert(ids, id)
+    table.insert(scores, now)
+    table.insert(scores, id)
+    codes[n] = 0
+  end
+end
+if #ids > 0 then
+  redis.call('DEL', unpack(locks))
+  redis.call('SREM', stalled, unpack(ids))
+  redis.call('ZADD', completed, unpack(scores))
+  local gone = redis.call('ZRANGEBYSCORE', completed, '-inf', now - age * 1000, 'LIMIT', 0, 1000)
+  if #gone > 0 then redis.call('ZREM', completed, unpack(gone)) end
+  local over = redis.call('ZCARD', completed) - count
+  if over > 0 then
+    local popped = redis.call('ZPOPMIN', completed, math.min(over, 1000))
+    for n = 1, #popped, 2 do table.insert(gone, popped[n]) end
+  end
+  local keys = {}
+  for n = 1, #gone do
+    keys[2 * n - 1], keys[2 * n] = prefix .. gone[n], prefix .. gone[n] .. ':logs'
+  end
+  if #keys > 0 then redis.call('DEL', unpack(keys)) end
+end
+
+local takers, jobs = {}, {}
+for n = 1, moves do
+  jobs[n] = false
+  if codes[n] == 0 and input(n, 5) == '1' then table.insert(takers, n) end
+end
+local limits = redis.call('HMGET', meta, 'paused', 'concurrency', 'max')
+local due = redis.call('ZRANGEBYSCORE', delayed, 0, (now + 1) * 0x1000 - 1, 'LIMIT', 0, 1)
+if #takers == 0 or limits[1] or limits[2] or limits[3] or #due > 0 then return { codes, jobs } end
+
+local taken = redis.call('RPOP', wait, #takers) or {}
+for n = 1, #taken do
+  local key = prefix .. taken[n]
+  redis.call('SET', key .. ':lock', input(takers[n], 2), 'PX', lockMs)
+  local started = (redis.call('HGET', key, 'ats') or 0) + 1
+  redis.call('HSET', key, 'processedOn', now, 'ats', started)
+  jobs[takers[n]] = { redis.call('HGETALL', key), taken[n] }
+end
+if #taken > 0 then
+  redis.call('LPUSH', active, unpack(taken))
+  redis.call('ZADD', marker, 0, '0')
+end
+return { codes, jobs }`;
