@@ -1,9 +1,11 @@
 import type { Job, Queue } from 'bullmq';
 
 import type { Logger } from '../logging.ts';
+import type { NewSignalJob } from '../schemas/signalJob.ts';
 import type { SignalLife } from '../schemas/states.ts';
 import type { JobData } from './jobData.ts';
 import type { LaneStore } from './laneState.ts';
+import type { Memory } from './memory.ts';
 import type { Finding } from './redisSafety.ts';
 import type { TokenStore } from './seekTokens.ts';
 
@@ -55,34 +57,23 @@ export type JobWorker = {
   abortJobs: (reason: string) => void;
 };
 
-/** What is remembered of a signalId: its content, and whether the queue took it. */
-export type Remembered = { contentId: string; accepted: boolean };
+/** A signal that is to be queued. */
+export type NewJob = { signalId: string; contentId: string; data: NewSignalJob };
 
-/** What is known of a signalId before it is added. */
-export type Claim = {
-  /** Absent where we are the first. */
-  remembered?: Remembered;
-  queued: boolean;
-  buried: boolean;
-};
+export type Admission =
+  | { kind: 'added' }
+  /** It is in a queue, or was settled not long ago: then its content is remembered. */
+  | { kind: 'known'; remembered?: string; queued: boolean };
 
 export type Unsent = { signalId: string; acceptedAt: number };
 
 export type Settled = { signalId: string; outcome: 'delivered' | 'skipped' | 'dead' };
 
-/** What BullMQ does not keep: who was accepted lately, who is still unsent, who was skipped. */
+/** What BullMQ does not keep: who was settled lately, who is still unsent, who was skipped. */
 export type Ledger = {
-  /**
-   * Takes each id for a short while, unless it is remembered: of many callers at once, one is first.
-   * Lists those that are about to be queued as unsent.
-   */
-  claim: (
-    entries: { signalId: string; contentId: string }[],
-    acceptedAt: number,
-  ) => Promise<Claim[]>;
-  recall: (signalId: string) => Promise<Remembered | undefined>;
-  /** Remembers accepted signals for `REMEMBER_MS` from their acceptance. `true`: we were the first. */
-  confirm: (entries: (Unsent & { contentId: string })[]) => Promise<boolean[]>;
+  /** The content of a signal that was settled not long ago. */
+  recall: (signalId: string) => Promise<string | undefined>;
+  /** Lists one that was let go of, whatever for: that it waits as long as others is not certain any more. */
   markUnsent: (entry: Unsent) => Promise<void>;
   /** Strikes signals off the unsent list, counts them, and forgets that those sent were ever skipped. */
   settle: (entries: Settled[]) => Promise<void>;
@@ -92,12 +83,13 @@ export type Ledger = {
   /** How many were settled in the last 24 hours, to the hour. */
   settledLately: () => Promise<{ delivered: number; skipped: number }>;
   /**
-   * Turns a settled signal into one that is about to be queued, as a claim does: its job goes, if it
-   * finished at that time, and otherwise there must be none, but a record that it was skipped, which goes.
+   * Forgets a settled signal, so that it can be admitted anew: its job goes, if it finished at that
+   * time, and otherwise there must be none, but a record that it was skipped, which goes. `false`: it is
+   * not so, or somebody else was first.
    */
-  reopen: (entry: Unsent & { contentId: string }, finishedAt?: number) => Promise<boolean>;
+  reopen: (signalId: string, finishedAt?: number) => Promise<boolean>;
   /** Of a signal that a worker skips, for as long as it is remembered: its duplicates are told. */
-  keepSkipped: (life: SignalLife) => Promise<void>;
+  keepSkipped: (life: SignalLife, until: number) => Promise<void>;
   findSkipped: (signalId: string) => Promise<SignalLife | undefined>;
 };
 
@@ -111,18 +103,21 @@ export type JobStore = {
   swap: (name: QueueName, job: StoredJob, data: unknown) => Promise<boolean>;
   /**
    * Removes a job only if it finished in that state and at that millisecond: a job of the same id
-   * that came since stays. BullMQ's own `remove` takes whatever bears the id. The record of a signal
-   * that is skipped thereby comes in the same step, or not at all.
+   * that came since stays. BullMQ's own `remove` takes whatever bears the id. What is told of a signal
+   * that is skipped thereby is told in the same step, or not at all.
    */
   removeFinished: (
     name: QueueName,
     state: Finished,
     job: FinishedJob,
-    record?: SignalLife,
+    told?: Told,
   ) => Promise<boolean>;
   /** As much for a job that waits, for its turn or for its next attempt. */
-  removeWaiting: (name: QueueName, jobId: string, record?: SignalLife) => Promise<boolean>;
+  removeWaiting: (name: QueueName, jobId: string, told?: Told) => Promise<boolean>;
 };
+
+/** What is told of a skipped signal, and by what it is known again. */
+export type Told = { life: SignalLife; memory: Memory };
 
 export type Finished = 'completed' | 'failed';
 export type FinishedJob = { jobId: string; finishedAt: number };
@@ -137,6 +132,8 @@ export type Backend = {
     process: Process<Result>,
     options: WorkerOptions<Result>,
   ) => Promise<JobWorker>;
+  /** Queues signals that are not known; of many callers at once, one is first. Their ids must differ. */
+  admit: (jobs: NewJob[]) => Promise<Admission[]>;
   ledger: Ledger;
   lane: LaneStore;
   tokens: TokenStore;

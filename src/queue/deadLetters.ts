@@ -2,8 +2,9 @@ import type { Job } from 'bullmq';
 
 import type { DeadLetter } from '../schemas/deadLetter.ts';
 import type { SignalLife } from '../schemas/states.ts';
-import { type Backend, DEAD_LETTERS, SIGNALS } from './backend.ts';
+import { type Backend, DEAD_LETTERS, SIGNALS, type Told } from './backend.ts';
 import { everyLetter, type Found } from './letterPages.ts';
+import { memoryOf } from './memory.ts';
 import { readLetter } from './readLetter.ts';
 
 export type LetterFilter = {
@@ -96,26 +97,28 @@ export const createDeadLetters = ({ backend, now = () => new Date(), pause = wai
     const letter = readLetter(job);
     if (job === undefined || letter === undefined) return 'not-found';
     const { typeCode, acceptedAt, attempts, redrives, burial } = letter;
+    const memory = memoryOf(signalId, letter.job, Date.parse(acceptedAt));
     // The undertaker may have been killed between its two steps: the job would be buried again.
     await backend.jobs.removeFinished(SIGNALS, 'failed', burial);
-    const isRemoved = await removeLetter(job, {
+    const life: SignalLife = {
       ...{ signalId, typeCode, state: 'skipped', acceptedAt, attempts, redrives },
       reason: `discarded at ${now().toISOString()}: ${reason}`,
-    });
+    };
+    const isRemoved = await removeLetter(job, { life, memory });
     if (!isRemoved) return 'busy';
     await backend.ledger.settle([{ signalId, outcome: 'skipped' }]);
     return 'discarded';
   };
 
   /** Only a letter that stays where it is: one that goes back to the queue is let go. */
-  const removeLetter = async (job: Job, record: SignalLife): Promise<boolean> => {
+  const removeLetter = async (job: Job, told: Told): Promise<boolean> => {
     const { id: jobId = '', finishedOn: finishedAt } = job;
     if ((await (await backend.queue(SIGNALS)).getJob(jobId)) !== undefined) return false;
     if (finishedAt !== undefined) {
-      return backend.jobs.removeFinished(DEAD_LETTERS, 'failed', { jobId, finishedAt }, record);
+      return backend.jobs.removeFinished(DEAD_LETTERS, 'failed', { jobId, finishedAt }, told);
     }
     const isNew = job.attemptsMade === 0 && !readLetter(job)?.redriveRequested;
-    return isNew && backend.jobs.removeWaiting(DEAD_LETTERS, jobId, record);
+    return isNew && backend.jobs.removeWaiting(DEAD_LETTERS, jobId, told);
   };
 
   return { get, list, redrive, redriveMatching, discard };

@@ -1,7 +1,14 @@
 import { createPostgresBackend, type Queue, withBackend } from 'bullmq';
 
-import type { Backend, BackendOptions, Process, QueueName } from './backend.ts';
+import {
+  type Backend,
+  type BackendOptions,
+  type Process,
+  type QueueName,
+  SIGNALS,
+} from './backend.ts';
 import { startBullWorker, toBullOptions } from './bullWorker.ts';
+import { createEmbeddedAdmission } from './embeddedAdmission.ts';
 import { createEmbeddedJobs } from './embeddedJobs.ts';
 import { openEmbeddedLedger } from './embeddedLedger.ts';
 import { openEmbeddedTokens } from './embeddedTokens.ts';
@@ -44,7 +51,8 @@ export const openEmbedded = async ({ folder, logger, ...options }: Options): Pro
       const start = (own: Process) => new bull.Worker(name, own, bullOptions);
       return startBullWorker(start, process, workerOptions, { logger, isReachable: () => true });
     },
-    ledger: await openEmbeddedLedger({ database, ...options }),
+    ledger: await openEmbeddedLedger({ database }),
+    admit: createEmbeddedAdmission({ database, queue: () => bullQueue(SIGNALS) }),
     lane: createMemoryLane(),
     tokens: await openEmbeddedTokens(database),
     jobData: createOwnJobData(),

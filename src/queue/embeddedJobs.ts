@@ -1,5 +1,4 @@
-import type { SignalLife } from '../schemas/states.ts';
-import type { JobStore } from './backend.ts';
+import type { JobStore, Told } from './backend.ts';
 import type { PgliteDatabase } from './pglitePool.ts';
 
 // One statement: what is said of a job goes with it.
@@ -21,9 +20,10 @@ export const createEmbeddedJobs = ({
   keepSkippedMs,
   now = Date.now,
 }: Options): JobStore => {
-  const toldOf = (id: string, record?: SignalLife) => [
-    record?.signalId ?? id,
-    record === undefined ? null : JSON.stringify(record),
+  // Here everything accepted is remembered already.
+  const toldOf = (id: string, told?: Told) => [
+    told?.life.signalId ?? id,
+    told === undefined ? null : JSON.stringify(told.life),
     now() + keepSkippedMs,
   ];
 
@@ -45,14 +45,14 @@ export const createEmbeddedJobs = ({
       return rowCount === 1;
     },
 
-    removeFinished: async (name, state, { jobId, finishedAt }, record) => {
-      const told = toldOf(jobId, record);
-      const { rows } = await query(REMOVE_FINISHED, [name, jobId, ...told, state, finishedAt]);
+    removeFinished: async (name, state, { jobId, finishedAt }, told) => {
+      const record = toldOf(jobId, told);
+      const { rows } = await query(REMOVE_FINISHED, [name, jobId, ...record, state, finishedAt]);
       return rows.length === 1;
     },
 
-    removeWaiting: async (name, jobId, record) => {
-      const { rows } = await query(REMOVE_WAITING, [name, jobId, ...toldOf(jobId, record)]);
+    removeWaiting: async (name, jobId, told) => {
+      const { rows } = await query(REMOVE_WAITING, [name, jobId, ...toldOf(jobId, told)]);
       return rows.length === 1;
     },
   };

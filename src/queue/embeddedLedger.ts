@@ -1,34 +1,14 @@
-import * as z from 'zod';
-
 import type { SignalLife } from '../schemas/states.ts';
-import type { Claim, Ledger } from './backend.ts';
-import { CLAIM, CONFIRM, COUNT, KEEP_SKIPPED, REOPEN, TABLES } from './embeddedLedgerSql.ts';
+import type { Ledger } from './backend.ts';
+import { COUNT, KEEP_SKIPPED, REOPEN, TABLES } from './embeddedLedgerSql.ts';
 import { hoursOfLastDay, PENDING_MS } from './ledgerTimes.ts';
 import type { PgliteDatabase } from './pglitePool.ts';
 
-const IdRow = z.object({ signal_id: z.string() });
-const ClaimRow = IdRow.extend({
-  content_id: z.string().nullable(),
-  accepted: z.boolean().nullable(),
-  queued: z.boolean(),
-  buried: z.boolean(),
-});
-
-const toClaim = ({ content_id, accepted, queued, buried }: z.infer<typeof ClaimRow>): Claim =>
-  content_id === null
-    ? { queued, buried }
-    : { remembered: { contentId: content_id, accepted: accepted === true }, queued, buried };
-
-type Options = {
-  database: PgliteDatabase;
-  rememberMs: number;
-  now?: () => number;
-};
+type Options = { database: PgliteDatabase; now?: () => number };
 
 /** The ledger beside BullMQ's tables, in the same embedded database. */
 export const openEmbeddedLedger = async ({
   database: { query },
-  rememberMs,
   now = Date.now,
 }: Options): Promise<Ledger> => {
   for (const table of TABLES) await query(table);
@@ -36,46 +16,13 @@ export const openEmbeddedLedger = async ({
   await query('DELETE FROM public.skipped WHERE expires_at <= $1', [now()]);
 
   return {
-    claim: async (entries, acceptedAt) => {
-      const ids = entries.map(({ signalId }) => signalId);
-      const contents = entries.map(({ contentId }) => contentId);
-      const { rows } = await query(CLAIM, [ids, contents, now(), acceptedAt]);
-      const claims = new Map(
-        z
-          .array(ClaimRow)
-          .parse(rows)
-          .map((row) => [row.signal_id, toClaim(row)]),
-      );
-      return ids.map((id) => claims.get(id) ?? { queued: false, buried: false });
-    },
-
     recall: async (signalId) => {
-      const { rows } = await query<{ content_id: string; accepted: boolean }>(
-        'SELECT content_id, accepted FROM public.remembered WHERE signal_id = $1 AND expires_at > $2',
+      const { rows } = await query<{ content_id: string }>(
+        `SELECT content_id FROM public.remembered
+         WHERE signal_id = $1 AND accepted AND expires_at > $2`,
         [signalId, now()],
       );
-      return rows[0] && { contentId: rows[0].content_id, accepted: rows[0].accepted };
-    },
-
-    confirm: async (entries) => {
-      const { rows } = await query(CONFIRM, [
-        entries.map(({ signalId }) => signalId),
-        entries.map(({ contentId }) => contentId),
-        entries.map(({ acceptedAt }) => acceptedAt + rememberMs),
-        now(),
-      ]);
-      await query(
-        `UPDATE public.skipped SET expires_at = remembered.expires_at FROM public.remembered
-         WHERE remembered.signal_id = skipped.signal_id AND skipped.signal_id = ANY($1)`,
-        [entries.map(({ signalId }) => signalId)],
-      );
-      const firsts = new Set(
-        z
-          .array(IdRow)
-          .parse(rows)
-          .map((row) => row.signal_id),
-      );
-      return entries.map(({ signalId }) => firsts.has(signalId));
+      return rows[0]?.content_id;
     },
 
     markUnsent: async ({ signalId, acceptedAt }) => {
@@ -122,14 +69,12 @@ export const openEmbeddedLedger = async ({
       return { delivered: of('delivered'), skipped: of('skipped') };
     },
 
-    reopen: async ({ signalId, contentId, acceptedAt }, finishedAt) => {
-      const pendingUntil = now() + PENDING_MS;
-      const values = [signalId, contentId, pendingUntil, acceptedAt, finishedAt ?? null];
-      return (await query(REOPEN, values)).rows.length === 1;
-    },
+    reopen: async (signalId, finishedAt) =>
+      (await query(REOPEN, [signalId, finishedAt ?? null])).rows.length === 1,
 
-    keepSkipped: async (life) => {
-      await query(KEEP_SKIPPED, [life.signalId, JSON.stringify(life), now() + PENDING_MS]);
+    keepSkipped: async (life, until) => {
+      const keptUntil = Math.max(until, now() + PENDING_MS);
+      await query(KEEP_SKIPPED, [life.signalId, JSON.stringify(life), keptUntil]);
     },
 
     findSkipped: async (signalId) => {

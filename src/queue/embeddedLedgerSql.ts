@@ -50,31 +50,24 @@ export const CONFIRM = `
   WHERE NOT public.remembered.accepted OR public.remembered.expires_at <= $4
   RETURNING signal_id`;
 
-/** $1 the id, $2 its content, $3 until when it is pending, $4 when it is accepted, $5 when its job finished. */
+/** $1 the id, $2 when its job finished, if there is one. */
 export const REOPEN = `
   WITH cleared AS (
     DELETE FROM bullmq.job
-    WHERE queue = '${SIGNALS}' AND id = $1 AND state = 'completed' AND finished_at_ms = $5::bigint
+    WHERE queue = '${SIGNALS}' AND id = $1 AND state = 'completed' AND finished_at_ms = $2::bigint
     RETURNING id),
   opened AS (
     SELECT $1::text AS signal_id
     WHERE EXISTS (SELECT FROM cleared) OR (
-      $5::bigint IS NULL AND EXISTS (SELECT FROM public.skipped WHERE signal_id = $1)
+      $2::bigint IS NULL AND EXISTS (SELECT FROM public.skipped WHERE signal_id = $1)
       AND NOT EXISTS (SELECT FROM bullmq.job WHERE queue = '${SIGNALS}' AND id = $1))),
   unsaid AS (DELETE FROM public.skipped WHERE signal_id IN (SELECT signal_id FROM opened)),
-  claimed AS (
-    INSERT INTO public.remembered SELECT signal_id, $2::text, false, $3::bigint FROM opened
-    ON CONFLICT (signal_id) DO UPDATE
-      SET content_id = excluded.content_id, accepted = false, expires_at = excluded.expires_at),
-  listed AS (
-    INSERT INTO public.unsent SELECT signal_id, $4::bigint FROM opened ON CONFLICT DO NOTHING)
+  forgotten AS (DELETE FROM public.remembered WHERE signal_id IN (SELECT signal_id FROM opened))
   SELECT signal_id FROM opened`;
 
-/** $1 the id, $2 what is known of it, $3 until when it is kept at least. */
+/** $1 the id, $2 what is known of it, $3 until when it is kept. */
 export const KEEP_SKIPPED = `
-  INSERT INTO public.skipped
-  SELECT $1::text, $2::json, greatest($3::bigint,
-    (SELECT expires_at FROM public.remembered WHERE signal_id = $1))
+  INSERT INTO public.skipped VALUES ($1, $2::json, $3)
   ON CONFLICT (signal_id) DO UPDATE SET life = excluded.life, expires_at = excluded.expires_at`;
 
 /** Counts outcomes in their hour: $1 the hour, $2 the outcomes. */

@@ -5,6 +5,7 @@ import { ApplicationIdSchema } from '../schemas/seekToken.ts';
 import { fingerprintOf } from '../tokenCipher.ts';
 import { type Backend, DEAD_LETTERS, SIGNALS } from './backend.ts';
 import type { DeadLetters } from './deadLetters.ts';
+import { memoryOf } from './memory.ts';
 import { parse, parseLetter } from './readLetter.ts';
 import type { SeekTokens } from './seekTokens.ts';
 import { toLife } from './signalLives.ts';
@@ -44,11 +45,12 @@ export const createEraseApplication = ({ backend, tokens, deadLetters, pause = w
     const queue = await backend.queue(SIGNALS);
     const job = await queue.getJob(signalId);
     if (job === undefined) return false;
-    const record = { ...toLife(job, 'skipped'), reason: ERASED };
+    const life = { ...toLife(job, 'skipped'), reason: ERASED };
+    const told = { life, memory: memoryOf(signalId, job.data, job.timestamp) };
     const finished = { jobId: signalId, finishedAt: job.finishedOn ?? 0 };
     const isRemoved =
-      (await backend.jobs.removeWaiting(SIGNALS, signalId, record)) ||
-      (await backend.jobs.removeFinished(SIGNALS, 'failed', finished, record));
+      (await backend.jobs.removeWaiting(SIGNALS, signalId, told)) ||
+      (await backend.jobs.removeFinished(SIGNALS, 'failed', finished, told));
     if (isRemoved) await backend.ledger.settle([{ signalId, outcome: 'skipped' }]);
     return isRemoved || backend.jobs.removeFinished(SIGNALS, 'completed', finished);
   };

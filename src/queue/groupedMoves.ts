@@ -7,7 +7,10 @@ import {
 } from 'bullmq';
 import type { Redis } from 'ioredis';
 
-import { GROUPED_MOVES, LOST } from './groupedMovesScript.ts';
+import { createGather } from './gather.ts';
+import { GROUPED_MOVES, LISTS } from './groupedMovesScript.ts';
+import { memoryOf, memoryText } from './memory.ts';
+import { redisKeys } from './redisKeys.ts';
 import { createScript } from './redisScript.ts';
 
 // Nobody else is served while a script runs. Shorter ones let worker and Redis work at the same time.
@@ -15,105 +18,92 @@ const AT_ONCE = 50;
 
 export type GroupedOptions = {
   client: Redis;
-  /** Of which completed jobs are kept: `age` in seconds. */
+  prefix: string;
+  /** Which completed jobs are kept: `age` in seconds. */
   keep: { age: number; count: number };
   lockMs: number;
+  now?: () => number;
 };
-
-type Completed = Awaited<ReturnType<RedisQueueBackend['moveToCompleted']>>;
 
 type Move = {
-  jobId: string;
+  job: Pick<Job, 'data' | 'timestamp' | 'attemptsMade'> & { id: string };
   lock: string;
   returnValue: string;
-  attemptsMade: number;
   /** Its slot is to get another job. */
   wantsNext: boolean;
-  resolve: (completed: Completed) => void;
-  reject: (err: unknown) => void;
 };
+
+type Moved = { code: number; next: unknown; finishedOn: number };
 
 /**
  * BullMQ's own backend, but that jobs which complete at about the same time do so in one step, and
- * their slots get their next jobs in the same. BullMQ takes a step for each: what remains of it here
- * are the jobs' states, locks and fields, exactly as BullMQ keeps them, and all its other ways. Two
- * things are left out: events for `QueueEvents`, and what no signal has, such as parents.
+ * their slots get their next jobs in the same; in it, too, they are remembered. BullMQ takes a step for
+ * each, and more commands. Jobs, locks and lists are as BullMQ keeps them, and all other ways are its
+ * own. What is left out are events for `QueueEvents`, and what no signal has, such as parents.
  */
 export const createGroupedMoves =
-  ({ client, keep, lockMs }: GroupedOptions): BackendFactory<RedisQueueBackend> =>
+  ({
+    client,
+    prefix,
+    keep,
+    lockMs,
+    now = Date.now,
+  }: GroupedOptions): BackendFactory<RedisQueueBackend> =>
   (name, opts, connections) => {
     const backend = createRedisBackend(name, opts, connections);
-    const one = backend.moveToCompleted.bind(backend);
-    const move = createScript(client, GROUPED_MOVES);
-    const { keys: of } = backend;
-    const keys = [of.wait, of.active, of.stalled, of.completed, of.delayed, of.meta, of.marker].map(
-      (key = '') => key,
-    );
-    let gathered: Move[] = [];
+    const { remembered } = redisKeys(prefix);
+    const completeOne = backend.moveToCompleted.bind(backend);
+    const script = createScript(client, GROUPED_MOVES);
+    const lists = LISTS.map((list) => backend.toKey(list));
 
-    const send = async (moves: Move[]): Promise<void> => {
-      const finishedOn = Date.now();
-      const fixed = [of[''] ?? '', finishedOn, lockMs, keep.age, keep.count, moves.length];
-      const [codes, jobs] = readAnswer(
-        await move(keys, [
-          ...fixed,
-          ...moves.flatMap(({ jobId, returnValue, attemptsMade, lock, wantsNext }) => [
-            ...[jobId, lock, returnValue, attemptsMade + 1, wantsNext ? 1 : 0],
-          ]),
-        ]),
-      );
-      for (const [index, { jobId, resolve, reject }] of moves.entries()) {
-        const code = codes[index] ?? LOST;
-        const next = jobs[index];
-        if (code < 0) {
-          const command = 'moveToFinished';
-          reject(backend.finishedErrors({ code, jobId, command, state: 'active' }));
-        } else if (Array.isArray(next)) {
-          resolve({ result: raw2NextJobData([...next, 0, 0]), finishedOn });
-        } else {
-          // Without an answer about the next one, BullMQ asks for it in its own way: what is due
-          // late, limited or paused is known there.
-          resolve({ result: undefined, finishedOn });
-        }
-      }
-    };
-
-    const sendGathered = (): void => {
-      const moves = gathered;
-      gathered = [];
-      for (let at = 0; at < moves.length; at += AT_ONCE) {
-        const some = moves.slice(at, at + AT_ONCE);
-        send(some).catch((err: unknown) => {
-          for (const { reject } of some) reject(err);
-        });
-      }
-    };
-
-    backend.moveToCompleted = (job, returnValue, removeOnComplete, lock, wantsNext) => {
-      if (!isPlain(job) || removeOnComplete !== undefined) {
-        return one(job, returnValue, removeOnComplete, lock, wantsNext);
-      }
-      return new Promise((resolve, reject) => {
-        if (gathered.length === 0) setImmediate(sendGathered);
-        const { id: jobId = '', attemptsMade } = job;
-        const text = JSON.stringify(returnValue) ?? 'null';
-        gathered.push({ jobId, lock, returnValue: text, attemptsMade, wantsNext, resolve, reject });
+    const moveSome = async (moves: Move[]): Promise<Moved[]> => {
+      const finishedOn = now();
+      const inputs = moves.flatMap(({ job, lock, returnValue, wantsNext }) => {
+        const { contentId, until } = memoryOf(job.id, job.data, job.timestamp);
+        return [
+          ...[job.id, lock, returnValue, job.attemptsMade + 1, wantsNext ? 1 : 0],
+          ...[memoryText(job.id, contentId), until - finishedOn],
+        ];
       });
+      const [codes, jobs] = readAnswer(
+        await script(
+          [...lists, ...moves.map(({ job }) => remembered(job.id))],
+          [backend.toKey(''), finishedOn, lockMs, keep.age, keep.count, ...inputs],
+        ),
+      );
+      return codes.map((code, index) => ({ code, next: jobs[index], finishedOn }));
+    };
+    const move = createGather(moveSome, AT_ONCE);
+
+    backend.moveToCompleted = async (job, returnValue, removeOnComplete, lock, wantsNext) => {
+      const { id } = job;
+      if (id === undefined || !isPlain(job) || removeOnComplete !== undefined) {
+        return completeOne(job, returnValue, removeOnComplete, lock, wantsNext);
+      }
+      const { data, timestamp, attemptsMade } = job;
+      const { code, next, finishedOn } = await move({
+        ...{ job: { id, data, timestamp, attemptsMade }, lock, wantsNext },
+        returnValue: JSON.stringify(returnValue) ?? 'null',
+      });
+      if (code < 0) {
+        const command = 'moveToFinished';
+        throw backend.finishedErrors({ code, jobId: id, command, state: 'active' });
+      }
+      // Without an answer about the next one, BullMQ asks for it in its own way: what is delayed,
+      // limited or paused is known there.
+      const result = Array.isArray(next) ? raw2NextJobData([...next, 0, 0]) : undefined;
+      return { result, finishedOn };
     };
     return backend;
   };
 
 /** What somebody else added may have more to it. */
 const isPlain = ({
-  id,
   parentKey,
   repeatJobKey,
   opts,
-}: Pick<Job, 'id' | 'parentKey' | 'repeatJobKey' | 'opts'>) =>
-  id !== undefined &&
-  parentKey === undefined &&
-  repeatJobKey === undefined &&
-  opts.deduplication === undefined;
+}: Pick<Job, 'parentKey' | 'repeatJobKey' | 'opts'>) =>
+  parentKey === undefined && repeatJobKey === undefined && opts.deduplication === undefined;
 
 const readAnswer = (answer: unknown): [number[], unknown[]] => {
   const [codes, jobs] = Array.isArray(answer) ? answer : [];

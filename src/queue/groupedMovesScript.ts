@@ -1,22 +1,24 @@
-/** BullMQ's code for a job whose lock is not there any more. */
-export const LOST = -2;
+/** What else the script works with, by BullMQ's names. */
+export const LISTS = ['wait', 'active', 'stalled', 'completed', 'delayed', 'meta', 'marker'];
 
-export const INPUTS_PER_JOB = 5;
+const FIXED_VALUES = 5;
+const VALUES_PER_JOB = 7;
 
 /**
  * Completes jobs and takes as many others as their slots want, as BullMQ 6.7.0 does one by one
  * (moveToFinished, moveToActive). Whatever it does not know how to do it leaves to BullMQ's own scripts,
  * by taking nothing: a queue that is paused or limited, and delayed jobs that are due.
  *
- * KEYS: wait, active, stalled, completed, delayed, meta, marker. ARGV: the prefix of the jobs' keys, now,
- * how long a lock lasts in ms, how old in seconds and how many completed jobs are kept, how many jobs
- * complete; for each its id, lock, return value, attempts made, and whether its slot wants another.
- * Answers with two lists in the same order: 0 or BullMQ's error code, and the job taken, if any.
+ * KEYS: the lists, then what remembers each of the jobs. ARGV: the prefix of the jobs' keys, now, how
+ * long a lock lasts in ms, how old in seconds and how many completed jobs are kept; for each job its id,
+ * lock, return value, attempts made, whether its slot wants another, by what it is remembered, and for how
+ * long. Answers with two lists in the same order: 0 or BullMQ's error code, and the job taken, if any.
  */
 export const GROUPED_MOVES = `
-local wait, active, stalled, completed, delayed, meta, marker = unpack(KEYS)
-local prefix, now, lockMs, age, count, moves = unpack(ARGV, 1, 6)
-local function input(n, of) return ARGV[6 + ${INPUTS_PER_JOB} * (n - 1) + of] end
+local wait, active, stalled, completed, delayed, meta, marker = unpack(KEYS, 1, ${LISTS.length})
+local prefix, now, lockMs, age, count = unpack(ARGV, 1, ${FIXED_VALUES})
+local moves = #KEYS - ${LISTS.length}
+local function input(n, of) return ARGV[${FIXED_VALUES} + ${VALUES_PER_JOB} * (n - 1) + of] end
 
 local codes, lockKeys, locks, ids, scores = {}, {}, {}, {}, {}
 for n = 1, moves do lockKeys[n] = prefix .. input(n, 1) .. ':lock' end
@@ -24,12 +26,15 @@ local holders = redis.call('MGET', unpack(lockKeys))
 for n = 1, moves do
   local id = input(n, 1)
   if holders[n] ~= input(n, 2) then
-    codes[n] = holders[n] and -6 or ${LOST}
+    codes[n] = holders[n] and -6 or -2
   -- First of all writes: a Redis without memory refuses a script that begins by asking for some.
   elseif redis.call('LREM', active, -1, id) == 0 then
     codes[n] = -3
   else
     redis.call('HSET', prefix .. id, 'returnvalue', input(n, 3), 'finishedOn', now, 'atm', input(n, 4))
+    if tonumber(input(n, 7)) > 0 then
+      redis.call('SET', KEYS[${LISTS.length} + n], input(n, 6), 'PX', input(n, 7))
+    end
     table.insert(locks, lockKeys[n])
     table.insert(ids, id)
     table.insert(scores, now)

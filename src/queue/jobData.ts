@@ -1,6 +1,8 @@
 import type { Job } from 'bullmq';
 import type { Redis } from 'ioredis';
 
+import { redisKeys } from './redisKeys.ts';
+
 /**
  * What a worker writes down with a job. BullMQ's own `updateData` asks nobody: a worker that was frozen
  * for longer than its locks last would write over what the job's next worker wrote.
@@ -14,27 +16,34 @@ export type JobData = {
 
 // A Redis without memory refuses a script whose first write could need some, and lets it finish once
 // it has made another: what becomes of a signal must be noted all the same.
-const SET_DATA = `
+// Who has anything to write is about to let go of it: from now on its place in the queue does not tell
+// any more for how long it has been unsent.
+const WRITE = `
+if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
+redis.call('HDEL', KEYS[1], 'data')
+redis.call('HSET', KEYS[1], 'data', ARGV[2])
+redis.call('ZADD', KEYS[3], ARGV[3], ARGV[4])
+return 1`;
+
+/** Sets the data of the job KEYS[1] to ARGV[2], where they are exactly ARGV[1]. */
+export const REPLACE = `
+if redis.call('HGET', KEYS[1], 'data') ~= ARGV[1] then return 0 end
 redis.call('HDEL', KEYS[1], 'data')
 redis.call('HSET', KEYS[1], 'data', ARGV[2])
 return 1`;
 
-const WRITE = `
-if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end${SET_DATA}`;
-
-/** Sets the data of the job KEYS[1] to ARGV[2], where they are exactly ARGV[1]. */
-export const REPLACE = `
-if redis.call('HGET', KEYS[1], 'data') ~= ARGV[1] then return 0 end${SET_DATA}`;
-
 /** As BullMQ keeps it: under `PREFIX:QUEUE:ID`, its lock beside it. */
 export const createRedisJobData = (client: Redis, prefix: string): JobData => {
+  const { unsent } = redisKeys(prefix);
   const keyOf = ({ queueName, id }: Job) => `${prefix}:${queueName}:${id}`;
 
   return {
     write: async (job, lock = '', data) => {
       const key = keyOf(job);
       const text = JSON.stringify(data);
-      if ((await client.eval(WRITE, 2, key, `${key}:lock`, lock, text)) !== 1) return false;
+      const keys = [key, `${key}:lock`, unsent];
+      const values = [lock, text, job.timestamp, job.id ?? ''];
+      if ((await client.eval(WRITE, keys.length, ...keys, ...values)) !== 1) return false;
       // Whoever is handed the job next, the undertaker first of all, reads it there.
       job.data = data;
       return true;

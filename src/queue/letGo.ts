@@ -1,5 +1,6 @@
 import { DelayedError, type Job, WaitingError } from 'bullmq';
 import type { Deferral, SignalJob } from '../schemas/signalJob.ts';
+import type { Ledger } from './backend.ts';
 import type { JobData } from './jobData.ts';
 
 // It goes to the end of the queue, so that another is the next to try; when that is, the lane says. One
@@ -8,13 +9,17 @@ const DEFERRED_MS = 1_000;
 const DEFERRED_MAX_MS = 60_000;
 const LEFT_FOR_NEWER_MS = 15_000;
 
-type Deps = { jobData: Pick<JobData, 'write'>; now: () => number };
+type Deps = {
+  jobData: Pick<JobData, 'write'>;
+  ledger: Pick<Ledger, 'markUnsent'>;
+  now: () => number;
+};
 
 /**
  * The ways to let go of a job without spending an attempt. Each resolves with what is to be thrown, for
  * BullMQ's sake. A job that can't be moved comes back by itself when its lock has run out.
  */
-export const createLetGo = ({ jobData, now }: Deps) => {
+export const createLetGo = ({ jobData, ledger, now }: Deps) => {
   const putOff = async (job: Job, lock: string | undefined, waitMs: number) => {
     await job.moveToDelayed(now() + waitMs, lock).catch(() => {});
     return new DelayedError();
@@ -26,7 +31,11 @@ export const createLetGo = ({ jobData, now }: Deps) => {
       return new WaitingError();
     },
 
-    leaveForNewer: (job: Job, lock: string | undefined) => putOff(job, lock, LEFT_FOR_NEWER_MS),
+    leaveForNewer: async (job: Job, lock: string | undefined) => {
+      const unsent = { signalId: job.id ?? '', acceptedAt: job.timestamp };
+      await ledger.markUnsent(unsent).catch(() => {});
+      return putOff(job, lock, LEFT_FOR_NEWER_MS);
+    },
 
     defer: async (
       job: Job,

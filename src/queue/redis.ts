@@ -6,6 +6,7 @@ import { createGroupedMoves } from './groupedMoves.ts';
 import { inspectRedis } from './inspectRedis.ts';
 import { createRedisJobData } from './jobData.ts';
 import { keepSkippedMsOf } from './ledgerTimes.ts';
+import { createRedisAdmission } from './redisAdmission.ts';
 import { connectRedis, type RedisAddress, type Temper } from './redisConnection.ts';
 import { createRedisJobs } from './redisJobs.ts';
 import { createRedisLane } from './redisLane.ts';
@@ -62,11 +63,12 @@ export const openRedis = ({
       const moves =
         keep === undefined
           ? createRedisBackend
-          : createGroupedMoves({ client, keep, lockMs: bullOptions.lockDuration });
+          : createGroupedMoves({ client, prefix, keep, lockMs: bullOptions.lockDuration });
       const start = (own: Process) => new Worker(name, own, bullOptions, moves);
       return startBullWorker(start, process, workerOptions, { logger, isReachable });
     },
-    ledger: createRedisLedger({ client, prefix, ...options }),
+    admit: createRedisAdmission(client, prefix),
+    ledger: createRedisLedger({ client, prefix }),
     lane: createRedisLane(client, prefix),
     tokens: createRedisTokens(client, prefix),
     jobData: createRedisJobData(client, prefix),

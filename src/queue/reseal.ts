@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 
-import { SignalJobSchema, versionOf } from '../schemas/signalJob.ts';
+import { SignalJobSchema, VERSION } from '../schemas/signalJob.ts';
 import { fingerprintOf, newTally, type Tally, type TokenCipher } from '../tokenCipher.ts';
 import { type Backend, DEAD_LETTERS, type QueueName, SIGNALS } from './backend.ts';
 import { parse, parseLetter } from './readLetter.ts';
@@ -42,7 +42,7 @@ export const createReseal = ({ backend, tokens, cipher, pause = wait }: Deps) =>
     const renewal = cipher.renew({ token, sealed }, signalId);
     if (renewal.kind !== 'resealed') return renewal;
     const renewed = { ...job, signal, sealedToken: { sealed: renewal.sealed, fingerprint } };
-    return { ...renewal, data: { ...renewed, version: versionOf(renewed) } };
+    return { ...renewal, data: { ...renewed, version: VERSION } };
   };
 
   /** Of a version that came after this one: what it holds can be seen, but not put back. */

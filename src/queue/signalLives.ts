@@ -33,7 +33,7 @@ export const createSignalLives = (backend: Backend) => {
       if (life !== undefined) return life.state;
       // Delivered signals are kept for a time and in a number; what is remembered beyond that and
       // lies nowhere was settled, and what was skipped has been looked for above.
-      return (await backend.ledger.recall(signalId))?.accepted ? 'delivered' : undefined;
+      return (await backend.ledger.recall(signalId)) === undefined ? undefined : 'delivered';
     },
   };
 };

@@ -1,15 +1,21 @@
 import type { Signal } from '../schemas/signal.ts';
 import {
   SettlementSchema,
-  type SignalJob,
   SignalJobSchema,
   type SkipReason,
-  versionOf,
+  VERSION,
 } from '../schemas/signalJob.ts';
 import type { SignalState } from '../schemas/states.ts';
 import { fingerprintOf, type TokenCipher } from '../tokenCipher.ts';
-import { type Backend, type Claim, DEAD_LETTERS, type JobQueue, SIGNALS } from './backend.ts';
-import { signalJobOptions } from './jobOptions.ts';
+import {
+  type Admission,
+  type Backend,
+  DEAD_LETTERS,
+  type JobQueue,
+  type NewJob,
+  SIGNALS,
+} from './backend.ts';
+import { memoryOf, REMEMBER_MS } from './memory.ts';
 import { readLetter } from './readLetter.ts';
 import type { SignalLives } from './signalLives.ts';
 
@@ -35,50 +41,20 @@ type Deps = {
   now?: () => number;
 };
 
-/** What lies under an id already: in the queue, or among the dead letters. */
-type Lying = { contentId: string | undefined; acceptedAt: number };
-
 /** The only place that adds signals. */
 export const createSignalQueue = ({ backend, lives, cipher, rememberMs, now = Date.now }: Deps) => {
   const { ledger } = backend;
 
-  const add = async (queue: JobQueue, signals: NewSignal[], acceptedAt: number) => {
-    const jobs = signals.map((entry) => ({
-      name: entry.signal.typeCode,
-      data: toJob(entry, acceptedAt, cipher),
-      opts: signalJobOptions(entry.signalId, acceptedAt),
-    }));
-    const [first, ...rest] = jobs;
-    if (first === undefined) return;
-    await (rest.length === 0 ? queue.add(first.name, first.data, first.opts) : queue.addBulk(jobs));
-  };
-
-  /** Looked at only where memory has expired, or was never confirmed. */
-  const findLying = async (
-    queue: JobQueue,
-    { signalId }: NewSignal,
-  ): Promise<Lying | undefined> => {
-    const letters = await backend.queue(DEAD_LETTERS);
-    const job = await queue.getJob(signalId);
-    const letter = readLetter(await letters.getJob(signalId));
-    if (job === undefined && letter === undefined) return undefined;
-    const data = SignalJobSchema.safeParse(job?.data ?? letter?.job).data;
-    return {
-      contentId: data?.contentId,
-      acceptedAt: data === undefined ? now() : Date.parse(data.acceptedAt),
-    };
-  };
-
   /** Kept for lookups longer than it is remembered: it makes way for the same signal, sent anew. */
-  const findForgotten = async (queue: JobQueue, { signalId }: NewSignal): Promise<Settled> => {
+  const findForgotten = async (queue: JobQueue, signalId: string): Promise<Settled> => {
     const job = await queue.getJob(signalId);
-    return job?.finishedOn !== undefined && job.timestamp + rememberMs <= now()
-      ? { finishedAt: job.finishedOn }
-      : undefined;
+    if (job?.finishedOn === undefined) return undefined;
+    const { until } = memoryOf(signalId, job.data, job.timestamp);
+    return until <= now() ? { finishedAt: job.finishedOn } : undefined;
   };
 
   /** Skipped for want of a token: sent anew, it may find one. */
-  const findSkipped = async (queue: JobQueue, { signalId }: NewSignal): Promise<Settled> => {
+  const findSkipped = async (queue: JobQueue, signalId: string): Promise<Settled> => {
     const record = await ledger.findSkipped(signalId);
     if (record === undefined || !MAY_BE_SENT_YET.has(record.reason)) return undefined;
     const job = await queue.getJob(signalId);
@@ -87,44 +63,52 @@ export const createSignalQueue = ({ backend, lives, cipher, rememberMs, now = Da
     return outcome === 'skipped' ? { finishedAt: job.finishedOn } : undefined;
   };
 
-  /** Where others were at it between our looks, what we know is out of date: all is asked again. */
-  const prepareAnew = async (
-    queue: JobQueue,
-    entry: NewSignal,
-    tries: number,
-  ): Promise<Prepared> => {
-    // Under the same job id a second add is harmless; none would not be.
-    if (tries === MOST_TRIES) return { entry, known: entry.contentId, adds: true };
-    const [claim = NOTHING_KNOWN] = await ledger.claim([entry], now());
-    return prepare(queue, entry, claim, tries + 1);
+  /** The content of what lies in a queue under this id; `undefined` where nothing does. */
+  const findLying = async (queue: JobQueue, signalId: string): Promise<Lying | undefined> => {
+    const letters = await backend.queue(DEAD_LETTERS);
+    const job = await queue.getJob(signalId);
+    const letter = readLetter(await letters.getJob(signalId));
+    if (job === undefined && letter === undefined) return undefined;
+    const data = SignalJobSchema.safeParse(job?.data ?? letter?.job).data;
+    return { contentId: data && (data.contentId ?? signalId) };
   };
 
-  const prepare = async (
-    queue: JobQueue,
-    entry: NewSignal,
-    claim: Claim,
-    tries = 0,
-  ): Promise<Prepared> => {
-    const { remembered, queued, buried } = claim;
-    const known = remembered?.contentId;
-    const reopen = async (settled: NonNullable<Settled>): Promise<Prepared> =>
-      (await ledger.reopen({ ...entry, acceptedAt: now() }, settled.finishedAt))
-        ? { entry, known: entry.contentId, adds: true }
-        : prepareAnew(queue, entry, tries);
+  /** Where others were at it between our looks, what we know is out of date: all is asked again. */
+  const admitAnew = async (job: NewJob, tries: number): Promise<Acceptance> => {
+    if (tries === MOST_TRIES) throw new Error('Others change this signal all the time');
+    const [admission] = await backend.admit([job]);
+    if (admission === undefined) throw new Error('Not answered');
+    return conclude(job, admission, tries + 1);
+  };
 
-    if (remembered?.accepted) {
-      const isSame = !buried && known === entry.contentId;
-      const skipped = isSame ? await findSkipped(queue, entry) : undefined;
-      return skipped === undefined ? { entry, known, adds: false } : reopen(skipped);
+  const duplicate = async ({ signalId, contentId }: NewJob, lying: Lying): Promise<Acceptance> => {
+    // Without an Idempotency-Key the id is the content's own. Under a key, what can't be read can't be
+    // compared, and to call it the same might lose what is sent now.
+    if (signalId !== contentId && lying.contentId !== contentId) {
+      return { kind: 'conflict', signalId };
     }
-    if (!queued && !buried) return { entry, known, adds: true };
-    // Somebody is adding it at this moment, and will confirm it: to be first is theirs.
-    if (remembered) return { entry, known, adds: false };
-    const forgotten = queued ? await findForgotten(queue, entry) : undefined;
-    if (forgotten !== undefined) return reopen(forgotten);
-    const lying = await findLying(queue, entry);
-    if (lying === undefined) return prepareAnew(queue, entry, tries);
-    return { entry, known: lying.contentId, adds: false, acceptedAt: lying.acceptedAt };
+    const state = (await lives.stateOf(signalId)) ?? 'waiting';
+    return { kind: 'accepted', signalId, duplicate: true, state };
+  };
+
+  const conclude = async (job: NewJob, admission: Admission, tries = 0): Promise<Acceptance> => {
+    const { signalId, contentId } = job;
+    if (admission.kind === 'added') {
+      return { kind: 'accepted', signalId, duplicate: false, state: 'waiting' };
+    }
+    const { remembered, queued } = admission;
+    const queue = await backend.queue(SIGNALS);
+    const reopened =
+      remembered === undefined
+        ? queued && (await findForgotten(queue, signalId))
+        : remembered === contentId && (await findSkipped(queue, signalId));
+    if (reopened) {
+      await ledger.reopen(signalId, reopened.finishedAt);
+      return admitAnew(job, tries);
+    }
+    const lying =
+      remembered === undefined ? await findLying(queue, signalId) : { contentId: remembered };
+    return lying === undefined ? admitAnew(job, tries) : duplicate(job, lying);
   };
 
   return {
@@ -134,38 +118,19 @@ export const createSignalQueue = ({ backend, lives, cipher, rememberMs, now = Da
      */
     accept: async (signals: NewSignal[]): Promise<Acceptance[]> => {
       const since = performance.now();
-      const queue = await backend.queue(SIGNALS);
-      const acceptedAt = now();
-      const claims = await ledger.claim(signals, acceptedAt);
-      const prepared = await Promise.all(
-        signals.map((entry, index) => prepare(queue, entry, claims[index] ?? NOTHING_KNOWN)),
-      );
-      const agreed = prepared.filter((one) => !isConflict(one));
-
-      await add(
-        queue,
-        agreed.filter(({ adds }) => adds).map(({ entry }) => entry),
-        acceptedAt,
-      );
-      const unconfirmed = agreed.filter((one) => one.adds || one.acceptedAt !== undefined);
-      const confirmed = await ledger.confirm(
-        unconfirmed.map((one) => ({ ...one.entry, acceptedAt: one.acceptedAt ?? acceptedAt })),
-      );
-      const firsts = new Set(unconfirmed.filter((one, index) => one.adds && confirmed[index]));
-      // For duplicates too: their answer promises as much.
-      if (agreed.length > 0) await backend.replicated(since);
-
-      return Promise.all(
-        prepared.map(async (one): Promise<Acceptance> => {
-          const { signalId } = one.entry;
-          if (isConflict(one)) return { kind: 'conflict', signalId };
-          if (firsts.has(one)) {
-            return { kind: 'accepted', signalId, duplicate: false, state: 'waiting' };
-          }
-          const state = (await lives.stateOf(signalId)) ?? 'waiting';
-          return { kind: 'accepted', signalId, duplicate: true, state };
+      const acceptedAt = new Date(now()).toISOString();
+      const jobs = signals.map((entry) => toJob(entry, { acceptedAt, rememberMs, cipher }));
+      const admissions = await backend.admit(jobs);
+      const acceptances = await Promise.all(
+        jobs.map((job, index) => {
+          const admission = admissions[index];
+          if (admission === undefined) throw new Error('Not answered');
+          return conclude(job, admission);
         }),
       );
+      // For duplicates too: their answer promises as much.
+      await backend.replicated(since);
+      return acceptances;
     },
   };
 };
@@ -181,44 +146,27 @@ const MAY_BE_SENT_YET: ReadonlySet<string | undefined> = new Set<SkipReason>([
 /** A signal that was settled, and when its job finished, if there still is one. */
 type Settled = { finishedAt: number | undefined } | undefined;
 
+/** What lies under an id already; unreadable without a content. */
+type Lying = { contentId: string | undefined };
+
 // Others are at it now and then; so many times in a row that is no accident.
 const MOST_TRIES = 5;
 
-const NOTHING_KNOWN: Claim = { queued: false, buried: false };
-
-type Prepared = {
-  entry: NewSignal;
-  /** The content that stands under this id already. */
-  known?: string | undefined;
-  /**
-   * Nothing lies under the id any more, or ever did. A claim without acceptance is no exception: it may be that of a
-   * caller who died before its add, and under the same job id a second add is harmless.
-   */
-  adds: boolean;
-  /** When what lies there was accepted. */
-  acceptedAt?: number;
-};
-
-// Without an Idempotency-Key the id is the content's own. Under a key, what can't be read can't be
-// compared, and to call it the same might lose what is sent now.
-const isConflict = ({ entry, known, adds }: Prepared): boolean =>
-  entry.signalId !== entry.contentId && known !== entry.contentId && !(adds && known === undefined);
+type Circumstances = Pick<Deps, 'cipher' | 'rememberMs'> & { acceptedAt: string };
 
 const toJob = (
   { signalId, signal, contentId, from }: NewSignal,
-  acceptedAt: number,
-  cipher: Pick<TokenCipher, 'seal'>,
-): SignalJob => {
-  const kept = keep(signal, signalId, cipher);
-  return {
-    version: versionOf(kept),
-    ...kept,
-    contentId,
-    acceptedAt: new Date(acceptedAt).toISOString(),
+  { acceptedAt, rememberMs, cipher }: Circumstances,
+): NewJob => {
+  const data = {
+    ...keep(signal, signalId, cipher),
+    // What says nothing is left out: in a long queue it would be most of what we add to the signal.
+    ...(contentId === signalId ? {} : { contentId }),
+    ...(rememberMs === REMEMBER_MS ? {} : { rememberMs }),
+    acceptedAt,
     acceptedFrom: from,
-    redrives: 0,
-    attempts: [],
   };
+  return { signalId, contentId, data: { version: VERSION, ...data } };
 };
 
 const keep = (signal: Signal, signalId: string, cipher: Pick<TokenCipher, 'seal'>) => {

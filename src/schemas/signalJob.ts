@@ -40,21 +40,33 @@ export type Deferral = z.infer<typeof DeferralSchema>;
 /** What the queue holds of a signal. Written by producers, read by workers of other versions too. */
 export type SignalJob = z.infer<typeof SignalJobSchema>;
 
+/** As a producer writes it: what says nothing yet is left out. */
+export type NewSignalJob = Omit<SignalJob, 'redrives' | 'attempts'>;
+
+/**
+ * What is written now. Workers leave newer ones to others: those of version 1 would send a signal
+ * without its sealed token, those of 2 want what 3 leaves out.
+ */
+export const VERSION = 3;
+
 export const SignalJobSchema = z.object({
-  version: z.union([z.literal(1), z.literal(2)]),
+  version: z.literal([1, 2, VERSION]),
   signal: AnySignalSchema,
   /** The token that the signal came with, where there is a key to seal it with. Since version 2. */
   sealedToken: z.object({ sealed: z.string(), fingerprint: z.string() }).optional(),
-  contentId: z.string(),
+  /** Of the content, where an Idempotency-Key stands for it; otherwise the job's own id is. */
+  contentId: z.string().optional(),
+  /** For how long it is known again, counted from its acceptance, where that is not the usual time. */
+  rememberMs: z.number().optional(),
   acceptedAt: z.iso.datetime(),
   /** The name of the API key, or of the application, that sent it. */
   acceptedFrom: z.string(),
-  redrives: z.number().int(),
+  redrives: z.number().int().default(0),
   redrivenAt: z.iso.datetime().optional(),
   /** The burial that this life follows; tells a redriven job from the one that died. */
   redriveOf: z.string().optional(),
   /** Over all its lives, oldest first. */
-  attempts: z.array(AttemptSchema),
+  attempts: z.array(AttemptSchema).default([]),
   /** When a retrying signal is due. */
   nextAttemptAt: z.iso.datetime().optional(),
   /** How often in a row it was put off, with no attempt spent. */
@@ -64,13 +76,6 @@ export const SignalJobSchema = z.object({
   /** How many workers in a row died while they tried it apart from all others. */
   diedAlone: z.number().int().optional(),
 });
-
-/**
- * The oldest version that a job can have. One without a token in the clear is not for a worker that
- * knows nothing else: it would send it as it is.
- */
-export const versionOf = ({ signal, sealedToken }: Pick<SignalJob, 'signal' | 'sealedToken'>) =>
-  signal.applicationId === undefined && sealedToken === undefined ? 1 : 2;
 
 /** Our code for a job whose data is not a signal. */
 export const UNREADABLE = 'UNREADABLE';

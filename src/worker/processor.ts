@@ -7,6 +7,7 @@ import { LOCK_LOST } from '../queue/backend.ts';
 import type { JobData } from '../queue/jobData.ts';
 import { RETRY_OPTIONS } from '../queue/jobOptions.ts';
 import { createLetGo } from '../queue/letGo.ts';
+import { memoryOf } from '../queue/memory.ts';
 import { toLife } from '../queue/signalLives.ts';
 import {
   type Attempt,
@@ -40,7 +41,7 @@ type Deps = {
   dispatch: DispatchSignal;
   policy: Policy;
   jobData: JobData;
-  ledger: Pick<Ledger, 'keepSkipped'>;
+  ledger: Pick<Ledger, 'keepSkipped' | 'markUnsent'>;
   logger: Logger;
   metrics: {
     attempts: { inc: (labels: { outcome: string; code: string }) => void };
@@ -55,14 +56,15 @@ export const createProcessor = ({ now = Date.now, random = Math.random, ...deps 
   const { dispatch, policy, jobData, ledger, logger, metrics } = deps;
   // To look for secrets costs more than all else about a line, and in this one all is of our own making.
   const plain = logger.child({}, { redact: [] });
-  const letGo = createLetGo({ jobData, now });
+  const letGo = createLetGo({ jobData, ledger, now });
   const room = createRoom();
   const tryApart = createTryApart<Job>({ room, ...jobData });
 
   const noted = (job: Job, { attempts }: SignalJob, attempt: Attempt): Promise<boolean> => {
     const { reason = '' } = attempt;
     const life = { ...toLife(job, 'skipped'), attempts: [...attempts, attempt], reason };
-    return ledger.keepSkipped(life).then(
+    const { until } = memoryOf(life.signalId, job.data, job.timestamp);
+    return ledger.keepSkipped(life, until).then(
       () => true,
       () => false,
     );

@@ -2,12 +2,8 @@ import { Redis } from 'ioredis';
 
 import { queueOptions } from '../../src/cli/service.ts';
 import { createProducer } from '../../src/index.ts';
-import { identify } from '../../src/producer/identify.ts';
 import { SIGNALS } from '../../src/queue/backend.ts';
 import { openRedis } from '../../src/queue/redis.ts';
-import { createSignalLives } from '../../src/queue/signalLives.ts';
-import { createSignalQueue } from '../../src/queue/signalQueue.ts';
-import { createTokenCipher } from '../../src/tokenCipher.ts';
 
 import { buildApplicationComplete, buildSignalJob } from '../support/buildSignal.ts';
 import { onRedis, PLATFORMS, type Platform } from '../support/platforms.ts';
@@ -21,19 +17,6 @@ const complete = (token = newToken()) => buildApplicationComplete({ token });
 
 describe.each(PLATFORMS)('accepting a signal on $name', ({ start }) => {
   const { setup } = usePlatform(start);
-
-  it('is no duplicate of a caller who died between claim and add', async () => {
-    const { backend } = await setup({ workers: 0 });
-    const signal = { typeCode: 'ApplicationComplete', token: newToken() };
-    const entry = { ...identify(signal), signal, from: 'test' };
-    const lives = createSignalLives(backend);
-    const cipher = createTokenCipher([]);
-    const queue = createSignalQueue({ backend, lives, cipher, rememberMs: 60_000 });
-    await backend.ledger.claim([entry], Date.now());
-
-    expect(await queue.accept([entry])).toMatchObject([{ duplicate: false, state: 'waiting' }]);
-    expect(await queue.accept([entry])).toMatchObject([{ duplicate: true, state: 'waiting' }]);
-  });
 
   it('discards or redrives a letter of which both are asked at once, never both', async () => {
     const dispatcher = await setup({

@@ -239,7 +239,7 @@ describe.each(PLATFORMS)('what spends no attempt, on $name', ({ start }) => {
   it('leaves a signal of a newer version alone, and tries the others', async () => {
     const { send, until, openBackend, find } = await setupOn();
     const queue = await openBackend().queue('signals');
-    const data = { version: 2, signal: { shape: 'unknown' } };
+    const data = { version: 4, signal: { shape: 'unknown' } };
 
     await queue.add('ApplicationComplete', data, { jobId: 'from-the-future' });
     const { signalId } = await send(complete());

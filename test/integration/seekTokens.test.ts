@@ -650,7 +650,7 @@ describe.each(PLATFORMS)('seek tokens on $name', ({ start }) => {
       );
       const old = createTokenCipher([Buffer.from(oldKey, 'base64')]).seal('t', 'newer');
       await (await backend.queue(SIGNALS)).add(
-        ...['signal', { version: 3, kept: { elsewhere: old } }, { jobId: 'newer', delay: 60_000 }],
+        ...['signal', { version: 4, kept: { elsewhere: old } }, { jobId: 'newer', delay: 60_000 }],
       );
 
       const resealed = await createReseal({ backend, cipher, tokens, pause: async () => {} })();

@@ -30,7 +30,7 @@ const setup = async (moves: 'grouped' | 'BullMQ’s own' = 'grouped', keep = KEE
   const [name, prefix] = [`q${queues}`, '{test}'];
   const factory =
     moves === 'grouped'
-      ? createGroupedMoves({ client, keep, lockMs: LOCK_MS })
+      ? createGroupedMoves({ client, prefix, keep, lockMs: LOCK_MS })
       : createRedisBackend;
   const queue = new Queue(name, { connection: client, prefix });
   const options = { connection: client, prefix, removeOnComplete: keep, lockDuration: LOCK_MS };

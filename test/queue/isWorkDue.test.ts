@@ -46,7 +46,7 @@ describe('work', () => {
       doubles: { delayed: [buildSignalJob()] },
       due: false,
     },
-    { what: 'a job of a newer version', doubles: { delayed: [{ version: 2 }] }, due: false },
+    { what: 'a job of a newer version', doubles: { delayed: [{ version: 4 }] }, due: false },
     { what: 'a job that cannot be read', doubles: { delayed: [null] }, due: false },
     {
       what: 'signals behind a closed lane',

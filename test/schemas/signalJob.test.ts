@@ -28,7 +28,7 @@ describe('SignalJobSchema', () => {
   });
 
   it.each([
-    { what: 'another version', change: { version: 3 } },
+    { what: 'another version', change: { version: 4 } },
     { what: 'no signal', change: { signal: undefined } },
     { what: 'a field that no signal has', change: { signal: { typeCode: 'New', tokn: 't' } } },
     { what: 'no time of acceptance', change: { acceptedAt: undefined } },

@@ -90,6 +90,7 @@ const setup = ({
   const deferred: unknown[] = [];
   const dispatched: unknown[] = [];
   const records: unknown[] = [];
+  const unsent: string[] = [];
   const logs = captureLogs();
   const built = buildJob(job);
   const kept = keep(doubles.jobData);
@@ -107,6 +108,9 @@ const setup = ({
         if (doubles.ledger === 'silent') throw new Error('silent');
         records.push(life);
       },
+      markUnsent: async ({ signalId }) => {
+        unsent.push(signalId);
+      },
     },
     logger: logs.logger,
     metrics: {
@@ -122,7 +126,7 @@ const setup = ({
   return {
     ...built,
     ...kept,
-    ...{ processor, counted, deferred, dispatched, records, logs, abort, aborter },
+    ...{ processor, counted, deferred, dispatched, records, unsent, logs, abort, aborter },
     process: () => processor(built.job, LOCK, abort),
     /** What it throws. */
     fail: (job: Job = built.job) => processor(job, LOCK, abort).catch((err: unknown) => err),
@@ -318,19 +322,22 @@ describe('what a job carries', () => {
 });
 
 describe('a job that a newer version wrote', () => {
-  const data = { version: 2, something: 'else' };
+  const data = { version: 4, something: 'else' };
 
   it.each([{ ageMs: 0 }, { ageMs: 72 * HOUR_MS - 1 }])(
     'is left for a newer worker, unread, when it is $ageMs ms old',
     async ({ ageMs }) => {
-      const { fail, dispatched, updates, putOff, counted, logs } = setup({ job: { data }, ageMs });
+      const { fail, dispatched, updates, putOff, counted, logs, unsent } = setup({
+        ...{ job: { data }, ageMs },
+      });
 
       await expect(fail()).resolves.toBeInstanceOf(DelayedError);
 
       expect(putOff).toEqual([[ACCEPTED_AT + ageMs + 15_000, LOCK]]);
       expect([dispatched, updates, counted]).toEqual([[], [], []]);
+      expect(unsent).toEqual(['signal-1']);
       expect(logs.lines()).toMatchObject([
-        { level: 'info', msg: 'signal.leftForNewerVersion', signalId: 'signal-1', version: 2 },
+        { level: 'info', msg: 'signal.leftForNewerVersion', signalId: 'signal-1', version: 4 },
       ]);
     },
   );
@@ -341,7 +348,7 @@ describe('a job that a newer version wrote', () => {
     const error = await fail();
 
     expect(error).toBeInstanceOf(UnrecoverableError);
-    expect(error).toHaveProperty('message', expect.stringMatching(/^UNREADABLE: .*newer.*\(2\)/));
+    expect(error).toHaveProperty('message', expect.stringMatching(/^UNREADABLE: .*newer.*\(4\)/));
     expect(putOff).toEqual([]);
   });
 });

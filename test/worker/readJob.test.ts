@@ -13,8 +13,8 @@ describe('a job', () => {
   });
 
   it.each([
-    { data: buildSignalJob({ version: 2 }), version: 2 },
-    { data: { version: 3 }, version: 3 },
+    { data: buildSignalJob({ version: 4 }), version: 4 },
+    { data: { version: 5 }, version: 5 },
     { data: { version: 1_000, signal: { s3cret: 's3cret' } }, version: 1_000 },
   ])('of the newer version $version is left to a newer worker', ({ data, version }) => {
     expect(readJob(data)).toEqual({

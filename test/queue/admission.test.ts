@@ -1,0 +1,197 @@
+import { randomUUID } from 'node:crypto';
+import { Redis } from 'ioredis';
+
+import { loadConfig } from '../../src/config.ts';
+import { type Backend, type NewJob, SIGNALS } from '../../src/queue/backend.ts';
+import { createEmbeddedAdmission } from '../../src/queue/embeddedAdmission.ts';
+import { openEmbeddedLedger } from '../../src/queue/embeddedLedger.ts';
+import { signalJobOptions } from '../../src/queue/jobOptions.ts';
+import { openPglite } from '../../src/queue/pglitePool.ts';
+import { createRedisAdmission } from '../../src/queue/redisAdmission.ts';
+import { VERSION } from '../../src/schemas/signalJob.ts';
+import { captureLogs } from '../support/captureLogs.ts';
+import { closeAfterEach } from '../support/closeAfterEach.ts';
+import { PLATFORMS, type Platform } from '../support/platforms.ts';
+import { startRedis } from '../support/redisServer.ts';
+
+const ACCEPTED_AT = Date.now();
+
+const buildJob = (signalId: string = randomUUID(), contentId = signalId): NewJob => ({
+  ...{ signalId, contentId },
+  data: {
+    version: VERSION,
+    signal: { typeCode: 'ApplicationComplete', token: signalId },
+    ...(contentId === signalId ? {} : { contentId }),
+    ...{ acceptedAt: new Date(ACCEPTED_AT).toISOString(), acceptedFrom: 'test' },
+  },
+});
+
+const ADDED = { kind: 'added' };
+
+describe.each(PLATFORMS)('signals are admitted to $name', ({ start }) => {
+  let platform: Platform;
+  let backend: Backend;
+  beforeAll(async () => {
+    platform = await start();
+    await platform.clear();
+    backend = platform.open(loadConfig({}), 'fail-fast', captureLogs().logger);
+  });
+  afterAll(async () => {
+    await backend.close();
+    await platform.stop();
+  });
+
+  it('once: of many callers at the same time one is first', async () => {
+    const job = buildJob();
+
+    const answers = await Promise.all(Array.from({ length: 20 }, () => backend.admit([job])));
+
+    const kinds = answers.flat().map(({ kind }) => kind);
+    expect(kinds.filter((kind) => kind === 'added')).toHaveLength(1);
+    expect(kinds.filter((kind) => kind === 'known')).toHaveLength(19);
+  });
+
+  it('in the order in which they came, beside those that are known', async () => {
+    const [a, b, c] = [buildJob(), buildJob(), buildJob()];
+    await backend.admit([b]);
+
+    expect(await backend.admit([a, b, c])).toEqual([
+      ...[ADDED, expect.objectContaining({ kind: 'known', queued: true }), ADDED],
+    ]);
+    const queue = await backend.queue(SIGNALS);
+    const waiting = await queue.getRanges(['wait'], 0, -1, true);
+    const ours = waiting.filter((id) => [a, b, c].some(({ signalId }) => signalId === id));
+    expect(ours).toEqual([b.signalId, a.signalId, c.signalId]);
+  });
+
+  it('more of them than one step takes', async () => {
+    const jobs = Array.from({ length: 250 }, () => buildJob());
+
+    expect(await backend.admit(jobs)).toEqual(jobs.map(() => ADDED));
+    expect((await backend.admit(jobs)).map(({ kind }) => kind)).toEqual(jobs.map(() => 'known'));
+  });
+
+  it('and can be read, whole', async () => {
+    const job = buildJob();
+    await backend.admit([job]);
+
+    const queued = await (await backend.queue(SIGNALS)).getJob(job.signalId);
+
+    expect(queued).toMatchObject({
+      ...{ name: 'ApplicationComplete', data: job.data, timestamp: ACCEPTED_AT },
+      ...{ attemptsMade: 0, delay: 0, priority: 0 },
+      opts: { attempts: 1_000_000_000, backoff: { type: 'seek' } },
+    });
+    expect(await queued?.getState()).toBe('waiting');
+  });
+});
+
+describe('in Redis', () => {
+  const { opened, closing } = closeAfterEach();
+
+  const setup = async () => {
+    const redis = await opened(startRedis());
+    const client = new Redis(redis.url);
+    closing.push(async () => client.disconnect());
+    const platform = { url: redis.url, prefix: '{p}' };
+    const { openRedis } = await import('../../src/queue/redis.ts');
+    const backend = openRedis({
+      ...{ ...platform, temper: 'fail-fast', logger: captureLogs().logger },
+      ...{ rememberMs: 60_000, keepDeliveredMs: 60_000 },
+    });
+    closing.push(backend.close);
+    return { client, backend, admit: createRedisAdmission(client, '{p}') };
+  };
+
+  it('a signal lies as if BullMQ had added it', async () => {
+    const { client, backend, admit } = await setup();
+    const [ours, own] = [buildJob('ours'), buildJob('own')];
+    await admit([ours]);
+    const marked = await client.zrange('{p}:signals:marker', '0', '-1', 'WITHSCORES');
+    await client.del('{p}:signals:marker');
+    const queue = await backend.queue(SIGNALS);
+    await queue.add('ApplicationComplete', own.data, signalJobOptions('own', ACCEPTED_AT));
+
+    const [a, b] = await Promise.all(
+      ['ours', 'own'].map((id) => client.hgetall(`{p}:signals:${id}`)),
+    );
+
+    expect({ ...a, data: '', opts: '' }).toEqual({ ...b, data: '', opts: '' });
+    expect(JSON.parse(b?.opts ?? '')).toMatchObject(JSON.parse(a?.opts ?? ''));
+    expect(await client.zrange('{p}:signals:marker', '0', '-1', 'WITHSCORES')).toEqual(marked);
+    expect(await client.lrange('{p}:signals:wait', 0, -1)).toEqual(['own', 'ours']);
+  });
+
+  it('nobody is woken for a queue that is paused', async () => {
+    const { client, backend, admit } = await setup();
+    await (await backend.bullQueue(SIGNALS)).pause();
+    await admit([buildJob()]);
+    expect(await client.exists('{p}:signals:marker')).toBe(0);
+  });
+
+  it('what a producer of an older version claimed and did not add is added', async () => {
+    const { client, admit } = await setup();
+    const job = buildJob();
+    await client.set(`{p}:ledger:remembered:${job.signalId}`, `pending ${job.contentId}`);
+    expect(await admit([job])).toEqual([ADDED]);
+  });
+
+  it('what it was told to remember is known', async () => {
+    const { client, admit } = await setup();
+    const job = buildJob('id', 'content');
+    await client.set('{p}:ledger:remembered:id', 'accepted content');
+    expect(await admit([job])).toEqual([{ kind: 'known', remembered: 'content', queued: false }]);
+  });
+
+  it('nothing is half added when Redis refuses, and all who asked hear of it', async () => {
+    const { client, admit } = await setup();
+    const [a, b] = [buildJob(), buildJob()];
+    await client.set('{p}:signals:wait', 'no list');
+
+    const refused = await Promise.allSettled([admit([a]), admit([b])]);
+    await client.del('{p}:signals:wait');
+
+    expect(refused.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+    expect(await admit([a, b])).toEqual([ADDED, ADDED]);
+  });
+
+  it('so does a Redis that is full', async () => {
+    const { client, admit } = await setup();
+    const job = buildJob();
+    await client.config('SET', 'maxmemory', '1mb');
+    await expect(admit([job])).rejects.toThrow(/OOM/);
+    await client.config('SET', 'maxmemory', '0');
+    expect(await admit([job])).toEqual([ADDED]);
+  });
+});
+
+describe('in the embedded queue', () => {
+  it('a signal whose caller died between claim and add is added by the next', async () => {
+    const database = await openPglite(undefined);
+    await openEmbeddedLedger({ database });
+    const added: unknown[] = [];
+    const queue = {
+      addBulk: async (jobs: unknown[]) => {
+        added.push(...jobs);
+        return [];
+      },
+    };
+    const dying = createEmbeddedAdmission({
+      ...{ database },
+      queue: async () => ({
+        addBulk: () => Promise.reject(new Error('died')),
+      }),
+    });
+    const job = buildJob();
+    await expect(dying([job])).rejects.toThrow('died');
+
+    const admit = createEmbeddedAdmission({ database, queue: async () => queue });
+
+    expect(await admit([job])).toEqual([ADDED]);
+    expect(added).toHaveLength(1);
+    expect(await admit([{ ...job, contentId: 'other' }])).toEqual([
+      { kind: 'known', remembered: job.contentId, queued: false },
+    ]);
+    await database.close();
+  });
+});
