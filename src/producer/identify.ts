@@ -1,6 +1,7 @@
 import { parse as parseUuid, v5 as uuidV5 } from 'uuid';
 
 import { toUtc } from '../schemas/dateTime.ts';
+import { isObject } from '../schemas/isObject.ts';
 import type { Signal } from '../schemas/signal.ts';
 
 // Fixed for ever: a change would make every signal look new. test/vectors/signalIds.json holds both.
@@ -11,7 +12,7 @@ const KEY_NAMESPACE = parseUuid('0b8f7c52-3a64-5c1d-8a3b-7d1f52c9e6a4');
  * The signal written one way only: keys sorted at every depth, no white space, each timestamp as one
  * instant in UTC. Parsing has already put `positionProfileIds` into a list.
  */
-export const canonical = (signal: Signal): string => JSON.stringify(sortKeys(inOneTime(signal)));
+export const canonical = (signal: Signal): string => write(inOneTime(signal));
 
 const inOneTime = ({ timestamp, current, previous, ...rest }: Signal): Signal => ({
   ...rest,
@@ -25,14 +26,11 @@ const atOneTime = <State extends { timestamp: string }>(state: State): State => 
   timestamp: toUtc(state.timestamp),
 });
 
-const sortKeys = (value: unknown): unknown => {
-  if (Array.isArray(value)) return value.map(sortKeys);
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value)
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([key, inner]) => [key, sortKeys(inner)]),
-  );
+const write = (value: unknown): string => {
+  if (Array.isArray(value)) return `[${value.map(write).join()}]`;
+  if (!isObject(value)) return JSON.stringify(value);
+  const names = Object.keys(value).sort();
+  return `{${names.map((name) => `${JSON.stringify(name)}:${write(value[name])}`).join()}}`;
 };
 
 // uuid reads bytes much faster than text.

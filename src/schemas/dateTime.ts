@@ -1,5 +1,6 @@
 import * as z from 'zod';
 
+const AS_IT_IS = /^.{19}(?:\.\d*[1-9])?Z$/;
 const PARTS = /^(.{19})(?:\.(\d+))?(Z|[+-]\d\d:\d\d)$/;
 
 /**
@@ -7,6 +8,7 @@ const PARTS = /^(.{19})(?:\.(\d+))?(Z|[+-]\d\d:\d\d)$/;
  * Digits beyond milliseconds are kept, although a `Date` would drop them.
  */
 export const toUtc = (text: string): string => {
+  if (AS_IT_IS.test(text)) return text;
   const [, seconds = '', fraction = '', offset = 'Z'] = PARTS.exec(text) ?? [];
   const digits = withoutTrailingZeros(fraction);
   const utc = new Date(`${seconds}${offset}`).toISOString().slice(0, 'YYYY-MM-DDTHH:MM:SS'.length);

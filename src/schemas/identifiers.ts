@@ -6,8 +6,11 @@ const MAX_IDENTIFIER_BYTES = 255;
 export const TextSchema = z
   .string('Expected a string')
   .min(1, 'Must not be empty')
-  .refine((text) => text.isWellFormed(), 'Must be well-formed Unicode (it has a lone surrogate)')
-  .refine((text) => !text.includes('\0'), 'Must not contain a NUL character');
+  // In one check, for it is made of every text of every signal.
+  .superRefine((text, { addIssue }) => {
+    if (!text.isWellFormed()) addIssue('Must be well-formed Unicode (it has a lone surrogate)');
+    if (text.includes('\0')) addIssue('Must not contain a NUL character');
+  });
 
 // SEEK compares identifiers byte for byte, so a stray space is a different identifier. Trimming it
 // here would hide the fault in the caller that put it there.

@@ -53,7 +53,7 @@ export const parseSignal = (input: unknown, options: ParseOptions): ParsedSignal
 // Callers serialise an unused optional field as `null`; SEEK wants it left out. `success` is the one
 // field whose `null` says something.
 const withoutNulls = (input: unknown): unknown => {
-  if (!isObject(input)) return input;
+  if (!isObject(input) || !hasNulls(input)) return input;
   return Object.fromEntries(
     Object.entries(input)
       .filter(([name, value]) => value !== null || !FIELD_NAMES.has(name))
@@ -65,7 +65,18 @@ const withoutNulls = (input: unknown): unknown => {
   );
 };
 
-const withoutUndefined = (signal: Signal): Signal => JSON.parse(JSON.stringify(signal));
+const hasNulls = (input: Record<string, unknown>): boolean =>
+  Object.values(input).some((value) => value === null || (isObject(value) && value.phase === null));
+
+// Most signals have none, and then they need not be copied.
+const withoutUndefined = (signal: Signal): Signal =>
+  hasUndefined(signal) ? JSON.parse(JSON.stringify(signal)) : signal;
+
+const hasUndefined = (value: object): boolean =>
+  Object.values(value).some(
+    (inner) =>
+      inner === undefined || (typeof inner === 'object' && inner !== null && hasUndefined(inner)),
+  );
 
 const explain = (fields: InvalidFields, typeCode: unknown): InvalidFields =>
   Object.fromEntries(
@@ -111,10 +122,11 @@ const identifierProblems = (given: unknown): InvalidFields => {
 
 const futureProblems = (given: unknown, now: Date): InvalidFields => {
   const problems: InvalidFields = {};
+  const latest = now.getTime() + MAX_FUTURE_MS;
   const check = (holder: unknown, pointer: string) => {
     const timestamp = isObject(holder) ? holder.timestamp : undefined;
-    const parsed = DateTimeSchema.safeParse(timestamp).data;
-    if (parsed !== undefined && Date.parse(parsed) > now.getTime() + MAX_FUTURE_MS) {
+    if (typeof timestamp !== 'string' || !(Date.parse(timestamp) > latest)) return;
+    if (DateTimeSchema.safeParse(timestamp).success) {
       problems[`${pointer}/timestamp`] = 'Must not be more than 24 hours in the future';
     }
   };
