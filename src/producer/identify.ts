@@ -1,7 +1,6 @@
 import { parse as parseUuid, v5 as uuidV5 } from 'uuid';
 
 import { toUtc } from '../schemas/dateTime.ts';
-import { isObject } from '../schemas/isObject.ts';
 import type { Signal } from '../schemas/signal.ts';
 
 // Fixed for ever: a change would make every signal look new. test/vectors/signalIds.json holds both.
@@ -12,26 +11,35 @@ const KEY_NAMESPACE = parseUuid('0b8f7c52-3a64-5c1d-8a3b-7d1f52c9e6a4');
  * The signal written one way only: keys sorted at every depth, no white space, each timestamp as one
  * instant in UTC. Parsing has already put `positionProfileIds` into a list.
  */
-export const canonical = (signal: Signal): string => write(inOneTime(signal));
+export const canonical = (signal: Signal): string =>
+  // Spelled out, for it is made of every signal; what is absent is not written.
+  JSON.stringify({
+    applicationId: signal.applicationId,
+    candidateApplicationProfileId: signal.candidateApplicationProfileId,
+    current: inOrder(signal.current),
+    positionProfileIds: signal.positionProfileIds,
+    previous: inOrder(signal.previous),
+    timestamp: signal.timestamp && toUtc(signal.timestamp),
+    token: signal.token,
+    typeCode: signal.typeCode,
+  } satisfies Whole<Signal>);
 
-const inOneTime = ({ timestamp, current, previous, ...rest }: Signal): Signal => ({
-  ...rest,
-  ...(timestamp === undefined ? {} : { timestamp: toUtc(timestamp) }),
-  ...(current === undefined ? {} : { current: atOneTime(current) }),
-  ...(previous === undefined ? {} : { previous: atOneTime(previous) }),
-});
+type State = NonNullable<Signal['current']>;
+type Rank = State['status'];
+// A field that is added must not be forgotten here.
+type Whole<Fields> = { [field in keyof Fields]-?: unknown };
 
-const atOneTime = <State extends { timestamp: string }>(state: State): State => ({
-  ...state,
-  timestamp: toUtc(state.timestamp),
-});
+const inOrder = (state: State | undefined) =>
+  state &&
+  ({
+    phase: rankInOrder(state.phase),
+    status: rankInOrder(state.status),
+    success: state.success,
+    timestamp: toUtc(state.timestamp),
+  } satisfies Whole<State>);
 
-const write = (value: unknown): string => {
-  if (Array.isArray(value)) return `[${value.map(write).join()}]`;
-  if (!isObject(value)) return JSON.stringify(value);
-  const names = Object.keys(value).sort();
-  return `{${names.map((name) => `${JSON.stringify(name)}:${write(value[name])}`).join()}}`;
-};
+const rankInOrder = (rank: Rank | undefined) =>
+  rank && ({ index: rank.index, label: rank.label, total: rank.total } satisfies Whole<Rank>);
 
 // uuid reads bytes much faster than text.
 const uuidOf = (text: string, namespace: Uint8Array): string =>
