@@ -29,6 +29,9 @@ export const DateTimeSchema = z.iso
     offset: true,
     error: 'Expected an RFC 3339 timestamp with an offset, such as 2026-01-31T09:30:00Z',
   })
-  .transform((text) => (text.endsWith('Z') ? text : toUtc(text)))
-  // Judged in UTC, or what was taken once would be refused when it is read again.
-  .refine((utc) => /^(?!0000)\d{4}-/.test(utc), 'Must be in the years 0001 to 9999, in UTC');
+  .transform((text, { addIssue }) => {
+    const utc = text.endsWith('Z') ? text : toUtc(text);
+    // Judged in UTC, or what was taken once would be refused when it is read again.
+    if (!/^(?!0000)\d{4}-/.test(utc)) addIssue('Must be in the years 0001 to 9999, in UTC');
+    return utc;
+  });

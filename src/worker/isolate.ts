@@ -145,15 +145,17 @@ const whenAllAbort = (entries: readonly Entry[]) => {
   if (aborts.length < entries.length) return { signal: undefined, forget: () => {} };
   if (aborts.length === 1) return { signal: only, forget: () => {} };
   const all = new AbortController();
-  const look = (): void => {
-    if (aborts.every(({ aborted }) => aborted)) all.abort(only?.reason);
+  // One that has not aborted is listened to; once it has, another one, if there is any.
+  let heard: AbortSignal | undefined;
+  const listen = (): void => {
+    heard = aborts.find(({ aborted }) => !aborted);
+    if (heard === undefined) all.abort(only?.reason);
+    else heard.addEventListener('abort', listen, { once: true });
   };
-  for (const abort of aborts) abort.addEventListener('abort', look);
+  listen();
   return {
     signal: all.signal,
     // A signal may be in many requests, one after the other.
-    forget: (): void => {
-      for (const abort of aborts) abort.removeEventListener('abort', look);
-    },
+    forget: (): void => heard?.removeEventListener('abort', listen),
   };
 };

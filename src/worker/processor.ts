@@ -153,13 +153,22 @@ const report = (
   errors: unknown,
 ): void => {
   metrics.attempts.inc({ outcome: attempt.outcome, code: codeLabel(attempt.code) });
+  // In one literal, for there is one to each attempt; pino leaves out what is undefined.
   (errors === undefined ? plain : logger).info(
     {
-      ...nameOf(job, signalJob),
-      ...{ attempt: number, maxAttempts: policy.maxAttempts },
-      ...attempt,
-      ...(waitMs === 0 ? {} : { backoffMs: waitMs }),
-      ...(errors === undefined ? {} : { errors }),
+      signalId: job.id,
+      typeCode: signalJob.signal.typeCode,
+      attempt: number,
+      maxAttempts: policy.maxAttempts,
+      at: attempt.at,
+      requestId: attempt.requestId,
+      outcome: attempt.outcome,
+      code: attempt.code,
+      reason: attempt.reason,
+      durationMs: attempt.durationMs,
+      bound: attempt.bound,
+      backoffMs: waitMs === 0 ? undefined : waitMs,
+      errors,
     },
     'signal.attempted',
   );

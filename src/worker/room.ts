@@ -22,10 +22,14 @@ export const createRoom = () => {
   const within =
     (alone: boolean) =>
     async <T>(work: () => Promise<T>): Promise<T> => {
-      await new Promise<void>((enter) => {
-        waiting.push({ alone, enter });
-        admit();
-      });
+      if (alone || taken || waiting.length > 0) {
+        await new Promise<void>((enter) => {
+          waiting.push({ alone, enter });
+          admit();
+        });
+      } else {
+        inside += 1;
+      }
       try {
         return await work();
       } finally {
