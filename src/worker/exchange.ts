@@ -46,7 +46,7 @@ class LaneError extends Error {
 }
 
 type Deps = {
-  partnerToken: Pick<PartnerToken, 'get' | 'renew'>;
+  partnerToken: Pick<PartnerToken, 'peek' | 'get' | 'renew'>;
   send: SeekClient;
   lane: Pick<Lane, 'enter' | 'report'>;
   newRequestId: () => string;
@@ -70,7 +70,7 @@ export const createExchange =
     /** One new token and one repetition, never two: a fresh token that is rejected as well means a
      * wrong configuration (developer.seek.com, "Error responses"). */
     const authorised = async () => {
-      const token = await unlessAborted(partnerToken.get(), abort);
+      const token = partnerToken.peek() ?? (await unlessAborted(partnerToken.get(), abort));
       const first = await sendWith(token);
       if (first === undefined || !isUnauthenticated(first.result) || errand.renewed) return first;
       errand.renewed = true;

@@ -38,10 +38,21 @@ export const createHttp = ({
   connections: number;
 }) => {
   const agent = new Agent({ connections, connectTimeout: timeoutMs });
+  const places = new Map<string, { origin: string; path: string }>();
+
+  /** There are but two, and each is asked for over and over. */
+  const read = (url: string) => {
+    const known = places.get(url);
+    if (known !== undefined) return known;
+    const { origin, pathname, search } = new URL(url);
+    const place = { origin, path: pathname + search };
+    places.set(url, place);
+    return place;
+  };
 
   const post = ({ url, headers, body, abort }: Post): Promise<Answer> =>
     new Promise((resolve, reject) => {
-      const { origin, pathname, search } = new URL(url);
+      const { origin, path } = read(url);
       const text = createGrowingText();
       let status = 0;
       let retryAfterMs: number | undefined;
@@ -70,7 +81,7 @@ export const createHttp = ({
       }
       abort?.addEventListener('abort', onAbort);
 
-      const options = { origin, path: pathname + search, method: 'POST', headers, body } as const;
+      const options = { origin, path, method: 'POST', headers, body } as const;
       agent.dispatch(options, {
         onRequestStart: (controller) => {
           request = controller;

@@ -61,6 +61,10 @@ export const createPartnerToken = ({ now = () => performance.now(), ...deps }: D
   };
 
   return {
+    /** The token, where one is at hand. */
+    peek: (): string | undefined =>
+      held !== undefined && now() < held.renewAt ? held.value : undefined,
+
     get: async (): Promise<string> => {
       if (held !== undefined && now() < held.renewAt) return held.value;
       return (await ask()).value;

@@ -41,6 +41,7 @@ const setup = ({
   const reported: unknown[] = [];
   const exchange = createExchange({
     partnerToken: {
+      peek: () => undefined,
       get: get ?? (async () => 'held'),
       renew: async (stale) => {
         renewed.push(stale);

@@ -67,6 +67,16 @@ describe('the request for a partner token', () => {
     ]);
   });
 
+  it('is at hand from then on, until it is to be renewed', async () => {
+    const { peek, get, clock } = setup();
+
+    expect(peek()).toBeUndefined();
+    await get();
+    expect(peek()).toBe('token-1');
+    clock.now += 365 * 24 * 3_600_000;
+    expect(peek()).toBeUndefined();
+  });
+
   it('is one for fifty callers', async () => {
     const slow = held();
     const { get, posts } = setup(slow.promise);
