@@ -2,18 +2,21 @@ import { writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 
+import { measureApiLoad } from './apiLoad.js';
+import { measureBacklog } from './backlog.js';
 import { drawChart } from './chart.js';
 import { bareHttp, type Contestant, type Drained, drain, empty, naive, ours } from './drain.js';
 import { measureEnqueue } from './enqueue.js';
 import { type Latency, measureLatency } from './latency.js';
 import { renderReport } from './report.js';
 import { measureResting } from './resting.js';
+import { COMMANDS, measureStartUp } from './startUp.js';
 import { type Summary, summarise } from './statistics.js';
 
 const { values: options } = parseArgs({
   options: {
     rounds: { type: 'string', default: '5' },
-    only: { type: 'string', default: 'drain,slow,enqueue,latency,resting' },
+    only: { type: 'string', default: 'drain,slow,enqueue,latency,api,start,resting,backlog' },
     json: { type: 'string', default: new URL('../results.json', import.meta.url).pathname },
     chart: { type: 'string', default: new URL('../chart.svg', import.meta.url).pathname },
   },
@@ -172,6 +175,42 @@ if (wanted.has('latency')) {
       ratio: each(all, (of) => of('ours').p99 / of('naive').p99),
     },
   );
+
+  const drained = rows.find(({ what, unit }) => what === 'naive, 5 ms' && unit === 'signals/s');
+  const half = Math.round((drained?.value.median ?? 1_000) / 2);
+  const busy = { perSecond: half, seconds: 10, latencyMs: 5 };
+  const loaded = await inTurn<Latency>(['naive', 'ours'], (name) =>
+    name === 'naive'
+      ? measureLatency(naive(0), 'naive', busy)
+      : measureLatency(ours('ours', 0, {}), 'ours', busy),
+  );
+  for (const name of ['naive', 'ours']) {
+    const what = `${name}, ${half}/s`;
+    rows.push({ what, unit: 'ms p50', value: each(loaded, (of) => of(name).p50) });
+    rows.push({ what, unit: 'ms p99', value: each(loaded, (of) => of(name).p99) });
+  }
+  ratios.push({
+    ...{ what: 'p99 at half of what naive can do, ours : naive', goal: '≤ 0.33' },
+    ratio: each(loaded, (of) => of('ours').p99 / of('naive').p99),
+  });
+}
+
+if (wanted.has('api')) {
+  const all = await inTurn(['api'], () => measureApiLoad(2_000));
+  const what = 'POST /signals at 2,000/s';
+  rows.push(
+    { what, unit: 'accepted/s', value: each(all, (of) => of('api').perSecond) },
+    { what, unit: 'ms p50', value: each(all, (of) => of('api').p50) },
+    { what, unit: 'ms p99', value: each(all, (of) => of('api').p99) },
+  );
+}
+
+if (wanted.has('start')) {
+  const all = await inTurn(COMMANDS, measureStartUp);
+  for (const name of COMMANDS) {
+    const value = each(all, (of) => of(name));
+    rows.push({ what: `${name}, from its start`, unit: 'ms to ready', value });
+  }
 }
 
 if (wanted.has('resting')) {
@@ -190,6 +229,28 @@ if (wanted.has('resting')) {
     ...{ what: 'memory of a waiting signal, ours : BullMQ by default', goal: '≤ 0.75' },
     ratio: once(bytes.ours / bytes.naive),
   });
+}
+
+if (wanted.has('backlog')) {
+  const { enqueue, drain: drained, memory, ...asked } = await measureBacklog(note);
+  const once = (value: number): Summary => summarise([value]);
+  const what = 'with a million waiting and 100,000 delayed';
+  ratios.push(
+    {
+      ...{ what: `enqueueMany ${what} : with ten thousand`, goal: '≥ 0.9' },
+      ratio: once(enqueue.deep / enqueue.shallow),
+    },
+    {
+      ...{ what: `in hundreds ${what} : with ten thousand`, goal: '≥ 0.9' },
+      ratio: once(drained.deep / drained.shallow),
+    },
+  );
+  rows.push(
+    { what: `GET /status ${what}`, unit: 'ms', value: once(asked.statusMs) },
+    { what: `GET /metrics ${what}`, unit: 'ms', value: once(asked.metricsMs) },
+    { what: 'a worker after 100,000 signals', unit: 'MiB', value: once(memory.early) },
+    { what: 'a worker after a million', unit: 'MiB', value: once(memory.late) },
+  );
 }
 
 const results = {

@@ -1,0 +1,58 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+
+import { KEY, startApi } from './api.js';
+import { buildSignal } from './payload.js';
+import { startRedis } from './processes.js';
+
+const AUTOCANNON = new URL('../node_modules/autocannon/autocannon.js', import.meta.url).pathname;
+const SECONDS = 10;
+const CONNECTIONS = 50;
+
+/** In ms; `perSecond` is how many were accepted. */
+export type ApiLoad = { perSecond: number; p50: number; p99: number };
+
+type Report = {
+  latency: { p50: number; p99: number };
+  '2xx': number;
+  non2xx: number;
+  errors: number;
+  duration: number;
+};
+
+/** `POST /signals`, one signal a request, so many a second whether or not the answers come. */
+export const measureApiLoad = async (perSecond: number): Promise<ApiLoad> => {
+  const redis = await startRedis();
+  const api = await startApi(redis.url);
+  // autocannon puts another number there in each request: no signal is a duplicate.
+  const body = JSON.stringify({ ...buildSignal(0), token: `${buildSignal(0).token}[<id>]` });
+  const headers = [`authorization=Bearer ${KEY}`, 'content-type=application/json'];
+  const run = async (seconds: number): Promise<Report> => {
+    const cannon = spawn(
+      process.execPath,
+      [
+        ...[AUTOCANNON, '--json', '--idReplacement', '--method', 'POST', '--body', body],
+        ...headers.flatMap((header) => ['--headers', header]),
+        ...['--overallRate', perSecond, '--connections', CONNECTIONS, '--duration', seconds],
+        `${api.url}/signals`,
+      ].map(String),
+      { stdio: ['ignore', 'pipe', 'ignore'] },
+    );
+    let text = '';
+    cannon.stdout.on('data', (chunk) => {
+      text += chunk;
+    });
+    await once(cannon, 'close');
+    return JSON.parse(text);
+  };
+  try {
+    await run(3);
+    const report = await run(SECONDS);
+    if (report.non2xx + report.errors > 0) throw new Error('The API did not accept every signal');
+    const { p50, p99 } = report.latency;
+    return { perSecond: report['2xx'] / report.duration, p50, p99 };
+  } finally {
+    await api.stop();
+    await redis.stop();
+  }
+};
