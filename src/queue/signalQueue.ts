@@ -47,6 +47,8 @@ export const createSignalQueue = ({ backend, lives, cipher, rememberMs, now = Da
 
   /** Kept for lookups longer than it is remembered: it makes way for the same signal, sent anew. */
   const findForgotten = async (queue: JobQueue, signalId: string): Promise<Settled> => {
+    // One that failed is on its way to the dead letters, however old it is.
+    if ((await queue.getJobState(signalId)) !== 'completed') return undefined;
     const job = await queue.getJob(signalId);
     if (job?.finishedOn === undefined) return undefined;
     const { until } = memoryOf(signalId, job.data, job.timestamp);

@@ -97,6 +97,22 @@ describe('accepting a signal that is forgotten soon, on Redis', () => {
     await waitFor(() => seek.inputs().length === 2, { what: 'the second arrival' });
   });
 
+  it('calls one that waits for its burial dead, however old it is', async () => {
+    const { send, backend } = await setup({ workers: 0 });
+    const signal = complete();
+    const { signalId } = await send(signal);
+    const { keys } = await backend.bullQueue(SIGNALS);
+    const client = new Redis(redis.url);
+    await client.eval(
+      `redis.call('LREM', KEYS[1], 0, ARGV[1]) redis.call('ZADD', KEYS[2], 2, ARGV[1])
+       redis.call('HSET', KEYS[3] .. ARGV[1], 'finishedOn', 2, 'failedReason', 'test', 'timestamp', 1)`,
+      ...[3, keys.wait ?? '', keys.failed ?? '', keys[''] ?? '', signalId],
+    );
+    client.disconnect();
+
+    expect(await send(signal)).toEqual({ signalId, duplicate: true, state: 'dead' });
+  });
+
   it('calls a discarded signal skipped as long as it is remembered', async () => {
     const { send, call, untilBuried } = await setup({
       answers: [refused('FORBIDDEN')],
