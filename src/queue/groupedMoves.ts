@@ -1,15 +1,10 @@
-import {
-  type BackendFactory,
-  createRedisBackend,
-  type Job,
-  type RedisQueueBackend,
-  raw2NextJobData,
-} from 'bullmq';
+import { type BackendFactory, type Job, type RedisQueueBackend, raw2NextJobData } from 'bullmq';
 import type { Redis } from 'ioredis';
 
 import { createGather } from './gather.ts';
 import { GROUPED_MOVES, LISTS } from './groupedMovesScript.ts';
 import { memoryOf, memoryText } from './memory.ts';
+import { createQuickStates } from './quickStates.ts';
 import { redisKeys } from './redisKeys.ts';
 import { createScript } from './redisScript.ts';
 
@@ -50,7 +45,7 @@ export const createGroupedMoves =
     now = Date.now,
   }: GroupedOptions): BackendFactory<RedisQueueBackend> =>
   (name, opts, connections) => {
-    const backend = createRedisBackend(name, opts, connections);
+    const backend = createQuickStates(client)(name, opts, connections);
     const { remembered } = redisKeys(prefix);
     const completeOne = backend.moveToCompleted.bind(backend);
     const script = createScript(client, GROUPED_MOVES);

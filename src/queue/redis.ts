@@ -1,4 +1,4 @@
-import { createRedisBackend, Queue, Worker } from 'bullmq';
+import { Queue, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Backend, BackendOptions, Process, QueueName } from './backend.ts';
 import { startBullWorker, toBullOptions } from './bullWorker.ts';
@@ -6,6 +6,7 @@ import { createGroupedMoves } from './groupedMoves.ts';
 import { inspectRedis } from './inspectRedis.ts';
 import { createRedisJobData } from './jobData.ts';
 import { keepSkippedMsOf } from './ledgerTimes.ts';
+import { createQuickStates } from './quickStates.ts';
 import { createRedisAdmission } from './redisAdmission.ts';
 import { connectRedis, type RedisAddress, type Temper } from './redisConnection.ts';
 import { createRedisJobs } from './redisJobs.ts';
@@ -62,7 +63,7 @@ export const openRedis = ({
       const { removeOnComplete: keep } = workerOptions;
       const moves =
         keep === undefined
-          ? createRedisBackend
+          ? createQuickStates(client)
           : createGroupedMoves({ client, prefix, keep, lockMs: bullOptions.lockDuration });
       const start = (own: Process) => new Worker(name, own, bullOptions, moves);
       return startBullWorker(start, process, workerOptions, { logger, isReachable });
@@ -97,7 +98,7 @@ export const openRedis = ({
 };
 
 const openQueue = async (client: Redis, prefix: string, name: QueueName): Promise<Queue> => {
-  const queue = new Queue(name, { connection: client, prefix });
+  const queue = new Queue(name, { connection: client, prefix }, createQuickStates(client));
   // The connection reports its own errors; without a listener here they would end the process.
   queue.on('error', () => {});
   try {
