@@ -1,5 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 
+import { createProducer } from '../src/index.ts';
+
 const IMPORT = /^(?:import|export)\s(?!type\b)[^;]*?from '([^']+)'/gm;
 
 /** Everything that is loaded with a file: its own imports, and theirs. */
@@ -31,3 +33,12 @@ describe('the library', () => {
     expect(names.filter((name) => loaded.has(name))).toEqual([]);
   });
 });
+
+it.each([0, -1, 1.5, 86_400_000 / 7, Number.NaN, Number.POSITIVE_INFINITY, 367 * 86_400_000])(
+  'a producer is not opened that would remember for %d ms',
+  (rememberMs) => {
+    expect(() => createProducer({ redisUrl: 'redis://127.0.0.1:1', rememberMs })).toThrow(
+      'rememberMs must be a whole number of milliseconds, from 1 to 366 days',
+    );
+  },
+);

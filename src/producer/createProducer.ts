@@ -2,6 +2,7 @@ import { withDeadline } from '../deadline.ts';
 import { createLogger, type Logger } from '../logging.ts';
 import { createDeadLetters } from '../queue/deadLetters.ts';
 import { createEraseApplication, ERASE_WITHIN_MS } from '../queue/eraseApplication.ts';
+import { isRememberMs } from '../queue/memory.ts';
 import { openRedis } from '../queue/redis.ts';
 import { createSeekTokens } from '../queue/seekTokens.ts';
 import { createSignalLives } from '../queue/signalLives.ts';
@@ -102,7 +103,7 @@ export type Producer = {
  * loss; a call never hangs. Field names and meaning of a signal: developer.seek.com, "Sending
  * signals".
  *
- * @throws {TypeError} `redisUrl` is no such URL, or one of `tokenEncryptionKeys` no such key.
+ * @throws {TypeError} `redisUrl` is no such URL, `rememberMs` no such time, or one of `tokenEncryptionKeys` no such key.
  */
 export const createProducer = ({
   redisUrl,
@@ -119,6 +120,9 @@ export const createProducer = ({
 }: ProducerOptions): Producer => {
   if (!URL.canParse(redisUrl) || !/^rediss?:$/.test(new URL(redisUrl).protocol)) {
     throw new TypeError('redisUrl must be a URL: redis://host:6379 or rediss://…');
+  }
+  if (!isRememberMs(rememberMs)) {
+    throw new TypeError('rememberMs must be a whole number of milliseconds, from 1 to 366 days');
   }
   const cipher = createTokenCipher(tokenEncryptionKeys.map(readTokenKey));
   const backend = openRedis({

@@ -1,5 +1,3 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
-
 import { withDeadline } from '../deadline.ts';
 import type { Logger } from '../logging.ts';
 import type { Acceptance, NewSignal, SignalQueue } from '../queue/signalQueue.ts';
@@ -37,9 +35,6 @@ type Deps = {
   onAccepted?: (typeCode: string) => void;
 };
 
-// As many as the queue takes in one step.
-const AT_ONCE = 100;
-
 type Entry = { signal: NewSignal; warnings: string[] };
 
 /** Validate → identify → enqueue. Each result is an answer or an error; the queue's own fault throws. */
@@ -59,7 +54,8 @@ export const createEnqueue = ({ queue, parse, deadlineMs, logger, onAccepted }: 
     return { signal: { ...identify(signal, key), signal, from }, warnings };
   };
 
-  const accept = (signals: NewSignal[]): Promise<Acceptance[]> => {
+  const accept = async (signals: NewSignal[]): Promise<Acceptance[]> => {
+    if (signals.length === 0) return [];
     const unavailable = (cause?: unknown) => new QueueUnavailableError({ cause });
     const accepting = queue.accept(signals).catch((cause: unknown) => {
       throw unavailable(cause);
@@ -76,28 +72,17 @@ export const createEnqueue = ({ queue, parse, deadlineMs, logger, onAccepted }: 
     given: readonly unknown[],
     sender: Sender,
   ): Promise<(EnqueueResult | InvalidSignalError | IdempotencyConflictError)[]> => {
-    // The list stays the caller's, who may use it for the next ones.
-    const inputs = [...given];
-    const entries: (Entry | InvalidSignalError)[] = [];
+    // All in this turn: what was given stays the caller's, who may use it again at once.
+    const entries = given.map((input) => prepare(input, sender));
     // Within one call, too, only the first of equal signals is new.
     const firsts = new Map<string, Entry>();
-    const accepting: Promise<Acceptance[]>[] = [];
-    // The queue takes some while we look at the next.
-    for (let at = 0; at < inputs.length; at += AT_ONCE) {
-      const fresh: NewSignal[] = [];
-      for (const input of inputs.slice(at, at + AT_ONCE)) {
-        const entry = prepare(input, sender);
-        entries.push(entry);
-        if (entry instanceof Error || firsts.has(entry.signal.signalId)) continue;
+    for (const entry of entries) {
+      if (!(entry instanceof Error) && !firsts.has(entry.signal.signalId)) {
         firsts.set(entry.signal.signalId, entry);
-        fresh.push(entry.signal);
       }
-      if (fresh.length > 0) accepting.push(heardOfLater(accept(fresh)));
-      if (at + AT_ONCE < inputs.length) await nextTurn();
     }
-    const answers = new Map(
-      (await Promise.all(accepting)).flat().map((answer) => [answer.signalId, answer]),
-    );
+    const accepted = await accept([...firsts.values()].map(({ signal }) => signal));
+    const answers = new Map(accepted.map((answer) => [answer.signalId, answer]));
 
     return entries.map((entry) => {
       if (entry instanceof Error) return entry;
@@ -112,12 +97,6 @@ export const createEnqueue = ({ queue, parse, deadlineMs, logger, onAccepted }: 
       return result;
     });
   };
-};
-
-/** Nobody waits for it yet: a rejection must not end the process meanwhile. */
-const heardOfLater = <T>(promise: Promise<T>): Promise<T> => {
-  promise.catch(() => {});
-  return promise;
 };
 
 export type Enqueue = ReturnType<typeof createEnqueue>;

@@ -1,4 +1,5 @@
 import type { JobStore, Told } from './backend.ts';
+import { msLeft } from './memory.ts';
 import type { PgliteDatabase } from './pglitePool.ts';
 
 // One statement: what is said of a job goes with it.
@@ -24,7 +25,7 @@ export const createEmbeddedJobs = ({
   const toldOf = (id: string, told?: Told) => [
     told?.life.signalId ?? id,
     told === undefined ? null : JSON.stringify(told.life),
-    now() + keepSkippedMs,
+    now() + Math.max(keepSkippedMs, told === undefined ? 0 : msLeft(told.memory.until, now())),
   ];
 
   return {

@@ -1,9 +1,10 @@
 import { type BackendFactory, type Job, type RedisQueueBackend, raw2NextJobData } from 'bullmq';
 import type { Redis } from 'ioredis';
 
+import { isObject } from '../schemas/isObject.ts';
 import { createGather } from './gather.ts';
 import { GROUPED_MOVES, LISTS } from './groupedMovesScript.ts';
-import { memoryOf, memoryText } from './memory.ts';
+import { memoryOf, memoryText, msLeft } from './memory.ts';
 import { createQuickStates } from './quickStates.ts';
 import { redisKeys } from './redisKeys.ts';
 import { createScript } from './redisScript.ts';
@@ -24,6 +25,8 @@ type Move = {
   job: Pick<Job, 'data' | 'timestamp' | 'attemptsMade'> & { id: string };
   lock: string;
   returnValue: string;
+  /** What a worker before this one may have said of a skip is not so. */
+  isSent: boolean;
   /** Its slot is to get another job. */
   wantsNext: boolean;
 };
@@ -46,23 +49,27 @@ export const createGroupedMoves =
   }: GroupedOptions): BackendFactory<RedisQueueBackend> =>
   (name, opts, connections) => {
     const backend = createQuickStates(client)(name, opts, connections);
-    const { remembered } = redisKeys(prefix);
+    const { remembered, skipped } = redisKeys(prefix);
     const completeOne = backend.moveToCompleted.bind(backend);
     const script = createScript(client, GROUPED_MOVES);
     const lists = LISTS.map((list) => backend.toKey(list));
 
     const moveSome = async (moves: Move[]): Promise<Moved[]> => {
       const finishedOn = now();
-      const inputs = moves.flatMap(({ job, lock, returnValue, wantsNext }) => {
-        const { contentId, until } = memoryOf(job.id, job.data, job.timestamp);
+      const inputs = moves.flatMap(({ job, lock, returnValue, isSent, wantsNext }) => {
+        const memory = memoryOf(job.id, job.data, job.timestamp);
         return [
           ...[job.id, lock, returnValue, job.attemptsMade + 1, wantsNext ? 1 : 0],
-          ...[memoryText(job.id, contentId), until - finishedOn],
+          ...[
+            memoryText(job.id, memory.contentId),
+            msLeft(memory.until, finishedOn),
+            isSent ? 1 : 0,
+          ],
         ];
       });
       const [codes, jobs] = readAnswer(
         await script(
-          [...lists, ...moves.map(({ job }) => remembered(job.id))],
+          [...lists, ...moves.flatMap(({ job }) => [remembered(job.id), skipped(job.id)])],
           [backend.toKey(''), finishedOn, lockMs, keep.age, keep.count, ...inputs],
         ),
       );
@@ -79,6 +86,7 @@ export const createGroupedMoves =
       const { code, next, finishedOn } = await move({
         ...{ job: { id, data, timestamp, attemptsMade }, lock, wantsNext },
         returnValue: JSON.stringify(returnValue) ?? 'null',
+        isSent: isObject(returnValue) && returnValue.outcome === 'delivered',
       });
       if (code < 0) {
         const command = 'moveToFinished';

@@ -2,25 +2,26 @@
 export const LISTS = ['wait', 'active', 'stalled', 'completed', 'delayed', 'meta', 'marker'];
 
 const FIXED_VALUES = 5;
-const VALUES_PER_JOB = 7;
+const KEYS_PER_JOB = 2;
+const VALUES_PER_JOB = 8;
 
 /**
  * Completes jobs and takes as many others as their slots want, as BullMQ 6.7.0 does one by one
  * (moveToFinished, moveToActive). Whatever it does not know how to do it leaves to BullMQ's own scripts,
  * by taking nothing: a queue that is paused or limited, and delayed jobs that are due.
  *
- * KEYS: the lists, then what remembers each of the jobs. ARGV: the prefix of the jobs' keys, now, how
+ * KEYS: the lists; for each job its memory, and the record of a skip. ARGV: the prefix of the jobs' keys, now, how
  * long a lock lasts in ms, how old in seconds and how many completed jobs are kept; for each job its id,
- * lock, return value, attempts made, whether its slot wants another, by what it is remembered, and for how
- * long. Answers with two lists in the same order: 0 or BullMQ's error code, and the job taken, if any.
+ * lock, return value, attempts made, whether its slot wants another, by what it is remembered, for how long, and
+ * whether that record goes. Answers with two lists in the same order: 0 or BullMQ's error code, and the job taken, if any.
  */
 export const GROUPED_MOVES = `
 local wait, active, stalled, completed, delayed, meta, marker = unpack(KEYS, 1, ${LISTS.length})
 local prefix, now, lockMs, age, count = unpack(ARGV, 1, ${FIXED_VALUES})
-local moves = #KEYS - ${LISTS.length}
+local moves = (#KEYS - ${LISTS.length}) / ${KEYS_PER_JOB}
 local function input(n, of) return ARGV[${FIXED_VALUES} + ${VALUES_PER_JOB} * (n - 1) + of] end
 
-local codes, lockKeys, locks, ids, scores = {}, {}, {}, {}, {}
+local codes, lockKeys, locks, ids = {}, {}, {}, {}
 for n = 1, moves do lockKeys[n] = prefix .. input(n, 1) .. ':lock' end
 local holders = redis.call('MGET', unpack(lockKeys))
 for n = 1, moves do
@@ -31,21 +32,23 @@ for n = 1, moves do
   elseif redis.call('LREM', active, -1, id) == 0 then
     codes[n] = -3
   else
+    -- At once in the next list: should anything fail from here on, nothing is lost but what comes after it.
+    redis.call('ZADD', completed, now, id)
     redis.call('HSET', prefix .. id, 'returnvalue', input(n, 3), 'finishedOn', now, 'atm', input(n, 4))
-    if tonumber(input(n, 7)) > 0 then
-      redis.call('SET', KEYS[${LISTS.length} + n], input(n, 6), 'PX', input(n, 7))
+    local memory, skipped = unpack(KEYS, ${LISTS.length} + 2 * n - 1, ${LISTS.length} + 2 * n)
+    -- Never for a shorter time than somebody has said before.
+    if tonumber(input(n, 7)) > math.max(0, redis.call('PTTL', memory)) then
+      redis.call('SET', memory, input(n, 6), 'PX', input(n, 7))
     end
+    if input(n, 8) == '1' then redis.call('DEL', skipped) end
     table.insert(locks, lockKeys[n])
     table.insert(ids, id)
-    table.insert(scores, now)
-    table.insert(scores, id)
     codes[n] = 0
   end
 end
 if #ids > 0 then
   redis.call('DEL', unpack(locks))
   redis.call('SREM', stalled, unpack(ids))
-  redis.call('ZADD', completed, unpack(scores))
   local gone = redis.call('ZRANGEBYSCORE', completed, '-inf', now - age * 1000, 'LIMIT', 0, 1000)
   if #gone > 0 then redis.call('ZREM', completed, unpack(gone)) end
   local over = redis.call('ZCARD', completed) - count
@@ -70,15 +73,16 @@ local due = redis.call('ZRANGEBYSCORE', delayed, 0, (now + 1) * 0x1000 - 1, 'LIM
 if #takers == 0 or limits[1] or limits[2] or limits[3] or #due > 0 then return { codes, jobs } end
 
 local taken = redis.call('RPOP', wait, #takers) or {}
+if #taken > 0 then
+  -- First of all: one that is in no list would be found by nobody.
+  redis.call('LPUSH', active, unpack(taken))
+  redis.call('ZADD', marker, 0, '0')
+end
 for n = 1, #taken do
   local key = prefix .. taken[n]
   redis.call('SET', key .. ':lock', input(takers[n], 2), 'PX', lockMs)
-  local started = (redis.call('HGET', key, 'ats') or 0) + 1
+  local started = (tonumber(redis.call('HGET', key, 'ats') or 0) or 0) + 1
   redis.call('HSET', key, 'processedOn', now, 'ats', started)
   jobs[takers[n]] = { redis.call('HGETALL', key), taken[n] }
-end
-if #taken > 0 then
-  redis.call('LPUSH', active, unpack(taken))
-  redis.call('ZADD', marker, 0, '0')
 end
 return { codes, jobs }`;

@@ -7,16 +7,29 @@ export const REMEMBER_MS = 24 * 3_600_000;
 /** By what a signal that was settled is known again, and until when, in ms since the epoch. */
 export type Memory = { contentId: string; until: number };
 
-/** Reads no more of a job than that: it is asked of each that completes. */
+/** Longer than anybody may ask for: see config.ts. */
+export const MOST_REMEMBER_MS = 366 * 24 * 3_600_000;
+
+export const isRememberMs = (value: unknown): value is number =>
+  typeof value === 'number' &&
+  Number.isSafeInteger(value) &&
+  value >= 1 &&
+  value <= MOST_REMEMBER_MS;
+
+/** Reads no more of a job than that: it is asked of each that completes. Anything may stand there. */
 export const memoryOf = (signalId: string, data: unknown, acceptedAt: number): Memory => {
   const { contentId, rememberMs }: { [field in keyof SignalJob]?: unknown } = isObject(data)
     ? data
     : {};
   return {
     contentId: typeof contentId === 'string' ? contentId : signalId,
-    until: acceptedAt + (typeof rememberMs === 'number' ? rememberMs : REMEMBER_MS),
+    until: acceptedAt + (isRememberMs(rememberMs) ? rememberMs : REMEMBER_MS),
   };
 };
+
+/** For how much longer, in whole ms, as Redis wants it; 0: no more. */
+export const msLeft = (until: number, now: number): number =>
+  Math.max(0, Math.trunc(until - now)) || 0;
 
 const ACCEPTED = 'accepted';
 

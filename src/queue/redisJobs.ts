@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis';
 
 import type { JobStore, QueueName, Told } from './backend.ts';
 import { REPLACE } from './jobData.ts';
-import { memoryText } from './memory.ts';
+import { memoryText, msLeft } from './memory.ts';
 import { redisKeys } from './redisKeys.ts';
 import { runPipeline } from './runPipeline.ts';
 import { scanNames } from './scanNames.ts';
@@ -50,7 +50,9 @@ export const createRedisJobs = ({
     if (told === undefined) return [id, '', 0, '', 0];
     const { life, memory } = told;
     const text = memoryText(life.signalId, memory.contentId);
-    return [id, JSON.stringify(life), keepSkippedMs, text, memory.until - now()];
+    const rememberedMs = msLeft(memory.until, now());
+    // As long as it is known again, it is known why it was not sent.
+    return [id, JSON.stringify(life), Math.max(keepSkippedMs, rememberedMs), text, rememberedMs];
   };
 
   return {

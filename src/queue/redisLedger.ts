@@ -3,21 +3,26 @@ import type { SignalLife } from '../schemas/states.ts';
 import type { Ledger, Settled, Unsent } from './backend.ts';
 import { SIGNALS } from './backend.ts';
 import { hoursOfLastDay, PENDING_MS } from './ledgerTimes.ts';
-import { readMemory } from './memory.ts';
+import { msLeft, readMemory } from './memory.ts';
 import { redisKeys } from './redisKeys.ts';
 import { runPipeline } from './runPipeline.ts';
 
-// KEYS: its memory, job, logs, the completed, the record of its skip. ARGV: its id, when it finished or ''.
+// KEYS: its memory, job, logs, the completed, the record of its skip. ARGV: its id, when it finished or '', how
+// long it may take until it is admitted. What it begins with a Redis without memory refuses: or there would
+// be nothing left of a signal that can't be admitted anew.
 const REOPEN = `
 if ARGV[2] == '' then
   if redis.call('EXISTS', KEYS[2]) == 1 or redis.call('EXISTS', KEYS[5]) == 0 then return 0 end
 else
   local finishedAt = redis.call('ZSCORE', KEYS[4], ARGV[1])
   if not finishedAt or tonumber(finishedAt) ~= tonumber(ARGV[2]) then return 0 end
+end
+redis.call('SET', KEYS[1], 'reopened', 'PX', ARGV[3])
+if ARGV[2] ~= '' then
   redis.call('ZREM', KEYS[4], ARGV[1])
   redis.call('DEL', KEYS[2], KEYS[3])
 end
-redis.call('DEL', KEYS[1], KEYS[5])
+redis.call('DEL', KEYS[5])
 return 1`;
 
 type Options = { client: Redis; prefix: string; now?: () => number };
@@ -29,6 +34,10 @@ export const createRedisLedger = ({ client, prefix, now = Date.now }: Options): 
   /** Who was there first, of a list that is worked off in order. */
   const first = async (state: 'wait' | 'active'): Promise<Unsent[]> => {
     const [signalId] = await client.lrange(list(state), -1, -1);
+    return toUnsent(signalId);
+  };
+
+  const toUnsent = async (signalId: string | undefined): Promise<Unsent[]> => {
     if (signalId === undefined) return [];
     const acceptedAt = await client.hget(of.job(signalId), 'timestamp');
     return acceptedAt === null ? [] : [{ signalId, acceptedAt: Number(acceptedAt) }];
@@ -62,15 +71,17 @@ export const createRedisLedger = ({ client, prefix, now = Date.now }: Options): 
 
     // A signal is listed only once it was let go of: before that, its place in the queue tells.
     oldestUnsent: async (limit) => {
-      const [flat, waiting, active] = await Promise.all([
+      const [flat, waiting, active, due] = await Promise.all([
         client.zrange(of.unsent, '0', String(limit - 1), 'WITHSCORES'),
         first('wait'),
         first('active'),
+        // Those that could not even be noted.
+        client.zrange(list('delayed'), '0', '0').then(([id]) => toUnsent(id)),
       ]);
       const listed = flat.flatMap((signalId, index) =>
         index % 2 === 0 ? [{ signalId, acceptedAt: Number(flat[index + 1]) }] : [],
       );
-      return [...listed, ...waiting, ...active].sort((a, b) => a.acceptedAt - b.acceptedAt);
+      return [...listed, ...waiting, ...active, ...due].sort((a, b) => a.acceptedAt - b.acceptedAt);
     },
 
     settledLately: async () => {
@@ -87,11 +98,12 @@ export const createRedisLedger = ({ client, prefix, now = Date.now }: Options): 
       const job = of.job(signalId);
       const keys = [of.remembered(signalId), job, `${job}:logs`, list('completed')];
       keys.push(of.skipped(signalId));
-      return (await client.eval(REOPEN, keys.length, ...keys, signalId, finishedAt ?? '')) === 1;
+      const values = [signalId, finishedAt ?? '', PENDING_MS];
+      return (await client.eval(REOPEN, keys.length, ...keys, ...values)) === 1;
     },
 
     keepSkipped: async (life, until) => {
-      const forMs = Math.max(until - now(), PENDING_MS);
+      const forMs = Math.max(msLeft(until, now()), PENDING_MS);
       await client.set(of.skipped(life.signalId), JSON.stringify(life), 'PX', forMs);
     },
 

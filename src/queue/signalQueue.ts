@@ -1,10 +1,6 @@
+import { isObject } from '../schemas/isObject.ts';
 import type { Signal } from '../schemas/signal.ts';
-import {
-  SettlementSchema,
-  SignalJobSchema,
-  type SkipReason,
-  VERSION,
-} from '../schemas/signalJob.ts';
+import { SettlementSchema, type SkipReason, VERSION } from '../schemas/signalJob.ts';
 import type { SignalState } from '../schemas/states.ts';
 import { fingerprintOf, type TokenCipher } from '../tokenCipher.ts';
 import {
@@ -69,10 +65,11 @@ export const createSignalQueue = ({ backend, lives, cipher, rememberMs, now = Da
   const findLying = async (queue: JobQueue, signalId: string): Promise<Lying | undefined> => {
     const letters = await backend.queue(DEAD_LETTERS);
     const job = await queue.getJob(signalId);
-    const letter = readLetter(await letters.getJob(signalId));
-    if (job === undefined && letter === undefined) return undefined;
-    const data = SignalJobSchema.safeParse(job?.data ?? letter?.job).data;
-    return { contentId: data && (data.contentId ?? signalId) };
+    const stored = await letters.getJob(signalId);
+    if (job === undefined && stored === undefined) return undefined;
+    // Whatever version wrote it: no more is looked at than what all of them have kept.
+    const data = job?.data ?? readLetter(stored)?.job;
+    return { contentId: isObject(data) ? memoryOf(signalId, data, 0).contentId : undefined };
   };
 
   /** Where others were at it between our looks, what we know is out of date: all is asked again. */
@@ -83,14 +80,17 @@ export const createSignalQueue = ({ backend, lives, cipher, rememberMs, now = Da
     return conclude(job, admission, tries + 1);
   };
 
-  const duplicate = async ({ signalId, contentId }: NewJob, lying: Lying): Promise<Acceptance> => {
+  const duplicate = async (job: NewJob, lying: Lying, tries: number): Promise<Acceptance> => {
+    const { signalId, contentId } = job;
     // Without an Idempotency-Key the id is the content's own. Under a key, what can't be read can't be
     // compared, and to call it the same might lose what is sent now.
     if (signalId !== contentId && lying.contentId !== contentId) {
       return { kind: 'conflict', signalId };
     }
-    const state = (await lives.stateOf(signalId)) ?? 'waiting';
-    return { kind: 'accepted', signalId, duplicate: true, state };
+    const state = await lives.stateOf(signalId);
+    // Somebody reopened it, and may not have come any further. At last it is that nobody can read it.
+    if (state === undefined && tries < MOST_TRIES) return admitAnew(job, tries);
+    return { kind: 'accepted', signalId, duplicate: true, state: state ?? 'waiting' };
   };
 
   const conclude = async (job: NewJob, admission: Admission, tries = 0): Promise<Acceptance> => {
@@ -110,7 +110,7 @@ export const createSignalQueue = ({ backend, lives, cipher, rememberMs, now = Da
     }
     const lying =
       remembered === undefined ? await findLying(queue, signalId) : { contentId: remembered };
-    return lying === undefined ? admitAnew(job, tries) : duplicate(job, lying);
+    return lying === undefined ? admitAnew(job, tries) : duplicate(job, lying, tries);
   };
 
   return {

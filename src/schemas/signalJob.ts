@@ -57,7 +57,7 @@ export const SignalJobSchema = z.object({
   /** Of the content, where an Idempotency-Key stands for it; otherwise the job's own id is. */
   contentId: z.string().optional(),
   /** For how long it is known again, counted from its acceptance, where that is not the usual time. */
-  rememberMs: z.number().optional(),
+  rememberMs: z.number().optional().catch(undefined),
   acceptedAt: z.iso.datetime(),
   /** The name of the API key, or of the application, that sent it. */
   acceptedFrom: z.string(),

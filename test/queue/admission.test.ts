@@ -8,6 +8,7 @@ import { openEmbeddedLedger } from '../../src/queue/embeddedLedger.ts';
 import { signalJobOptions } from '../../src/queue/jobOptions.ts';
 import { openPglite } from '../../src/queue/pglitePool.ts';
 import { createRedisAdmission } from '../../src/queue/redisAdmission.ts';
+import { createRedisLedger } from '../../src/queue/redisLedger.ts';
 import { VERSION } from '../../src/schemas/signalJob.ts';
 import { captureLogs } from '../support/captureLogs.ts';
 import { closeAfterEach } from '../support/closeAfterEach.ts';
@@ -158,7 +159,7 @@ describe('in Redis', () => {
   it('so does a Redis that is full', async () => {
     const { client, admit } = await setup();
     const job = buildJob();
-    await client.config('SET', 'maxmemory', '1mb');
+    await client.config('SET', 'maxmemory', '1kb');
     await expect(admit([job])).rejects.toThrow(/OOM/);
     await client.config('SET', 'maxmemory', '0');
     expect(await admit([job])).toEqual([ADDED]);
@@ -193,5 +194,28 @@ describe('in the embedded queue', () => {
       { kind: 'known', remembered: job.contentId, queued: false },
     ]);
     await database.close();
+  });
+});
+
+describe('a settled signal is reopened', () => {
+  const { opened, closing } = closeAfterEach();
+
+  it('not at all by a Redis that is full: what is told of it stays', async () => {
+    const redis = await opened(startRedis());
+    const client = new Redis(redis.url);
+    closing.push(async () => client.disconnect());
+    const ledger = createRedisLedger({ client, prefix: '{p}' });
+    const record = '{"reason":"no-token"}';
+    await client.mset('{p}:ledger:remembered:id', 'accepted', '{p}:ledger:skipped:id', record);
+    await client.config('SET', 'maxmemory', '1kb');
+
+    await expect(ledger.reopen('id')).rejects.toThrow(/OOM/);
+    expect(await ledger.recall('id')).toBe('id');
+    expect(await ledger.findSkipped('id')).toEqual({ reason: 'no-token' });
+
+    await client.config('SET', 'maxmemory', '0');
+    await expect(ledger.reopen('id')).resolves.toBe(true);
+    expect(await ledger.recall('id')).toBeUndefined();
+    await expect(ledger.reopen('id')).resolves.toBe(false);
   });
 });

@@ -176,6 +176,52 @@ describe('jobs that complete together', () => {
     expect((await ids('active')).sort()).toEqual(['a', 'b', 'd']);
   });
 
+  it.each([{ rememberMs: 86_400_000 / 7 }, { rememberMs: 1e30 }, { rememberMs: 'long' }])(
+    'whatever stands in the data of one of them: $rememberMs',
+    async ({ rememberMs }) => {
+      const { queue, takeAll, ids } = await setup();
+      for (const jobId of ['a', 'b', 'c']) {
+        await queue.add('signal', jobId === 'b' ? { rememberMs } : {}, { jobId });
+      }
+      const jobs = await takeAll(3);
+
+      await Promise.all(jobs.map((job, n) => job.moveToCompleted(1, `lock-${n}`, false)));
+
+      expect((await ids('completed')).sort()).toEqual(['a', 'b', 'c']);
+      expect(await client.pttl('{test}:ledger:remembered:b')).toBeGreaterThan(0);
+      await client.del(...['a', 'b', 'c'].map((id) => `{test}:ledger:remembered:${id}`));
+    },
+  );
+
+  it('take the record of a skip with them where they were sent after all, and no memory is shortened', async () => {
+    const { add, takeAll } = await setup();
+    await add(['sent', 'skipped']);
+    for (const id of ['sent', 'skipped']) await client.set(`{test}:ledger:skipped:${id}`, 'record');
+    await client.set('{test}:ledger:remembered:sent', 'accepted', 'PX', 72 * 3_600_000);
+    const [sent, skipped] = await takeAll(2);
+
+    await Promise.all([
+      sent?.moveToCompleted({ outcome: 'delivered' }, 'lock-0', false),
+      skipped?.moveToCompleted({ outcome: 'skipped' }, 'lock-1', false),
+    ]);
+
+    expect(await client.exists('{test}:ledger:skipped:sent')).toBe(0);
+    expect(await client.exists('{test}:ledger:skipped:skipped')).toBe(1);
+    expect(await client.pttl('{test}:ledger:remembered:sent')).toBeGreaterThan(71 * 3_600_000);
+  });
+
+  it('leave what they take in a list, should Redis stop halfway', async () => {
+    const { add, takeAll, ids, keyOf } = await setup();
+    await add(['a', 'b', 'c']);
+    const [job] = await takeAll(1);
+    await client.set(`${keyOf('b')}`, 'no hash');
+
+    await job?.moveToCompleted(1, 'lock-0', true).catch(() => {});
+
+    expect(await ids('completed')).toEqual(['a']);
+    expect([...(await ids('active')), ...(await ids('wait'))].sort()).toEqual(['b', 'c']);
+  });
+
   it('all hear of it when Redis refuses', async () => {
     const { add, takeAll, keyOf } = await setup();
     await add(['a', 'b']);
@@ -194,7 +240,7 @@ describe('jobs that complete together', () => {
     const { add, takeAll, ids } = await setup();
     await add(['a', 'b']);
     const jobs = await takeAll(2);
-    await client.config('SET', 'maxmemory', '1mb');
+    await client.config('SET', 'maxmemory', '1kb');
     try {
       await Promise.all(jobs.map((job, n) => job.moveToCompleted(1, `lock-${n}`, true)));
     } finally {
