@@ -8,6 +8,7 @@ import { openEmbeddedLedger } from '../../src/queue/embeddedLedger.ts';
 import { signalJobOptions } from '../../src/queue/jobOptions.ts';
 import { openPglite } from '../../src/queue/pglitePool.ts';
 import { createRedisAdmission } from '../../src/queue/redisAdmission.ts';
+import { createRedisJobs } from '../../src/queue/redisJobs.ts';
 import { createRedisLedger } from '../../src/queue/redisLedger.ts';
 import { VERSION } from '../../src/schemas/signalJob.ts';
 import { captureLogs } from '../support/captureLogs.ts';
@@ -218,4 +219,23 @@ describe('a settled signal is reopened', () => {
     expect(await ledger.recall('id')).toBeUndefined();
     await expect(ledger.reopen('id')).resolves.toBe(false);
   });
+});
+
+it('a removed signal is told of for as long as it is known again, whoever removed it', async () => {
+  const redis = await startRedis();
+  const client = new Redis(redis.url);
+  const jobs = createRedisJobs({ client, prefix: '{p}', keepSkippedMs: 1 });
+  await createRedisAdmission(client, '{p}')([buildJob('id')]);
+  const life = {
+    ...{ signalId: 'id', typeCode: 'ApplicationComplete', state: 'skipped' as const },
+    ...{ acceptedAt: '', attempts: [], redrives: 0 },
+  };
+  const memory = { contentId: 'id', until: Date.now() + 60_000 };
+
+  await expect(jobs.removeWaiting(SIGNALS, 'id', { life, memory })).resolves.toBe(true);
+
+  expect(await client.pttl('{p}:ledger:skipped:id')).toBeGreaterThan(30_000);
+  expect(await client.pttl('{p}:ledger:remembered:id')).toBeGreaterThan(30_000);
+  client.disconnect();
+  await redis.stop();
 });
