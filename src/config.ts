@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import * as z from 'zod';
 import { packageInfo } from './packageInfo.ts';
+import { MOST_REMEMBER_MS, REMEMBER_MS } from './queue/memory.ts';
 import { LIVE_AUDIENCE } from './schemas/seekApi.ts';
 import { parseTokenKey } from './tokenCipher.ts';
 
@@ -18,7 +19,7 @@ const wholeNumber = (least: number, most: number) =>
     .transform(Number)
     .pipe(z.number().min(least, `must be at least ${least}`).max(most, `must be at most ${most}`));
 
-const milliseconds = (least = 1) => wholeNumber(least, 366 * 24 * HOUR_MS);
+const milliseconds = (least = 1) => wholeNumber(least, MOST_REMEMBER_MS);
 const port = () => wholeNumber(0, 65_535);
 const url = (protocol: RegExp, expected: string) =>
   z.url({ protocol, error: `must be a URL: ${expected}` });
@@ -103,7 +104,7 @@ const VARIABLES = {
   RETRY_BASE_MS: milliseconds().default(2_000),
   RETRY_MAX_MS: milliseconds().default(3 * HOUR_MS),
   RETRY_MAX_AGE_MS: milliseconds().default(72 * HOUR_MS),
-  REMEMBER_MS: milliseconds().default(24 * HOUR_MS),
+  REMEMBER_MS: milliseconds().default(REMEMBER_MS),
   KEEP_DELIVERED_MS: milliseconds().default(24 * HOUR_MS),
   KEEP_DELIVERED_COUNT: wholeNumber(1, 100_000_000).default(10_000),
   ALLOW_UNKNOWN_TYPES: flag().default(false),

@@ -6,6 +6,7 @@ import { KEY, startApi } from './api.js';
 import { ours } from './drain.js';
 import { buildSignal, clock } from './payload.js';
 import { memoryMiB, reaches, startRedis, startSeek } from './processes.js';
+import { quantile } from './statistics.js';
 
 const BULK = 1_000;
 const SHALLOW = 10_000;
@@ -27,9 +28,6 @@ export type Backlog = {
   memory: { early: number; late: number };
 };
 
-const median = (values: number[]): number =>
-  values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
-
 const timed = async (ask: () => Promise<unknown>): Promise<number> => {
   const took: number[] = [];
   for (let n = 0; n < ASKED; n += 1) {
@@ -37,7 +35,7 @@ const timed = async (ask: () => Promise<unknown>): Promise<number> => {
     await ask();
     took.push(clock() - began);
   }
-  return median(took);
+  return quantile(took, 0.5);
 };
 
 const addDelayed = async (redisUrl: string): Promise<void> => {

@@ -1,4 +1,4 @@
-import { untilReady } from './api.js';
+import { KEY, untilReady } from './api.js';
 import { clock } from './payload.js';
 import { freePort, startCommand, startRedis, startSeek } from './processes.js';
 
@@ -10,7 +10,7 @@ export const measureStartUp = async (command: string): Promise<number> => {
   const ports = { API_PORT: String(port), BOARD_PORT: String(port), METRICS_PORT: String(port) };
   const began = clock();
   const started = startCommand([command], {
-    ...{ REDIS_URL: redis.url, API_KEYS: 'bench:bench-key', ...ports },
+    ...{ REDIS_URL: redis.url, API_KEYS: `bench:${KEY}`, ...ports },
     ...{ SEEK_CLIENT_ID: 'bench', SEEK_CLIENT_SECRET: 'bench' },
     ...{ SEEK_API_URL: `${seek.url}/graphql`, SEEK_AUTH_URL: `${seek.url}/oauth/token` },
     ...{ BOARD_USERNAME: 'bench', BOARD_PASSWORD: 'bench-password' },

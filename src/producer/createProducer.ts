@@ -2,7 +2,7 @@ import { withDeadline } from '../deadline.ts';
 import { createLogger, type Logger } from '../logging.ts';
 import { createDeadLetters } from '../queue/deadLetters.ts';
 import { createEraseApplication, ERASE_WITHIN_MS } from '../queue/eraseApplication.ts';
-import { isRememberMs } from '../queue/memory.ts';
+import { isRememberMs, REMEMBER_MS } from '../queue/memory.ts';
 import { openRedis } from '../queue/redis.ts';
 import { createSeekTokens } from '../queue/seekTokens.ts';
 import { createSignalLives } from '../queue/signalLives.ts';
@@ -18,7 +18,6 @@ import { createRecordSeekToken } from './recordSeekToken.ts';
 
 // Below the 5 seconds that are promised.
 const DEADLINE_MS = 4_500;
-const DAY_MS = 86_400_000;
 
 export type ProducerOptions = {
   /** `redis://` or `rediss://`, with user name and password where needed. */
@@ -111,7 +110,7 @@ export const createProducer = ({
   waitReplicas = 0,
   queuePrefix = '{seek}',
   name = 'library',
-  rememberMs = DAY_MS,
+  rememberMs = REMEMBER_MS,
   allowUnknownTypes = false,
   seekTokenTtlDays = 180,
   tokenEncryptionKeys = [],

@@ -4,7 +4,7 @@ import type { Redis } from 'ioredis';
 import { isObject } from '../schemas/isObject.ts';
 import { createGather } from './gather.ts';
 import { GROUPED_MOVES, LISTS } from './groupedMovesScript.ts';
-import { memoryOf, memoryText, msLeft } from './memory.ts';
+import { type Memory, memoryOf, memoryText, msLeft } from './memory.ts';
 import { createQuickStates } from './quickStates.ts';
 import { redisKeys } from './redisKeys.ts';
 import { createScript } from './redisScript.ts';
@@ -22,9 +22,11 @@ export type GroupedOptions = {
 };
 
 type Move = {
-  job: Pick<Job, 'data' | 'timestamp' | 'attemptsMade'> & { id: string };
+  jobId: string;
   lock: string;
   returnValue: string;
+  attempts: number;
+  memory: Memory;
   /** What a worker before this one may have said of a skip is not so. */
   isSent: boolean;
   /** Its slot is to get another job. */
@@ -56,20 +58,14 @@ export const createGroupedMoves =
 
     const moveSome = async (moves: Move[]): Promise<Moved[]> => {
       const finishedOn = now();
-      const inputs = moves.flatMap(({ job, lock, returnValue, isSent, wantsNext }) => {
-        const memory = memoryOf(job.id, job.data, job.timestamp);
-        return [
-          ...[job.id, lock, returnValue, job.attemptsMade + 1, wantsNext ? 1 : 0],
-          ...[
-            memoryText(job.id, memory.contentId),
-            msLeft(memory.until, finishedOn),
-            isSent ? 1 : 0,
-          ],
-        ];
-      });
+      const inputs = moves.flatMap(({ jobId, memory, ...move }) => [
+        ...[jobId, move.lock, move.returnValue, move.attempts, move.wantsNext ? 1 : 0],
+        ...[memoryText(jobId, memory.contentId), msLeft(memory.until, finishedOn)],
+        move.isSent ? 1 : 0,
+      ]);
       const [codes, jobs] = readAnswer(
         await script(
-          [...lists, ...moves.flatMap(({ job }) => [remembered(job.id), skipped(job.id)])],
+          [...lists, ...moves.flatMap(({ jobId }) => [remembered(jobId), skipped(jobId)])],
           [backend.toKey(''), finishedOn, lockMs, keep.age, keep.count, ...inputs],
         ),
       );
@@ -82,10 +78,11 @@ export const createGroupedMoves =
       if (id === undefined || !isPlain(job) || removeOnComplete !== undefined) {
         return completeOne(job, returnValue, removeOnComplete, lock, wantsNext);
       }
-      const { data, timestamp, attemptsMade } = job;
       const { code, next, finishedOn } = await move({
-        ...{ job: { id, data, timestamp, attemptsMade }, lock, wantsNext },
+        ...{ jobId: id, lock, wantsNext },
         returnValue: JSON.stringify(returnValue) ?? 'null',
+        attempts: job.attemptsMade + 1,
+        memory: memoryOf(id, job.data, job.timestamp),
         isSent: isObject(returnValue) && returnValue.outcome === 'delivered',
       });
       if (code < 0) {

@@ -35,7 +35,8 @@ for n = 1, moves do
     -- At once in the next list: should anything fail from here on, nothing is lost but what comes after it.
     redis.call('ZADD', completed, now, id)
     redis.call('HSET', prefix .. id, 'returnvalue', input(n, 3), 'finishedOn', now, 'atm', input(n, 4))
-    local memory, skipped = unpack(KEYS, ${LISTS.length} + 2 * n - 1, ${LISTS.length} + 2 * n)
+    local own = ${LISTS.length} + ${KEYS_PER_JOB} * (n - 1)
+    local memory, skipped = KEYS[own + 1], KEYS[own + 2]
     -- Never for a shorter time than somebody has said before.
     if tonumber(input(n, 7)) > math.max(0, redis.call('PTTL', memory)) then
       redis.call('SET', memory, input(n, 6), 'PX', input(n, 7))
@@ -68,9 +69,10 @@ for n = 1, moves do
   jobs[n] = false
   if codes[n] == 0 and input(n, 5) == '1' then table.insert(takers, n) end
 end
+if #takers == 0 then return { codes, jobs } end
 local limits = redis.call('HMGET', meta, 'paused', 'concurrency', 'max')
 local due = redis.call('ZRANGEBYSCORE', delayed, 0, (now + 1) * 0x1000 - 1, 'LIMIT', 0, 1)
-if #takers == 0 or limits[1] or limits[2] or limits[3] or #due > 0 then return { codes, jobs } end
+if limits[1] or limits[2] or limits[3] or #due > 0 then return { codes, jobs } end
 
 local taken = redis.call('RPOP', wait, #takers) or {}
 if #taken > 0 then

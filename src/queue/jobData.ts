@@ -16,20 +16,20 @@ export type JobData = {
 
 // A Redis without memory refuses a script whose first write could need some, and lets it finish once
 // it has made another: what becomes of a signal must be noted all the same.
+const SET_DATA = `
+redis.call('HDEL', KEYS[1], 'data')
+redis.call('HSET', KEYS[1], 'data', ARGV[2])`;
+
 // Who has anything to write is about to let go of it: from now on its place in the queue does not tell
 // any more for how long it has been unsent.
 const WRITE = `
-if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
-redis.call('HDEL', KEYS[1], 'data')
-redis.call('HSET', KEYS[1], 'data', ARGV[2])
+if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end${SET_DATA}
 redis.call('ZADD', KEYS[3], ARGV[3], ARGV[4])
 return 1`;
 
 /** Sets the data of the job KEYS[1] to ARGV[2], where they are exactly ARGV[1]. */
 export const REPLACE = `
-if redis.call('HGET', KEYS[1], 'data') ~= ARGV[1] then return 0 end
-redis.call('HDEL', KEYS[1], 'data')
-redis.call('HSET', KEYS[1], 'data', ARGV[2])
+if redis.call('HGET', KEYS[1], 'data') ~= ARGV[1] then return 0 end${SET_DATA}
 return 1`;
 
 /** As BullMQ keeps it: under `PREFIX:QUEUE:ID`, its lock beside it. */

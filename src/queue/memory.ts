@@ -7,7 +7,7 @@ export const REMEMBER_MS = 24 * 3_600_000;
 /** By what a signal that was settled is known again, and until when, in ms since the epoch. */
 export type Memory = { contentId: string; until: number };
 
-/** Longer than anybody may ask for: see config.ts. */
+/** The longest that anybody may ask for: 366 days. */
 export const MOST_REMEMBER_MS = 366 * 24 * 3_600_000;
 
 export const isRememberMs = (value: unknown): value is number =>

@@ -1,7 +1,6 @@
 import type { Redis } from 'ioredis';
 
 import type { Admission, Backend, NewJob } from './backend.ts';
-import { SIGNALS } from './backend.ts';
 import { createGather } from './gather.ts';
 import { RETRY_OPTIONS } from './jobOptions.ts';
 import { readMemory } from './memory.ts';
@@ -53,7 +52,7 @@ const OPTIONS = JSON.stringify({ attempts, backoff });
 
 export const createRedisAdmission = (client: Redis, prefix: string): Backend['admit'] => {
   const of = redisKeys(prefix);
-  const queue = ['wait', 'active', 'meta', 'marker'].map((part) => `${prefix}:${SIGNALS}:${part}`);
+  const queue = ['wait', 'active', 'meta', 'marker'].map(of.list);
   const script = createScript(client, ADMIT);
 
   const admitSome = async (jobs: NewJob[]): Promise<Admission[]> => {

@@ -1,7 +1,6 @@
 import type { Redis } from 'ioredis';
 import type { SignalLife } from '../schemas/states.ts';
 import type { Ledger, Settled, Unsent } from './backend.ts';
-import { SIGNALS } from './backend.ts';
 import { hoursOfLastDay, PENDING_MS } from './ledgerTimes.ts';
 import { msLeft, readMemory } from './memory.ts';
 import { redisKeys } from './redisKeys.ts';
@@ -29,11 +28,10 @@ type Options = { client: Redis; prefix: string; now?: () => number };
 
 export const createRedisLedger = ({ client, prefix, now = Date.now }: Options): Ledger => {
   const of = redisKeys(prefix);
-  const list = (state: string) => `${prefix}:${SIGNALS}:${state}`;
 
   /** Who was there first, of a list that is worked off in order. */
   const first = async (state: 'wait' | 'active'): Promise<Unsent[]> => {
-    const [signalId] = await client.lrange(list(state), -1, -1);
+    const [signalId] = await client.lrange(of.list(state), -1, -1);
     return toUnsent(signalId);
   };
 
@@ -76,7 +74,7 @@ export const createRedisLedger = ({ client, prefix, now = Date.now }: Options): 
         first('wait'),
         first('active'),
         // Those that could not even be noted.
-        client.zrange(list('delayed'), '0', '0').then(([id]) => toUnsent(id)),
+        client.zrange(of.list('delayed'), '0', '0').then(([id]) => toUnsent(id)),
       ]);
       const listed = flat.flatMap((signalId, index) =>
         index % 2 === 0 ? [{ signalId, acceptedAt: Number(flat[index + 1]) }] : [],
@@ -96,8 +94,10 @@ export const createRedisLedger = ({ client, prefix, now = Date.now }: Options): 
 
     reopen: async (signalId, finishedAt) => {
       const job = of.job(signalId);
-      const keys = [of.remembered(signalId), job, `${job}:logs`, list('completed')];
-      keys.push(of.skipped(signalId));
+      const keys = [
+        ...[of.remembered(signalId), job, `${job}:logs`],
+        ...[of.list('completed'), of.skipped(signalId)],
+      ];
       const values = [signalId, finishedAt ?? '', PENDING_MS];
       return (await client.eval(REOPEN, keys.length, ...keys, ...values)) === 1;
     },

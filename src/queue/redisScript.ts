@@ -12,18 +12,3 @@ export const createScript = (client: Redis, text: string) => {
       return client.eval(text, keys.length, ...keys, ...values);
     });
 };
-
-// Nobody else is served while a script runs.
-const AT_ONCE = 100;
-
-/** Has a script answer for many entries in few calls. It answers with a list, one item for each. */
-export const inSlices = async <Entry>(
-  entries: readonly Entry[],
-  call: (slice: readonly Entry[]) => Promise<unknown>,
-): Promise<unknown[]> => {
-  const calls: Promise<unknown>[] = [];
-  for (let at = 0; at < entries.length; at += AT_ONCE) {
-    calls.push(call(entries.slice(at, at + AT_ONCE)));
-  }
-  return (await Promise.all(calls)).flatMap((answer) => (Array.isArray(answer) ? answer : []));
-};

@@ -76,7 +76,6 @@ export const createSignalQueue = ({ backend, lives, cipher, rememberMs, now = Da
   const admitAnew = async (job: NewJob, tries: number): Promise<Acceptance> => {
     if (tries === MOST_TRIES) throw new Error('Others change this signal all the time');
     const [admission] = await backend.admit([job]);
-    if (admission === undefined) throw new Error('Not answered');
     return conclude(job, admission, tries + 1);
   };
 
@@ -93,7 +92,12 @@ export const createSignalQueue = ({ backend, lives, cipher, rememberMs, now = Da
     return { kind: 'accepted', signalId, duplicate: true, state: state ?? 'waiting' };
   };
 
-  const conclude = async (job: NewJob, admission: Admission, tries = 0): Promise<Acceptance> => {
+  const conclude = async (
+    job: NewJob,
+    admission: Admission | undefined,
+    tries = 0,
+  ): Promise<Acceptance> => {
+    if (admission === undefined) throw new Error('Not answered');
     const { signalId, contentId } = job;
     if (admission.kind === 'added') {
       return { kind: 'accepted', signalId, duplicate: false, state: 'waiting' };
@@ -124,14 +128,10 @@ export const createSignalQueue = ({ backend, lives, cipher, rememberMs, now = Da
       const jobs = signals.map((entry) => toJob(entry, { acceptedAt, rememberMs, cipher }));
       const admissions = await backend.admit(jobs);
       const acceptances = await Promise.all(
-        jobs.map((job, index) => {
-          const admission = admissions[index];
-          if (admission === undefined) throw new Error('Not answered');
-          return conclude(job, admission);
-        }),
+        jobs.map((job, index) => conclude(job, admissions[index])),
       );
       // For duplicates too: their answer promises as much.
-      await backend.replicated(since);
+      if (acceptances.some(({ kind }) => kind === 'accepted')) await backend.replicated(since);
       return acceptances;
     },
   };

@@ -60,20 +60,19 @@ export const createPartnerToken = ({ now = () => performance.now(), ...deps }: D
     return asking;
   };
 
-  return {
-    /** The token, where one is at hand. */
-    peek: (): string | undefined =>
-      held !== undefined && now() < held.renewAt ? held.value : undefined,
+  /** The token, where one is at hand. */
+  const peek = (): string | undefined =>
+    held !== undefined && now() < held.renewAt ? held.value : undefined;
 
-    get: async (): Promise<string> => {
-      if (held !== undefined && now() < held.renewAt) return held.value;
-      return (await ask()).value;
-    },
+  return {
+    peek,
+
+    get: async (): Promise<string> => peek() ?? (await ask()).value,
 
     /** SEEK rejected `stale`. Signals in flight together find it renewed by the first of them. */
     renew: async (stale: string): Promise<string> => {
-      if (held !== undefined && held.value !== stale && now() < held.renewAt) return held.value;
-      return (await ask()).value;
+      const value = peek();
+      return value === undefined || value === stale ? (await ask()).value : value;
     },
   };
 };
