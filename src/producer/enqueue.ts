@@ -35,6 +35,9 @@ type Deps = {
   onAccepted?: (typeCode: string) => void;
 };
 
+// As many as the queue takes in one step.
+const AT_ONCE = 50;
+
 type Entry = { signal: NewSignal; warnings: string[] };
 
 /** Validate → identify → enqueue. Each result is an answer or an error; the queue's own fault throws. */
@@ -72,17 +75,31 @@ export const createEnqueue = ({ queue, parse, deadlineMs, logger, onAccepted }: 
     given: readonly unknown[],
     sender: Sender,
   ): Promise<(EnqueueResult | InvalidSignalError | IdempotencyConflictError)[]> => {
-    // All in this turn: what was given stays the caller's, who may use it again at once.
-    const entries = given.map((input) => prepare(input, sender));
     // Within one call, too, only the first of equal signals is new.
     const firsts = new Map<string, Entry>();
-    for (const entry of entries) {
+    const accepting: Promise<Acceptance[]>[] = [];
+    let fresh: NewSignal[] = [];
+    const acceptThese = (): void => {
+      const accepted = accept(fresh);
+      // Nobody may be left to hear of it, should what comes next be an object that throws.
+      accepted.catch(() => {});
+      accepting.push(accepted);
+      fresh = [];
+    };
+    // All in this turn: what was given stays the caller's, who may use it again at once. The queue has
+    // the first of them by the time the last are looked at.
+    const entries = given.map((input) => {
+      const entry = prepare(input, sender);
       if (!(entry instanceof Error) && !firsts.has(entry.signal.signalId)) {
         firsts.set(entry.signal.signalId, entry);
+        fresh.push(entry.signal);
+        if (fresh.length === AT_ONCE) acceptThese();
       }
-    }
-    const accepted = await accept([...firsts.values()].map(({ signal }) => signal));
-    const answers = new Map(accepted.map((answer) => [answer.signalId, answer]));
+      return entry;
+    });
+    acceptThese();
+    const accepted = await Promise.all(accepting);
+    const answers = new Map(accepted.flat().map((answer) => [answer.signalId, answer]));
 
     return entries.map((entry) => {
       if (entry instanceof Error) return entry;

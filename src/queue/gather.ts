@@ -28,14 +28,16 @@ export const createGather = <Entry, Answer>(
   };
 
   const send = (): void => {
-    const all = gathered;
+    const some = gathered;
     gathered = [];
-    for (let at = 0; at < all.length; at += atOnce) void answerAll(all.slice(at, at + atOnce));
+    if (some.length > 0) void answerAll(some);
   };
 
   return (entry: Entry): Promise<Answer> =>
     new Promise((resolve, reject) => {
       if (gathered.length === 0) setImmediate(send);
       gathered.push({ entry, resolve, reject });
+      // Redis can begin, while the rest of this turn is still to come.
+      if (gathered.length === atOnce) send();
     });
 };

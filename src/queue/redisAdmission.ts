@@ -7,8 +7,8 @@ import { readMemory } from './memory.ts';
 import { redisKeys } from './redisKeys.ts';
 import { createScript } from './redisScript.ts';
 
-// Nobody else is served while a script runs.
-const AT_ONCE = 100;
+// Nobody else is served while a script runs. Shorter ones let producer and Redis work at the same time.
+const AT_ONCE = 50;
 
 /**
  * One step, so that of many callers with the same signal exactly one is first, and is so for good. Jobs lie in Redis

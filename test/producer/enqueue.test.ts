@@ -263,11 +263,33 @@ describe('many at once', () => {
 
     const results = await enqueue(signals);
 
-    expect(taken.map(({ length }) => length)).toEqual([249]);
+    expect(taken.flat()).toHaveLength(249);
+    expect(new Set(taken.flat().map(({ signalId }) => signalId)).size).toBe(249);
     expect(results[210]).toMatchObject({ ...results[3], duplicate: true });
     expect(results.filter((result) => !(result instanceof Error) && result.duplicate)).toEqual([
       results[210],
     ]);
+  });
+
+  it('leave nobody to hear that the queue fails, where one of them throws as it is read', async () => {
+    const { enqueue, taken } = setup(async () => {
+      throw new Error('down');
+    });
+    const unheard = jest.fn();
+    process.on('unhandledRejection', unheard);
+    const trap = Object.defineProperty({}, 'typeCode', {
+      enumerable: true,
+      get: () => {
+        throw new RangeError('trap');
+      },
+    });
+
+    await expect(enqueue([...many(60), trap])).rejects.toThrow('trap');
+    await new Promise(setImmediate);
+
+    process.off('unhandledRejection', unheard);
+    expect(taken).toHaveLength(1);
+    expect(unheard).not.toHaveBeenCalled();
   });
 
   it('are those that were given, whatever the caller does with them after that', async () => {
