@@ -12,6 +12,9 @@ export type QueueReading = {
   counts: Record<SignalState, number>;
   oldestUnsentSeconds: number;
   laneClosed: { code: string; seconds: number } | undefined;
+  /** Of the Redis, in bytes; a limit of 0 is none. */
+  memory?: { used: number; limit: number } | undefined;
+  tokensExpiring: number;
 };
 
 /** Every metric, named once. Counters count what this process did; gauges ask the queue. */
@@ -36,6 +39,12 @@ export const createMetrics = (readQueue: () => Promise<QueueReading>) => {
     'lane_closed_seconds',
     'How long the lane has been closed, by what closed it; absent while it is open',
     ['code'],
+  );
+  const memoryUsed = gauge('redis_memory_used_bytes', 'What Redis holds, in all of its databases');
+  const memoryLimit = gauge('redis_memory_limit_bytes', 'Its maxmemory; absent if it has none');
+  const tokensExpiring = gauge(
+    'tokens_expiring',
+    'Applications whose seek token expires within 14 days',
   );
 
   return {
@@ -69,10 +78,16 @@ export const createMetrics = (readQueue: () => Promise<QueueReading>) => {
       oldest.set(Number.NaN);
       laneOpen.set(Number.NaN);
       laneClosed.reset();
+      tokensExpiring.set(Number.NaN);
+      memoryUsed.remove();
+      memoryLimit.remove();
       const reading = await readQueue().catch(() => undefined);
       if (reading !== undefined) {
         for (const [state, count] of Object.entries(reading.counts)) signals.set({ state }, count);
         oldest.set(reading.oldestUnsentSeconds);
+        tokensExpiring.set(reading.tokensExpiring);
+        if (reading.memory !== undefined) memoryUsed.set(reading.memory.used);
+        if (reading.memory?.limit) memoryLimit.set(reading.memory.limit);
         laneOpen.set(reading.laneClosed === undefined ? 1 : 0);
         if (reading.laneClosed !== undefined) {
           const { code, seconds } = reading.laneClosed;

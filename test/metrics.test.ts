@@ -4,6 +4,7 @@ const READING: QueueReading = {
   counts: { waiting: 1, active: 2, retrying: 3, delivered: 4, skipped: 5, dead: 6 },
   oldestUnsentSeconds: 77,
   laneClosed: undefined,
+  tokensExpiring: 0,
 };
 
 const setup = (read: () => Promise<QueueReading> = async () => READING) => createMetrics(read);
@@ -30,10 +31,13 @@ describe('metrics', () => {
       'seek_signals_lane_open gauge',
       'seek_signals_oldest_unsent_seconds gauge',
       'seek_signals_partner_token_failures_total counter',
+      'seek_signals_redis_memory_limit_bytes gauge',
+      'seek_signals_redis_memory_used_bytes gauge',
       'seek_signals_redriven_total counter',
       'seek_signals_request_seconds histogram',
       'seek_signals_signals gauge',
       'seek_signals_skipped_total counter',
+      'seek_signals_tokens_expiring gauge',
     ]);
   });
 
@@ -79,6 +83,28 @@ describe('metrics', () => {
       ]),
     );
     expect(samples(await scrape())).toContain('seek_signals_oldest_unsent_seconds 5');
+  });
+
+  it('tell of Redis’s memory as far as it is known, and of tokens about to expire', async () => {
+    const readings: QueueReading[] = [
+      { ...READING, memory: { used: 7, limit: 10 }, tokensExpiring: 3 },
+      { ...READING, memory: { used: 8, limit: 0 } },
+      READING,
+    ];
+    const { scrape } = setup(async () => readings.shift() ?? READING);
+    const scrapeThese = async () =>
+      samples(await scrape()).filter((line) => /redis_|expiring/.test(line));
+
+    await expect(scrapeThese()).resolves.toEqual([
+      'seek_signals_redis_memory_used_bytes 7',
+      'seek_signals_redis_memory_limit_bytes 10',
+      'seek_signals_tokens_expiring 3',
+    ]);
+    await expect(scrapeThese()).resolves.toEqual([
+      'seek_signals_redis_memory_used_bytes 8',
+      'seek_signals_tokens_expiring 0',
+    ]);
+    await expect(scrapeThese()).resolves.toEqual(['seek_signals_tokens_expiring 0']);
   });
 
   it('tell for how long the lane has been closed, and by what, until it opens', async () => {

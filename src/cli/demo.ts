@@ -30,6 +30,7 @@ export const demo = async (env: NodeJS.ProcessEnv): Promise<number> => {
   const service = createService(
     await openEmbeddedQueue(config, logger, await lockFolder(folder, {})),
     logger,
+    config,
   );
   try {
     const { apiUrl, apiKey, simulator } = await startDevStack(service, config);

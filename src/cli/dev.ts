@@ -14,7 +14,7 @@ export const dev = async (
   const config = loadConfig(env);
   const logger = createLogger({ level: config.LOG_LEVEL });
   const { backend, lock } = await openQueue(config, logger);
-  const service = createService(backend, logger);
+  const service = createService(backend, logger, config);
   try {
     const stack = await startDevStack(service, config);
     await lock?.update({ apiUrl: stack.apiUrl, apiKey: stack.apiKey });

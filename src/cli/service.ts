@@ -9,19 +9,29 @@ import type { Backend } from '../queue/backend.ts';
 import { createQueueStatus } from '../queue/queueStatus.ts';
 import { openRedis } from '../queue/redis.ts';
 import type { Temper } from '../queue/redisConnection.ts';
+import { openSeekTokens } from '../queue/seekTokens.ts';
 
 const SCRAPE_WITHIN_MS = 2_000;
+const EXPIRING_WITHIN_MS = 14 * 24 * 3_600_000;
 
 /** What every long-running process has, around the queue that it was given. */
-export const createService = (backend: Backend, logger: Logger) => {
+export const createService = (backend: Backend, logger: Logger, config: Config) => {
   const closers = createClosers(logger);
   closers.add('queue', backend.close);
   const status = createQueueStatus(backend);
+  const { tokens } = openSeekTokens(backend.tokens, config);
+  const read = () =>
+    Promise.all([status(), backend.memoryUse(), tokens.countExpiring(EXPIRING_WITHIN_MS)]);
   const metrics = createMetrics(async () => {
     // During an outage nothing may pile up, scrape after scrape.
     await withDeadline(backend.ping(), SCRAPE_WITHIN_MS, queueIsSilent);
-    const reading = await withDeadline(status(), SCRAPE_WITHIN_MS, queueIsSilent);
+    const [reading, memory, tokensExpiring] = await withDeadline(
+      read(),
+      SCRAPE_WITHIN_MS,
+      queueIsSilent,
+    );
     return {
+      ...{ memory, tokensExpiring },
       counts: reading.counts,
       oldestUnsentSeconds: reading.oldestUnsent?.ageSeconds ?? 0,
       laneClosed:
@@ -44,7 +54,7 @@ export type Service = ReturnType<typeof createService>;
 export const openService = (config: Config<'REDIS_URL'>, temper: Temper): Service => {
   const logger = createLogger({ level: config.LOG_LEVEL });
   logger.info({ configuration: describeConfig(config) }, 'Starting');
-  return createService(openRedisBackend(config, temper, logger), logger);
+  return createService(openRedisBackend(config, temper, logger), logger, config);
 };
 
 export const openRedisBackend = (config: Config<'REDIS_URL'>, temper: Temper, logger: Logger) =>

@@ -122,6 +122,8 @@ export type Told = { life: SignalLife; memory: Memory };
 export type Finished = 'completed' | 'failed';
 export type FinishedJob = { jobId: string; finishedAt: number };
 
+export type MemoryUse = { used: number; limit: number };
+
 /** What the queue runs on. */
 export type Backend = {
   queue: (name: QueueName) => Promise<JobQueue>;
@@ -146,6 +148,8 @@ export type Backend = {
   replicated: (since: number) => Promise<void>;
   /** What speaks for and against trusting it with signals. */
   inspect: () => Promise<Finding[]>;
+  /** In bytes; `undefined` where that is not known. */
+  memoryUse: () => Promise<MemoryUse | undefined>;
   /** Calls `listener` whenever the queue is reached: for the first time, and again after a loss. */
   onReached: (listener: () => void) => void;
   ping: () => Promise<void>;

@@ -60,6 +60,7 @@ export const openEmbedded = async ({ folder, logger, ...options }: Options): Pro
     // It has no replicas, never evicts, and is there as long as this process is.
     replicated: async () => {},
     inspect: async () => [],
+    memoryUse: async () => undefined,
     onReached: (listener) => listener(),
     ping: async () => {
       await database.query('SELECT 1');

@@ -71,6 +71,15 @@ export const openEmbeddedTokens = async (
       for (const { application_id } of rows) yield application_id;
     },
 
+    countReceivedBetween: async (from, to) => {
+      const { rows } = await query<{ count: number }>(
+        `SELECT count(*)::int AS count FROM public.seek_tokens
+         WHERE received_at > $1 AND received_at <= $2`,
+        [from, to],
+      );
+      return rows[0]?.count ?? 0;
+    },
+
     receivedBetween: async (from, to, limit) => {
       const { rows } = await query<{ application_id: string }>(
         `SELECT application_id FROM public.seek_tokens

@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
 
+import type { MemoryUse } from './backend.ts';
 import { type Finding, judgeRedis } from './redisSafety.ts';
 
 /** Looks at a Redis as a place to keep signals. Rejects if it can't be asked at all. */
@@ -18,6 +19,16 @@ export const inspectRedis = async (client: Redis, waitReplicas: number): Promise
     },
     waitReplicas,
   );
+};
+
+/** How many bytes a Redis holds, and how many it may; a `limit` of 0: as many as the machine has. */
+export const readMemoryUse = async (client: Redis): Promise<MemoryUse | undefined> => {
+  const info = await ifAllowed(client.info('memory'));
+  if (info === undefined) return undefined;
+  const { used_memory: used, maxmemory: limit } = parseInfo(info);
+  return used === undefined || limit === undefined
+    ? undefined
+    : { used: Number(used), limit: Number(limit) };
 };
 
 // Hosted ones often refuse CONFIG, by ACL or as if there were no such command.

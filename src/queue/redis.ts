@@ -3,7 +3,7 @@ import type { Redis } from 'ioredis';
 import type { Backend, BackendOptions, Process, QueueName } from './backend.ts';
 import { startBullWorker, toBullOptions } from './bullWorker.ts';
 import { createGroupedMoves } from './groupedMoves.ts';
-import { inspectRedis } from './inspectRedis.ts';
+import { inspectRedis, readMemoryUse } from './inspectRedis.ts';
 import { createRedisJobData } from './jobData.ts';
 import { keepSkippedMsOf } from './ledgerTimes.ts';
 import { createQuickStates } from './quickStates.ts';
@@ -76,6 +76,7 @@ export const openRedis = ({
     jobs: createRedisJobs({ client, prefix, keepSkippedMs: keepSkippedMsOf(options) }),
     replicated: replicas.replicated,
     inspect: () => inspectRedis(client, waitReplicas),
+    memoryUse: () => readMemoryUse(client),
     onReached: (listener) => {
       client.on('ready', listener);
       if (client.status === 'ready') listener();

@@ -64,6 +64,7 @@ export const createRedisTokens = (client: Redis, prefix: string): TokenStore => 
     applications: async function* () {
       for await (const applicationIds of scanNames(client, keyOf(''))) yield* applicationIds;
     },
+    countReceivedBetween: (from, to) => client.zcount(byAge, `(${from}`, to),
     receivedBetween: (from, to, limit) =>
       client.zrangebyscore(byAge, `(${from}`, to, 'LIMIT', 0, limit),
   };

@@ -35,6 +35,7 @@ export type TokenStore = {
   applications: () => AsyncIterable<string>;
   /** The applications whose newest token was received in this span, oldest first. */
   receivedBetween: (from: number, to: number, limit: number) => Promise<string[]>;
+  countReceivedBetween: (from: number, to: number) => Promise<number>;
 };
 
 export type StoredTokens = {
@@ -183,6 +184,12 @@ export const createSeekTokens = ({ store, cipher, ttlDays, now = Date.now }: Dep
       const ids = await store.receivedBetween(expired, expired + ms, limit);
       const found = await Promise.all(ids.map(find));
       return found.filter((view) => view !== undefined);
+    },
+
+    /** How many those are. */
+    countExpiring: (ms: number): Promise<number> => {
+      const expired = now() - ttlMs;
+      return store.countReceivedBetween(expired, expired + ms);
     },
 
     /** Seals anew what is not sealed by the first key. Resolves with how many tokens there were of each. */

@@ -53,7 +53,9 @@ export const startDispatcher = async (platform: Platform, options: Options = {})
       ['SEEK_CLIENT_ID', 'SEEK_CLIENT_SECRET', 'API_KEYS'],
     );
   const openService = (temper: 'fail-fast' | 'patient') => {
-    const service = createService(platform.open(configOf(), temper, logs.logger), logs.logger);
+    const config = configOf();
+    const backend = platform.open(config, temper, logs.logger);
+    const service = createService(backend, logs.logger, config);
     const close = service.closers.closeAll;
     running.push({ close });
     return { ...service, close };
