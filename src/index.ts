@@ -1,11 +1,10 @@
 export {
   createProducer,
   type EnqueueOptions,
-  type InvalidResult,
   type Producer,
   type ProducerOptions,
 } from './producer/createProducer.ts';
-export type { EnqueueResult } from './producer/enqueue.ts';
+export type { EnqueueResult, InvalidResult } from './producer/enqueue.ts';
 export {
   IdempotencyConflictError,
   InvalidSeekTokenError,

@@ -2,18 +2,15 @@ import { apiPort, type Config, loadConfig, patienceOf } from '../config.ts';
 import { runUntilTerminated } from '../lifecycle.ts';
 import { typeLabel } from '../metrics.ts';
 import { createApp } from '../producer/api/app.ts';
-import { createEnqueue } from '../producer/enqueue.ts';
 import { createRecordSeekToken } from '../producer/recordSeekToken.ts';
 import { createDeadLetters } from '../queue/deadLetters.ts';
 import { createEraseApplication } from '../queue/eraseApplication.ts';
 import { openSeekTokens } from '../queue/seekTokens.ts';
 import { createSignalLives } from '../queue/signalLives.ts';
-import { createSignalQueue } from '../queue/signalQueue.ts';
 import { serve } from '../serve.ts';
 import { guardRedis } from './guardRedis.ts';
+import { ENQUEUE_DEADLINE_MS, openEnqueue } from './openEnqueue.ts';
 import { openService, type Service } from './service.ts';
-
-const ENQUEUE_DEADLINE_MS = 4_500;
 
 /** `seek-signals api`: the producer over HTTP. */
 export const api = async (
@@ -39,17 +36,11 @@ export const startApi = async (
 ) => {
   const lives = createSignalLives(backend);
   const deadLetters = createDeadLetters({ backend });
-  const { cipher, tokens: seekTokens } = openSeekTokens(backend.tokens, config);
-  const enqueue = createEnqueue({
-    queue: createSignalQueue({ backend, lives, cipher, rememberMs: config.REMEMBER_MS }),
-    parse: { allowUnknownTypes: config.ALLOW_UNKNOWN_TYPES, audience: config.SEEK_AUDIENCE },
-    deadlineMs: ENQUEUE_DEADLINE_MS,
-    logger,
-    onAccepted: (typeCode) => metrics.accepted.inc({ type: typeLabel(typeCode) }),
-  });
+  const { tokens: seekTokens } = openSeekTokens(backend.tokens, config);
+  const onAccepted = (typeCode: string) => metrics.accepted.inc({ type: typeLabel(typeCode) });
   const app = createApp({
     apiKeys: config.API_KEYS,
-    enqueue,
+    enqueue: openEnqueue({ backend, logger, onAccepted }, config),
     find: lives.find,
     deadLetters,
     seekTokens,

@@ -1,3 +1,4 @@
+import type { EnqueueResult, InvalidResult } from '../producer/enqueue.ts';
 import type { Discarded, LetterFilter, LetterView, Redriven } from '../queue/deadLetters.ts';
 import type { QueueStatus } from '../queue/queueStatus.ts';
 import type { ApplicationView } from '../queue/seekTokens.ts';
@@ -8,6 +9,8 @@ export type LetterPage = { deadLetters: LetterView[]; nextCursor?: string | unde
 /** What a person at the command line asks of the queue. */
 export type Desk = {
   status: () => Promise<QueueStatus>;
+  /** One result each, in order. Rejects where the queue did not take them; they may be repeated. */
+  enqueue: (signals: readonly unknown[]) => Promise<(EnqueueResult | InvalidResult)[]>;
   find: (signalId: string) => Promise<SignalLife | undefined>;
   letters: (filter: LetterFilter & { cursor?: string | undefined }) => Promise<LetterPage>;
   letter: (signalId: string) => Promise<LetterView | undefined>;

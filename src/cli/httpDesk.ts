@@ -1,3 +1,4 @@
+import type { EnqueueResult, InvalidResult } from '../producer/enqueue.ts';
 import type { LetterView } from '../queue/deadLetters.ts';
 import type { QueueStatus } from '../queue/queueStatus.ts';
 import type { ApplicationView } from '../queue/seekTokens.ts';
@@ -8,11 +9,17 @@ const TIMEOUT_MS = 10_000;
 
 /** The desk over the HTTP API: an embedded queue belongs to one process, which has to be asked. */
 export const createHttpDesk = ({ apiUrl, apiKey }: { apiUrl: string; apiKey: string }): Desk => {
-  const call = async (method: string, path: string, query = new URLSearchParams()) => {
+  const call = async (
+    method: string,
+    path: string,
+    query = new URLSearchParams(),
+    body?: string,
+  ) => {
     const url = `${apiUrl}${path}${query.size > 0 ? `?${query}` : ''}`;
     const answer = await fetch(url, {
       method,
       headers: { authorization: `Bearer ${apiKey}` },
+      ...(body === undefined ? {} : { body }),
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
     if (answer.ok || answer.status === 404 || answer.status === 409) return answer;
@@ -31,6 +38,14 @@ export const createHttpDesk = ({ apiUrl, apiKey }: { apiUrl: string; apiKey: str
       const status = await get<QueueStatus>('/status');
       if (status === undefined) throw new Error(`${apiUrl} is not a dispatcher's API`);
       return status;
+    },
+    enqueue: async (signals) => {
+      const body = JSON.stringify({ signals });
+      const answer = await call('POST', '/signals/batch', undefined, body);
+      const { results }: { results: (EnqueueResult | InvalidResult)[] } = JSON.parse(
+        await answer.text(),
+      );
+      return results;
     },
     find: (signalId) => get<SignalLife>(`/signals/${encodeURIComponent(signalId)}`),
     letters: async ({ since, until, ...rest }) => {

@@ -6,6 +6,7 @@ import { terminated } from '../lifecycle.ts';
 import { packageInfo } from '../packageInfo.ts';
 import type { FilterOptions } from './deadLetters.ts';
 import type { Output } from './inspect.ts';
+import type { SendOptions } from './send.ts';
 
 type Env = NodeJS.ProcessEnv;
 /** Runs until the process is told to stop; resolves with its exit code. */
@@ -44,6 +45,16 @@ const createProgram = (env: Env, onDone: (code: number) => void): Command => {
     .description('a scripted run, explained')
     .action(async () => run((await import('./demo.ts')).demo(env)));
 
+  program
+    .command('send <file>')
+    .description('enqueue a file of signals, one a line; - is standard input')
+    .option('--rejects <path>', 'for the lines that are wrong; FILE.rejects unless given')
+    .option('--from-line <n>', 'begin there', '1')
+    .option('--json', 'for a program')
+    .action(async (file: string, options: SendOptions) => {
+      const termination = terminated();
+      await run((await import('./send.ts')).send(env, file, options, termination));
+    });
   program
     .command('status')
     .description('how many signals are where, and the oldest unsent one')

@@ -3,6 +3,7 @@ import * as z from 'zod';
 import { type Config, ConfigError } from '../config.ts';
 import { withDeadline } from '../deadline.ts';
 import { createLogger } from '../logging.ts';
+import { toResults } from '../producer/enqueue.ts';
 import type { Backend } from '../queue/backend.ts';
 import { createDeadLetters } from '../queue/deadLetters.ts';
 import { readLock } from '../queue/folderLock.ts';
@@ -10,7 +11,9 @@ import { createQueueStatus } from '../queue/queueStatus.ts';
 import { openSeekTokens } from '../queue/seekTokens.ts';
 import { createSignalLives } from '../queue/signalLives.ts';
 import type { Desk } from './desk.ts';
+import { guardRedis } from './guardRedis.ts';
 import { createHttpDesk } from './httpDesk.ts';
+import { openEnqueue } from './openEnqueue.ts';
 import { openRedisBackend } from './service.ts';
 
 const RunningDev = z.object({ apiUrl: z.string(), apiKey: z.string() });
@@ -27,11 +30,14 @@ export const openDesk = async (config: Config): Promise<Desk> => {
 };
 
 const ANSWER_WITHIN_MS = 5_000;
+// In place of an API key's name.
+const SENDER = 'send';
+// Standard output is for the answer; what goes wrong is thrown, and told on standard error.
+const noLogger = () => createLogger({ level: 'silent' });
 
 /** The queue in Redis for one piece of work. Rejects where Redis is not there, or refuses. */
 export const reachRedis = async (config: Config<'REDIS_URL'>): Promise<Backend> => {
-  // Standard output is for the answer; what goes wrong is thrown, and told on standard error.
-  const backend = openRedisBackend(config, 'fail-fast', createLogger({ level: 'silent' }));
+  const backend = openRedisBackend(config, 'fail-fast', noLogger());
   const silent = () => new Error('The Redis of REDIS_URL does not answer');
   try {
     await withDeadline(backend.ping(), ANSWER_WITHIN_MS, silent);
@@ -47,8 +53,16 @@ export const reachRedis = async (config: Config<'REDIS_URL'>): Promise<Backend> 
 const openRedisDesk = async (config: Config<'REDIS_URL'>): Promise<Desk> => {
   const backend = await reachRedis(config);
   const deadLetters = createDeadLetters({ backend });
+  const queue = { backend, logger: noLogger() };
+  const enqueue = openEnqueue(queue, config);
+  let guarded: Promise<unknown> | undefined;
 
   return {
+    enqueue: async (signals) => {
+      guarded ??= guardRedis(queue, config.ALLOW_UNSAFE_REDIS);
+      await guarded;
+      return toResults(await enqueue(signals, { from: SENDER }));
+    },
     status: createQueueStatus(backend),
     find: createSignalLives(backend).find,
     letters: deadLetters.list,

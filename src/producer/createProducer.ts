@@ -7,13 +7,13 @@ import { openRedis } from '../queue/redis.ts';
 import { createSeekTokens } from '../queue/seekTokens.ts';
 import { createSignalLives } from '../queue/signalLives.ts';
 import { createSignalQueue } from '../queue/signalQueue.ts';
-import { type InvalidFields, toInvalidFields } from '../schemas/invalidFields.ts';
+import { toInvalidFields } from '../schemas/invalidFields.ts';
 import { LIVE_AUDIENCE } from '../schemas/seekApi.ts';
 import { ApplicationIdSchema, type SeekTokenInput } from '../schemas/seekToken.ts';
 import type { SignalInput } from '../schemas/signal.ts';
 import { createTokenCipher, parseTokenKey } from '../tokenCipher.ts';
-import { createEnqueue, type EnqueueResult } from './enqueue.ts';
-import { InvalidSeekTokenError, InvalidSignalError, QueueUnavailableError } from './errors.ts';
+import { createEnqueue, type EnqueueResult, type InvalidResult, toResults } from './enqueue.ts';
+import { InvalidSeekTokenError, QueueUnavailableError } from './errors.ts';
 import { createRecordSeekToken } from './recordSeekToken.ts';
 
 // Below the 5 seconds that are promised.
@@ -54,9 +54,6 @@ export type EnqueueOptions = {
   /** Stands for the signal in place of its content: the same key again is the same signal. */
   idempotencyKey?: string;
 };
-
-/** An invalid signal's place in the results of `enqueueMany`. */
-export type InvalidResult = { invalidFields: InvalidFields };
 
 export type Producer = {
   /**
@@ -154,12 +151,7 @@ export const createProducer = ({
     },
 
     enqueueMany: async (signals) => {
-      const results = await enqueueAll(signals, { from: name });
-      return results.map((result) => {
-        if (result instanceof InvalidSignalError) return { invalidFields: result.invalidFields };
-        if (result instanceof Error) throw result;
-        return result;
-      });
+      return toResults(await enqueueAll(signals, { from: name }));
     },
 
     recordSeekToken: createRecordSeekToken({

@@ -1,6 +1,7 @@
 import { withDeadline } from '../deadline.ts';
 import type { Logger } from '../logging.ts';
 import type { Acceptance, NewSignal, SignalQueue } from '../queue/signalQueue.ts';
+import type { InvalidFields } from '../schemas/invalidFields.ts';
 import { type ParseOptions, parseSignal } from '../schemas/parseSignal.ts';
 import type { SignalState } from '../schemas/states.ts';
 import { applyWorkflow } from './applyWorkflow.ts';
@@ -117,3 +118,16 @@ export const createEnqueue = ({ queue, parse, deadlineMs, logger, onAccepted }: 
 };
 
 export type Enqueue = ReturnType<typeof createEnqueue>;
+
+/** An invalid signal's place among the results of many. */
+export type InvalidResult = { invalidFields: InvalidFields };
+
+/** What many came to, as their sender is told: those that are invalid stop no others. */
+export const toResults = (
+  results: Awaited<ReturnType<Enqueue>>,
+): (EnqueueResult | InvalidResult)[] =>
+  results.map((result) => {
+    if (result instanceof InvalidSignalError) return { invalidFields: result.invalidFields };
+    if (result instanceof Error) throw result;
+    return result;
+  });

@@ -24,12 +24,13 @@ export const buildCommands = async () => {
   const outputs: string[] = [];
 
   /** Runs in the build's folder, with these variables and no others. */
-  const start = (args: string[], env: Env = {}) => {
+  const start = (args: string[], env: Env = {}, input?: string) => {
     const child = spawn(process.execPath, [join(folder, 'dist/cli/main.js'), ...args], {
       cwd: folder,
       env: { NO_COLOR: '1', ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['pipe', 'pipe', 'pipe'],
     });
+    child.stdin.end(input);
     started.push(child);
     const written = { stdout: '', stderr: '' };
     for (const stream of ['stdout', 'stderr'] as const) {

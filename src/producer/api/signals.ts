@@ -3,7 +3,7 @@ import { HTTPException } from 'hono/http-exception';
 
 import type { Logger } from '../../logging.ts';
 import type { SignalLife } from '../../schemas/states.ts';
-import type { Enqueue } from '../enqueue.ts';
+import { type Enqueue, toResults } from '../enqueue.ts';
 import { InvalidSignalError } from '../errors.ts';
 import type { Caller } from './apiKeys.ts';
 import { readJson } from './readJson.ts';
@@ -34,16 +34,7 @@ export const createSignalRoutes = ({ enqueue, find, logger, logBodies }: SignalD
   app.post('/batch', async (c) => {
     const signals = readBatch(await readJson(c, { mebibytes: 4, logger: bodyLogger }));
     const results = await enqueue(signals, { from: c.get('keyName') });
-    return c.json(
-      {
-        results: results.map((result) => {
-          if (result instanceof InvalidSignalError) return { invalidFields: result.invalidFields };
-          if (result instanceof Error) throw result;
-          return result;
-        }),
-      },
-      202,
-    );
+    return c.json({ results: toResults(results) }, 202);
   });
 
   app.get('/:signalId', async (c) => {

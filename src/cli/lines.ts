@@ -1,0 +1,45 @@
+const LINE_BREAK = 0x0a;
+
+export type Line = {
+  /** From 1. */
+  number: number;
+  /** Without the break; `undefined` where it is longer than `most`. */
+  bytes: Buffer | undefined;
+  /** Where it ends in the file, in bytes. */
+  end: number;
+};
+
+/** The lines of a file as they come, and as they are: what they are to be read as is not decided here. */
+export const readLines = async function* (
+  chunks: AsyncIterable<Buffer>,
+  most: number,
+): AsyncGenerator<Line> {
+  let parts: Buffer[] = [];
+  let size = 0;
+  let number = 0;
+  let end = 0;
+  const add = (part: Buffer): void => {
+    size += part.byteLength;
+    end += part.byteLength;
+    if (size <= most) parts.push(part);
+    else parts = [];
+  };
+  const line = (): Line => {
+    number += 1;
+    const bytes = size <= most ? Buffer.concat(parts) : undefined;
+    [parts, size] = [[], 0];
+    return { number, bytes, end };
+  };
+
+  for await (const chunk of chunks) {
+    let at = 0;
+    for (let next = chunk.indexOf(LINE_BREAK); next !== -1; next = chunk.indexOf(LINE_BREAK, at)) {
+      add(chunk.subarray(at, next));
+      end += 1;
+      at = next + 1;
+      yield line();
+    }
+    add(chunk.subarray(at));
+  }
+  if (size > 0) yield line();
+};
