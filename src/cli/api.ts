@@ -3,8 +3,10 @@ import { runUntilTerminated } from '../lifecycle.ts';
 import { typeLabel } from '../metrics.ts';
 import { createApp } from '../producer/api/app.ts';
 import { createRecordSeekToken } from '../producer/recordSeekToken.ts';
+import { createSearch } from '../producer/search.ts';
 import { createDeadLetters } from '../queue/deadLetters.ts';
 import { createEraseApplication } from '../queue/eraseApplication.ts';
+import { createFindSignals } from '../queue/findSignals.ts';
 import { openSeekTokens } from '../queue/seekTokens.ts';
 import { createSignalLives } from '../queue/signalLives.ts';
 import { serve } from '../serve.ts';
@@ -42,6 +44,7 @@ export const startApi = async (
     apiKeys: config.API_KEYS,
     enqueue: openEnqueue({ backend, logger, onAccepted }, config),
     find: lives.find,
+    search: createSearch({ find: lives.find, findSignals: createFindSignals({ backend, lives }) }),
     deadLetters,
     seekTokens,
     recordSeekToken: createRecordSeekToken({

@@ -1,4 +1,5 @@
 import type { EnqueueResult, InvalidResult } from '../producer/enqueue.ts';
+import type { Search } from '../producer/search.ts';
 import type { Discarded, LetterFilter, LetterView, Redriven } from '../queue/deadLetters.ts';
 import type { QueueStatus } from '../queue/queueStatus.ts';
 import type { ApplicationView } from '../queue/seekTokens.ts';
@@ -11,6 +12,7 @@ export type Desk = {
   status: () => Promise<QueueStatus>;
   /** One result each, in order. Rejects where the queue did not take them; they may be repeated. */
   enqueue: (signals: readonly unknown[]) => Promise<(EnqueueResult | InvalidResult)[]>;
+  search: Search;
   find: (signalId: string) => Promise<SignalLife | undefined>;
   letters: (filter: LetterFilter & { cursor?: string | undefined }) => Promise<LetterPage>;
   letter: (signalId: string) => Promise<LetterView | undefined>;

@@ -47,6 +47,10 @@ export const createHttpDesk = ({ apiUrl, apiKey }: { apiUrl: string; apiKey: str
       );
       return results;
     },
+    search: async (by, limit) => {
+      const query = new URLSearchParams({ ...by, limit: String(limit) });
+      return (await get<{ signals: SignalLife[] }>('/signals', query))?.signals ?? [];
+    },
     find: (signalId) => get<SignalLife>(`/signals/${encodeURIComponent(signalId)}`),
     letters: async ({ since, until, ...rest }) => {
       const filter = { ...rest, since: since?.toISOString(), until: until?.toISOString() };

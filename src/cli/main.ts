@@ -5,6 +5,7 @@ import { ConfigError } from '../config.ts';
 import { terminated } from '../lifecycle.ts';
 import { packageInfo } from '../packageInfo.ts';
 import type { FilterOptions } from './deadLetters.ts';
+import type { FindOptions } from './find.ts';
 import type { Output } from './inspect.ts';
 import type { SendOptions } from './send.ts';
 
@@ -67,6 +68,17 @@ const createProgram = (env: Env, onDone: (code: number) => void): Command => {
     .action(async (id: string, options: Output) =>
       run((await import('./inspect.ts')).show(env, id, options)),
     );
+  program
+    .command('find')
+    .description('signals by what is at hand; the one that was accepted last comes first')
+    .option('--request-id <id>', 'the X-Request-Id of an attempt')
+    .option('--application <id>', 'the application that they name')
+    .option('--position <id>', 'a position profile that they name')
+    .option('--idempotency-key <key>', 'the key that it was sent with, by --from')
+    .option('--from <name>', 'the name of the API key, or of the application')
+    .option('--limit <n>', 'at most so many', '100')
+    .option('--json', 'for a program')
+    .action(async (options: FindOptions) => run((await import('./find.ts')).find(env, options)));
   program
     .command('check')
     .description('is this deployment safe?')

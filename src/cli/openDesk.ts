@@ -4,8 +4,10 @@ import { type Config, ConfigError } from '../config.ts';
 import { withDeadline } from '../deadline.ts';
 import { createLogger } from '../logging.ts';
 import { toResults } from '../producer/enqueue.ts';
+import { createSearch } from '../producer/search.ts';
 import type { Backend } from '../queue/backend.ts';
 import { createDeadLetters } from '../queue/deadLetters.ts';
+import { createFindSignals } from '../queue/findSignals.ts';
 import { readLock } from '../queue/folderLock.ts';
 import { createQueueStatus } from '../queue/queueStatus.ts';
 import { openSeekTokens } from '../queue/seekTokens.ts';
@@ -53,6 +55,7 @@ export const reachRedis = async (config: Config<'REDIS_URL'>): Promise<Backend> 
 const openRedisDesk = async (config: Config<'REDIS_URL'>): Promise<Desk> => {
   const backend = await reachRedis(config);
   const deadLetters = createDeadLetters({ backend });
+  const lives = createSignalLives(backend);
   const queue = { backend, logger: noLogger() };
   const enqueue = openEnqueue(queue, config);
   let guarded: Promise<unknown> | undefined;
@@ -64,7 +67,8 @@ const openRedisDesk = async (config: Config<'REDIS_URL'>): Promise<Desk> => {
       return toResults(await enqueue(signals, { from: SENDER }));
     },
     status: createQueueStatus(backend),
-    find: createSignalLives(backend).find,
+    search: createSearch({ find: lives.find, findSignals: createFindSignals({ backend, lives }) }),
+    find: lives.find,
     letters: deadLetters.list,
     letter: deadLetters.get,
     redrive: deadLetters.redrive,

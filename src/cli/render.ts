@@ -73,20 +73,24 @@ export const renderStatus = ({ counts, oldestUnsent, lane }: QueueStatus): strin
   ].join('\n');
 };
 
-const renderAttempts = (attempts: Attempt[]): string =>
-  attempts.length === 0
+const renderAttempts = (attempts: Attempt[]): string => {
+  const isBound = attempts.some(({ bound }) => bound !== undefined);
+  return attempts.length === 0
     ? 'no attempts yet'
     : columns(
-        attempts.map(({ at, outcome, code, reason, requestId, durationMs }, index) => [
-          String(index + 1),
-          at,
-          outcome,
-          `${durationMs} ms`,
-          requestId ?? '-',
-          [code, reason].filter(Boolean).join(': '),
+        attempts.map((attempt, index) => [
+          ...[String(index + 1), attempt.at, attempt.outcome, `${attempt.durationMs} ms`],
+          attempt.requestId ?? '-',
+          ...(isBound ? [renderBound(attempt)] : []),
+          [attempt.code, attempt.reason].filter(Boolean).join(': '),
         ]),
-        ['#', 'at', 'outcome', 'took', 'X-Request-Id', 'answer'],
+        [
+          ...['#', 'at', 'outcome', 'took', 'X-Request-Id'],
+          ...(isBound ? ['seek token'] : []),
+          'answer',
+        ],
       );
+};
 
 const renderDeferral = ({ at, code, reason }: Deferral): string =>
   `put off at ${at}, no attempt spent: ${code}: ${reason}`;
@@ -95,12 +99,28 @@ export const renderLife = (life: SignalLife): string =>
   [
     `${life.typeCode} ${life.signalId}`,
     `state: ${renderState(life.state)}${life.reason === undefined ? '' : ` (${life.reason})`}`,
-    `accepted: ${life.acceptedAt}${life.redrives > 0 ? `, redriven ${times(life.redrives)}` : ''}`,
+    `accepted: ${life.acceptedAt}${life.acceptedFrom === undefined ? '' : ` from ${life.acceptedFrom}`}${life.redrives > 0 ? `, redriven ${times(life.redrives)}` : ''}`,
     ...(life.nextAttemptAt === undefined ? [] : [`next attempt: ${life.nextAttemptAt}`]),
     ...(life.lastDeferral === undefined ? [] : [renderDeferral(life.lastDeferral)]),
     '',
     renderAttempts(life.attempts),
   ].join('\n');
+
+export const renderLives = (lives: SignalLife[]): string =>
+  lives.length === 0
+    ? 'no such signals are kept'
+    : columns(
+        lives.map(({ signalId, typeCode, state, acceptedAt, attempts, reason }) => [
+          ...[signalId, typeCode, renderState(state), acceptedAt, String(attempts.length)],
+          reason ?? attempts.at(-1)?.reason ?? '',
+        ]),
+        ['signal', 'type', 'state', 'accepted', 'attempts', 'reason'],
+      );
+
+const renderBound = ({ bound }: Attempt): string =>
+  bound === undefined
+    ? ''
+    : `${bound.source} of ${bound.receivedAt}${bound.expired ? ', expired' : ''}`;
 
 export const renderLetter = (letter: LetterView): string =>
   [

@@ -62,6 +62,8 @@ export type IdempotencyKey = {
 export const identify = (signal: Signal, idempotency?: IdempotencyKey): Identity => {
   const contentId = uuidOf(canonical(signal), CONTENT_NAMESPACE);
   if (idempotency === undefined) return { signalId: contentId, contentId };
-  const { scope, key } = idempotency;
-  return { signalId: uuidOf(JSON.stringify([scope, key]), KEY_NAMESPACE), contentId };
+  return { signalId: signalIdOfKey(idempotency), contentId };
 };
+
+export const signalIdOfKey = ({ scope, key }: IdempotencyKey): string =>
+  uuidOf(JSON.stringify([scope, key]), KEY_NAMESPACE);

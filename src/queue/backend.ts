@@ -8,6 +8,7 @@ import type { LaneStore } from './laneState.ts';
 import type { Memory } from './memory.ts';
 import type { Finding } from './redisSafety.ts';
 import type { TokenStore } from './seekTokens.ts';
+import type { SignalIndex } from './signalIndex.ts';
 
 export const SIGNALS = 'signals';
 export const DEAD_LETTERS = 'dead-letters';
@@ -137,6 +138,7 @@ export type Backend = {
   /** Queues signals that are not known; of many callers at once, one is first. Their ids must differ. */
   admit: (jobs: NewJob[]) => Promise<Admission[]>;
   ledger: Ledger;
+  index: SignalIndex;
   lane: LaneStore;
   tokens: TokenStore;
   jobData: JobData;

@@ -9,6 +9,7 @@ import {
 } from './backend.ts';
 import { startBullWorker, toBullOptions } from './bullWorker.ts';
 import { createEmbeddedAdmission } from './embeddedAdmission.ts';
+import { openEmbeddedIndex } from './embeddedIndex.ts';
 import { createEmbeddedJobs } from './embeddedJobs.ts';
 import { openEmbeddedLedger } from './embeddedLedger.ts';
 import { openEmbeddedTokens } from './embeddedTokens.ts';
@@ -16,6 +17,7 @@ import { createOwnJobData } from './jobData.ts';
 import { keepSkippedMsOf } from './ledgerTimes.ts';
 import { createMemoryLane } from './memoryLane.ts';
 import { openPglite } from './pglitePool.ts';
+import { indexTimesOf } from './signalIndex.ts';
 
 type Options = Omit<BackendOptions, 'prefix'> & {
   /** Where the queue is kept, already locked by the caller; in memory if absent. */
@@ -53,6 +55,7 @@ export const openEmbedded = async ({ folder, logger, ...options }: Options): Pro
     },
     ledger: await openEmbeddedLedger({ database }),
     admit: createEmbeddedAdmission({ database, queue: () => bullQueue(SIGNALS) }),
+    index: await openEmbeddedIndex({ database, ...indexTimesOf(options) }),
     lane: createMemoryLane(),
     tokens: await openEmbeddedTokens(database),
     jobData: createOwnJobData(),

@@ -92,6 +92,7 @@ export const createEraseApplication = ({ backend, tokens, deadLetters, pause = w
       if (performance.now() > deadline) throw new StillOnTheirWayError();
       if (seen.erased < seen.found) await pause(LOOK_AGAIN_MS);
     }
+    await backend.index.forget({ kind: 'application', value: applicationId });
     await backend.replicated(since);
     return erased;
   };

@@ -9,11 +9,13 @@ import { keepSkippedMsOf } from './ledgerTimes.ts';
 import { createQuickStates } from './quickStates.ts';
 import { createRedisAdmission } from './redisAdmission.ts';
 import { connectRedis, type RedisAddress, type Temper } from './redisConnection.ts';
+import { createRedisIndex } from './redisIndex.ts';
 import { createRedisJobs } from './redisJobs.ts';
 import { createRedisLane } from './redisLane.ts';
 import { createRedisLedger } from './redisLedger.ts';
 import { createRedisTokens } from './redisTokens.ts';
 import { createReplicas } from './replicas.ts';
+import { indexTimesOf } from './signalIndex.ts';
 
 const LOST: ReadonlySet<string> = new Set(['reconnecting', 'close', 'end']);
 
@@ -70,6 +72,7 @@ export const openRedis = ({
     },
     admit: createRedisAdmission(client, prefix),
     ledger: createRedisLedger({ client, prefix }),
+    index: createRedisIndex({ client, prefix, ...indexTimesOf(options) }),
     lane: createRedisLane(client, prefix),
     tokens: createRedisTokens(client, prefix),
     jobData: createRedisJobData(client, prefix),

@@ -1,5 +1,6 @@
 import type { Job } from 'bullmq';
 
+import { isObject } from '../schemas/isObject.ts';
 import { SettlementSchema, SignalJobSchema } from '../schemas/signalJob.ts';
 import type { SignalLife, SignalState } from '../schemas/states.ts';
 import { type Backend, DEAD_LETTERS, type QueueName, SIGNALS } from './backend.ts';
@@ -67,6 +68,7 @@ export const toLife = (job: Job, state: SignalState): SignalLife => {
     typeCode: data?.signal.typeCode ?? 'unknown',
     state,
     acceptedAt: data?.acceptedAt ?? new Date(job.timestamp).toISOString(),
+    ...(data === undefined ? {} : { acceptedFrom: data.acceptedFrom }),
     attempts: [...(data?.attempts ?? []), ...(last === undefined ? [] : [last])],
     ...(state === 'retrying' && data?.nextAttemptAt !== undefined
       ? { nextAttemptAt: data.nextAttemptAt }
@@ -83,5 +85,9 @@ const fromLetter = (job: Job): SignalLife | undefined => {
   const letter = readLetter(job);
   if (letter === undefined) return undefined;
   const { signalId, typeCode, acceptedAt, attempts, redrives, reason } = letter;
-  return { signalId, typeCode, state: 'dead', acceptedAt, attempts, redrives, reason };
+  const acceptedFrom = isObject(letter.job) ? letter.job.acceptedFrom : undefined;
+  return {
+    ...{ signalId, typeCode, state: 'dead', acceptedAt, attempts, redrives, reason },
+    ...(typeof acceptedFrom === 'string' ? { acceptedFrom } : {}),
+  };
 };

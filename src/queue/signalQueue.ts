@@ -13,6 +13,7 @@ import {
 } from './backend.ts';
 import { memoryOf, REMEMBER_MS } from './memory.ts';
 import { readLetter } from './readLetter.ts';
+import { traitsOf } from './signalIndex.ts';
 import type { SignalLives } from './signalLives.ts';
 
 export type NewSignal = {
@@ -126,7 +127,13 @@ export const createSignalQueue = ({ backend, lives, cipher, rememberMs, now = Da
       const since = performance.now();
       const acceptedAt = new Date(now()).toISOString();
       const jobs = signals.map((entry) => toJob(entry, { acceptedAt, rememberMs, cipher }));
+      const traced = jobs.flatMap(({ signalId, data }) =>
+        traitsOf(data.signal).map((trait) => ({ ...trait, signalId })),
+      );
+      // To be found by more than its id is no part of what is promised: it is not waited for in vain.
+      const noted = backend.index.note(traced).catch(() => {});
       const admissions = await backend.admit(jobs);
+      await noted;
       const acceptances = await Promise.all(
         jobs.map((job, index) => conclude(job, admissions[index])),
       );

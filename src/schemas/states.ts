@@ -18,6 +18,8 @@ export type SignalLife = {
   typeCode: string;
   state: SignalState;
   acceptedAt: string;
+  /** The name of the API key, or of the application, that it was sent with. */
+  acceptedFrom?: string;
   attempts: Attempt[];
   nextAttemptAt?: string;
   /** Why it was put off the last time, with no attempt spent. */

@@ -50,11 +50,13 @@ type Deps = {
   send: SeekClient;
   lane: Pick<Lane, 'enter' | 'report'>;
   newRequestId: () => string;
+  /** Called before each request. */
+  onRequest?: (request: { requestId: string; signalIds: readonly string[] }) => void;
 };
 
 /** One exchange with SEEK about the signals given: authorise → enter the lane → send. */
 export const createExchange =
-  ({ partnerToken, send, lane, newRequestId }: Deps) =>
+  ({ partnerToken, send, lane, newRequestId, onRequest }: Deps) =>
   async (entries: readonly Entry[], errand: Errand, abort?: AbortSignal): Promise<Exchanged> => {
     const { pass } = errand;
     const ids = entries.map(({ signalId }) => signalId);
@@ -65,6 +67,7 @@ export const createExchange =
       });
       if (!may) return undefined;
       const requestId = newRequestId();
+      onRequest?.({ requestId, signalIds: ids });
       return { requestId, result: await send({ signals, partnerToken: token, requestId, abort }) };
     };
     /** One new token and one repetition, never two: a fresh token that is rejected as well means a

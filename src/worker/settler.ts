@@ -1,26 +1,41 @@
 import { queueIsSilent, withDeadline } from '../deadline.ts';
 import type { Logger } from '../logging.ts';
 import type { Ledger, Settled } from '../queue/backend.ts';
+import type { Requested, SignalIndex } from '../queue/signalIndex.ts';
 
 const FLUSH_EVERY_MS = 100;
 const FLUSH_WITHIN_MS = 2_000;
 
+type Deps = {
+  ledger: Pick<Ledger, 'settle'>;
+  index: Pick<SignalIndex, 'noteRequests'>;
+  /** `KEEP_DELIVERED_COUNT` */
+  mostKept: number;
+  logger: Logger;
+};
+
 /**
- * Tells the ledger of settled signals in batches, off the worker's hot path. What a crash leaves
- * untold is found out by whoever reads the ledger.
+ * Tells the ledger of settled signals, and the index of the requests that they went with, in batches,
+ * off the worker's hot path. What a crash leaves untold is found out by whoever reads the ledger; by
+ * its requests such a signal is not found.
  */
-export const createSettler = (ledger: Pick<Ledger, 'settle'>, logger: Logger) => {
+export const createSettler = ({ ledger, index, mostKept, logger }: Deps) => {
   let untold: Settled[] = [];
+  let unnoted: Requested[] = [];
 
   const flush = async (): Promise<void> => {
-    const batch = untold;
-    untold = [];
+    const [batch, requested] = [untold, unnoted];
+    [untold, unnoted] = [[], []];
+    const noting = index.noteRequests(requested, mostKept).catch((err: Error) => {
+      logger.warn({ reason: err.message, requests: requested.length }, 'Requests not noted');
+    });
     await ledger.settle(batch).catch((err: Error) => {
       logger.warn(
         { reason: err.message, signals: batch.length },
         'Ledger not told; it heals itself',
       );
     });
+    await noting;
   };
 
   let flushing: Promise<void> | undefined;
@@ -35,6 +50,9 @@ export const createSettler = (ledger: Pick<Ledger, 'settle'>, logger: Logger) =>
   return {
     add: (settled: Settled): void => {
       untold.push(settled);
+    },
+    noteRequest: (requested: Requested): void => {
+      unnoted.push(requested);
     },
     close: async (): Promise<void> => {
       clearInterval(timer);

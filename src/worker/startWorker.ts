@@ -9,6 +9,7 @@ import { type Backend, type JobWorker, SIGNALS } from '../queue/backend.ts';
 import { isWorkDue } from '../queue/isWorkDue.ts';
 import { startLetterWorker } from '../queue/letterWorker.ts';
 import { openSeekTokens } from '../queue/seekTokens.ts';
+import type { Requested } from '../queue/signalIndex.ts';
 import { createUndertaker } from '../queue/undertaker.ts';
 import { backoffMs } from './backoff.ts';
 import { createBatcher } from './batcher.ts';
@@ -57,7 +58,10 @@ export const startWorker = async ({ backend, config, closers, logger, metrics, v
   const http = createHttp({ timeoutMs: config.SEEK_TIMEOUT_MS, connections: concurrency });
   closers.add('http', http.close);
 
-  const settler = createSettler(backend.ledger, logger);
+  const settler = createSettler({
+    ...{ ledger: backend.ledger, index: backend.index },
+    ...{ mostKept: config.KEEP_DELIVERED_COUNT, logger },
+  });
   closers.add('settler', settler.close);
   const undertaker = createUndertaker({ backend, logger, metrics });
   closers.add('undertaker', undertaker.close);
@@ -77,7 +81,8 @@ export const startWorker = async ({ backend, config, closers, logger, metrics, v
   });
   const { cipher, tokens } = openSeekTokens(backend.tokens, config);
   const bind = createBind({ tokens, cipher, expired: config.EXPIRED_TOKENS });
-  const dispatch = createDispatch({ config, lane, bind, http, logger, metrics });
+  const onRequest = settler.noteRequest;
+  const dispatch = createDispatch({ config, lane, bind, http, onRequest, logger, metrics });
   const processor = createProcessor({
     dispatch,
     policy,
@@ -134,9 +139,14 @@ const stop = async (worker: JobWorker, patienceMs: number): Promise<void> => {
   await closed.finally(() => clearTimeout(timer));
 };
 
-type Parts = Pick<Deps, 'config' | 'logger' | 'metrics'> & { lane: Lane; bind: Bind; http: Http };
+type Parts = Pick<Deps, 'config' | 'logger' | 'metrics'> & {
+  lane: Lane;
+  bind: Bind;
+  http: Http;
+  onRequest: (requested: Requested) => void;
+};
 
-const createDispatch = ({ config, lane, bind, http, logger, metrics }: Parts) => {
+const createDispatch = ({ config, lane, bind, http, onRequest, logger, metrics }: Parts) => {
   const partnerToken = createPartnerToken({
     http,
     authUrl: config.SEEK_AUTH_URL,
@@ -164,6 +174,7 @@ const createDispatch = ({ config, lane, bind, http, logger, metrics }: Parts) =>
     }),
     lane,
     newRequestId: uuidV4,
+    onRequest,
   });
   const isolate = createIsolate({
     exchange,

@@ -249,6 +249,9 @@ describe('the commands for people', () => {
     expect(letter.stdout).toContain('FORBIDDEN');
 
     seek.answerWith([]);
+    expect(await run('find', '--application', 'nobody')).toMatchObject({
+      ...{ code: 1, stdout: 'no such signals are kept\n' },
+    });
     const [redriven, unknown, none] = [
       await run('dead-letters', 'redrive', signalId),
       await run('show', 'nobody'),
@@ -326,6 +329,9 @@ describe('the commands for people', () => {
     ['a limit that is no whole number', ['dead-letters', 'list', '--limit', '1.5']],
     ['signal ids beside a filter', ['dead-letters', 'redrive', 'x', '--code', 'FORBIDDEN']],
     ['a discard without a reason', ['dead-letters', 'discard', 'x']],
+    ['nothing to find signals by', ['find']],
+    ['two things to find them by', ['find', '--application', 'a', '--position', 'p']],
+    ['a key without its sender', ['find', '--idempotency-key', 'k']],
     ['a duration that is none', ['tokens', 'expiring', '--within', 'soon']],
     ['keys that are not given', ['tokens', 'reseal']],
   ])('exit 2 on %s', async (_, args) => {
@@ -366,6 +372,9 @@ describe('dev on the embedded queue', () => {
     expect((await run('status', '--json')).json().counts).toMatchObject({ dead: 1, waiting: 0 });
     expect((await run('show', signalId, '--json')).json()).toMatchObject({ state: 'dead' });
     expect((await run('dead-letters', 'show', signalId)).stdout).toContain('FORBIDDEN');
+    const [, requestId = ''] =
+      /([0-9a-f-]{36}) +FORBIDDEN/.exec((await run('show', signalId)).stdout) ?? [];
+    expect((await run('find', '--request-id', requestId)).stdout).toContain(signalId);
     expect((await run('tokens', 'expiring', '--json')).json()).toEqual([]);
     expect((await run('dead-letters', 'redrive', signalId)).code).toBe(0);
     await waitFor(() => seek.requests.length === 2);

@@ -9,16 +9,23 @@ type Settled = Parameters<Ledger['settle']>[0][number];
 const setup = (settle: (batch: readonly Settled[]) => Promise<void> = async () => {}) => {
   const told: (readonly Settled[])[] = [];
   const logs = captureLogs();
-  const settler = createSettler(
-    {
+  const noted: unknown[] = [];
+  const settler = createSettler({
+    ledger: {
       settle: (batch) => {
         if (batch.length > 0) told.push(batch);
         return settle(batch);
       },
     },
-    logs.logger,
-  );
-  return { settler, told, logs };
+    index: {
+      noteRequests: async (entries, most) => {
+        if (entries.length > 0) noted.push([entries, most]);
+      },
+    },
+    mostKept: 7,
+    logger: logs.logger,
+  });
+  return { settler, told, noted, logs };
 };
 
 const settled = (signalId: string): Settled => ({ signalId, outcome: 'delivered' });
@@ -29,6 +36,17 @@ describe('settler', () => {
   });
   afterEach(() => {
     jest.useRealTimers();
+  });
+
+  it('notes in batches which requests signals went with', async () => {
+    const { settler, noted } = setup();
+    const requests = ['a', 'b'].map((requestId) => ({ requestId, signalIds: ['s', requestId] }));
+
+    for (const requested of requests) settler.noteRequest(requested);
+    await jest.advanceTimersByTimeAsync(100);
+    await settler.close();
+
+    expect(noted).toEqual([[requests, 7]]);
   });
 
   it('tells the ledger in batches, each signal once', async () => {

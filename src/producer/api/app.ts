@@ -40,7 +40,13 @@ export const createApp = ({ apiKeys, status, probes, ...deps }: Deps): Hono<Call
 
   app.use(requireApiKey(apiKeys));
   app.get('/status', async (c) => c.json(await available(status)()));
-  app.route('/signals', createSignalRoutes({ ...deps, find: available(deps.find) }));
+  app.route(
+    '/signals',
+    createSignalRoutes({
+      ...deps,
+      ...{ find: available(deps.find), search: available(deps.search) },
+    }),
+  );
   app.route(
     '/dead-letters',
     createDeadLetterRoutes({ ...deps, deadLetters: bounded(deps.deadLetters) }),

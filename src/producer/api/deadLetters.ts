@@ -6,16 +6,13 @@ import type { Logger } from '../../logging.ts';
 import type { DeadLetters } from '../../queue/deadLetters.ts';
 import { CURSOR } from '../../queue/letterPages.ts';
 import { TextSchema } from '../../schemas/identifiers.ts';
-import { toInvalidFields } from '../../schemas/invalidFields.ts';
 import type { Caller } from './apiKeys.ts';
 import { readJson } from './readJson.ts';
+import { count, readQuery } from './readQuery.ts';
 
 const instant = z.iso
   .datetime({ offset: true, error: 'Expected an RFC 3339 timestamp' })
   .pipe(z.coerce.date());
-
-const WHOLE = 'Expected a whole number from 1';
-const count = z.coerce.number(WHOLE).int(WHOLE).min(1, WHOLE);
 
 const FilterSchema = z.strictObject({
   code: z.string().optional(),
@@ -42,10 +39,10 @@ export type DeadLetterDeps = {
 export const createDeadLetterRoutes = ({ deadLetters, onDiscarded, logger }: DeadLetterDeps) => {
   const app = new Hono<Caller>();
 
-  app.get('/', async (c) => c.json(await deadLetters.list(read(ListSchema, c.req.query()))));
+  app.get('/', async (c) => c.json(await deadLetters.list(readQuery(ListSchema, c.req.query()))));
 
   app.post('/redrive', async (c) => {
-    const filter = read(RedriveSchema, { ...c.req.query(), ...(await readFilter(c)) });
+    const filter = readQuery(RedriveSchema, { ...c.req.query(), ...(await readFilter(c)) });
     const redriven = await deadLetters.redriveMatching(filter);
     logger.info({ by: c.get('keyName'), redriven }, 'Redrive requested');
     return c.json({ redriven }, 202);
@@ -69,7 +66,7 @@ export const createDeadLetterRoutes = ({ deadLetters, onDiscarded, logger }: Dea
   app.delete('/:signalId', async (c) => {
     const signalId = readSignalId(c);
     const by = c.get('keyName');
-    const { reason = `no reason given, by ${by}` } = read(DiscardSchema, c.req.query());
+    const { reason = `no reason given, by ${by}` } = readQuery(DiscardSchema, c.req.query());
     const outcome = await deadLetters.discard(signalId, reason);
     if (outcome === 'not-found') throw notFound();
     if (outcome === 'busy') throw busy();
@@ -94,15 +91,6 @@ const busy = () =>
   new HTTPException(409, {
     message: 'The dead letter is on its way back to the queue; look again',
   });
-
-const read = <Schema extends z.ZodType>(schema: Schema, input: unknown): z.infer<Schema> => {
-  const parsed = schema.safeParse(input, { reportInput: true });
-  if (parsed.success) return parsed.data;
-  const invalidFields = toInvalidFields(parsed.error);
-  throw new HTTPException(422, {
-    res: Response.json({ message: 'Filter validation failed', invalidFields }, { status: 422 }),
-  });
-};
 
 /** A filter may come in the query or as JSON; none of either takes every letter. */
 const readFilter = async (c: Context): Promise<Record<string, unknown>> => {

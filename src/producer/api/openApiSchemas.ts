@@ -133,6 +133,7 @@ export const schemas: Json = {
       typeCode: text(),
       state: ref('State'),
       acceptedAt: instant,
+      acceptedFrom: text('The name of the API key, or of the application, that sent it'),
       attempts: list(ref('Attempt')),
       nextAttemptAt: instant,
       lastDeferral: fromZod(DeferralSchema, 'output'),

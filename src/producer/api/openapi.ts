@@ -44,6 +44,23 @@ const paths: Json = {
         409: json('The Idempotency-Key was used for other content', ref('Conflict')),
       },
     },
+    get: {
+      summary: 'Find signals by what is at hand, the one that was accepted last first',
+      description:
+        'By one of the first four, and nothing else. A signal that came with a seek token names no application.',
+      parameters: [
+        query('requestId', 'The X-Request-Id of an attempt'),
+        query('applicationId', 'The application that the signal names'),
+        query('positionProfileId', 'A position profile that the signal names'),
+        query('idempotencyKey', 'The Idempotency-Key that it was sent with'),
+        query('from', 'The name of the API key that it was sent with; the caller’s if left out'),
+        limit({ maximum: 1000 }),
+      ],
+      responses: {
+        200: json('Those', object({ signals: list(ref('SignalLife')) }, ['signals'])),
+        ...{ ...INVALID, ...REFUSED },
+      },
+    },
   },
   '/signals/batch': {
     post: {

@@ -1,25 +1,41 @@
 import { type Context, Hono } from 'hono';
 import { HTTPException } from 'hono/http-exception';
+import * as z from 'zod';
 
 import type { Logger } from '../../logging.ts';
 import type { SignalLife } from '../../schemas/states.ts';
 import { type Enqueue, toResults } from '../enqueue.ts';
 import { InvalidSignalError } from '../errors.ts';
+import type { Criterion, Search } from '../search.ts';
 import type { Caller } from './apiKeys.ts';
 import { readJson } from './readJson.ts';
+import { count, readQuery } from './readQuery.ts';
 
 const MAX_BATCH = 1000;
+const MAX_FOUND = 1000;
 const IDEMPOTENCY_KEY = /^[\x20-\x7e]{1,255}$/;
+
+const text = z.string().min(1, 'Must not be empty');
+const CRITERIA = ['requestId', 'applicationId', 'positionProfileId', 'idempotencyKey'];
+const SearchSchema = z.strictObject({
+  requestId: text.optional(),
+  applicationId: text.optional(),
+  positionProfileId: text.optional(),
+  idempotencyKey: text.optional(),
+  from: text.optional(),
+  limit: count.max(MAX_FOUND, `Expected at most ${MAX_FOUND}`).optional(),
+});
 
 export type SignalDeps = {
   enqueue: Enqueue;
   find: (signalId: string) => Promise<SignalLife | undefined>;
+  search: Search;
   logger: Logger;
   logBodies: boolean;
 };
 
 /** `/signals`: thin, and true to its word. 202 promises delivery, so it follows the write. */
-export const createSignalRoutes = ({ enqueue, find, logger, logBodies }: SignalDeps) => {
+export const createSignalRoutes = ({ enqueue, find, search, logger, logBodies }: SignalDeps) => {
   const app = new Hono<Caller>();
   const bodyLogger = logBodies ? logger : undefined;
 
@@ -35,6 +51,22 @@ export const createSignalRoutes = ({ enqueue, find, logger, logBodies }: SignalD
     const signals = readBatch(await readJson(c, { mebibytes: 4, logger: bodyLogger }));
     const results = await enqueue(signals, { from: c.get('keyName') });
     return c.json({ results: toResults(results) }, 202);
+  });
+
+  app.get('/', async (c) => {
+    const { limit = 100, from = c.get('keyName'), ...by } = readQuery(SearchSchema, c.req.query());
+    const { requestId, applicationId, positionProfileId, idempotencyKey } = by;
+    const criteria: Criterion[] = [
+      ...(requestId === undefined ? [] : [{ requestId }]),
+      ...(applicationId === undefined ? [] : [{ applicationId }]),
+      ...(positionProfileId === undefined ? [] : [{ positionProfileId }]),
+      ...(idempotencyKey === undefined ? [] : [{ idempotencyKey, from }]),
+    ];
+    const [criterion, ...more] = criteria;
+    if (criterion === undefined || more.length > 0) {
+      throw new HTTPException(422, { message: `Give one of ${CRITERIA.join(', ')}` });
+    }
+    return c.json({ signals: await search(criterion, limit) });
   });
 
   app.get('/:signalId', async (c) => {

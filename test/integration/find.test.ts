@@ -1,0 +1,110 @@
+import type { SignalLife } from '../../src/schemas/states.ts';
+import { buildApplicationComplete, buildPositionStatusUpdate } from '../support/buildSignal.ts';
+import { PLATFORMS } from '../support/platforms.ts';
+import { refused } from '../support/scriptedSeek.ts';
+import { newToken } from '../support/startDispatcher.ts';
+import { usePlatform } from '../support/usePlatform.ts';
+import { waitFor } from '../support/waitFor.ts';
+
+let made = 0;
+const newName = (): string => {
+  made += 1;
+  return `name ${made}/ü`;
+};
+const complete = () => buildApplicationComplete({ token: newToken() });
+
+describe.each(PLATFORMS)('signals on $name', ({ start }) => {
+  const { setup: setupPlatform } = usePlatform(start);
+
+  const setup = async (options: Parameters<typeof setupPlatform>[0] = {}) => {
+    const dispatcher = await setupPlatform(options);
+    return {
+      ...dispatcher,
+      search: async (query: Record<string, string>): Promise<SignalLife[]> =>
+        (await dispatcher.get<{ signals: SignalLife[] }>(`/signals?${new URLSearchParams(query)}`))
+          .signals,
+    };
+  };
+
+  it('are found by application and by position, the last one first', async () => {
+    const { send, search } = await setup({ workers: 0 });
+    const [applicationId, position, other] = [newName(), newName(), newName()];
+    const ofApplication = await send(buildApplicationComplete({ token: undefined, applicationId }));
+    const first = await send(buildPositionStatusUpdate({ positionProfileIds: [position, other] }));
+    const since = Date.now();
+    await waitFor(() => Date.now() > since);
+    const second = await send(buildPositionStatusUpdate({ positionProfileIds: [position] }));
+    const ids = async (query: Record<string, string>) =>
+      (await search(query)).map(({ signalId }) => signalId);
+
+    expect(await ids({ applicationId })).toEqual([ofApplication.signalId]);
+    expect(await ids({ positionProfileId: position })).toEqual([second.signalId, first.signalId]);
+    expect(await ids({ positionProfileId: position, limit: '1' })).toEqual([second.signalId]);
+    expect(await ids({ positionProfileId: other })).toEqual([first.signalId]);
+    expect(await ids({ positionProfileId: newName() })).toEqual([]);
+  });
+
+  it('are found by their Idempotency-Key, under the name that it was sent with', async () => {
+    const { send, search } = await setup({ workers: 0 });
+    const idempotencyKey = newName().replace('ü', 'u');
+    const { signalId } = await send(complete(), { 'idempotency-key': idempotencyKey });
+
+    expect(await search({ idempotencyKey })).toMatchObject([{ signalId, acceptedFrom: 'ats' }]);
+    expect(await search({ idempotencyKey, from: 'ats' })).toHaveLength(1);
+    expect(await search({ idempotencyKey, from: 'another' })).toEqual([]);
+  });
+
+  it('are found by the request that they went with, each of a batch', async () => {
+    const { sendAll, search, until } = await setup({
+      env: { BATCH_SIZE: '10', BATCH_LINGER_MS: '50' },
+    });
+    const accepted = await sendAll(Array.from({ length: 6 }, complete));
+    const lives = await Promise.all(accepted.map(({ signalId }) => until(signalId, 'delivered')));
+
+    for (const { signalId, attempts } of lives) {
+      const requestId = attempts[0]?.requestId ?? '';
+      const together = lives.filter((life) => life.attempts[0]?.requestId === requestId);
+      const found = await waitFor(async () => {
+        const signals = await search({ requestId });
+        return signals.length === together.length && signals;
+      });
+      expect(found.map((life) => life.signalId)).toContain(signalId);
+    }
+  });
+
+  it('are found among the dead letters, whatever the index has forgotten', async () => {
+    const { send, search, untilBuried, backend } = await setup({
+      answers: () => refused('FORBIDDEN'),
+    });
+    const position = newName();
+    const { signalId } = await send(buildPositionStatusUpdate({ positionProfileIds: [position] }));
+    const { attempts } = await untilBuried(signalId);
+    await backend.index.forget({ kind: 'position', value: position });
+
+    const dead = [expect.objectContaining({ signalId, state: 'dead', acceptedFrom: 'ats' })];
+    expect(await search({ positionProfileId: position })).toEqual(dead);
+    expect(await search({ requestId: attempts[0]?.requestId ?? '' })).toEqual(dead);
+  });
+
+  it('are not found by an application that was erased', async () => {
+    const { send, search, call, until } = await setup({ workers: 0 });
+    const applicationId = newName();
+    const { signalId } = await send(buildApplicationComplete({ token: undefined, applicationId }));
+
+    await call('DELETE', `/applications/${encodeURIComponent(applicationId)}/seek-token`);
+
+    await until(signalId, 'skipped');
+    expect(await search({ applicationId })).toEqual([]);
+  });
+
+  it.each([
+    ['nothing', ''],
+    ['two things', '?requestId=a&applicationId=b'],
+    ['what there is not', '?candidate=a'],
+    ['an empty name', '?applicationId='],
+    ['too many', '?applicationId=a&limit=1001'],
+  ])('are not looked for by %s', async (_, query) => {
+    const { call } = await setup({ workers: 0 });
+    expect((await call('GET', `/signals${query}`)).status).toBe(422);
+  });
+});
