@@ -4,7 +4,7 @@ import { ConfigError } from '../config.ts';
 import type { LetterFilter, LetterView } from '../queue/deadLetters.ts';
 import type { Desk } from './desk.ts';
 import { atDesk, complain, type Output, print } from './inspect.ts';
-import { renderLetter, renderLetters } from './render.ts';
+import { renderCounts, renderLetter, renderLetters } from './render.ts';
 
 const PAGE = 100;
 
@@ -13,6 +13,8 @@ export type FilterOptions = {
   type?: string;
   since?: string;
   until?: string;
+  application?: string;
+  text?: string;
   limit?: string;
 };
 
@@ -20,6 +22,13 @@ export type FilterOptions = {
 export const list = (env: NodeJS.ProcessEnv, options: FilterOptions & Output): Promise<number> =>
   atDesk(env, async (desk) => {
     print(await collect(desk, readFilter(options)), options, renderLetters);
+    return 0;
+  });
+
+/** `seek-signals dead-letters counts` */
+export const counts = (env: NodeJS.ProcessEnv, options: FilterOptions & Output): Promise<number> =>
+  atDesk(env, async (desk) => {
+    print(await desk.countLetters(readFilter(options)), options, renderCounts);
     return 0;
   });
 
@@ -42,6 +51,7 @@ export const redrive = (
   env: NodeJS.ProcessEnv,
   ids: string[],
   options: RedriveOptions,
+  termination: Promise<NodeJS.Signals>,
 ): Promise<number> =>
   atDesk(env, async (desk) => {
     const filter = readFilter(options);
@@ -59,13 +69,17 @@ export const redrive = (
       return 0;
     }
     const redriven: string[] = [];
+    const stop = new AbortController();
+    void termination.then(() => stop.abort());
     for (const id of chosen) {
+      if (stop.signal.aborted) break;
       const outcome = await desk.redrive(id);
       if (outcome === 'redriven') redriven.push(id);
       else
         complain(`${id}: ${outcome === 'busy' ? 'is on its way already' : 'no such dead letter'}`);
-      if (rate !== undefined) await wait(1000 / rate);
+      if (rate !== undefined) await wait(1000 / rate, undefined, stop).catch(() => {});
     }
+    if (stop.signal.aborted) complain('Stopped; run it again for the rest');
     print({ redriven }, options, () => `redriven ${redriven.length} of ${chosen.length}`);
     return redriven.length === chosen.length ? 0 : 1;
   });
@@ -105,9 +119,14 @@ const collect = async (desk: Desk, { limit, ...filter }: LetterFilter): Promise<
   return letters;
 };
 
-const readFilter = ({ code, type, since, until, limit }: FilterOptions): LetterFilter => ({
-  code,
-  type,
+const readFilter = ({
+  since,
+  until,
+  application,
+  limit,
+  ...rest
+}: FilterOptions): LetterFilter => ({
+  ...{ code: rest.code, type: rest.type, applicationId: application, text: rest.text },
   since: readDate('since', since),
   until: readDate('until', until),
   limit: readCount(limit),

@@ -1,6 +1,12 @@
 import type { EnqueueResult, InvalidResult } from '../producer/enqueue.ts';
 import type { Search } from '../producer/search.ts';
-import type { Discarded, LetterFilter, LetterView, Redriven } from '../queue/deadLetters.ts';
+import type {
+  Discarded,
+  LetterCount,
+  LetterFilter,
+  LetterView,
+  Redriven,
+} from '../queue/deadLetters.ts';
 import type { QueueStatus } from '../queue/queueStatus.ts';
 import type { ApplicationView } from '../queue/seekTokens.ts';
 import type { SignalLife } from '../schemas/states.ts';
@@ -15,6 +21,7 @@ export type Desk = {
   search: Search;
   find: (signalId: string) => Promise<SignalLife | undefined>;
   letters: (filter: LetterFilter & { cursor?: string | undefined }) => Promise<LetterPage>;
+  countLetters: (filter: LetterFilter) => Promise<LetterCount[]>;
   letter: (signalId: string) => Promise<LetterView | undefined>;
   redrive: (signalId: string) => Promise<Redriven>;
   discard: (signalId: string, reason: string) => Promise<Discarded>;

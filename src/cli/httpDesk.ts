@@ -1,5 +1,5 @@
 import type { EnqueueResult, InvalidResult } from '../producer/enqueue.ts';
-import type { LetterView } from '../queue/deadLetters.ts';
+import type { LetterCount, LetterFilter, LetterView } from '../queue/deadLetters.ts';
 import type { QueueStatus } from '../queue/queueStatus.ts';
 import type { ApplicationView } from '../queue/seekTokens.ts';
 import type { SignalLife } from '../schemas/states.ts';
@@ -52,14 +52,10 @@ export const createHttpDesk = ({ apiUrl, apiKey }: { apiUrl: string; apiKey: str
       return (await get<{ signals: SignalLife[] }>('/signals', query))?.signals ?? [];
     },
     find: (signalId) => get<SignalLife>(`/signals/${encodeURIComponent(signalId)}`),
-    letters: async ({ since, until, ...rest }) => {
-      const filter = { ...rest, since: since?.toISOString(), until: until?.toISOString() };
-      const query = new URLSearchParams();
-      for (const [name, value] of Object.entries(filter)) {
-        if (value !== undefined) query.set(name, String(value));
-      }
-      return (await get<LetterPage>('/dead-letters', query)) ?? { deadLetters: [] };
-    },
+    letters: async (filter) =>
+      (await get<LetterPage>('/dead-letters', toQuery(filter))) ?? { deadLetters: [] },
+    countLetters: async ({ limit, ...filter }) =>
+      (await get<{ counts: LetterCount[] }>('/dead-letters/counts', toQuery(filter)))?.counts ?? [],
     letter: (signalId) => get<LetterView>(letter(signalId)),
     redrive: async (signalId) => {
       const { status } = await call('POST', `${letter(signalId)}/redrive`);
@@ -77,4 +73,13 @@ export const createHttpDesk = ({ apiUrl, apiKey }: { apiUrl: string; apiKey: str
     },
     close: async () => {},
   };
+};
+
+const toQuery = ({ since, until, ...rest }: LetterFilter & { cursor?: string | undefined }) => {
+  const filter = { ...rest, since: since?.toISOString(), until: until?.toISOString() };
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(filter)) {
+    if (value !== undefined) query.set(name, String(value));
+  }
+  return query;
 };

@@ -121,23 +121,30 @@ const addDeadLetters = (program: Command, env: Env, run: Run): void => {
       .option('--type <typeCode>', 'of this type')
       .option('--since <date>', 'died at or after')
       .option('--until <date>', 'died before')
-      .option('--limit <n>', 'at most so many')
+      .option('--application <id>', 'of signals that name it')
+      .option('--text <text>', 'that stands in its id, type, code or reason')
       .option('--json', 'for a program');
+  const limited = (command: Command): Command =>
+    filtered(command).option('--limit <n>', 'at most so many');
 
-  filtered(letters.command('list').description('newest first')).action(
+  limited(letters.command('list').description('newest first')).action(
     async (options: FilterOptions & Output) => run((await load()).list(env, options)),
+  );
+  filtered(letters.command('counts').description('how many of what, the most first')).action(
+    async (options: FilterOptions & Output) => run((await load()).counts(env, options)),
   );
   letters
     .command('show <signalId>')
     .description('one letter, with all its attempts')
     .option('--json', 'for a program')
     .action(async (id: string, options: Output) => run((await load()).show(env, id, options)));
-  filtered(letters.command('redrive [signalIds...]').description('back into the queue'))
+  limited(letters.command('redrive [signalIds...]').description('back into the queue'))
     .option('--dry-run', 'only say which')
     .option('--rate <n>', 'so many a second')
-    .action(async (ids: string[], options: FilterOptions & Output & { dryRun?: boolean }) =>
-      run((await load()).redrive(env, ids, options)),
-    );
+    .action(async (ids: string[], options: FilterOptions & Output & { dryRun?: boolean }) => {
+      const termination = terminated();
+      await run((await load()).redrive(env, ids, options, termination));
+    });
   letters
     .command('discard <signalIds...>')
     .description('let them go')

@@ -70,6 +70,7 @@ const openRedisDesk = async (config: Config<'REDIS_URL'>): Promise<Desk> => {
     search: createSearch({ find: lives.find, findSignals: createFindSignals({ backend, lives }) }),
     find: lives.find,
     letters: deadLetters.list,
+    countLetters: deadLetters.count,
     letter: deadLetters.get,
     redrive: deadLetters.redrive,
     discard: deadLetters.discard,

@@ -1,7 +1,7 @@
 import Table from 'cli-table3';
 import colours from 'picocolors';
 
-import type { LetterView } from '../queue/deadLetters.ts';
+import type { LetterCount, LetterView } from '../queue/deadLetters.ts';
 import type { LaneView } from '../queue/laneState.ts';
 import type { QueueStatus } from '../queue/queueStatus.ts';
 import type { Attempt, Deferral } from '../schemas/signalJob.ts';
@@ -130,6 +130,16 @@ export const renderLetter = (letter: LetterView): string =>
     '',
     renderAttempts(letter.attempts),
   ].join('\n');
+
+export const renderCounts = (counts: LetterCount[]): string =>
+  counts.length === 0
+    ? 'no dead letters'
+    : columns(
+        counts.map(({ count, code, typeCode, firstAt, lastAt, reason }) => [
+          ...[String(count), code, typeCode, firstAt, lastAt, reason],
+        ]),
+        ['letters', 'code', 'type', 'first', 'last', 'reason of the last'],
+      );
 
 export const renderLetters = (letters: LetterView[]): string =>
   letters.length === 0

@@ -1,6 +1,7 @@
 import type { Job } from 'bullmq';
 
 import type { DeadLetter } from '../schemas/deadLetter.ts';
+import { isObject } from '../schemas/isObject.ts';
 import type { SignalLife } from '../schemas/states.ts';
 import { type Backend, DEAD_LETTERS, SIGNALS, type Told } from './backend.ts';
 import { everyLetter, type Found } from './letterPages.ts';
@@ -14,11 +15,25 @@ export type LetterFilter = {
   since?: Date | undefined;
   /** Died before. */
   until?: Date | undefined;
+  /** Of signals that name this application. */
+  applicationId?: string | undefined;
+  /** Stands somewhere in its id, type, code or reason, in whatever case. */
+  text?: string | undefined;
   limit?: number | undefined;
 };
 
 /** A letter as people see it: without the signal, and so without its token. */
 export type LetterView = Omit<DeadLetter, 'version' | 'job' | 'burial' | 'redriveRequested'>;
+
+/** Letters that died of the same, with the reason of the last of them. */
+export type LetterCount = {
+  code: string;
+  typeCode: string;
+  count: number;
+  firstAt: string;
+  lastAt: string;
+  reason: string;
+};
 
 export type Redriven = 'redriven' | 'not-found' | 'busy';
 export type Discarded = 'discarded' | 'not-found' | 'busy';
@@ -62,6 +77,22 @@ export const createDeadLetters = ({ backend, now = () => new Date(), pause = wai
       last = position;
     }
     return { deadLetters };
+  };
+
+  const count = async ({ limit, ...filter }: LetterFilter): Promise<LetterCount[]> => {
+    const counts = new Map<string, LetterCount>();
+    for await (const { letter } of matching(filter)) {
+      const { code, typeCode, diedAt, reason } = letter;
+      const name = JSON.stringify([code, typeCode]);
+      const known = counts.get(name);
+      // The newest come first.
+      if (known === undefined) {
+        counts.set(name, { code, typeCode, count: 1, firstAt: diedAt, lastAt: diedAt, reason });
+      } else {
+        counts.set(name, { ...known, count: known.count + 1, firstAt: diedAt });
+      }
+    }
+    return [...counts.values()].sort((a, b) => b.count - a.count);
   };
 
   const ask = async (signalId: string): Promise<Redriven | 'under way'> => {
@@ -121,7 +152,7 @@ export const createDeadLetters = ({ backend, now = () => new Date(), pause = wai
     return isNew && backend.jobs.removeWaiting(DEAD_LETTERS, jobId, told);
   };
 
-  return { get, list, redrive, redriveMatching, discard };
+  return { get, list, count, redrive, redriveMatching, discard };
 };
 
 export type DeadLetters = ReturnType<typeof createDeadLetters>;
@@ -131,11 +162,23 @@ const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 const toView = ({ version, job, burial, redriveRequested, ...view }: DeadLetter): LetterView =>
   view;
 
-const matches = (letter: DeadLetter, { code, type, since, until }: LetterFilter): boolean =>
-  (code === undefined || letter.code === code) &&
-  (type === undefined || letter.typeCode === type) &&
-  (since === undefined || Date.parse(letter.diedAt) >= since.getTime()) &&
-  (until === undefined || Date.parse(letter.diedAt) < until.getTime());
+const matches = (letter: DeadLetter, filter: LetterFilter): boolean => {
+  const { code, type, since, until, applicationId, text } = filter;
+  return (
+    (code === undefined || letter.code === code) &&
+    (type === undefined || letter.typeCode === type) &&
+    (applicationId === undefined || applicationOf(letter) === applicationId) &&
+    (text === undefined || holds(letter, text)) &&
+    (since === undefined || Date.parse(letter.diedAt) >= since.getTime()) &&
+    (until === undefined || Date.parse(letter.diedAt) < until.getTime())
+  );
+};
+
+const applicationOf = ({ job }: DeadLetter): unknown =>
+  isObject(job) && isObject(job.signal) ? job.signal.applicationId : undefined;
+
+const holds = ({ signalId, typeCode, code, reason }: DeadLetter, text: string): boolean =>
+  [signalId, typeCode, code, reason].join('\n').toLowerCase().includes(text.toLowerCase());
 
 /**
  * A failed letter is retried; the worker on `dead-letters` does the rest, as it does for the board's

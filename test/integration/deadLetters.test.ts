@@ -128,6 +128,84 @@ describe.each(PLATFORMS)('dead letters on $name', ({ start }) => {
     });
   });
 
+  describe('of several kinds', () => {
+    const setupKinds = async () => {
+      const noRelationship = refused('FORBIDDEN', { message: 'No Relationship with the hirer' });
+      const subject = await setup({
+        answers: [
+          noRelationship,
+          noRelationship,
+          refused('BAD_USER_INPUT', { message: 'Not valid' }),
+        ],
+      });
+      const { send, call, untilBuried } = subject;
+      const applicationId = `application of ${newToken()}`;
+      const path = `/applications/${encodeURIComponent(applicationId)}/seek-token`;
+      await call('PUT', path, { token: newToken(), source: 'linkOut' });
+      const bury = async (signal: object): Promise<string> => {
+        const { signalId } = await send(signal);
+        await untilBuried(signalId);
+        return signalId;
+      };
+      const one = await bury(buildApplicationComplete({ token: undefined, applicationId }));
+      const two = await bury(complete());
+      const three = await bury(buildSignal({ token: newToken() }));
+      return { ...subject, applicationId, one, two, three };
+    };
+
+    it('are listed by what they have in common', async () => {
+      const { applicationId, one, two, three, get } = await setupKinds();
+      const list = async (query: Record<string, string>) => {
+        const path = `/dead-letters?${new URLSearchParams(query)}`;
+        const page = await get<{ deadLetters: { signalId: string }[] }>(path);
+        return page.deadLetters.map(({ signalId }) => signalId).toSorted();
+      };
+
+      expect(await list({ applicationId })).toEqual([one]);
+      expect(await list({ applicationId: 'another' })).toEqual([]);
+      expect(await list({ text: 'no relationship' })).toEqual([one, two].toSorted());
+      expect(await list({ text: 'bad_user' })).toEqual([three]);
+      expect(await list({ text: three.slice(3, 12).toUpperCase() })).toEqual([three]);
+      expect(await list({ text: 'STATUSUPDATE', code: 'FORBIDDEN' })).toEqual([]);
+    });
+
+    it('are counted by code and type, the most first', async () => {
+      const { get } = await setupKinds();
+      const forbidden = {
+        ...{ code: 'FORBIDDEN', typeCode: 'ApplicationComplete', count: 2 },
+        reason: expect.stringContaining('No Relationship'),
+        ...{ firstAt: expect.any(String), lastAt: expect.any(String) },
+      };
+
+      const all = await get<{ counts: { firstAt: string; lastAt: string }[] }>(
+        '/dead-letters/counts',
+      );
+
+      expect(all.counts).toEqual([
+        forbidden,
+        expect.objectContaining({
+          code: 'BAD_USER_INPUT',
+          typeCode: 'ApplicationStatusUpdate',
+          count: 1,
+        }),
+      ]);
+      expect(all.counts.every(({ firstAt, lastAt }) => firstAt <= lastAt)).toBe(true);
+      expect(await get('/dead-letters/counts?code=FORBIDDEN')).toEqual({ counts: [forbidden] });
+    });
+
+    it('are redriven by what they have in common', async () => {
+      const { call, seek, until, one, two, three, find } = await setupKinds();
+      seek.answerWith([]);
+
+      const answer = await call('POST', '/dead-letters/redrive', { text: 'relationship' });
+
+      expect(await answer.json()).toEqual({ redriven: 2 });
+      for (const id of [one, two])
+        expect(await until(id, 'delivered')).toMatchObject({ redrives: 1 });
+      expect(await find(three)).toMatchObject({ state: 'dead', redrives: 0 });
+    });
+  });
+
   describe('after an undertaker was killed', () => {
     /** The letter is there, the failed job too: killed between its two steps. */
     const setupHalfBuried = async (workers = 0) => {

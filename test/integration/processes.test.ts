@@ -249,6 +249,12 @@ describe('the commands for people', () => {
     expect(letter.stdout).toContain('FORBIDDEN');
 
     seek.answerWith([]);
+    const [counts, filtered] = [
+      await run('dead-letters', 'counts'),
+      await run('dead-letters', 'list', '--text', 'nothing like it'),
+    ];
+    expect(counts.stdout).toMatch(/^ *1 +FORBIDDEN +ApplicationComplete/m);
+    expect(filtered.stdout).toBe('no dead letters\n');
     expect(await run('find', '--application', 'nobody')).toMatchObject({
       ...{ code: 1, stdout: 'no such signals are kept\n' },
     });
@@ -262,6 +268,29 @@ describe('the commands for people', () => {
     expect(unknown).toMatchObject({ code: 1, stdout: '' });
     expect(unknown.stderr).toContain('No signal nobody is kept');
     expect(none.code).toBe(1);
+  });
+
+  it('redrive no faster than they are told to, and stop when they are told to', async () => {
+    const { env, seek, startApi, startWorker, run } = await setup({
+      answers: () => refused('FORBIDDEN'),
+    });
+    const { send } = await startApi();
+    await startWorker();
+    await send(Array.from({ length: 4 }, complete));
+    await waitFor(async () => JSON.parse((await run('status', '--json')).stdout).counts.dead === 4);
+    seek.answerWith([]);
+
+    const args = ['dead-letters', 'redrive', '--rate', '0.001', '--json'];
+    const redriving = commands.start(args, env);
+    await waitFor(
+      async () => JSON.parse((await run('status', '--json')).stdout).counts.delivered === 1,
+    );
+    expect(await redriving.end('SIGINT')).toMatchObject({ code: 1 });
+
+    expect(JSON.parse(redriving.written.stdout).redriven).toHaveLength(1);
+    expect(redriving.written.stderr).toContain('Stopped');
+    expect(JSON.parse((await run('status', '--json')).stdout).counts).toMatchObject({ dead: 3 });
+    expect((await run('dead-letters', 'redrive')).stdout).toBe('redriven 3 of 3\n');
   });
 
   it('tell which seek tokens are about to expire, straight from Redis', async () => {

@@ -87,9 +87,17 @@ export const createApp = ({ apiKeys, status, probes, ...deps }: Deps): Hono<Call
   return app;
 };
 
-const bounded = ({ get, list, redrive, redriveMatching, discard }: DeadLetters): DeadLetters => ({
+const bounded = ({
+  get,
+  list,
+  count,
+  redrive,
+  redriveMatching,
+  discard,
+}: DeadLetters): DeadLetters => ({
   get: available(get),
   list: available(list),
+  count: available(count, REDRIVE_DEADLINE_MS),
   redrive: available(redrive),
   redriveMatching: available(redriveMatching, REDRIVE_DEADLINE_MS),
   discard: available(discard),

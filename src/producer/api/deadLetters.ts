@@ -19,11 +19,14 @@ const FilterSchema = z.strictObject({
   type: z.string().optional(),
   since: instant.optional(),
   until: instant.optional(),
+  applicationId: z.string().optional(),
+  text: z.string().optional(),
   limit: count.max(1000, 'Expected at most 1000').optional(),
 });
 const ListSchema = FilterSchema.extend({
   cursor: z.string().regex(CURSOR, 'Expected the nextCursor of a page').optional(),
 });
+const CountSchema = FilterSchema.omit({ limit: true });
 const DiscardSchema = z.object({ reason: TextSchema.optional() });
 const RedriveSchema = FilterSchema.extend({
   limit: count.optional(),
@@ -40,6 +43,10 @@ export const createDeadLetterRoutes = ({ deadLetters, onDiscarded, logger }: Dea
   const app = new Hono<Caller>();
 
   app.get('/', async (c) => c.json(await deadLetters.list(readQuery(ListSchema, c.req.query()))));
+
+  app.get('/counts', async (c) =>
+    c.json({ counts: await deadLetters.count(readQuery(CountSchema, c.req.query())) }),
+  );
 
   app.post('/redrive', async (c) => {
     const filter = readQuery(RedriveSchema, { ...c.req.query(), ...(await readFilter(c)) });

@@ -142,6 +142,13 @@ export const schemas: Json = {
     },
     ['signalId', 'typeCode', 'state', 'acceptedAt', 'attempts', 'redrives'],
   ),
+  LetterCount: object(
+    {
+      ...{ code: text(), typeCode: text(), count: { type: 'integer' } },
+      ...{ firstAt: instant, lastAt: instant, reason: text('Of the last of them') },
+    },
+    ['code', 'typeCode', 'count', 'firstAt', 'lastAt', 'reason'],
+  ),
   DeadLetter: object(
     {
       signalId: text(),

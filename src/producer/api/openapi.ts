@@ -27,6 +27,8 @@ const FILTER = [
   query('type', 'The typeCode of the signal'),
   query('since', 'Died at or after', instant),
   query('until', 'Died before', instant),
+  query('applicationId', 'The application that the signal names'),
+  query('text', 'Stands in its id, type, code or reason, in whatever case'),
 ];
 const limit = (most: Json = {}) =>
   query('limit', 'At most so many', { type: 'integer', minimum: 1, ...most });
@@ -154,6 +156,16 @@ const paths: Json = {
           'A page',
           object({ deadLetters: list(ref('DeadLetter')), nextCursor: text() }, ['deadLetters']),
         ),
+        ...{ ...INVALID, ...REFUSED },
+      },
+    },
+  },
+  '/dead-letters/counts': {
+    get: {
+      summary: 'How many dead letters there are of what, the most first',
+      parameters: FILTER,
+      responses: {
+        200: json('Counts', object({ counts: list(ref('LetterCount')) }, ['counts'])),
         ...{ ...INVALID, ...REFUSED },
       },
     },
