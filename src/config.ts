@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import * as z from 'zod';
+import { type ApiKey, parseApiKey } from './apiKey.ts';
 import { packageInfo } from './packageInfo.ts';
 import { MOST_REMEMBER_MS, REMEMBER_MS } from './queue/memory.ts';
 import { LIVE_AUDIENCE } from './schemas/seekApi.ts';
@@ -44,15 +45,13 @@ const flag = () =>
 const login = (allowed: RegExp, besides?: string) =>
   z.string().regex(allowed, `must not hold ${besides ? `${besides} or ` : ''}a control character`);
 
-export type ApiKey = { name: string; key: string };
-
+// In a file they may stand in lines.
 const apiKeys = z.string().transform((text, context): ApiKey[] =>
-  text.split(',').map((entry) => {
-    const [, name = 'default', key = ''] = /^(?:([A-Za-z0-9_-]+):)?(.*)$/s.exec(entry.trim()) ?? [];
-    if (!/^[\x21-\x7e]+$/.test(key)) {
-      context.addIssue('must be keys of visible ASCII characters, separated by commas');
-    }
-    return { name, key };
+  text.split(/,|\r?\n/).flatMap((entry) => {
+    const parsed = parseApiKey(entry.trim());
+    if (typeof parsed !== 'string') return [parsed];
+    context.addIssue(parsed);
+    return [];
   }),
 );
 

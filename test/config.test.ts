@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -229,9 +230,11 @@ describe('NAME_FILE', () => {
 });
 
 describe('API_KEYS', () => {
+  const all = ['enqueue', 'read', 'operate'];
+
   it.each([
-    { text: 'k1', keys: [{ name: 'default', key: 'k1' }] },
-    { text: 'ats:k1', keys: [{ name: 'ats', key: 'k1' }] },
+    { text: 'k1', keys: [{ name: 'default', key: 'k1', scopes: all }] },
+    { text: 'ats:k1', keys: [{ name: 'ats', key: 'k1', scopes: all }] },
     {
       text: 'ats:k1, crm-2:k2 ,k3',
       keys: [
@@ -242,8 +245,27 @@ describe('API_KEYS', () => {
     },
     { text: 'ats:k:1=/+', keys: [{ name: 'ats', key: 'k:1=/+' }] },
     { text: ':k1', keys: [{ name: 'default', key: ':k1' }] },
+    { text: 'a+b:c', keys: 'must name no scopes but enqueue, read, operate' },
+    { text: 'ats+enqueue:k1', keys: [{ name: 'ats', key: 'k1', scopes: ['enqueue'] }] },
+    { text: 'ops+operate+read:k1', keys: [{ name: 'ops', scopes: ['read', 'operate'] }] },
+    { text: 'k1+enqueue', keys: [{ name: 'default', key: 'k1+enqueue', scopes: all }] },
+    {
+      text: 'ats:k1\ncrm+read:k2',
+      keys: [{ name: 'ats' }, { name: 'crm', scopes: ['read'], key: 'k2' }],
+    },
   ])('$text is $keys', ({ text, keys }) => {
-    expect(loadConfig({ API_KEYS: text })).toHaveProperty('API_KEYS', keys);
+    if (typeof keys === 'string')
+      expect(problems({ API_KEYS: text })).toEqual([`API_KEYS ${keys}`]);
+    else expect(loadConfig({ API_KEYS: text }).API_KEYS).toMatchObject(keys);
+  });
+
+  it('may be hashes, and then the key itself is not known', () => {
+    const sha256 = createHash('sha256').update('k1').digest();
+    const [hashed, plain] =
+      loadConfig({ API_KEYS: `ats+read:sha256=${sha256.toString('hex')},k1` }).API_KEYS ?? [];
+
+    expect(hashed).toEqual({ name: 'ats', scopes: ['read'], sha256 });
+    expect(plain).toMatchObject({ key: 'k1', sha256 });
   });
 
   it.each(['k1,', ',', 'ats:', 'two words', 'ü', 'k1,ats:,k2'])('%j is refused', (text) => {

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 
+import { parseApiKey, SCOPES } from '../apiKey.ts';
 import { apiPort, type Config } from '../config.ts';
 import type { Logger } from '../logging.ts';
 import { startSimulator } from '../simulator/startSimulator.ts';
@@ -30,7 +31,13 @@ const onFreePort = async <Server extends { url: string }>(
 /** Everything on one queue in one process, with what is missing made up: keys, logins, and SEEK. */
 export const startDevStack = async (service: Service, config: Config) => {
   const { logger, closers } = service;
-  const [{ key: apiKey } = { key: secret() }] = config.API_KEYS ?? [];
+  const given = config.API_KEYS ?? [];
+  // The commands that are typed beside it use it for everything.
+  const known = given.find(
+    ({ key, scopes }) => key !== undefined && scopes.length === SCOPES.length,
+  );
+  const apiKey = known?.key ?? secret();
+  const own = known === undefined ? [parseApiKey(`dev:${apiKey}`)] : [];
   const username = config.BOARD_USERNAME ?? 'dev';
   const password = config.BOARD_PASSWORD ?? secret();
   const { simulator, credentials } = await standInForSeek(config, logger);
@@ -39,7 +46,7 @@ export const startDevStack = async (service: Service, config: Config) => {
   const full = {
     ...config,
     ...credentials,
-    API_KEYS: config.API_KEYS ?? [{ name: 'dev', key: apiKey }],
+    API_KEYS: [...given, ...own.filter((key) => typeof key !== 'string')],
     BOARD_USERNAME: username,
     BOARD_PASSWORD: password,
   };

@@ -1,3 +1,4 @@
+import { digestOf } from '../../src/apiKey.ts';
 import { createService } from '../../src/cli/service.ts';
 import { loadConfig } from '../../src/config.ts';
 import { createLogger } from '../../src/logging.ts';
@@ -139,6 +140,44 @@ describe('POST /signals', () => {
     expect(answer.status).toBe(401);
     expect(answer.headers.get('www-authenticate')).toBe('Bearer');
     expect((await status()).counts.waiting).toBe(0);
+  });
+
+  it('lets a key do what it is good for, and no more', async () => {
+    const hash = digestOf('looks').toString('hex');
+    const API_KEYS = `ats:${API_KEY},a+enqueue:sends,b+read:sha256=${hash},c+operate:works`;
+    const { url, send } = await setup({ env: { API_KEYS }, workers: 0 });
+    const { signalId } = await send(complete());
+    const token = JSON.stringify({ token: newToken(), source: 'linkOut' });
+    const calls: [string, string, string?][] = [
+      ['POST', '/signals', JSON.stringify(complete())],
+      ['POST', '/signals/batch', '{"signals":[]}'],
+      ['PUT', '/applications/a/seek-token', token],
+      ['GET', `/signals/${signalId}`],
+      ['GET', '/status'],
+      ['GET', '/dead-letters'],
+      ['GET', '/applications/a/seek-token'],
+      ['POST', '/dead-letters/redrive'],
+      ['POST', `/dead-letters/${signalId}/redrive`],
+      ['DELETE', `/dead-letters/${signalId}`],
+      ['DELETE', '/applications/a/seek-token'],
+    ];
+    const mayCall = async (key: string): Promise<boolean[]> => {
+      const may: boolean[] = [];
+      for (const [method, path, body = null] of calls) {
+        const headers = { authorization: `Bearer ${key}` };
+        const answer = await fetch(url + path, { method, headers, body });
+        await answer.text();
+        may.push(answer.status !== 403 && answer.status !== 401);
+      }
+      return may;
+    };
+    const [yes, no] = [true, false];
+
+    expect(await mayCall('sends')).toEqual([yes, yes, yes, no, no, no, no, no, no, no, no]);
+    expect(await mayCall('looks')).toEqual([no, no, no, yes, yes, yes, yes, no, no, no, no]);
+    expect(await mayCall('works')).toEqual([no, no, no, no, no, no, no, yes, yes, yes, yes]);
+    expect(await mayCall(`sha256=${hash}`)).toEqual(calls.map(() => no));
+    expect(await mayCall(API_KEY)).toEqual(calls.map(() => yes));
   });
 
   it('keeps the Idempotency-Keys of one API key apart from those of another', async () => {

@@ -1,7 +1,7 @@
 import { Hono } from 'hono';
 import { HTTPException } from 'hono/http-exception';
 
-import type { ApiKey } from '../../config.ts';
+import type { ApiKey } from '../../apiKey.ts';
 import type { DeadLetters } from '../../queue/deadLetters.ts';
 import { ERASE_WITHIN_MS } from '../../queue/eraseApplication.ts';
 import type { QueueStatus } from '../../queue/queueStatus.ts';

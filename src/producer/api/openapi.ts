@@ -11,6 +11,7 @@ const query = (name: string, description: string, schema: Json = text()): Json =
 
 const REFUSED = {
   401: json('No valid key', ref('Problem')),
+  403: json('The key lacks the scope', ref('Problem')),
   503: {
     ...json('The queue does not answer; try again', ref('Problem')),
     headers: { 'Retry-After': { description: 'Seconds', schema: { type: 'integer' } } },
