@@ -1,4 +1,5 @@
 import { apiPort, type Config, loadConfig, patienceOf } from '../config.ts';
+import { followSecrets } from '../followSecrets.ts';
 import { runUntilTerminated } from '../lifecycle.ts';
 import { typeLabel } from '../metrics.ts';
 import { createApp } from '../producer/api/app.ts';
@@ -14,15 +15,22 @@ import { guardRedis } from './guardRedis.ts';
 import { ENQUEUE_DEADLINE_MS, openEnqueue } from './openEnqueue.ts';
 import { openService, type Service } from './service.ts';
 
+const REQUIRED = ['REDIS_URL', 'API_KEYS'] as const;
+
 /** `seek-signals api`: the producer over HTTP. */
 export const api = async (
   env: NodeJS.ProcessEnv,
   termination: Promise<NodeJS.Signals>,
 ): Promise<number> => {
-  const config = loadConfig(env, ['REDIS_URL', 'API_KEYS']);
+  const config = loadConfig(env, REQUIRED);
   const service = openService(config, 'fail-fast');
   const { unfit } = await guardRedis(service, config.ALLOW_UNSAFE_REDIS);
-  const { url } = await startApi(service, config, apiPort(config));
+  const { url } = await startApi(
+    service,
+    config,
+    apiPort(config),
+    followSecrets(env, REQUIRED, service),
+  );
   service.logger.info({ url }, 'API listening');
   return runUntilTerminated({
     ...service,
@@ -35,13 +43,14 @@ export const startApi = async (
   { backend, logger, closers, metrics, status, probes }: Service,
   config: Config<'API_KEYS'>,
   port: number,
+  secrets: () => Pick<Config<'API_KEYS'>, 'API_KEYS'> = () => config,
 ) => {
   const lives = createSignalLives(backend);
   const deadLetters = createDeadLetters({ backend });
   const { tokens: seekTokens } = openSeekTokens(backend.tokens, config);
   const onAccepted = (typeCode: string) => metrics.accepted.inc({ type: typeLabel(typeCode) });
   const app = createApp({
-    apiKeys: config.API_KEYS,
+    apiKeys: () => secrets().API_KEYS,
     enqueue: openEnqueue({ backend, logger, onAccepted }, config),
     find: lives.find,
     search: createSearch({ find: lives.find, findSignals: createFindSignals({ backend, lives }) }),

@@ -110,7 +110,8 @@ const inspectCredentials = async (config: Config, playground: boolean): Promise<
     http,
     authUrl: config.SEEK_AUTH_URL,
     audience: config.SEEK_AUDIENCE,
-    ...{ clientId, clientSecret, userAgent: config.SEEK_USER_AGENT },
+    credentials: () => ({ clientId, clientSecret }),
+    userAgent: config.SEEK_USER_AGENT,
   });
   const finding = (level: Finding['level'], message: string): Finding[] => [
     { subject: 'credentials', level, message },

@@ -42,7 +42,7 @@ export const tryPlayground = async (
   }
   const send = createSeekClient({
     ...{ http, apiUrl: config.SEEK_API_URL, userAgent: config.SEEK_USER_AGENT },
-    ...{ secrets: [config.SEEK_CLIENT_SECRET], logBodies: false },
+    ...{ secrets: () => [config.SEEK_CLIENT_SECRET], logBodies: false },
     logger: createLogger({ level: 'silent' }),
   });
   const findings: Finding[] = [];

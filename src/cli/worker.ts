@@ -1,6 +1,7 @@
 import { setFlagsFromString } from 'node:v8';
 
 import { type Config, ConfigError, loadConfig } from '../config.ts';
+import { followSecrets } from '../followSecrets.ts';
 import { runUntilTerminated } from '../lifecycle.ts';
 import { serve } from '../serve.ts';
 import { startWorker } from '../worker/startWorker.ts';
@@ -13,17 +14,22 @@ const METRICS_PORT = 9464;
 // lives: it is to collect at 1.6 times. Measured in docs/performance.md.
 const HEAP_GROWING_PERCENT = 60;
 
+const REQUIRED = ['REDIS_URL', 'SEEK_CLIENT_ID', 'SEEK_CLIENT_SECRET'] as const;
+
 /** `seek-signals worker`: drains the queue into SEEK. */
 export const worker = async (
   env: NodeJS.ProcessEnv,
   termination: Promise<NodeJS.Signals>,
 ): Promise<number> => {
   setFlagsFromString(`--heap-growing-percent=${HEAP_GROWING_PERCENT}`);
-  const config = loadConfig(env, ['REDIS_URL', 'SEEK_CLIENT_ID', 'SEEK_CLIENT_SECRET']);
+  const config = loadConfig(env, REQUIRED);
   const service = openService(config, 'patient');
   const { unfit } = await guardRedis(service, config.ALLOW_UNSAFE_REDIS);
   const url = await serveProbes(service, config);
-  const { concurrency } = await startWorker({ ...service, config });
+  const { concurrency } = await startWorker({
+    ...service,
+    ...{ config, secrets: followSecrets(env, REQUIRED, service) },
+  });
   service.logger.info({ metrics: url, concurrency }, 'Worker started');
   return runUntilTerminated({
     ...service,

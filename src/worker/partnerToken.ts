@@ -26,8 +26,8 @@ type Deps = {
   http: Pick<Http, 'post'>;
   authUrl: string;
   audience: string;
-  clientId: string;
-  clientSecret: string;
+  /** As they are at present. */
+  credentials: () => { clientId: string; clientSecret: string };
   userAgent: string;
   /** Told once of each failure, however many signals waited for the token. */
   onFailure?: (err: PartnerTokenError) => void;
@@ -80,10 +80,11 @@ export const createPartnerToken = ({ now = () => performance.now(), ...deps }: D
 export type PartnerToken = ReturnType<typeof createPartnerToken>;
 
 const requestToken = async (
-  { http, authUrl, audience, clientId, clientSecret, userAgent }: Omit<Deps, 'now'>,
+  { http, authUrl, audience, credentials, userAgent }: Omit<Deps, 'now'>,
   now: () => number,
 ): Promise<Held> => {
   const askedAt = now();
+  const { clientId, clientSecret } = credentials();
   const answer = await http
     .post({
       url: authUrl,

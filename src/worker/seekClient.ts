@@ -23,7 +23,7 @@ type Deps = {
   apiUrl: string;
   userAgent: string;
   /** Whatever else may not be shown, should SEEK's answer repeat it. */
-  secrets: readonly string[];
+  secrets: () => readonly string[];
   logger: Logger;
   logBodies: boolean;
   /** Called with the seconds that each request took, answered or not. */
@@ -36,7 +36,7 @@ export const createSeekClient =
   async ({ signals, partnerToken, requestId, abort }: SendRequest): Promise<SendResult> => {
     const { apiUrl, userAgent } = deps;
     const tokens = signals.flatMap(({ token }) => (token === undefined ? [] : [token]));
-    const secrets = [partnerToken, ...tokens, ...deps.secrets];
+    const secrets = [partnerToken, ...tokens, ...deps.secrets()];
     const { query, variables } = toMutation(signals);
     const startedAt = performance.now();
     const headers = {

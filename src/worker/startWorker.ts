@@ -34,10 +34,13 @@ const YIELD_WITHIN_MS = 500;
 const PATIENCE_MS = 60_000;
 
 export type WorkerConfig = Config<'SEEK_CLIENT_ID' | 'SEEK_CLIENT_SECRET'>;
+type Credentials = Pick<WorkerConfig, 'SEEK_CLIENT_ID' | 'SEEK_CLIENT_SECRET'>;
 
 type Deps = {
   backend: Backend;
   config: WorkerConfig;
+  /** The credentials as they are at present; those of `config` unless given. */
+  secrets?: () => Credentials;
   closers: Closers;
   logger: Logger;
   metrics: Metrics;
@@ -46,7 +49,8 @@ type Deps = {
 };
 
 /** Starts all that drains the queue: the worker itself, the undertaker, the worker on the letters. */
-export const startWorker = async ({ backend, config, closers, logger, metrics, vitals }: Deps) => {
+export const startWorker = async ({ backend, config, closers, logger, metrics, ...deps }: Deps) => {
+  const { vitals, secrets = () => config } = deps;
   const policy = {
     baseMs: config.RETRY_BASE_MS,
     maxMs: config.RETRY_MAX_MS,
@@ -82,7 +86,16 @@ export const startWorker = async ({ backend, config, closers, logger, metrics, v
   const { cipher, tokens } = openSeekTokens(backend.tokens, config);
   const bind = createBind({ tokens, cipher, expired: config.EXPIRED_TOKENS });
   const onRequest = settler.noteRequest;
-  const dispatch = createDispatch({ config, lane, bind, http, onRequest, logger, metrics });
+  const dispatch = createDispatch({
+    config,
+    secrets,
+    lane,
+    bind,
+    http,
+    onRequest,
+    logger,
+    metrics,
+  });
   const processor = createProcessor({
     dispatch,
     policy,
@@ -144,15 +157,19 @@ type Parts = Pick<Deps, 'config' | 'logger' | 'metrics'> & {
   bind: Bind;
   http: Http;
   onRequest: (requested: Requested) => void;
+  secrets: () => Credentials;
 };
 
-const createDispatch = ({ config, lane, bind, http, onRequest, logger, metrics }: Parts) => {
+const createDispatch = ({ config, secrets, lane, bind, http, onRequest, ...parts }: Parts) => {
+  const { logger, metrics } = parts;
   const partnerToken = createPartnerToken({
     http,
     authUrl: config.SEEK_AUTH_URL,
     audience: config.SEEK_AUDIENCE,
-    clientId: config.SEEK_CLIENT_ID,
-    clientSecret: config.SEEK_CLIENT_SECRET,
+    credentials: () => {
+      const { SEEK_CLIENT_ID: clientId, SEEK_CLIENT_SECRET: clientSecret } = secrets();
+      return { clientId, clientSecret };
+    },
     userAgent: config.SEEK_USER_AGENT,
     onFailure: ({ code, message: reason }) => {
       metrics.tokenFailures.inc({ code });
@@ -167,7 +184,7 @@ const createDispatch = ({ config, lane, bind, http, onRequest, logger, metrics }
       http,
       apiUrl: config.SEEK_API_URL,
       userAgent: config.SEEK_USER_AGENT,
-      secrets: [config.SEEK_CLIENT_SECRET],
+      secrets: () => [secrets().SEEK_CLIENT_SECRET],
       logger,
       logBodies: config.LOG_BODIES,
       onRequest: (seconds) => metrics.requestSeconds.observe(seconds),

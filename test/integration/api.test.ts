@@ -336,7 +336,7 @@ describe('the OpenAPI document', () => {
         parse: { allowUnknownTypes: false, audience: 'https://graphql.seek.com' },
       }),
       search: async () => [],
-      ...{ apiKeys: [], find: lives.find, deadLetters: createDeadLetters({ backend }) },
+      ...{ apiKeys: () => [], find: lives.find, deadLetters: createDeadLetters({ backend }) },
       ...{ seekTokens, recordSeekToken: async () => ({}), eraseApplication: async () => 0 },
       ...{ onDiscarded: () => {}, status, probes, logger, logBodies: false },
     });

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
@@ -14,7 +14,14 @@ import { buildCommands, type Commands, type Env } from '../support/commands.ts';
 import { SLACK_MS } from '../support/inTime.ts';
 import { type RedisServer, startRedis } from '../support/redisServer.ts';
 import { runOutLocks } from '../support/runOutLocks.ts';
-import { delivered, hang, refused, slow, startScriptedSeek } from '../support/scriptedSeek.ts';
+import {
+  delivered,
+  empty,
+  hang,
+  refused,
+  slow,
+  startScriptedSeek,
+} from '../support/scriptedSeek.ts';
 import { type Accepted, API_KEY, newToken } from '../support/startDispatcher.ts';
 import { waitFor } from '../support/waitFor.ts';
 
@@ -227,6 +234,52 @@ describe('the processes of a deployment', () => {
     expect(insisting.written.stderr).toContain(`METRICS_PORT ${new URL(url).port} is in use`);
     expect((await second.end()).code).toBe(0);
   });
+});
+
+describe('secrets in files', () => {
+  it('are changed over to when they are rotated; one that is wrong changes nothing', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'seek-secrets-'));
+    closing.push(() => rm(folder, { recursive: true }));
+    const file = async (name: string, text: string): Promise<string> => {
+      const path = join(folder, name);
+      // As they are mounted: another file takes the place of the first.
+      await writeFile(`${path}.new`, text);
+      await rename(`${path}.new`, path);
+      return path;
+    };
+    const { start } = await setup({
+      token: ({ text }) => (text.includes('new-client-secret') ? undefined : empty(401)),
+    });
+    const api = start('api', { API_KEYS: '', API_KEYS_FILE: await file('keys', 'ats:old-key\n') });
+    const url = await api.says(/"url":"([^"]+)"/);
+    const call = async (key: string, path: string, body?: object) => {
+      const headers = { authorization: `Bearer ${key}` };
+      const post = body === undefined ? {} : { method: 'POST', body: JSON.stringify(body) };
+      const answer = await fetch(url + path, { headers, ...post });
+      return { status: answer.status, body: JSON.parse(await answer.text()) };
+    };
+    const { signalId } = (await call('old-key', '/signals', complete())).body;
+    const worker = start('worker', {
+      ...{ SEEK_CLIENT_SECRET: '', LANE_PAUSE_MAX_MS: '100' },
+      SEEK_CLIENT_SECRET_FILE: await file('secret', 'old-client-secret'),
+    });
+    await worker.says(/SEEK refuses SEEK_CLIENT_ID/);
+
+    await file('keys', 'two words');
+    await api.says(/Secrets not reloaded/);
+    expect((await call('old-key', '/status')).status).toBe(200);
+
+    await file('keys', 'ats:new-key');
+    await file('secret', 'new-client-secret');
+    await api.says(/Secrets reloaded/);
+    expect((await call('old-key', '/status')).status).toBe(401);
+    await waitFor(
+      async () => (await call('new-key', `/signals/${signalId}`)).body.state === 'delivered',
+      { timeoutMs: 20_000 },
+    );
+    const written = [api, worker].map((one) => JSON.stringify(one.written)).join('');
+    expect(written).not.toMatch(/(?:old|new)-(?:key|client-secret)/);
+  }, 90_000);
 });
 
 describe('the commands for people', () => {

@@ -54,11 +54,12 @@ const setup = async (play: Play, { timeoutMs = TIMEOUT_MS, logBodies = false } =
   const url = `http://127.0.0.1:${port}/`;
   const logs = captureLogs();
   const client = createSeekClient({
-    ...{ http, apiUrl: url, userAgent: 'test/1.2.3', secrets: [] },
+    ...{ http, apiUrl: url, userAgent: 'test/1.2.3', secrets: () => [] },
     ...{ logger: logs.logger, logBodies },
   });
   const partnerToken = createPartnerToken({
-    ...{ http, authUrl: url, audience: 'a', clientId: 'c', clientSecret: 's', userAgent: 'test/1' },
+    ...{ http, authUrl: url, audience: 'a', userAgent: 'test/1' },
+    credentials: () => ({ clientId: 'c', clientSecret: 's' }),
   });
   const send = async (count = 1, token = TOKEN): Promise<SendResult> =>
     client({

@@ -38,7 +38,7 @@ const setup = async (answers: Script = [], { timeoutMs = 10_000, logBodies = fal
     http,
     apiUrl: seek.apiUrl,
     userAgent: 'test/1.2.3',
-    secrets: [CLIENT_SECRET],
+    secrets: () => [CLIENT_SECRET],
     logger: logs.logger,
     logBodies,
     onRequest: (took) => seconds.push(took),
@@ -60,7 +60,7 @@ const over = (err: Error) => {
     http: { post: () => Promise.reject(err) },
     apiUrl: 'https://graphql.example/graphql',
     userAgent: 'test/1.2.3',
-    secrets: [],
+    secrets: () => [],
     logger: captureLogs().logger,
     logBodies: false,
   });

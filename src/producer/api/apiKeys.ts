@@ -7,12 +7,12 @@ import { type ApiKey, digestOf, type Scope } from '../../apiKey.ts';
 export type Caller = { Variables: { keyName: string } };
 
 /** Lets in who bears one of the keys, to what that key is good for. Compares with every one, in constant time. */
-export const requireApiKey = (keys: readonly ApiKey[]) =>
+export const requireApiKey = (keys: () => readonly ApiKey[]) =>
   createMiddleware<Caller>(async (c, next) => {
     const [, given = ''] = /^Bearer +(.*)$/i.exec(c.req.header('authorization') ?? '') ?? [];
     // Digests have one length, so that comparing them tells nothing of the keys, their lengths included.
     const digest = digestOf(given);
-    const [match] = keys.filter(({ sha256 }) => timingSafeEqual(sha256, digest));
+    const [match] = keys().filter(({ sha256 }) => timingSafeEqual(sha256, digest));
     if (match === undefined) {
       const message = 'Send a key as "Authorization: Bearer KEY"';
       return c.json({ message }, 401, { 'www-authenticate': 'Bearer' });

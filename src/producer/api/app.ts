@@ -25,7 +25,8 @@ const RETRY_AFTER_SECONDS = '5';
 type Deps = SignalDeps &
   DeadLetterDeps &
   ApplicationDeps & {
-    apiKeys: readonly ApiKey[];
+    /** As they are at present. */
+    apiKeys: () => readonly ApiKey[];
     status: () => Promise<QueueStatus>;
     /** Health and metrics; they need no key. */
     probes: Hono;
