@@ -20,6 +20,7 @@ type Deps = {
   password: string;
   readOnly: boolean;
   log?: Log;
+  now?: () => number;
 };
 
 const createHooks = ({ signals, deadLetters, readOnly }: Deps, log: Log): BoardHooks => {

@@ -1,11 +1,16 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import type { MiddlewareHandler } from 'hono';
+import { IncomingMessage } from 'node:http';
+import type { Context, MiddlewareHandler } from 'hono';
 import { auth } from 'hono/utils/basic-auth';
+
+import { isObject } from '../schemas/isObject.ts';
+import { createGuesses } from './guesses.ts';
 
 type Deps = {
   username: string;
   password: string;
   log: (fields: Record<string, unknown>, message: string) => void;
+  now?: (() => number) | undefined;
 };
 
 const digest = (text: string) =>
@@ -24,13 +29,27 @@ const checkUsable = ({ username, password }: Deps) => {
   }
 };
 
+/** Of whoever has the connection: a proxy, where there is one. What it says of others may be made up. */
+const addressOf = (c: Context): string => {
+  const env: unknown = c.env;
+  const incoming = isObject(env) ? env.incoming : undefined;
+  return incoming instanceof IncomingMessage ? (incoming.socket.remoteAddress ?? '') : '';
+};
+
 /** HTTP Basic in front of everything. Throws for a login that no browser could send. */
 export const createLogin = (deps: Deps): MiddlewareHandler => {
   checkUsable(deps);
   const username = digest(deps.username);
   const password = digest(deps.password);
+  const guesses = createGuesses(deps.now);
 
   return async (c, next) => {
+    const address = addressOf(c);
+    const waitSeconds = guesses.waitSeconds(address);
+    if (waitSeconds !== undefined) {
+      c.header('Retry-After', String(waitSeconds));
+      return c.json({ message: `Too many wrong logins: try again in ${waitSeconds} s.` }, 429);
+    }
     const given = auth(c.req.raw);
     // Both are always compared, and as digests: neither which one was wrong nor its length shows in the time.
     const right = [
@@ -40,7 +59,10 @@ export const createLogin = (deps: Deps): MiddlewareHandler => {
     if (right.every(Boolean)) return next();
 
     // A browser's first request carries no login: not worth a line.
-    if (given) deps.log({ path: c.req.path }, 'Board login refused');
+    if (given) {
+      guesses.note(address);
+      deps.log({ path: c.req.path }, 'Board login refused');
+    }
     c.header('WWW-Authenticate', 'Basic realm="SEEK signals", charset="UTF-8"');
     return c.json({ message: 'Log in with the username and password of the board.' }, 401);
   };

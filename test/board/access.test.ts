@@ -39,6 +39,24 @@ describe('login', () => {
     expect(subject.logged).toEqual([{ path: '/', message: 'Board login refused' }]);
   });
 
+  it('lets who guesses wait, even with the right one, and then in', async () => {
+    let now = 1_000_000;
+    const { signals, deadLetters } = subject;
+    const board = createBoard({
+      ...{ signals, deadLetters, ...LOGIN, readOnly: false, now: () => now },
+    });
+    const login = (authorization: string) =>
+      board.request('http://board.test/', { headers: { host: 'board.test', authorization } });
+    const wrong = basic({ ...LOGIN, password: 'guess' });
+    for (let guess = 0; guess < 20; guess += 1) expect((await login(wrong)).status).toBe(401);
+
+    const shut = await login(basic());
+    now += 60_000;
+
+    expect([shut.status, shut.headers.get('retry-after')]).toEqual([429, '60']);
+    expect((await login(basic())).status).toBe(200);
+  });
+
   it('takes an accent however the keyboard composed it', async () => {
     const authorization = basic({ ...LOGIN, username: LOGIN.username.normalize('NFD') });
 
