@@ -90,6 +90,7 @@ describe.each(PLATFORMS)('the path of a signal on $name', ({ start }) => {
       expect(life).toEqual({
         ...{ signalId, typeCode: 'ApplicationComplete', state: 'delivered', redrives: 0 },
         acceptedAt: expect.any(String),
+        acceptedFrom: 'ats',
         attempts: [
           {
             at: expect.any(String),
