@@ -3,6 +3,7 @@ import type { Job, Queue } from 'bullmq';
 import type { Logger } from '../logging.ts';
 import type { NewSignalJob } from '../schemas/signalJob.ts';
 import type { SignalLife } from '../schemas/states.ts';
+import type { History } from './history.ts';
 import type { JobData } from './jobData.ts';
 import type { LaneStore } from './laneState.ts';
 import type { Memory } from './memory.ts';
@@ -139,6 +140,7 @@ export type Backend = {
   admit: (jobs: NewJob[]) => Promise<Admission[]>;
   ledger: Ledger;
   index: SignalIndex;
+  history: History;
   lane: LaneStore;
   tokens: TokenStore;
   jobData: JobData;

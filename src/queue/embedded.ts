@@ -9,6 +9,7 @@ import {
 } from './backend.ts';
 import { startBullWorker, toBullOptions } from './bullWorker.ts';
 import { createEmbeddedAdmission } from './embeddedAdmission.ts';
+import { openEmbeddedHistory } from './embeddedHistory.ts';
 import { openEmbeddedIndex } from './embeddedIndex.ts';
 import { createEmbeddedJobs } from './embeddedJobs.ts';
 import { openEmbeddedLedger } from './embeddedLedger.ts';
@@ -56,6 +57,7 @@ export const openEmbedded = async ({ folder, logger, ...options }: Options): Pro
     ledger: await openEmbeddedLedger({ database }),
     admit: createEmbeddedAdmission({ database, queue: () => bullQueue(SIGNALS) }),
     index: await openEmbeddedIndex({ database, ...indexTimesOf(options) }),
+    history: await openEmbeddedHistory({ database }),
     lane: createMemoryLane(),
     tokens: await openEmbeddedTokens(database),
     jobData: createOwnJobData(),

@@ -9,6 +9,7 @@ import { keepSkippedMsOf } from './ledgerTimes.ts';
 import { createQuickStates } from './quickStates.ts';
 import { createRedisAdmission } from './redisAdmission.ts';
 import { connectRedis, type RedisAddress, type Temper } from './redisConnection.ts';
+import { createRedisHistory } from './redisHistory.ts';
 import { createRedisIndex } from './redisIndex.ts';
 import { createRedisJobs } from './redisJobs.ts';
 import { createRedisLane } from './redisLane.ts';
@@ -73,6 +74,7 @@ export const openRedis = ({
     admit: createRedisAdmission(client, prefix),
     ledger: createRedisLedger({ client, prefix }),
     index: createRedisIndex({ client, prefix, ...indexTimesOf(options) }),
+    history: createRedisHistory({ client, prefix }),
     lane: createRedisLane(client, prefix),
     tokens: createRedisTokens(client, prefix),
     jobData: createRedisJobData(client, prefix),

@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import { v4 as uuidV4 } from 'uuid';
 
 import { type Config, patienceOf } from '../config.ts';
@@ -14,8 +15,10 @@ import { createUndertaker } from '../queue/undertaker.ts';
 import { backoffMs } from './backoff.ts';
 import { createBatcher } from './batcher.ts';
 import { type Bind, createBind } from './bind.ts';
+import { type Counters, countAnswers } from './countAnswers.ts';
 import { createDispatchSignal } from './dispatchSignal.ts';
 import { createExchange } from './exchange.ts';
+import { createHeartbeat } from './heartbeat.ts';
 import { createHttp, type Http } from './http.ts';
 import { createIsolate } from './isolate.ts';
 import { createLane, type Lane } from './lane.ts';
@@ -67,6 +70,10 @@ export const startWorker = async ({ backend, config, closers, logger, metrics, .
     ...{ mostKept: config.KEEP_DELIVERED_COUNT, logger },
   });
   closers.add('settler', settler.close);
+  const { history } = backend;
+  const heartbeat = createHeartbeat({ history, worker: `${hostname()}:${process.pid}` });
+  closers.add('heartbeat', heartbeat.close);
+  const counted = countAnswers(heartbeat.count, metrics);
   const undertaker = createUndertaker({ backend, logger, metrics });
   closers.add('undertaker', undertaker.close);
   const onRedriven = () => void undertaker.sweep();
@@ -94,7 +101,7 @@ export const startWorker = async ({ backend, config, closers, logger, metrics, .
     http,
     onRequest,
     logger,
-    metrics,
+    metrics: counted,
   });
   const processor = createProcessor({
     dispatch,
@@ -102,7 +109,7 @@ export const startWorker = async ({ backend, config, closers, logger, metrics, .
     jobData: backend.jobData,
     ledger: backend.ledger,
     logger,
-    metrics,
+    metrics: counted,
   });
   worker = await backend.work(SIGNALS, processor, {
     concurrency,
@@ -152,7 +159,8 @@ const stop = async (worker: JobWorker, patienceMs: number): Promise<void> => {
   await closed.finally(() => clearTimeout(timer));
 };
 
-type Parts = Pick<Deps, 'config' | 'logger' | 'metrics'> & {
+type Parts = Pick<Deps, 'config' | 'logger'> & {
+  metrics: Pick<Counters, 'tokenFailures'> & Pick<Metrics, 'requestSeconds'>;
   lane: Lane;
   bind: Bind;
   http: Http;

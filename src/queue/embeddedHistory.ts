@@ -1,0 +1,71 @@
+import { DEAD_LETTERS, SIGNALS } from './backend.ts';
+import {
+  ANSWER,
+  type History,
+  KEEP_MOMENTS_MS,
+  momentOf,
+  momentsSince,
+  toMoment,
+} from './history.ts';
+import type { PgliteDatabase } from './pglitePool.ts';
+
+const TABLE = `CREATE TABLE IF NOT EXISTS public.history (
+  at bigint NOT NULL, name text NOT NULL, value bigint NOT NULL, PRIMARY KEY (at, name))`;
+
+const COUNT = `
+  SELECT count(*) FILTER (WHERE queue = '${SIGNALS}' AND state = 'waiting') AS waiting,
+    count(*) FILTER (WHERE queue = '${SIGNALS}' AND state = 'delayed') AS retrying,
+    count(*) FILTER (WHERE queue = '${DEAD_LETTERS}' OR state = 'failed') AS dead
+  FROM bullmq.job WHERE queue IN ('${SIGNALS}', '${DEAD_LETTERS}') AND state <> 'completed'`;
+
+type Options = { database: Pick<PgliteDatabase, 'query'>; now?: () => number };
+
+/** Beside BullMQ's tables, in the same embedded database. Its only worker is in this process. */
+export const openEmbeddedHistory = async ({
+  database: { query },
+  now = Date.now,
+}: Options): Promise<History> => {
+  await query(TABLE);
+  await query('DELETE FROM public.history WHERE at < $1', [now() - KEEP_MOMENTS_MS]);
+  const heard = new Map<string, number>();
+
+  const write = (at: number, counts: Record<string, number>, onConflict: string) =>
+    query(
+      `INSERT INTO public.history
+       SELECT $1, name, value FROM unnest($2::text[], $3::bigint[]) AS counts (name, value)
+       ON CONFLICT (at, name) DO UPDATE SET value = ${onConflict}`,
+      [at, Object.keys(counts), Object.values(counts)],
+    );
+
+  return {
+    beat: async ({ worker, answers }) => {
+      heard.set(worker, now());
+      const at = momentOf(now());
+      const { rows } = await query<Record<'waiting' | 'retrying' | 'dead', string>>(COUNT);
+      const [{ waiting, retrying, dead } = { waiting: 0, retrying: 0, dead: 0 }] = rows;
+      const stands = { waiting: Number(waiting), retrying: Number(retrying), dead: Number(dead) };
+      await write(at, stands, 'excluded.value');
+      const counts = Object.entries(answers).map(([name, count]) => [`${ANSWER}${name}`, count]);
+      await write(at, Object.fromEntries(counts), 'public.history.value + excluded.value');
+    },
+    leave: async (worker) => {
+      heard.delete(worker);
+    },
+    read: async (sinceMs) => {
+      const [first] = momentsSince(sinceMs, now());
+      const { rows } = await query<{ at: string; name: string; value: string }>(
+        'SELECT at, name, value FROM public.history WHERE at >= $1 ORDER BY at',
+        [first],
+      );
+      const stored = new Map<number, Record<string, string>>();
+      for (const { at, name, value } of rows) {
+        stored.set(Number(at), { ...stored.get(Number(at)), [name]: value });
+      }
+      return {
+        now: now(),
+        workers: [...heard].map(([worker, at]) => ({ worker, at })),
+        moments: [...stored].map(([at, counts]) => toMoment(at, counts)),
+      };
+    },
+  };
+};

@@ -1,0 +1,50 @@
+import { queueIsSilent, withDeadline } from '../deadline.ts';
+import type { Answers, History } from '../queue/history.ts';
+
+const BEAT_EVERY_MS = 15_000;
+const LEAVE_WITHIN_MS = 1_000;
+
+type Deps = {
+  history: Pick<History, 'beat' | 'leave'>;
+  worker: string;
+  everyMs?: number;
+};
+
+/** Tells now and then that this worker is alive, and how its attempts went, for people to look at. */
+export const createHeartbeat = ({ history, worker, everyMs = BEAT_EVERY_MS }: Deps) => {
+  let answers: Answers = {};
+  let beating: Promise<void> | undefined;
+
+  const count = (answer: string, times = 1): void => {
+    answers[answer] = (answers[answer] ?? 0) + times;
+  };
+  const beat = (): Promise<void> => {
+    const told = answers;
+    answers = {};
+    return history.beat({ worker, answers: told }).catch(() => {
+      // No more than a chart is at stake, and whoever looks after the queue hears of it elsewhere.
+      for (const [answer, times] of Object.entries(told)) count(answer, times);
+    });
+  };
+  const beatInTurn = (): Promise<void> => {
+    beating ??= beat().finally(() => {
+      beating = undefined;
+    });
+    return beating;
+  };
+  const timer = setInterval(() => void beatInTurn(), everyMs);
+  void beatInTurn();
+
+  return {
+    count,
+    close: async (): Promise<void> => {
+      clearInterval(timer);
+      const leave = async (): Promise<void> => {
+        await beating;
+        await beatInTurn();
+        await history.leave(worker);
+      };
+      await withDeadline(leave(), LEAVE_WITHIN_MS, queueIsSilent);
+    },
+  };
+};
