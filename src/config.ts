@@ -119,6 +119,8 @@ const VARIABLES = {
   BOARD_USERNAME: login(/^[^:\p{Cc}]+$/u, 'a colon').optional(),
   BOARD_PASSWORD: login(/^\P{Cc}+$/u).optional(),
   BOARD_READ_ONLY: flag().default(false),
+  BOARD_VIEWER_USERNAME: login(/^[^:\p{Cc}]+$/u, 'a colon').optional(),
+  BOARD_VIEWER_PASSWORD: login(/^\P{Cc}+$/u).optional(),
   METRICS_HOST: z.string().default('127.0.0.1'),
   METRICS_PORT: port().optional(),
   SIMULATOR_HOST: z.string().default('127.0.0.1'),
@@ -147,6 +149,7 @@ const SECRETS: readonly Variable[] = [
   'SEEK_CLIENT_SECRET',
   'API_KEYS',
   'BOARD_PASSWORD',
+  'BOARD_VIEWER_PASSWORD',
   'TOKEN_ENCRYPTION_KEYS',
 ];
 

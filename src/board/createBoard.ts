@@ -1,106 +1,60 @@
-import { createBullBoard } from '@bull-board/api';
-import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
-import type { BoardHooks, ControllerHandlerReturnType } from '@bull-board/api/typings/app';
-import { HonoAdapter } from '@bull-board/hono';
-import { serveStatic } from '@hono/node-server/serve-static';
 import type { Queue } from 'bullmq';
-import { Hono } from 'hono';
+import { type Context, Hono } from 'hono';
 
-import { createAllowList } from './allowList.ts';
-import { createLogin } from './login.ts';
+import { mountBullBoard } from './bullBoard.ts';
+import { type Account, createLogin, type LoggedIn } from './login.ts';
 import { refuseForeignOrigins } from './origin.ts';
-import { caching, pageHeaders, selfContained } from './page.ts';
-
-type Log = (fields: Record<string, unknown>, message: string) => void;
+import { caching, pageHeaders, selfContained } from './pageHeaders.ts';
+import { createPages, type PagesDeps } from './pages/createPages.ts';
+import { QUEUES } from './pages/layout.ts';
 
 type Deps = {
   signals: Queue;
   deadLetters: Queue;
-  username: string;
-  password: string;
-  readOnly: boolean;
-  log?: Log;
+  accounts: readonly Account[];
+  pages: PagesDeps;
+  log?: (fields: Record<string, unknown>, message: string) => void;
   now?: () => number;
 };
 
-const createHooks = ({ signals, deadLetters, readOnly }: Deps, log: Log): BoardHooks => {
-  const names = { signals: signals.name, deadLetters: deadLetters.name };
-  const allowList = createAllowList({ names, readOnly });
-
-  return {
-    before: async (context) => {
-      const { method, route, request } = context;
-      const refusal = await allowList.refusal(context);
-      if (method !== 'get') {
-        const fields = { method, route, ...request.params, ...(refusal && { reason: refusal }) };
-        log(fields, refusal ? 'Board write refused' : 'Board write allowed');
-      }
-      return refusal === undefined
-        ? { allow: true }
-        : { allow: false, status: 403, message: `Refused: ${refusal}` };
-    },
-    after: async (context, result) => ({
-      ...result,
-      body: await allowList.masked(context, result.body),
+/**
+ * The board, to be served at the root of a host: our own pages, and Bull Board over both queues under
+ * `/queues`; who may see them, and who may do what.
+ */
+export const createBoard = ({ log = () => {}, pages, ...deps }: Deps): Hono<LoggedIn> => {
+  const app = new Hono<LoggedIn>();
+  const boards = new Map(
+    deps.accounts.map((account) => {
+      const board = mountBullBoard({ ...deps, account, basePath: QUEUES, log });
+      return [account, new Hono().route(QUEUES, board).notFound(nothingThere)];
     }),
-  };
-};
-
-const NO_ANSWER = /max retries per request|Command timed out|Connection is closed/;
-
-const toAnswer = (error: Error): ControllerHandlerReturnType => ({
-  status: 500,
-  body: {
-    error: { key: 'ERRORS.INTERNAL_SERVER_ERROR' },
-    message: toMessage(error),
-  },
-});
-
-const toMessage = ({ name, message }: Error): string => {
-  if (NO_ANSWER.test(message)) return 'The queue does not answer.';
-  // A SyntaxError quotes what could not be parsed: the data of a job, and in it perhaps a token.
-  return name === 'SyntaxError' ? 'The data of a job here is not JSON.' : message;
-};
-
-const mountBullBoard = (deps: Deps, log: Log) => {
-  const { signals, deadLetters, readOnly } = deps;
-  const serverAdapter = new HonoAdapter(serveStatic);
-
-  createBullBoard({
-    queues: [
-      new BullMQAdapter(signals, { readOnlyMode: readOnly, allowRetries: false }),
-      new BullMQAdapter(deadLetters, { readOnlyMode: readOnly }),
-    ],
-    serverAdapter,
-    options: {
-      uiConfig: {
-        boardTitle: 'SEEK signals',
-        hideDocsLink: true,
-        hideRedisDetails: true,
-        showWorkers: false,
-        showMetrics: false,
-      },
-      handlerHooks: createHooks(deps, log),
-    },
-  });
-
-  // Bull Board would answer any error as it is.
-  return serverAdapter.setErrorHandler(toAnswer).registerPlugin();
-};
-
-/** Bull Board over both queues, to be served at the root of a host: who may see it, what of it, and what may be done. */
-export const createBoard = (deps: Deps): Hono => {
-  const log = deps.log ?? (() => {});
-  const app = new Hono();
+  );
+  const askBullBoard = async (c: Context<LoggedIn>, request: Request): Promise<Response> =>
+    (await boards.get(c.get('account'))?.fetch(request, c.env)) ?? nothingThere(c);
 
   app.use(caching, pageHeaders, createLogin({ ...deps, log }), refuseForeignOrigins);
   app.use(selfContained);
-  app.route('/', mountBullBoard(deps, log));
-  app.all('*', (c) =>
-    c.req.method === 'GET' || c.req.method === 'HEAD'
-      ? c.json({ message: 'There is no such page.' }, 404)
-      : c.json({ message: 'Refused: the board knows no such write.' }, 403),
-  );
+  app.route('/', createPages(pages));
+  app.all(`${QUEUES}/*`, (c) => askBullBoard(c, c.req.raw));
+  // Where Bull Board was once: scripts ask it there, and people have bookmarks.
+  app.all('/api/*', (c) => {
+    const url = new URL(c.req.url);
+    url.pathname = `${QUEUES}${url.pathname}`;
+    // No write that is allowed has a body.
+    const { method, headers } = c.req.raw;
+    return askBullBoard(c, new Request(url, { method, headers }));
+  });
+  app.get('/queue/*', (c) => c.redirect(`${QUEUES}${c.req.path}`));
+  app.notFound(nothingThere);
+  app.onError((err, c) => {
+    log({ err, path: c.req.path }, 'Board page failed');
+    return c.text('The queue does not answer\n', 503, { 'retry-after': '5' });
+  });
 
   return app;
 };
+
+const nothingThere = (c: Context): Response =>
+  c.req.method === 'GET' || c.req.method === 'HEAD'
+    ? c.json({ message: 'There is no such page.' }, 404)
+    : c.json({ message: 'Refused: the board knows no such write.' }, 403);

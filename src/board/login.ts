@@ -6,9 +6,19 @@ import { auth } from 'hono/utils/basic-auth';
 import { isObject } from '../schemas/isObject.ts';
 import { createGuesses } from './guesses.ts';
 
-type Deps = {
+/** Somebody who may log in. */
+export type Account = {
   username: string;
   password: string;
+  /** May look, and do nothing. */
+  readOnly: boolean;
+};
+
+/** What the login tells whoever answers. */
+export type LoggedIn = { Variables: { account: Account } };
+
+type Deps = {
+  accounts: readonly Account[];
   log: (fields: Record<string, unknown>, message: string) => void;
   now?: (() => number) | undefined;
 };
@@ -17,7 +27,7 @@ const digest = (text: string) =>
   // RFC 7617 asks both sides for NFC: "é" is one code point on one keyboard and two on another.
   createHash('sha256').update(text.normalize('NFC')).digest();
 
-const checkUsable = ({ username, password }: Deps) => {
+const checkUsable = ({ username, password }: Account) => {
   if (username === '' || password === '') {
     throw new Error('The board needs a username and a password, and one of them is empty');
   }
@@ -37,10 +47,13 @@ const addressOf = (c: Context): string => {
 };
 
 /** HTTP Basic in front of everything. Throws for a login that no browser could send. */
-export const createLogin = (deps: Deps): MiddlewareHandler => {
-  checkUsable(deps);
-  const username = digest(deps.username);
-  const password = digest(deps.password);
+export const createLogin = (deps: Deps): MiddlewareHandler<LoggedIn> => {
+  deps.accounts.forEach(checkUsable);
+  const known = deps.accounts.map((account) => ({
+    account,
+    username: digest(account.username),
+    password: digest(account.password),
+  }));
   const guesses = createGuesses(deps.now);
 
   return async (c, next) => {
@@ -51,12 +64,20 @@ export const createLogin = (deps: Deps): MiddlewareHandler => {
       return c.json({ message: `Too many wrong logins: try again in ${waitSeconds} s.` }, 429);
     }
     const given = auth(c.req.raw);
-    // Both are always compared, and as digests: neither which one was wrong nor its length shows in the time.
-    const right = [
-      timingSafeEqual(username, digest(given?.username ?? '')),
-      timingSafeEqual(password, digest(given?.password ?? '')),
-    ];
-    if (right.every(Boolean)) return next();
+    const username = digest(given?.username ?? '');
+    const password = digest(given?.password ?? '');
+    // All are always compared, and as digests: neither what was wrong nor its length shows in the time.
+    const right = known.filter((one) => {
+      const same = [
+        timingSafeEqual(one.username, username),
+        timingSafeEqual(one.password, password),
+      ];
+      return same.every(Boolean);
+    });
+    if (right[0] !== undefined) {
+      c.set('account', right[0].account);
+      return next();
+    }
 
     // A browser's first request carries no login: not worth a line.
     if (given) {

@@ -1,16 +1,16 @@
 import { Hono } from 'hono';
 
-import { createBoard } from '../board/createBoard.ts';
-import { type Config, loadConfig, patienceOf } from '../config.ts';
+import type { Account } from '../board/login.ts';
+import { openBoard } from '../board/openBoard.ts';
+import { type Config, ConfigError, loadConfig, patienceOf } from '../config.ts';
 import { queueIsSilent, withDeadline } from '../deadline.ts';
 import { runUntilTerminated } from '../lifecycle.ts';
-import { DEAD_LETTERS, SIGNALS } from '../queue/backend.ts';
 import { serve } from '../serve.ts';
 import { openService, type Service } from './service.ts';
 
 const ANSWER_WITHIN_MS = 4_000;
 
-/** `seek-signals board`: Bull Board over both queues. */
+/** `seek-signals board`: how things stand, and Bull Board over both queues. */
 export const board = async (
   env: NodeJS.ProcessEnv,
   termination: Promise<NodeJS.Signals>,
@@ -22,23 +22,37 @@ export const board = async (
   return runUntilTerminated({ ...service, termination, timeoutMs: config.SHUTDOWN_TIMEOUT_MS });
 };
 
+type BoardConfig = Config<'BOARD_USERNAME' | 'BOARD_PASSWORD'>;
+
+/** The operator, and where there is one, somebody who may only look. */
+const accountsOf = (config: BoardConfig): Account[] => {
+  const operator = {
+    username: config.BOARD_USERNAME,
+    password: config.BOARD_PASSWORD,
+    readOnly: config.BOARD_READ_ONLY,
+  };
+  const { BOARD_VIEWER_USERNAME: username, BOARD_VIEWER_PASSWORD: password } = config;
+  if (username === undefined && password === undefined) return [operator];
+  if (username === undefined || password === undefined) {
+    throw new ConfigError('BOARD_VIEWER_USERNAME and BOARD_VIEWER_PASSWORD go together');
+  }
+  if (username === operator.username) {
+    throw new ConfigError('BOARD_VIEWER_USERNAME is BOARD_USERNAME: who is it?');
+  }
+  return [operator, { username, password, readOnly: true }];
+};
+
 /** Builds the board on a service, and serves it: from the first moment the queue is there. */
 export const startBoard = async (
   { backend, logger, closers, probes }: Service,
-  config: Config<'BOARD_USERNAME' | 'BOARD_PASSWORD'>,
+  config: BoardConfig,
   port: number,
 ) => {
-  const build = async (): Promise<Hono> =>
-    createBoard({
-      signals: await backend.bullQueue(SIGNALS),
-      deadLetters: await backend.bullQueue(DEAD_LETTERS),
-      username: config.BOARD_USERNAME,
-      password: config.BOARD_PASSWORD,
-      readOnly: config.BOARD_READ_ONLY,
-      log: (fields, message) => logger.info(fields, message),
-    });
-  let building: Promise<Hono> | undefined;
-  const built = (): Promise<Hono> => {
+  const accounts = accountsOf(config);
+  const log = (fields: Record<string, unknown>, message: string) => logger.info(fields, message);
+  const build = () => openBoard({ backend, accounts, log });
+  let building: ReturnType<typeof build> | undefined;
+  const built = (): ReturnType<typeof build> => {
     building ??= build().catch((err: unknown) => {
       building = undefined;
       throw err;

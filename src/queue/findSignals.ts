@@ -31,20 +31,38 @@ export const createFindSignals = ({ backend, lives }: Deps) => {
   };
 
   return {
-    byTrait: async ({ kind, value }: Trait, limit: number): Promise<SignalLife[]> => {
-      const has = ({ job }: DeadLetter): boolean =>
-        isObject(job) &&
-        traitsOf(job.signal).some((trait) => trait.kind === kind && trait.value === value);
-      return gather(await backend.index.find({ kind, value }), has, limit);
-    },
+    byTrait: async (trait: Trait, limit: number): Promise<SignalLife[]> =>
+      gather(await backend.index.find(trait), hasTrait(trait), limit),
 
     /** Those that one request to SEEK was about. */
-    byRequest: async (requestId: string, limit: number): Promise<SignalLife[]> => {
-      const has = ({ attempts }: DeadLetter): boolean =>
-        attempts.some((attempt) => attempt.requestId === requestId);
-      return gather(await backend.index.findRequest(requestId), has, limit);
+    byRequest: async (requestId: string, limit: number): Promise<SignalLife[]> =>
+      gather(await backend.index.findRequest(requestId), wasIn(requestId), limit),
+
+    /** By a value of which nobody says what it is. */
+    byAny: async (value: string, limit: number): Promise<SignalLife[]> => {
+      const traits = [
+        { kind: 'application', value } as const,
+        { kind: 'position', value } as const,
+      ];
+      const listed = await Promise.all([
+        backend.index.findRequest(value),
+        ...traits.map(backend.index.find),
+      ]);
+      const tests = [wasIn(value), ...traits.map(hasTrait)];
+      return gather(listed.flat(), (letter) => tests.some((test) => test(letter)), limit);
     },
   };
 };
+
+const hasTrait =
+  ({ kind, value }: Trait) =>
+  ({ job }: DeadLetter): boolean =>
+    isObject(job) &&
+    traitsOf(job.signal).some((trait) => trait.kind === kind && trait.value === value);
+
+const wasIn =
+  (requestId: string) =>
+  ({ attempts }: DeadLetter): boolean =>
+    attempts.some((attempt) => attempt.requestId === requestId);
 
 export type FindSignals = ReturnType<typeof createFindSignals>;

@@ -1,6 +1,14 @@
 import { createBoard } from '../../src/board/createBoard.ts';
 
-import { type BoardUnderTest, basic, LETTER, LOGIN, startBoard } from './boardUnderTest.ts';
+import {
+  type BoardUnderTest,
+  basic,
+  EMPTY,
+  LETTER,
+  LOGIN,
+  startBoard,
+  VIEWER,
+} from './boardUnderTest.ts';
 
 let subject: BoardUnderTest;
 beforeAll(async () => {
@@ -9,7 +17,13 @@ beforeAll(async () => {
 beforeEach(() => subject.reset());
 afterAll(() => subject.stop());
 
-const PATHS = ['/', '/queue/signals', '/api/queues', '/static/favicon.ico', '/nowhere'];
+const PATHS = ['/', '/signals?q=x', '/signals/x', '/queues', '/queues/queue/signals'].concat([
+  '/queues/api/queues',
+  '/api/queues',
+  '/queues/static/favicon.ico',
+  '/queue/signals',
+  '/nowhere',
+]);
 
 describe('login', () => {
   it.each(PATHS)('stands before %s', async (path) => {
@@ -43,7 +57,8 @@ describe('login', () => {
     let now = 1_000_000;
     const { signals, deadLetters } = subject;
     const board = createBoard({
-      ...{ signals, deadLetters, ...LOGIN, readOnly: false, now: () => now },
+      ...{ signals, deadLetters, pages: EMPTY, now: () => now },
+      accounts: [{ ...LOGIN, readOnly: false }],
     });
     const login = (authorization: string) =>
       board.request('http://board.test/', { headers: { host: 'board.test', authorization } });
@@ -55,6 +70,25 @@ describe('login', () => {
 
     expect([shut.status, shut.headers.get('retry-after')]).toEqual([429, '60']);
     expect((await login(basic())).status).toBe(200);
+  });
+
+  it('knows both of its people apart', async () => {
+    const retry = `/api/queues/dead-letters/${LETTER}/retry`;
+    const viewer = { authorization: basic(VIEWER) };
+
+    expect((await subject.request('GET', '/', viewer)).status).toBe(200);
+    expect((await subject.request('PUT', retry, viewer)).status).toBe(403);
+    expect((await subject.request('PUT', retry)).status).toBe(204);
+    expect(subject.logged).toEqual([
+      expect.objectContaining({ message: 'Board write refused', by: VIEWER.username }),
+      expect.objectContaining({ message: 'Board write allowed', by: LOGIN.username }),
+    ]);
+  });
+
+  it('takes no password for that of another', async () => {
+    const authorization = basic({ username: VIEWER.username, password: LOGIN.password });
+
+    expect((await subject.request('GET', '/', { authorization })).status).toBe(401);
   });
 
   it('takes an accent however the keyboard composed it', async () => {
@@ -71,7 +105,12 @@ describe('login', () => {
   ])('does not start with %j, which no browser could send', (login) => {
     const { signals, deadLetters } = subject;
 
-    expect(() => createBoard({ signals, deadLetters, ...login, readOnly: false })).toThrow(/board/);
+    const accounts = [
+      { ...LOGIN, readOnly: false },
+      { ...login, readOnly: true },
+    ];
+
+    expect(() => createBoard({ signals, deadLetters, pages: EMPTY, accounts })).toThrow(/board/);
   });
 });
 
@@ -105,7 +144,7 @@ describe('origins', () => {
     const foreign = { 'sec-fetch-site': 'cross-site' };
     const link = { ...foreign, 'sec-fetch-mode': 'navigate' };
 
-    expect((await subject.request('GET', '/queue/signals', link)).status).toBe(200);
+    expect((await subject.request('GET', '/queues/queue/signals', link)).status).toBe(200);
     expect((await subject.request('GET', '/api/queues', foreign)).status).toBe(403);
   });
 
@@ -119,20 +158,23 @@ describe('origins', () => {
 });
 
 describe('the page', () => {
-  it('names no other host, and could reach none', async () => {
-    const response = await subject.request('GET', '/');
-    const html = await response.text();
+  it.each(['/', '/signals/x', '/queues'])(
+    'names no other host, and could reach none: %s',
+    async (path) => {
+      const response = await subject.request('GET', path);
+      const html = await response.text();
 
-    expect(html).toContain('<title>SEEK signals</title>');
-    expect(html).not.toMatch(/https?:\/\//);
-    // Every script is a file of ours, as the policy asks.
-    expect(html).not.toMatch(
-      /<script(?! defer src="static\/| id="__UI_CONFIG__" type="application\/json")/,
-    );
-    const policy = response.headers.get('content-security-policy');
-    expect(policy).toContain("default-src 'none'; script-src 'self'; ");
-    expect(policy).not.toMatch(/https?:|\*/);
-  });
+      expect(html).toMatch(/<title>.*SEEK signals<\/title>/);
+      expect(html).not.toMatch(/https?:\/\//);
+      // Every script is a file of ours, as the policy asks.
+      expect(html).not.toMatch(
+        /<script(?! defer src="static\/| id="__UI_CONFIG__" type="application\/json")/,
+      );
+      const policy = response.headers.get('content-security-policy');
+      expect(policy).toContain("default-src 'none'; script-src 'self'; ");
+      expect(policy).not.toMatch(/https?:|\*/);
+    },
+  );
 
   it.each([...PATHS, '/api/queues/signals/nobody'])('guards %s by its headers', async (path) => {
     const { headers } = await subject.request('GET', path);
@@ -142,7 +184,7 @@ describe('the page', () => {
     expect(headers.get('x-content-type-options')).toBe('nosniff');
     expect(headers.get('referrer-policy')).toBe('no-referrer');
     expect(headers.get('cache-control')).toBe(
-      path.startsWith('/static/') ? 'private, max-age=3600' : 'no-store',
+      path.startsWith('/queues/static/') ? 'private, max-age=3600' : 'no-store',
     );
   });
 });

@@ -1,6 +1,7 @@
 import { Queue, UnrecoverableError, Worker } from 'bullmq';
 
 import { createBoard } from '../../src/board/createBoard.ts';
+import type { PagesDeps } from '../../src/board/pages/createPages.ts';
 
 import { startRedis } from '../support/redisServer.ts';
 import { waitFor } from '../support/waitFor.ts';
@@ -10,6 +11,20 @@ export const LETTER = '5b1f6c1e-0000-5000-8000-000000000001';
 export const RETRYING = '5b1f6c1e-0000-5000-8000-000000000002';
 
 export const LOGIN = { username: 'opérateur', password: 'mot:de passe' };
+
+export const VIEWER = { username: 'viewer', password: 'looks-only' };
+
+/** Pages over a queue in which nothing has happened yet. */
+export const EMPTY: PagesDeps = {
+  status: async () => ({
+    counts: { waiting: 0, active: 0, retrying: 0, delivered: 0, skipped: 0, dead: 0 },
+    lane: { state: 'open' },
+  }),
+  history: { read: async () => ({ moments: [], workers: [], now: Date.now() }) },
+  newestLetters: async () => [],
+  find: async () => undefined,
+  search: async () => [],
+};
 
 export const basic = ({ username, password } = LOGIN) =>
   `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
@@ -39,7 +54,11 @@ export const startBoard = async () => {
 
   const board = (readOnly = false) => {
     const app = createBoard({
-      ...{ signals, deadLetters, ...LOGIN, readOnly },
+      ...{ signals, deadLetters, pages: EMPTY },
+      accounts: [
+        { ...LOGIN, readOnly },
+        { ...VIEWER, readOnly: true },
+      ],
       log: (fields, message) => logged.push({ ...fields, message }),
     });
     return (method: string, path: string, headers: Record<string, string> = {}) =>

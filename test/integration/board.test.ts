@@ -1,7 +1,7 @@
-import { createBoard } from '../../src/board/createBoard.ts';
+import { openBoard } from '../../src/board/openBoard.ts';
 import { DEAD_LETTERS, SIGNALS } from '../../src/queue/backend.ts';
 
-import { buildApplicationComplete } from '../support/buildSignal.ts';
+import { buildApplicationComplete, buildPositionStatusUpdate } from '../support/buildSignal.ts';
 import { PLATFORMS } from '../support/platforms.ts';
 import { html, refused } from '../support/scriptedSeek.ts';
 import { newToken } from '../support/startDispatcher.ts';
@@ -17,11 +17,8 @@ describe.each(PLATFORMS)('the board over the queues on $name', ({ start }) => {
   const setup = async (options: Parameters<typeof onPlatform.setup>[0] = {}) => {
     const dispatcher = await onPlatform.setup(options);
     const backend = dispatcher.openBackend();
-    const app = createBoard({
-      signals: await backend.bullQueue(SIGNALS),
-      deadLetters: await backend.bullQueue(DEAD_LETTERS),
-      ...{ ...LOGIN, readOnly: false },
-    });
+    const accounts = [{ ...LOGIN, readOnly: false }];
+    const app = await openBoard({ backend, accounts });
     const authorization = `Basic ${btoa(`${LOGIN.username}:${LOGIN.password}`)}`;
     const request = (method: string, path: string) =>
       app.request(`http://board.test${path}`, {
@@ -70,6 +67,50 @@ describe.each(PLATFORMS)('the board over the queues on $name', ({ start }) => {
       }),
     ]);
   });
+
+  it('tells on its own pages what is stuck and why', async () => {
+    const { request, id, until, backend } = await setupRefused();
+    const requestId = (await until(id, 'dead')).attempts[0]?.requestId ?? '';
+    const text = async (path: string) => (await request('GET', path)).text();
+    await waitFor(async () => (await backend.history.read(3_600_000)).workers.length > 0);
+
+    const [overview, signal] = [await text('/'), await text(`/signals/${id}`)];
+
+    const reason = 'BAD_USER_INPUT: Input validation failed; /input/token: Is not valid';
+    for (const page of [overview, signal]) expect(page).toContain(reason);
+    expect(overview).toContain('The lane to SEEK is open');
+    expect(overview).toContain('Workers alive: 1');
+    expect(overview).toContain(`href="/signals/${id}"`);
+    expect(signal).toContain(requestId);
+    expect(signal).toContain(`href="/queues/queue/dead-letters/${id}?status=failed"`);
+  });
+
+  it.each(['by its id', 'by its X-Request-Id', 'by its position'])(
+    'finds a signal %s in one field',
+    async (how) => {
+      const { request, send, until } = await setup();
+      const positionProfileId = `seekAnzPublicTest:positionProfile:organization:${newToken()}`;
+      const { signalId } = await send(
+        buildPositionStatusUpdate({ positionProfileIds: [positionProfileId] }),
+      );
+      const { attempts } = await until(signalId, 'delivered');
+      const values: Record<string, string | undefined> = {
+        'by its id': signalId,
+        'by its X-Request-Id': attempts[0]?.requestId,
+        'by its position': positionProfileId,
+      };
+      const query = `/signals?q=${encodeURIComponent(values[how] ?? '')}`;
+
+      await waitFor(async () => {
+        const found = await request('GET', query);
+        return [found.headers.get('location'), await found.text()]
+          .join()
+          .includes(`/signals/${signalId}`);
+      });
+
+      expect(await (await request('GET', '/signals?q=nothing')).text()).toContain('None is kept');
+    },
+  );
 
   it('redrives a letter by Retry, and the signal is delivered', async () => {
     const { request, seek, id, until, backend } = await setupRefused();
@@ -149,6 +190,8 @@ describe.each(PLATFORMS)('the board over the queues on $name', ({ start }) => {
       `/api/queues/${DEAD_LETTERS}/${id}/logs`,
       `/api/queues/${SIGNALS}/${sent}`,
       `/api/queues/${SIGNALS}/${sent}/logs`,
+      `/signals/${id}`,
+      `/signals/${sent}`,
     ];
     const texts = await Promise.all(
       ['/', ...lists, ...details].map(async (path) => {

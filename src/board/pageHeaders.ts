@@ -1,6 +1,8 @@
 import type { MiddlewareHandler } from 'hono';
 import { secureHeaders } from 'hono/secure-headers';
 
+import { QUEUES } from './pages/layout.ts';
+
 /** Headers under which the page can neither reach another host nor be framed or read by one. */
 export const pageHeaders = secureHeaders({
   contentSecurityPolicy: {
@@ -24,7 +26,7 @@ export const pageHeaders = secureHeaders({
 /** Only Bull Board's own files may be kept, and only by the browser of whoever is logged in. */
 export const caching: MiddlewareHandler = async (c, next) => {
   await next();
-  const isFile = c.res.ok && c.req.path.startsWith('/static/');
+  const isFile = c.res.ok && c.req.path.startsWith(`${QUEUES}/static/`);
   c.header('Cache-Control', isFile ? 'private, max-age=3600' : 'no-store');
 };
 

@@ -1,0 +1,102 @@
+import { html } from 'hono/html';
+import type { HtmlEscapedString } from 'hono/utils/html';
+
+export type Html = HtmlEscapedString | Promise<HtmlEscapedString>;
+
+/** Where Bull Board is, beside our own pages. */
+export const QUEUES = '/queues';
+
+const STYLE = html`<style>
+  :root { color-scheme: light dark; --ink: #1b2430; --dim: #5b6776; --line: #d8dee6; --card: #fff; --page: #f4f6f9;
+    --good: #157347; --warn: #9a6700; --bad: #b42318; --wait: #2563eb; --retry: #b7791f; }
+  @media (prefers-color-scheme: dark) { :root { --ink: #e6ebf1; --dim: #97a3b2; --line: #303a46; --card: #1a212a;
+    --page: #11161d; --good: #4cc38a; --warn: #e2a336; --bad: #ff7369; --wait: #6aa1ff; --retry: #e2a336; } }
+  * { box-sizing: border-box; }
+  body { margin: 0; font: 15px/1.45 system-ui, sans-serif; color: var(--ink); background: var(--page); }
+  header, main { max-width: 72rem; margin: 0 auto; padding: 1rem; }
+  header { display: flex; flex-wrap: wrap; gap: .5rem 1.25rem; align-items: center; }
+  header form { margin-left: auto; display: flex; gap: .4rem; flex: 0 1 26rem; }
+  input { flex: 1; min-width: 0; font: inherit; padding: .3rem .5rem; border: 1px solid var(--line); border-radius: 4px;
+    background: var(--card); color: inherit; }
+  button { font: inherit; padding: .3rem .8rem; border: 1px solid var(--line); border-radius: 4px; background: var(--card);
+    color: inherit; cursor: pointer; }
+  a { color: var(--wait); }
+  h1 { font-size: 1.1rem; margin: 0; } h1 a { color: inherit; text-decoration: none; }
+  h2 { font-size: 1rem; margin: 1.6rem 0 .5rem; }
+  .cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(9rem, 1fr)); gap: .6rem; }
+  .card, .lane, table { background: var(--card); border: 1px solid var(--line); border-radius: 6px; }
+  .card { padding: .6rem .8rem; } .card b { display: block; font-size: 1.5rem; font-variant-numeric: tabular-nums; }
+  .card svg { display: block; width: 100%; height: 3.5rem; margin-top: .4rem; }
+  .lane { padding: .7rem .9rem; margin-bottom: .8rem; border-left: 5px solid var(--good); }
+  .lane.bad { border-left-color: var(--bad); } .lane.warn { border-left-color: var(--warn); }
+  .good { color: var(--good); } .warn { color: var(--warn); } .bad { color: var(--bad); } .dim, .none { color: var(--dim); }
+  .scroll { overflow-x: auto; }
+  table { border-collapse: collapse; width: 100%; }
+  th, td { text-align: left; padding: .35rem .7rem; border-top: 1px solid var(--line); vertical-align: top; }
+  tr:first-child > * { border-top: 0; } th { font-weight: 600; color: var(--dim); }
+  td.number { text-align: right; font-variant-numeric: tabular-nums; }
+  code { font: .87em ui-monospace, monospace; overflow-wrap: anywhere; }
+  meter { width: 100%; height: .7rem; }
+</style>`;
+
+type Page = {
+  title: string;
+  /** What was looked for last. */
+  sought?: string;
+  /** Seconds after which the browser asks again. */
+  refresh?: number;
+  body: Html | Html[];
+};
+
+/** A whole page. It asks for nothing else: no script, no font, no other host. */
+export const page = ({ title, sought = '', refresh, body }: Page): Html =>
+  html`<!doctype html>
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <meta name="robots" content="noindex" />
+        ${refresh === undefined ? '' : html`<meta http-equiv="refresh" content="${refresh}" />`}
+        <title>${title === '' ? '' : `${title} · `}SEEK signals</title>
+        <link rel="icon" href="data:," />
+        ${STYLE}
+      </head>
+      <body>
+        <header>
+          <h1><a href="/">SEEK signals</a></h1>
+          <a href="${QUEUES}/queue/signals">signals</a>
+          <a href="${QUEUES}/queue/dead-letters?status=failed">dead letters</a>
+          <form action="/signals">
+            <input name="q" value="${sought}" aria-label="Find a signal" required
+              placeholder="signal, X-Request-Id, application, position profile" />
+            <button>Find</button>
+          </form>
+        </header>
+        <main>${body}</main>
+      </body>
+    </html>`;
+
+export const table = (head: string[], rows: Html[], ifNone: string): Html =>
+  rows.length === 0
+    ? html`<p class="none">${ifNone}</p>`
+    : html`<div class="scroll"><table>
+        <tr>${head.map((title) => html`<th>${title}</th>`)}</tr>
+        ${rows}
+      </table></div>`;
+
+/** A time, and how long ago it was. */
+export const ago = (at: string | number, now: number): Html => {
+  const time = new Date(at);
+  return html`<time datetime="${time.toISOString()}" title="${time.toISOString()}"
+    >${lasting(Math.max(0, now - time.getTime()) / 1000)} ago</time
+  >`;
+};
+
+export const lasting = (seconds: number): string => {
+  if (seconds < 120) return `${Math.round(seconds)} s`;
+  if (seconds < 7_200) return `${Math.round(seconds / 60)} min`;
+  if (seconds < 172_800) return `${Math.round(seconds / 360) / 10} h`;
+  return `${Math.round(seconds / 8_640) / 10} days`;
+};
+
+export const number = (count: number): string => count.toLocaleString('en');

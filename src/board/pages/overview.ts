@@ -1,0 +1,147 @@
+import { html } from 'hono/html';
+
+import type { LetterView } from '../../queue/deadLetters.ts';
+import type { Answers, Heard, History, Moment } from '../../queue/history.ts';
+import type { LaneView } from '../../queue/laneState.ts';
+import type { QueueStatus } from '../../queue/queueStatus.ts';
+import { chart } from './chart.ts';
+import { hintOf } from './codeHints.ts';
+import { ago, type Html, lasting, number, page, QUEUES, table } from './layout.ts';
+
+const HOUR_MS = 3_600_000;
+export const SHOWN_MS = 24 * HOUR_MS;
+const REFRESH_SECONDS = 30;
+// Three heartbeats of a worker.
+const ALIVE_MS = 45_000;
+// SEEK wants a signal within 24 hours at the latest (developer.seek.com, "Sending signals"). The alerts have the same steps.
+const [LATEST_SECONDS, LATE_SECONDS, WARN_SECONDS] = [24 * 3_600, 12 * 3_600, 3_600];
+
+export type Overview = {
+  status: QueueStatus;
+  history: Awaited<ReturnType<History['read']>>;
+  /** `undefined`: they could not be read in time. */
+  letters: LetterView[] | undefined;
+};
+
+/** How things stand, for somebody who has been woken. */
+export const overviewPage = ({ status, history, letters }: Overview, now: number): Html =>
+  page({
+    title: '',
+    refresh: REFRESH_SECONDS,
+    body: [
+      lane(status.lane),
+      workers(history.workers, history.now),
+      counts(status, history.moments, now),
+      oldest(status.oldestUnsent),
+      html`<h2>What SEEK answered, by code</h2>`,
+      answers(history.moments, now),
+      html`<h2>Newest dead letters</h2>`,
+      letters === undefined
+        ? html`<p class="warn">There are too many to be read in time: see Bull Board.</p>`
+        : newest(letters, now),
+    ],
+  });
+
+const lane = (view: LaneView): Html =>
+  view.state === 'open'
+    ? html`<div class="lane"><b class="good">The lane to SEEK is open.</b></div>`
+    : html`<div class="lane bad"><b class="bad">The lane to SEEK is closed</b> for ${lasting(view.seconds)}:
+        ${view.code}: ${view.reason}. <span class="dim">${hintOf(view.code)}</span><br />
+        Signals wait, and lose no attempt by it. Next try from <code>${view.nextProbeAt}</code>.</div>`;
+
+const workers = (heard: Heard[], now: number): Html => {
+  const isAlive = ({ at }: Heard) => at > now - ALIVE_MS;
+  const alive = heard.filter(isAlive);
+  const silent = heard.filter((worker) => !isAlive(worker));
+  const names = (some: Heard[]) =>
+    some.map(
+      ({ worker, at }) => html` <code>${worker}</code> <span class="dim">(${ago(at, now)})</span>`,
+    );
+  const state = alive.length === 0 ? 'bad' : silent.length > 0 ? 'warn' : '';
+  return html`<div class="lane ${state}">
+    <b class="${state || 'good'}">${alive.length === 0 ? 'No worker is alive' : `Workers alive: ${alive.length}`}</b>
+    ${alive.length <= 5 ? names(alive) : ''}
+    ${silent.length === 0 ? '' : html`<br />Not heard of any more: ${names(silent)}`}
+  </div>`;
+};
+
+type Charted = 'waiting' | 'retrying' | 'dead';
+const COLOURS: Record<Charted, string> = {
+  waiting: 'var(--wait)',
+  retrying: 'var(--retry)',
+  dead: 'var(--bad)',
+};
+
+const counts = ({ counts: of }: QueueStatus, moments: Moment[], now: number): Html => {
+  const charted = (state: Charted, link: string) => {
+    const points = [
+      ...moments.map((moment) => ({ at: moment.at, value: moment[state] })),
+      { at: now, value: of[state] },
+    ];
+    return html`<div class="card"><a href="${QUEUES}/queue/${link}">${state}</a>
+      <b class="${state === 'dead' && of.dead > 0 ? 'bad' : ''}">${number(of[state])}</b>
+      ${chart(points, now - SHOWN_MS, now, COLOURS[state])}
+      <span class="dim">24 hours, at most ${number(Math.max(...points.map(({ value }) => value)))}</span></div>`;
+  };
+  const plain = (state: 'active' | 'delivered' | 'skipped', note: string) =>
+    html`<div class="card">${state}<b>${number(of[state])}</b><span class="dim">${note}</span></div>`;
+  return html`<div class="cards">
+    ${charted('waiting', 'signals?status=waiting')} ${charted('retrying', 'signals?status=delayed')}
+    ${charted('dead', 'dead-letters?status=failed')}
+  </div>
+  <div class="cards" style="margin-top:.6rem">
+    ${plain('active', 'in hand now')} ${plain('delivered', 'in the last 24 hours')}
+    ${plain('skipped', 'in the last 24 hours')}
+  </div>`;
+};
+
+const oldest = (unsent: QueueStatus['oldestUnsent']): Html => {
+  if (unsent === undefined) return html`<h2>Oldest unsent signal</h2><p class="none">none</p>`;
+  const { ageSeconds: age, signalId } = unsent;
+  const urgency = age > LATE_SECONDS ? 'bad' : age > WARN_SECONDS ? 'warn' : 'good';
+  return html`<h2>Oldest unsent signal</h2>
+    <p><b class="${urgency}">${lasting(age)}</b> old, of the 24 hours that SEEK allows: ${signalLink(signalId)}
+      <meter min="0" max="${LATEST_SECONDS}" low="${WARN_SECONDS}" high="${LATE_SECONDS}" optimum="0"
+        value="${Math.min(age, LATEST_SECONDS)}"></meter></p>`;
+};
+
+const answers = (moments: Moment[], now: number): Html => {
+  const lastHour = sum(moments.filter(({ at }) => at > now - HOUR_MS));
+  const all = sum(moments);
+  const rows = Object.entries(all)
+    .sort(([, one], [, other]) => other - one)
+    .map(
+      ([code, count]) => html`<tr>
+        <td class="${code === 'delivered' ? 'good' : ''}">${code}</td>
+        <td class="number">${number(lastHour[code] ?? 0)}</td>
+        <td class="number">${number(count)}</td>
+        <td class="dim">${hintOf(code)}</td>
+      </tr>`,
+    );
+  return table(['', 'last hour', 'last 24 hours', ''], rows, 'no attempts in the last 24 hours');
+};
+
+const sum = (moments: Moment[]): Answers => {
+  const total: Answers = {};
+  for (const { answers: of } of moments) {
+    for (const [code, count] of Object.entries(of)) total[code] = (total[code] ?? 0) + count;
+  }
+  return total;
+};
+
+const newest = (letters: LetterView[], now: number): Html =>
+  table(
+    ['died', 'signal', 'type', 'why'],
+    letters.map(
+      ({ signalId, typeCode, code, reason, diedAt }) => html`<tr>
+        <td>${ago(diedAt, now)}</td>
+        <td>${signalLink(signalId)}</td>
+        <td>${typeCode}</td>
+        <td>${code}: ${reason}</td>
+      </tr>`,
+    ),
+    'none',
+  );
+
+export const signalLink = (signalId: string): Html =>
+  html`<a href="/signals/${encodeURIComponent(signalId)}"><code>${signalId}</code></a>`;

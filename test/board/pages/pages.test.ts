@@ -1,0 +1,240 @@
+import type { PagesDeps } from '../../../src/board/pages/createPages.ts';
+import { createPages } from '../../../src/board/pages/createPages.ts';
+import type { LetterView } from '../../../src/queue/deadLetters.ts';
+import { MOMENT_MS, type Moment } from '../../../src/queue/history.ts';
+import type { QueueStatus } from '../../../src/queue/queueStatus.ts';
+import type { SignalLife } from '../../../src/schemas/states.ts';
+import { EMPTY } from '../boardUnderTest.ts';
+
+const NOW = Date.parse('2026-07-01T03:00:00Z');
+const HOUR_MS = 3_600_000;
+
+const life = (change: Partial<SignalLife> = {}): SignalLife => ({
+  ...{ signalId: 'signal-1', typeCode: 'ApplicationComplete', state: 'dead', redrives: 0 },
+  acceptedAt: '2026-07-01T00:00:00.000Z',
+  attempts: [],
+  ...change,
+});
+
+const letter = (change: Partial<LetterView> = {}): LetterView => ({
+  ...{ signalId: 'signal-1', typeCode: 'ApplicationComplete', code: 'FORBIDDEN', reason: 'No.' },
+  ...{ diedAt: '2026-07-01T02:00:00.000Z', acceptedAt: '2026-07-01T00:00:00.000Z' },
+  ...{ attempts: [], redrives: 0 },
+  ...change,
+});
+
+const moment = (hoursAgo: number, change: Partial<Moment> = {}): Moment => ({
+  ...{ at: NOW - hoursAgo * HOUR_MS, waiting: 0, retrying: 0, dead: 0, answers: {} },
+  ...change,
+});
+
+const setup = (change: Partial<PagesDeps> = {}) => {
+  const app = createPages({ ...EMPTY, now: () => NOW, ...change });
+  const get = (path: string) => app.request(path);
+  return { get, text: async (path: string) => (await get(path)).text() };
+};
+
+const statusOf = (change: Partial<QueueStatus>) => async (): Promise<QueueStatus> => ({
+  ...(await EMPTY.status()),
+  ...change,
+});
+
+const historyOf = (change: object): PagesDeps['history'] => ({
+  read: async () => ({ moments: [], workers: [], now: NOW, ...change }),
+});
+
+describe('the overview', () => {
+  it('says that the lane is closed, since when, why, and when it is tried next', async () => {
+    const lane = {
+      ...{ state: 'closed' as const, since: '2026-07-01T02:00:00.000Z', seconds: 3_600 },
+      ...{
+        code: 'CREDENTIALS_REFUSED',
+        reason: 'HTTP 401',
+        nextProbeAt: '2026-07-01T03:01:00.000Z',
+      },
+    };
+    const { text } = setup({ status: statusOf({ lane }) });
+
+    expect(await text('/')).toMatch(
+      /closed<\/b> for 60 min:\s+CREDENTIALS_REFUSED: HTTP 401\. .*mend them.*Next try from <code>2026-07-01T03:01:00.000Z/s,
+    );
+  });
+
+  it.each([
+    { what: 'nobody was heard of', ages: [], says: 'No worker is alive' },
+    { what: 'one is silent for too long', ages: [46], says: 'No worker is alive' },
+    { what: 'two are well', ages: [1, 44], says: 'Workers alive: 2' },
+    { what: 'one of two is silent', ages: [1, 600], says: 'Not heard of any more' },
+  ])('says which workers are alive: $what', async ({ ages, says }) => {
+    const workers = ages.map((age, index) => ({ worker: `host:${index}`, at: NOW - age * 1_000 }));
+    const { text } = setup({ history: historyOf({ workers }) });
+
+    expect(await text('/')).toContain(says);
+  });
+
+  it.each([
+    { hours: 0.5, urgency: 'good', says: '30 min' },
+    { hours: 2, urgency: 'warn', says: '2 h' },
+    { hours: 13, urgency: 'bad', says: '13 h' },
+  ])('shows the oldest unsent signal of $says as $urgency', async ({ hours, urgency, says }) => {
+    const ageSeconds = hours * 3_600;
+    const oldestUnsent = { signalId: 'old/one', acceptedAt: '2026-07-01T00:00:00Z', ageSeconds };
+    const { text } = setup({ status: statusOf({ oldestUnsent }) });
+
+    const html = await text('/');
+
+    expect(html).toContain(`<b class="${urgency}">${says}</b> old`);
+    expect(html).toContain('href="/signals/old%2Fone"');
+    expect(html).toContain(`value="${ageSeconds}"`);
+  });
+
+  it('adds up answers by code, of the last hour and of the day', async () => {
+    const moments = [
+      moment(20, { answers: { delivered: 1_000, HTTP_503: 7 } }),
+      moment(0.5, { answers: { HTTP_503: 5 } }),
+    ];
+    const { text } = setup({ history: historyOf({ moments }) });
+
+    const rows = (await text('/')).match(/<td class="(good)?">.*?<\/tr>/gs) ?? [];
+    const cells = rows.map((row) =>
+      row
+        .replace(/<[^>]*>/g, ' ')
+        .trim()
+        .split(/\s+/)
+        .slice(0, 3),
+    );
+    expect(cells).toEqual([
+      ['delivered', '0', '1,000'],
+      ['HTTP_503', '5', '12'],
+    ]);
+  });
+
+  it('draws a line where a worker saw how things stood, and none between', async () => {
+    const at = (moments: number) => NOW - moments * MOMENT_MS;
+    const moments = [
+      { ...moment(0), at: at(12), waiting: 8 },
+      { ...moment(0), at: at(11), waiting: 4 },
+      // For an hour nobody looked, until now.
+    ];
+    const { text } = setup({ history: historyOf({ moments }) });
+
+    const [path] = (await text('/')).match(/(?<=<path d=")M[^"]+L[^"]+/g) ?? [];
+
+    expect(path).toBe('M276 2h.5L277 28M288 54h.5');
+  });
+
+  it('names the newest letters, and why they died', async () => {
+    const { text } = setup({ newestLetters: async () => [letter()] });
+
+    const html = await text('/');
+
+    expect(html).toContain('href="/signals/signal-1"');
+    expect(html).toContain('FORBIDDEN: No.');
+    expect(html).toContain('60 min ago');
+  });
+
+  it('does without them where there is no reading them', async () => {
+    const { get } = setup({ newestLetters: () => Promise.reject(new Error('away')) });
+
+    const answer = await get('/');
+
+    expect(answer.status).toBe(200);
+    expect(await answer.text()).toContain('too many to be read in time');
+  });
+});
+
+describe("a signal's page", () => {
+  it('tells each attempt, with what SEEK is to be asked about', async () => {
+    const attempts = [
+      {
+        ...{ at: '2026-07-01T00:00:01.000Z', requestId: 'request-1', outcome: 'retry' as const },
+        ...{ code: 'HTTP_503', reason: 'HTTP 503 without a GraphQL answer', durationMs: 31 },
+      },
+      {
+        ...{ at: '2026-07-01T00:00:09.000Z', requestId: 'request-2', outcome: 'dead' as const },
+        ...{ code: 'FORBIDDEN', reason: 'Not for this hirer', durationMs: 12 },
+        bound: { source: 'linkOut' as const, receivedAt: '2026-06-30T00:00:00Z', expired: false },
+      },
+    ];
+    const { text } = setup({
+      find: async () => life({ attempts, redrives: 2, acceptedFrom: 'careers' }),
+    });
+
+    const html = await text('/signals/signal-1');
+
+    for (const said of ['request-1', 'request-2', '31 ms', 'FORBIDDEN: Not for this hirer']) {
+      expect(html).toContain(said);
+    }
+    expect(html).toContain('linkOut of 2026-06-30T00:00:00Z');
+    expect(html).toContain('from careers');
+    expect(html).toContain('2 times');
+    expect(html).toContain('ask SEEK, then redrive');
+  });
+
+  it.each([
+    { state: 'dead' as const, link: '/queues/queue/dead-letters/a%2Fb?status=failed' },
+    { state: 'retrying' as const, link: '/queues/queue/signals/a%2Fb?status=delayed' },
+  ])('links to where something can be done about one that is $state', async ({ state, link }) => {
+    const { text } = setup({ find: async () => life({ signalId: 'a/b', state }) });
+
+    expect(await text('/signals/a%2Fb')).toContain(`href="${link}"`);
+  });
+
+  it('shows what others wrote as what they wrote', async () => {
+    const { text } = setup({
+      find: async () => life({ reason: '<script>alert(1)</script>', typeCode: '"><b>' }),
+    });
+
+    const html = await text('/signals/x');
+
+    expect(html).toContain('&lt;script&gt;alert(1)&lt;/script&gt;');
+    expect(html).not.toMatch(/<script|"><b>/);
+  });
+
+  it.each(['/signals/nobody', '/signals/%00'])('says of %s that nothing is kept', async (path) => {
+    const { get } = setup({
+      find: async (signalId) => {
+        if (signalId.includes('\0')) throw new Error('no name');
+        return undefined;
+      },
+    });
+
+    const answer = await get(path);
+
+    expect(answer.status).toBe(404);
+    expect(await answer.text()).toContain('None is kept');
+  });
+});
+
+describe('the search', () => {
+  it('goes to the one signal with that id', async () => {
+    const { get } = setup({ find: async () => life() });
+
+    const answer = await get('/signals?q=%20signal-1%20');
+
+    expect([answer.status, answer.headers.get('location')]).toEqual([302, '/signals/signal-1']);
+  });
+
+  it('lists what it finds otherwise, and keeps what was looked for in the field', async () => {
+    const sought: string[] = [];
+    const { text } = setup({
+      search: async (value) => {
+        sought.push(value);
+        return [life({ signalId: 'one' }), life({ signalId: 'two', state: 'delivered' })];
+      },
+    });
+
+    const html = await text('/signals?q=request%221');
+
+    expect(sought).toEqual(['request"1']);
+    expect(html).toContain('href="/signals/one"');
+    expect(html).toContain('<td class="good">delivered</td>');
+    expect(html).toContain('value="request&quot;1"');
+  });
+
+  it.each(['', '%20', '%00'])('does not look for %p', async (value) => {
+    const { get } = setup({ search: () => Promise.reject(new Error('asked')) });
+
+    expect((await get(`/signals?q=${value}`)).status).toBeLessThan(400);
+  });
+});
