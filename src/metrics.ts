@@ -10,6 +10,7 @@ const DELIVERY_BUCKETS = [0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 21_600, 86_400
 /** What the queue knows at the moment of a scrape. */
 export type QueueReading = {
   counts: Record<SignalState, number>;
+  backlog: number;
   oldestUnsentSeconds: number;
   laneClosed: { code: string; seconds: number } | undefined;
   /** Of the Redis, in bytes; a limit of 0 is none. */
@@ -30,6 +31,10 @@ export const createMetrics = (readQueue: () => Promise<QueueReading>) => {
   const signals = gauge('signals', 'Signals by state; settled ones as long as they are kept', [
     'state',
   ]);
+  const backlog = gauge(
+    'backlog',
+    'What workers have to do now: waiting, active, retries that are due, letters on their way back',
+  );
   const oldest = gauge(
     'oldest_unsent_seconds',
     'Age of the oldest signal that SEEK does not have yet',
@@ -75,6 +80,7 @@ export const createMetrics = (readQueue: () => Promise<QueueReading>) => {
     /** The exposition text. Where the queue cannot be asked, its gauges are left out or NaN. */
     scrape: async (): Promise<string> => {
       signals.reset();
+      backlog.set(Number.NaN);
       oldest.set(Number.NaN);
       laneOpen.set(Number.NaN);
       laneClosed.reset();
@@ -84,6 +90,7 @@ export const createMetrics = (readQueue: () => Promise<QueueReading>) => {
       const reading = await readQueue().catch(() => undefined);
       if (reading !== undefined) {
         for (const [state, count] of Object.entries(reading.counts)) signals.set({ state }, count);
+        backlog.set(reading.backlog);
         oldest.set(reading.oldestUnsentSeconds);
         tokensExpiring.set(reading.tokensExpiring);
         if (reading.memory !== undefined) memoryUsed.set(reading.memory.used);

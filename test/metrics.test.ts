@@ -2,6 +2,7 @@ import { codeLabel, createMetrics, type QueueReading, typeLabel } from '../src/m
 
 const READING: QueueReading = {
   counts: { waiting: 1, active: 2, retrying: 3, delivered: 4, skipped: 5, dead: 6 },
+  backlog: 4,
   oldestUnsentSeconds: 77,
   laneClosed: undefined,
   tokensExpiring: 0,
@@ -22,6 +23,7 @@ describe('metrics', () => {
     expect(types.toSorted()).toEqual([
       'seek_signals_accepted_total counter',
       'seek_signals_attempts_total counter',
+      'seek_signals_backlog gauge',
       'seek_signals_dead_total counter',
       'seek_signals_deferred_total counter',
       'seek_signals_delivered_total counter',
@@ -78,6 +80,7 @@ describe('metrics', () => {
         'seek_signals_signals{state="delivered"} 4',
         'seek_signals_signals{state="skipped"} 5',
         'seek_signals_signals{state="dead"} 6',
+        'seek_signals_backlog 4',
         'seek_signals_oldest_unsent_seconds 77',
         'seek_signals_lane_open 1',
       ]),

@@ -33,6 +33,7 @@ export const createService = (backend: Backend, logger: Logger, config: Config) 
     return {
       ...{ memory, tokensExpiring },
       counts: reading.counts,
+      backlog: reading.backlog,
       oldestUnsentSeconds: reading.oldestUnsent?.ageSeconds ?? 0,
       laneClosed:
         reading.lane.state === 'open'

@@ -116,6 +116,8 @@ export type JobStore = {
   ) => Promise<boolean>;
   /** As much for a job that waits, for its turn or for its next attempt. */
   removeWaiting: (name: QueueName, jobId: string, told?: Told) => Promise<boolean>;
+  /** How many of those that wait for their next attempt are due. */
+  countDue: (name: QueueName) => Promise<number>;
 };
 
 /** What is told of a skipped signal, and by what it is known again. */

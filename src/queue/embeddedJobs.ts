@@ -52,6 +52,15 @@ export const createEmbeddedJobs = ({
       return rows.length === 1;
     },
 
+    countDue: async (name) => {
+      const { rows } = await query<{ due: string }>(
+        `SELECT count(*) AS due FROM bullmq.job
+         WHERE queue = $1 AND state = 'delayed' AND process_at_ms <= $2`,
+        [name, now()],
+      );
+      return Number(rows[0]?.due ?? 0);
+    },
+
     removeWaiting: async (name, jobId, told) => {
       const { rows } = await query(REMOVE_WAITING, [name, jobId, ...toldOf(jobId, told)]);
       return rows.length === 1;

@@ -6,6 +6,8 @@ export type QueueStatus = {
   counts: Record<SignalState, number>;
   /** When the oldest signal that SEEK does not have yet was accepted. */
   oldestUnsent?: { signalId: string; acceptedAt: string; ageSeconds: number };
+  /** What workers have to do now: what waits, is in hand, is to be tried again by now, or comes back from the dead letters. */
+  backlog: number;
   /** Whether signals may be sent to SEEK. */
   lane: LaneView;
 };
@@ -33,9 +35,10 @@ export const createQueueStatus = (backend: Backend, now: () => number = Date.now
 
   return async (): Promise<QueueStatus> => {
     const [signals, letters] = [await backend.queue(SIGNALS), await backend.queue(DEAD_LETTERS)];
-    const [of, dead, lately, oldest, lane] = await Promise.all([
+    const [of, dead, due, lately, oldest, lane] = await Promise.all([
       signals.getJobCounts(),
       letters.getJobCounts('waiting', 'active', 'delayed', 'failed'),
+      backend.jobs.countDue(SIGNALS),
       backend.ledger.settledLately(),
       oldestUnsent(),
       backend.lane.read(),
@@ -43,7 +46,13 @@ export const createQueueStatus = (backend: Backend, now: () => number = Date.now
     const sum = (...states: string[]) =>
       states.reduce((total, state) => total + (of[state] ?? 0), 0);
 
+    const { waiting = 0, active = 0, delayed = 0 } = dead;
+
     return {
+      backlog:
+        sum('waiting', 'prioritized', 'waiting-children', 'active') +
+        due +
+        (waiting + active + delayed),
       counts: {
         waiting: sum('waiting', 'prioritized', 'waiting-children'),
         active: sum('active'),

@@ -77,6 +77,10 @@ export const createRedisJobs = ({
       return (await client.eval(REMOVE_FINISHED, keys.length, ...keys, ...values)) === 1;
     },
 
+    countDue: (name) =>
+      // BullMQ's score of a time: its milliseconds, times so many that one of them can hold.
+      client.zcount(keyOf(name, 'delayed'), '-inf', now() * 0x1000 + 0xfff),
+
     removeWaiting: async (name, jobId, told) => {
       const lists = ['wait', 'paused', 'delayed'].map((list) => keyOf(name, list));
       const keys = [...keysOf(name, jobId, told), ...lists];

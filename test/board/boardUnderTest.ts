@@ -18,6 +18,7 @@ export const VIEWER = { username: 'viewer', password: 'looks-only' };
 export const EMPTY: PagesDeps = {
   status: async () => ({
     counts: { waiting: 0, active: 0, retrying: 0, delivered: 0, skipped: 0, dead: 0 },
+    backlog: 0,
     lane: { state: 'open' },
   }),
   history: { read: async () => ({ moments: [], workers: [], now: Date.now() }) },

@@ -182,6 +182,7 @@ export const schemas: Json = {
         Object.fromEntries(SIGNAL_STATES.map((state) => [state, { type: 'integer' }])),
         SIGNAL_STATES,
       ),
+      backlog: { type: 'integer' },
       oldestUnsent: object(
         { signalId: text(), acceptedAt: instant, ageSeconds: { type: 'integer' } },
         ['signalId', 'acceptedAt', 'ageSeconds'],
@@ -201,6 +202,6 @@ export const schemas: Json = {
         description: 'The road to SEEK. All but `state` only while it is closed',
       },
     },
-    ['counts', 'lane'],
+    ['counts', 'backlog', 'lane'],
   ),
 };

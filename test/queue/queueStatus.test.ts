@@ -1,0 +1,31 @@
+import { loadConfig } from '../../src/config.ts';
+import { DEAD_LETTERS, SIGNALS } from '../../src/queue/backend.ts';
+import { createQueueStatus } from '../../src/queue/queueStatus.ts';
+import { captureLogs } from '../support/captureLogs.ts';
+import { PLATFORMS } from '../support/platforms.ts';
+import { waitFor } from '../support/waitFor.ts';
+
+describe.each(PLATFORMS)('the status of the queue on $name', ({ start }) => {
+  let platform: Awaited<ReturnType<typeof start>>;
+  beforeAll(async () => {
+    platform = await start();
+  });
+  afterAll(() => platform.stop());
+
+  it('counts as backlog what workers have to do now, and retries only when they are due', async () => {
+    await platform.clear();
+    const backend = platform.open(loadConfig({}), 'patient', captureLogs().logger);
+    const [signals, letters] = [await backend.queue(SIGNALS), await backend.queue(DEAD_LETTERS)];
+    const status = createQueueStatus(backend);
+    await signals.add('waits', {});
+    await signals.add('is due soon', {}, { delay: 50 });
+    await signals.add('is not due', {}, { delay: 3_600_000 });
+    await letters.add('comes back', {});
+
+    await waitFor(async () => (await status()).backlog === 3);
+
+    // Nobody has brought it back to the queue: no worker is there.
+    expect((await status()).counts).toMatchObject({ waiting: 1, retrying: 2, dead: 1 });
+    await backend.close();
+  });
+});
