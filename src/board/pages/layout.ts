@@ -34,7 +34,8 @@ const STYLE = html`<style>
   table { border-collapse: collapse; width: 100%; }
   th, td { text-align: left; padding: .35rem .7rem; border-top: 1px solid var(--line); vertical-align: top; }
   tr:first-child > * { border-top: 0; } th { font-weight: 600; color: var(--dim); }
-  td.number { text-align: right; font-variant-numeric: tabular-nums; }
+  td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+  td code { white-space: nowrap; }
   code { font: .87em ui-monospace, monospace; overflow-wrap: anywhere; }
   meter { width: 100%; height: .7rem; }
 </style>`;

@@ -113,12 +113,16 @@ const answers = (moments: Moment[], now: number): Html => {
     .map(
       ([code, count]) => html`<tr>
         <td class="${code === 'delivered' ? 'good' : ''}">${code}</td>
-        <td class="number">${number(lastHour[code] ?? 0)}</td>
-        <td class="number">${number(count)}</td>
+        <td>${number(lastHour[code] ?? 0)}</td>
+        <td>${number(count)}</td>
         <td class="dim">${hintOf(code)}</td>
       </tr>`,
     );
-  return table(['', 'last hour', 'last 24 hours', ''], rows, 'no attempts in the last 24 hours');
+  return table(
+    ['answer', 'last hour', 'last 24 hours', ''],
+    rows,
+    'no attempts in the last 24 hours',
+  );
 };
 
 const sum = (moments: Moment[]): Answers => {

@@ -1,0 +1,20 @@
+#!/bin/sh
+# Puts a Chromium on this machine, for `npm run test:browser`. Does nothing where there is one.
+set -eu
+
+for name in chromium chromium-browser google-chrome; do
+  if command -v "$name" >/dev/null 2>&1; then
+    printf 'setup-browser: nothing to do, %s is here\n' "$name"
+    exit 0
+  fi
+done
+
+as_root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi; }
+
+command -v apt-get >/dev/null 2>&1 || {
+  printf 'setup-browser: there is no apt-get here. Install Chromium by hand.\n' >&2
+  exit 1
+}
+as_root apt-get update -qq || printf 'setup-browser: trying with the package lists at hand\n'
+as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+  -o DPkg::Lock::Timeout=120 chromium </dev/null
