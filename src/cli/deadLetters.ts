@@ -1,7 +1,8 @@
 import { setTimeout as wait } from 'node:timers/promises';
 
 import { ConfigError } from '../config.ts';
-import type { LetterFilter, LetterView } from '../queue/deadLetters.ts';
+import type { LetterView } from '../queue/deadLetters.ts';
+import type { LetterFilter } from '../queue/letterFilter.ts';
 import type { Desk } from './desk.ts';
 import { atDesk, complain, type Output, print } from './inspect.ts';
 import { renderCounts, renderLetter, renderLetters } from './render.ts';

@@ -1,13 +1,9 @@
 import type { EnqueueResult, InvalidResult } from '../producer/enqueue.ts';
 import type { Search } from '../producer/search.ts';
-import type {
-  Discarded,
-  LetterCount,
-  LetterFilter,
-  LetterView,
-  Redriven,
-} from '../queue/deadLetters.ts';
+import type { Discarded, LetterCount, LetterView } from '../queue/deadLetters.ts';
+import type { LetterFilter } from '../queue/letterFilter.ts';
 import type { QueueStatus } from '../queue/queueStatus.ts';
+import type { Redriven } from '../queue/redriveLetters.ts';
 import type { ApplicationView } from '../queue/seekTokens.ts';
 import type { SignalLife } from '../schemas/states.ts';
 

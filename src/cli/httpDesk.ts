@@ -1,5 +1,6 @@
 import type { EnqueueResult, InvalidResult } from '../producer/enqueue.ts';
-import type { LetterCount, LetterFilter, LetterView } from '../queue/deadLetters.ts';
+import type { LetterCount, LetterView } from '../queue/deadLetters.ts';
+import type { LetterFilter } from '../queue/letterFilter.ts';
 import type { QueueStatus } from '../queue/queueStatus.ts';
 import type { ApplicationView } from '../queue/seekTokens.ts';
 import type { SignalLife } from '../schemas/states.ts';

@@ -1,3 +1,4 @@
+import { userInfo } from 'node:os';
 import * as z from 'zod';
 
 import { type Config, ConfigError } from '../config.ts';
@@ -34,6 +35,17 @@ export const openDesk = async (config: Config): Promise<Desk> => {
 const ANSWER_WITHIN_MS = 5_000;
 // In place of an API key's name.
 const SENDER = 'send';
+// The same for who redrives: a person, by the name that the machine knows.
+const operator = (): string => `cli:${userName()}`;
+
+const userName = (): string => {
+  try {
+    return userInfo().username;
+  } catch {
+    // A container's user may have none.
+    return 'unknown';
+  }
+};
 // Standard output is for the answer; what goes wrong is thrown, and told on standard error.
 const noLogger = () => createLogger({ level: 'silent' });
 
@@ -72,7 +84,7 @@ const openRedisDesk = async (config: Config<'REDIS_URL'>): Promise<Desk> => {
     letters: deadLetters.list,
     countLetters: deadLetters.count,
     letter: deadLetters.get,
-    redrive: deadLetters.redrive,
+    redrive: (signalId) => deadLetters.redrive(signalId, operator()),
     discard: deadLetters.discard,
     expiring: openSeekTokens(backend.tokens, config).tokens.expiring,
     close: backend.close,

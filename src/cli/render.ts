@@ -4,7 +4,7 @@ import colours from 'picocolors';
 import type { LetterCount, LetterView } from '../queue/deadLetters.ts';
 import type { LaneView } from '../queue/laneState.ts';
 import type { QueueStatus } from '../queue/queueStatus.ts';
-import type { Attempt, Deferral } from '../schemas/signalJob.ts';
+import type { Attempt, Deferral, Redrive } from '../schemas/signalJob.ts';
 import type { SignalLife, SignalState } from '../schemas/states.ts';
 
 const COLOUR: Record<SignalState, (text: string) => string> = {
@@ -95,11 +95,15 @@ const renderAttempts = (attempts: Attempt[]): string => {
 const renderDeferral = ({ at, code, reason }: Deferral): string =>
   `put off at ${at}, no attempt spent: ${code}: ${reason}`;
 
+const renderRedrives = (log: Redrive[] = []): string[] =>
+  log.map(({ at, by }) => `redriven: ${at}${by === undefined ? '' : ` by ${by}`}`);
+
 export const renderLife = (life: SignalLife): string =>
   [
     `${life.typeCode} ${life.signalId}`,
     `state: ${renderState(life.state)}${life.reason === undefined ? '' : ` (${life.reason})`}`,
     `accepted: ${life.acceptedAt}${life.acceptedFrom === undefined ? '' : ` from ${life.acceptedFrom}`}${life.redrives > 0 ? `, redriven ${times(life.redrives)}` : ''}`,
+    ...renderRedrives(life.redriveLog),
     ...(life.nextAttemptAt === undefined ? [] : [`next attempt: ${life.nextAttemptAt}`]),
     ...(life.lastDeferral === undefined ? [] : [renderDeferral(life.lastDeferral)]),
     '',
@@ -127,6 +131,7 @@ export const renderLetter = (letter: LetterView): string =>
     `${letter.typeCode} ${letter.signalId}`,
     `${renderState('dead')} since ${letter.diedAt}: ${letter.code}: ${letter.reason}`,
     `accepted: ${letter.acceptedAt}${letter.redrives > 0 ? `, redriven ${times(letter.redrives)}` : ''}`,
+    ...renderRedrives(letter.redriveLog),
     '',
     renderAttempts(letter.attempts),
   ].join('\n');

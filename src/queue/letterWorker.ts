@@ -2,7 +2,7 @@ import { DelayedError, type Job, UnrecoverableError } from 'bullmq';
 
 import type { Logger } from '../logging.ts';
 import { burialId, type DeadLetter, NewerLetterSchema } from '../schemas/deadLetter.ts';
-import { failureText, SignalJobSchema } from '../schemas/signalJob.ts';
+import { failureText, SignalJobSchema, withRedrive } from '../schemas/signalJob.ts';
 import { type Backend, DEAD_LETTERS, type JobWorker, SIGNALS } from './backend.ts';
 import { signalJobOptions } from './jobOptions.ts';
 import { readLetter } from './readLetter.ts';
@@ -46,9 +46,12 @@ export const createLetterProcessor =
     }
 
     if (!(await putBack(backend, letter, now()))) throw new UnrecoverableError(failureText(letter));
-    const { signalId, typeCode, redrives } = letter;
+    const { signalId, typeCode, redrives, redriveBy } = letter;
     metrics.redriven.inc();
-    logger.info({ signalId, typeCode, redrives: redrives + 1 }, 'signal.redriven');
+    logger.info(
+      { signalId, typeCode, redrives: redrives + 1, by: redriveBy?.by },
+      'signal.redriven',
+    );
   };
 
 /** A letter that a newer version wrote shows its reason all the same. */
@@ -81,12 +84,15 @@ const putBack = async (backend: Backend, letter: DeadLetter, now: Date): Promise
 const revive = (letter: DeadLetter, now: Date): unknown => {
   const job = SignalJobSchema.safeParse(letter.job).data;
   if (job === undefined) return letter.job;
-  const { nextAttemptAt, deferrals, lastDeferral, diedAlone, ...rest } = job;
+  const redrivenAt = now.toISOString();
+  // Retried in the board, all at once: nobody has said who.
+  const logged = withRedrive(job, letter.redriveBy ?? { at: redrivenAt });
+  const { nextAttemptAt, deferrals, lastDeferral, diedAlone, ...rest } = logged;
   return {
     ...rest,
     attempts: letter.attempts,
     redrives: letter.redrives + 1,
-    redrivenAt: now.toISOString(),
+    redrivenAt,
     redriveOf: burialId(letter),
   };
 };

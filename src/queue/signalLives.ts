@@ -1,7 +1,7 @@
 import type { Job } from 'bullmq';
 
 import { isObject } from '../schemas/isObject.ts';
-import { SettlementSchema, SignalJobSchema } from '../schemas/signalJob.ts';
+import { redriveLogOf, SettlementSchema, SignalJobSchema } from '../schemas/signalJob.ts';
 import type { SignalLife, SignalState } from '../schemas/states.ts';
 import { type Backend, DEAD_LETTERS, type QueueName, SIGNALS } from './backend.ts';
 import { readLetter } from './readLetter.ts';
@@ -77,6 +77,7 @@ export const toLife = (job: Job, state: SignalState): SignalLife => {
       ? { lastDeferral: data.lastDeferral }
       : {}),
     redrives: data?.redrives ?? 0,
+    ...redriveLogOf(data),
     ...(reason ? { reason } : {}),
   };
 };
@@ -89,5 +90,6 @@ const fromLetter = (job: Job): SignalLife | undefined => {
   return {
     ...{ signalId, typeCode, state: 'dead', acceptedAt, attempts, redrives, reason },
     ...(typeof acceptedFrom === 'string' ? { acceptedFrom } : {}),
+    ...redriveLogOf(letter.job),
   };
 };

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { AttemptSchema } from './signalJob.ts';
+import { AttemptSchema, RedriveSchema } from './signalJob.ts';
 
 /** What is kept of a signal that we stopped trying to deliver. */
 export type DeadLetter = z.infer<typeof DeadLetterSchema>;
@@ -20,6 +20,8 @@ export const DeadLetterSchema = z.object({
   job: z.unknown(),
   /** Asked for before a worker had failed the letter, when there was nothing to retry yet. */
   redriveRequested: z.boolean().optional(),
+  /** Who asked last for it to be put back, and when: noted before it goes, and kept with the signal. */
+  redriveBy: RedriveSchema.optional().catch(undefined),
 });
 
 /** As much of a letter as a version that came after this one may be trusted to have kept. */

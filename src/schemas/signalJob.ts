@@ -37,6 +37,11 @@ export const DeferralSchema = z.object({
 
 export type Deferral = z.infer<typeof DeferralSchema>;
 
+/** That a dead letter was put back, when that was asked for, and by whom, where they said so. */
+export const RedriveSchema = z.object({ at: z.iso.datetime(), by: z.string().optional() });
+
+export type Redrive = z.infer<typeof RedriveSchema>;
+
 /** What the queue holds of a signal. Written by producers, read by workers of other versions too. */
 export type SignalJob = z.infer<typeof SignalJobSchema>;
 
@@ -65,6 +70,8 @@ export const SignalJobSchema = z.object({
   redrivenAt: z.iso.datetime().optional(),
   /** The burial that this life follows; tells a redriven job from the one that died. */
   redriveOf: z.string().optional(),
+  /** Over all its lives, oldest first. A version that knows nothing of it drops it. */
+  redriveLog: z.array(RedriveSchema).optional().catch(undefined),
   /** Over all its lives, oldest first. */
   attempts: z.array(AttemptSchema).default([]),
   /** When a retrying signal is due. */
@@ -90,6 +97,22 @@ export const withAttempt = (job: SignalJob, attempt: Attempt): SignalJob => ({
   ...job,
   attempts: [...job.attempts, attempt].slice(-MAX_ATTEMPTS_KEPT),
 });
+
+// One that a program puts back again and again must not either.
+const MAX_REDRIVES_KEPT = 50;
+
+export const withRedrive = (job: SignalJob, redrive: Redrive): SignalJob => ({
+  ...job,
+  redriveLog: [...(job.redriveLog ?? []), redrive].slice(-MAX_REDRIVES_KEPT),
+});
+
+const LoggedSchema = SignalJobSchema.pick({ redriveLog: true });
+
+/** As it is told of a signal: not at all, where there is nothing. Of any data, whatever wrote them. */
+export const redriveLogOf = (data: unknown): { redriveLog?: Redrive[] } => {
+  const { redriveLog = [] } = LoggedSchema.safeParse(data).data ?? {};
+  return redriveLog.length === 0 ? {} : { redriveLog };
+};
 
 /** What a settled job returns: how it ended, and its last attempt. */
 export type Settlement = z.infer<typeof SettlementSchema>;

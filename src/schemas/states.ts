@@ -1,4 +1,4 @@
-import type { Attempt, Deferral } from './signalJob.ts';
+import type { Attempt, Deferral, Redrive } from './signalJob.ts';
 
 /** Where a signal may be. The same words in the API, the command line and the metrics. */
 export const SIGNAL_STATES = [
@@ -25,6 +25,8 @@ export type SignalLife = {
   /** Why it was put off the last time, with no attempt spent. */
   lastDeferral?: Deferral;
   redrives: number;
+  /** When it was put back, and by whom, oldest first: the last of them. */
+  redriveLog?: Redrive[];
   /** Why it was skipped or died. */
   reason?: string;
 };

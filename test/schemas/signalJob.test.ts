@@ -1,8 +1,10 @@
 import {
   type Attempt,
   failureText,
+  redriveLogOf,
   SignalJobSchema,
   withAttempt,
+  withRedrive,
 } from '../../src/schemas/signalJob.ts';
 import { buildSeekSample, buildSignalJob } from '../support/buildSignal.ts';
 import { accepted } from './parse.ts';
@@ -54,6 +56,24 @@ describe('withAttempt', () => {
     expect(long.attempts).toHaveLength(200);
     expect(long.attempts.at(0)).toEqual(attempt(51));
     expect(long.attempts.at(-1)).toEqual(attempt(250));
+  });
+});
+
+describe('withRedrive', () => {
+  const job = SignalJobSchema.parse(buildSignalJob());
+  const redrive = (second: number) => ({ at: new Date(second * 1_000).toISOString(), by: 'ats' });
+
+  it('keeps the last 50, oldest first', () => {
+    let long = job;
+    for (let number = 1; number <= 60; number += 1) long = withRedrive(long, redrive(number));
+
+    const { redriveLog = [] } = redriveLogOf(JSON.parse(JSON.stringify(long)));
+    expect(redriveLog).toHaveLength(50);
+    expect([redriveLog.at(0), redriveLog.at(-1)]).toEqual([redrive(11), redrive(60)]);
+  });
+
+  it.each([[undefined], ['text'], [{ redriveLog: [{}] }], [job]])('is nothing of %j', (data) => {
+    expect(redriveLogOf(data)).toEqual({});
   });
 });
 

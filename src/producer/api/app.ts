@@ -94,6 +94,7 @@ const bounded = ({
   count,
   redrive,
   redriveMatching,
+  noteRedriver,
   discard,
 }: DeadLetters): DeadLetters => ({
   get: available(get),
@@ -101,5 +102,6 @@ const bounded = ({
   count: available(count, REDRIVE_DEADLINE_MS),
   redrive: available(redrive),
   redriveMatching: available(redriveMatching, REDRIVE_DEADLINE_MS),
+  noteRedriver: available(noteRedriver),
   discard: available(discard),
 });

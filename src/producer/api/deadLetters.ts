@@ -50,7 +50,7 @@ export const createDeadLetterRoutes = ({ deadLetters, onDiscarded, logger }: Dea
 
   app.post('/redrive', async (c) => {
     const filter = readQuery(RedriveSchema, { ...c.req.query(), ...(await readFilter(c)) });
-    const redriven = await deadLetters.redriveMatching(filter);
+    const redriven = await deadLetters.redriveMatching(filter, c.get('keyName'));
     logger.info({ by: c.get('keyName'), redriven }, 'Redrive requested');
     return c.json({ redriven }, 202);
   });
@@ -63,7 +63,7 @@ export const createDeadLetterRoutes = ({ deadLetters, onDiscarded, logger }: Dea
 
   app.post('/:signalId/redrive', async (c) => {
     const signalId = readSignalId(c);
-    const outcome = await deadLetters.redrive(signalId);
+    const outcome = await deadLetters.redrive(signalId, c.get('keyName'));
     if (outcome === 'not-found') throw notFound();
     if (outcome === 'busy') throw busy();
     logger.info({ by: c.get('keyName'), signalId }, 'Redrive requested');

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 
 import { SIGNAL_SCHEMAS } from '../../schemas/signal.ts';
-import { AttemptSchema, DeferralSchema } from '../../schemas/signalJob.ts';
+import { AttemptSchema, DeferralSchema, RedriveSchema } from '../../schemas/signalJob.ts';
 import { SIGNAL_STATES } from '../../schemas/states.ts';
 
 export type Json = Record<string, unknown>;
@@ -46,6 +46,10 @@ const TOKEN_VIEW: Json = {
   receivedAt: instant,
   expiresAt: instant,
   expired: { type: 'boolean' },
+};
+const REDRIVE_LOG: Json = {
+  ...list(fromZod(RedriveSchema, 'output')),
+  description: 'When it was put back, and by whom, oldest first; nobody is named by “Retry all”',
 };
 const TOKEN_FIELDS = Object.keys(TOKEN_VIEW);
 
@@ -138,6 +142,7 @@ export const schemas: Json = {
       nextAttemptAt: instant,
       lastDeferral: fromZod(DeferralSchema, 'output'),
       redrives: { type: 'integer' },
+      redriveLog: REDRIVE_LOG,
       reason: text('Why it was skipped or died'),
     },
     ['signalId', 'typeCode', 'state', 'acceptedAt', 'attempts', 'redrives'],
@@ -159,6 +164,7 @@ export const schemas: Json = {
       acceptedAt: instant,
       attempts: list(ref('Attempt')),
       redrives: { type: 'integer' },
+      redriveLog: REDRIVE_LOG,
     },
     ['signalId', 'typeCode', 'reason', 'code', 'diedAt', 'acceptedAt', 'attempts', 'redrives'],
   ),

@@ -1,0 +1,35 @@
+import type { DeadLetter } from '../schemas/deadLetter.ts';
+import { isObject } from '../schemas/isObject.ts';
+
+/** Which letters are meant: those of which all of it is true. */
+export type LetterFilter = {
+  code?: string | undefined;
+  type?: string | undefined;
+  /** Died at or after. */
+  since?: Date | undefined;
+  /** Died before. */
+  until?: Date | undefined;
+  /** Of signals that name this application. */
+  applicationId?: string | undefined;
+  /** Stands somewhere in its id, type, code or reason, in whatever case. */
+  text?: string | undefined;
+  limit?: number | undefined;
+};
+
+export const matches = (letter: DeadLetter, filter: LetterFilter): boolean => {
+  const { code, type, since, until, applicationId, text } = filter;
+  return (
+    (code === undefined || letter.code === code) &&
+    (type === undefined || letter.typeCode === type) &&
+    (applicationId === undefined || applicationOf(letter) === applicationId) &&
+    (text === undefined || holds(letter, text)) &&
+    (since === undefined || Date.parse(letter.diedAt) >= since.getTime()) &&
+    (until === undefined || Date.parse(letter.diedAt) < until.getTime())
+  );
+};
+
+const applicationOf = ({ job }: DeadLetter): unknown =>
+  isObject(job) && isObject(job.signal) ? job.signal.applicationId : undefined;
+
+const holds = ({ signalId, typeCode, code, reason }: DeadLetter, text: string): boolean =>
+  [signalId, typeCode, code, reason].join('\n').toLowerCase().includes(text.toLowerCase());
