@@ -4,6 +4,7 @@ import type { Discarded, LetterCount, LetterView } from '../queue/deadLetters.ts
 import type { LetterFilter } from '../queue/letterFilter.ts';
 import type { QueueStatus } from '../queue/queueStatus.ts';
 import type { Redriven } from '../queue/redriveLetters.ts';
+import type { Rehearsal } from '../queue/rehearsal.ts';
 import type { ApplicationView } from '../queue/seekTokens.ts';
 import type { SignalLife } from '../schemas/states.ts';
 
@@ -19,7 +20,9 @@ export type Desk = {
   letters: (filter: LetterFilter & { cursor?: string | undefined }) => Promise<LetterPage>;
   countLetters: (filter: LetterFilter) => Promise<LetterCount[]>;
   letter: (signalId: string) => Promise<LetterView | undefined>;
-  redrive: (signalId: string) => Promise<Redriven>;
+  /** With `dryRun` it only says what would come of it. */
+  redrive: (signalId: string, options?: { dryRun: boolean }) => Promise<Redriven>;
+  rehearse: (filter: LetterFilter) => Promise<Rehearsal>;
   discard: (signalId: string, reason: string) => Promise<Discarded>;
   /** Applications whose seek token expires within `ms`, the first to expire first. */
   expiring: (ms: number, limit: number) => Promise<ApplicationView[]>;

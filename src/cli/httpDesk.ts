@@ -2,32 +2,37 @@ import type { EnqueueResult, InvalidResult } from '../producer/enqueue.ts';
 import type { LetterCount, LetterView } from '../queue/deadLetters.ts';
 import type { LetterFilter } from '../queue/letterFilter.ts';
 import type { QueueStatus } from '../queue/queueStatus.ts';
+import type { Rehearsal } from '../queue/rehearsal.ts';
 import type { ApplicationView } from '../queue/seekTokens.ts';
+import type { InvalidFields } from '../schemas/invalidFields.ts';
 import type { SignalLife } from '../schemas/states.ts';
 import type { Desk, LetterPage } from './desk.ts';
 
 const TIMEOUT_MS = 10_000;
+// What reads all the letters may take as long as the API gives it.
+const LONG_TIMEOUT_MS = 65_000;
+
+type Ask = { query?: URLSearchParams; body?: string; timeoutMs?: number };
 
 /** The desk over the HTTP API: an embedded queue belongs to one process, which has to be asked. */
 export const createHttpDesk = ({ apiUrl, apiKey }: { apiUrl: string; apiKey: string }): Desk => {
-  const call = async (
-    method: string,
-    path: string,
-    query = new URLSearchParams(),
-    body?: string,
-  ) => {
-    const url = `${apiUrl}${path}${query.size > 0 ? `?${query}` : ''}`;
-    const answer = await fetch(url, {
+  const ask = (method: string, path: string, { query, body, timeoutMs = TIMEOUT_MS }: Ask = {}) =>
+    fetch(`${apiUrl}${path}${query?.size ? `?${query}` : ''}`, {
       method,
       headers: { authorization: `Bearer ${apiKey}` },
       ...(body === undefined ? {} : { body }),
-      signal: AbortSignal.timeout(TIMEOUT_MS),
+      signal: AbortSignal.timeout(timeoutMs),
     });
-    if (answer.ok || answer.status === 404 || answer.status === 409) return answer;
+  const refuse = async (answer: Response): Promise<never> => {
     throw new Error(`The API answered ${answer.status}: ${await answer.text()}`);
   };
+  const call = async (method: string, path: string, asked: Ask = {}): Promise<Response> => {
+    const answer = await ask(method, path, asked);
+    if (answer.ok || answer.status === 404 || answer.status === 409) return answer;
+    return refuse(answer);
+  };
   const get = async <Body>(path: string, query?: URLSearchParams): Promise<Body | undefined> => {
-    const answer = await call('GET', path, query);
+    const answer = await call('GET', path, { ...(query && { query }) });
     if (answer.status === 404) return undefined;
     const body: Body = JSON.parse(await answer.text());
     return body;
@@ -42,7 +47,7 @@ export const createHttpDesk = ({ apiUrl, apiKey }: { apiUrl: string; apiKey: str
     },
     enqueue: async (signals) => {
       const body = JSON.stringify({ signals });
-      const answer = await call('POST', '/signals/batch', undefined, body);
+      const answer = await call('POST', '/signals/batch', { body });
       const { results }: { results: (EnqueueResult | InvalidResult)[] } = JSON.parse(
         await answer.text(),
       );
@@ -58,12 +63,36 @@ export const createHttpDesk = ({ apiUrl, apiKey }: { apiUrl: string; apiKey: str
     countLetters: async ({ limit, ...filter }) =>
       (await get<{ counts: LetterCount[] }>('/dead-letters/counts', toQuery(filter)))?.counts ?? [],
     letter: (signalId) => get<LetterView>(letter(signalId)),
-    redrive: async (signalId) => {
-      const { status } = await call('POST', `${letter(signalId)}/redrive`);
-      return status === 404 ? 'not-found' : status === 409 ? 'busy' : 'redriven';
+    redrive: async (signalId, { dryRun } = { dryRun: false }) => {
+      const query = new URLSearchParams(dryRun ? { dryRun: 'true' } : {});
+      const answer = await ask('POST', `${letter(signalId)}/redrive`, { query });
+      switch (answer.status) {
+        case 404:
+          return { kind: 'not-found' };
+        case 409:
+          return { kind: 'busy' };
+        case 422: {
+          const { invalidFields }: { invalidFields: InvalidFields } = JSON.parse(
+            await answer.text(),
+          );
+          return { kind: 'invalid', invalidFields };
+        }
+        default:
+          return answer.ok ? { kind: 'redriven' } : refuse(answer);
+      }
+    },
+    rehearse: async (filter) => {
+      const query = toQuery(filter);
+      query.set('dryRun', 'true');
+      const asked = { query, timeoutMs: LONG_TIMEOUT_MS };
+      const rehearsal: Rehearsal = JSON.parse(
+        await (await call('POST', '/dead-letters/redrive', asked)).text(),
+      );
+      return rehearsal;
     },
     discard: async (signalId, reason) => {
-      const { status } = await call('DELETE', letter(signalId), new URLSearchParams({ reason }));
+      const query = new URLSearchParams({ reason });
+      const { status } = await call('DELETE', letter(signalId), { query });
       return status === 404 ? 'not-found' : status === 409 ? 'busy' : 'discarded';
     },
     expiring: async (ms, limit) => {

@@ -4,9 +4,9 @@ import { Command, CommanderError } from 'commander';
 import { ConfigError } from '../config.ts';
 import { terminated } from '../lifecycle.ts';
 import { packageInfo } from '../packageInfo.ts';
-import type { FilterOptions } from './deadLetters.ts';
 import type { FindOptions } from './find.ts';
 import type { Output } from './inspect.ts';
+import type { FilterOptions } from './readFilter.ts';
 import type { SendOptions } from './send.ts';
 
 type Env = NodeJS.ProcessEnv;
@@ -139,11 +139,11 @@ const addDeadLetters = (program: Command, env: Env, run: Run): void => {
     .option('--json', 'for a program')
     .action(async (id: string, options: Output) => run((await load()).show(env, id, options)));
   limited(letters.command('redrive [signalIds...]').description('back into the queue'))
-    .option('--dry-run', 'only say which')
+    .option('--dry-run', 'only say how many, which would be refused, and why')
     .option('--rate <n>', 'so many a second')
     .action(async (ids: string[], options: FilterOptions & Output & { dryRun?: boolean }) => {
       const termination = terminated();
-      await run((await load()).redrive(env, ids, options, termination));
+      await run((await import('./redrive.ts')).redrive(env, ids, options, termination));
     });
   letters
     .command('discard <signalIds...>')

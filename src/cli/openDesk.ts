@@ -84,7 +84,9 @@ const openRedisDesk = async (config: Config<'REDIS_URL'>): Promise<Desk> => {
     letters: deadLetters.list,
     countLetters: deadLetters.count,
     letter: deadLetters.get,
-    redrive: (signalId) => deadLetters.redrive(signalId, operator()),
+    redrive: (signalId, { dryRun } = { dryRun: false }) =>
+      dryRun ? deadLetters.wouldRedrive(signalId) : deadLetters.redrive(signalId, operator()),
+    rehearse: deadLetters.rehearse,
     discard: deadLetters.discard,
     expiring: openSeekTokens(backend.tokens, config).tokens.expiring,
     close: backend.close,

@@ -1,7 +1,6 @@
 import Table from 'cli-table3';
 import colours from 'picocolors';
 
-import type { LetterCount, LetterView } from '../queue/deadLetters.ts';
 import type { LaneView } from '../queue/laneState.ts';
 import type { QueueStatus } from '../queue/queueStatus.ts';
 import type { Attempt, Deferral, Redrive } from '../schemas/signalJob.ts';
@@ -44,7 +43,7 @@ const since = (seconds: number): string => {
   return `${Math.round(seconds / 360) / 10} h`;
 };
 
-const times = (count: number): string => (count === 1 ? 'once' : `${count} times`);
+export const times = (count: number): string => (count === 1 ? 'once' : `${count} times`);
 
 export const renderLane = (lane: LaneView): string =>
   lane.state === 'open'
@@ -73,7 +72,7 @@ export const renderStatus = ({ counts, oldestUnsent, lane }: QueueStatus): strin
   ].join('\n');
 };
 
-const renderAttempts = (attempts: Attempt[]): string => {
+export const renderAttempts = (attempts: Attempt[]): string => {
   const isBound = attempts.some(({ bound }) => bound !== undefined);
   return attempts.length === 0
     ? 'no attempts yet'
@@ -95,7 +94,7 @@ const renderAttempts = (attempts: Attempt[]): string => {
 const renderDeferral = ({ at, code, reason }: Deferral): string =>
   `put off at ${at}, no attempt spent: ${code}: ${reason}`;
 
-const renderRedrives = (log: Redrive[] = []): string[] =>
+export const renderRedrives = (log: Redrive[] = []): string[] =>
   log.map(({ at, by }) => `redriven: ${at}${by === undefined ? '' : ` by ${by}`}`);
 
 export const renderLife = (life: SignalLife): string =>
@@ -125,38 +124,3 @@ const renderBound = ({ bound }: Attempt): string =>
   bound === undefined
     ? ''
     : `${bound.source} of ${bound.receivedAt}${bound.expired ? ', expired' : ''}`;
-
-export const renderLetter = (letter: LetterView): string =>
-  [
-    `${letter.typeCode} ${letter.signalId}`,
-    `${renderState('dead')} since ${letter.diedAt}: ${letter.code}: ${letter.reason}`,
-    `accepted: ${letter.acceptedAt}${letter.redrives > 0 ? `, redriven ${times(letter.redrives)}` : ''}`,
-    ...renderRedrives(letter.redriveLog),
-    '',
-    renderAttempts(letter.attempts),
-  ].join('\n');
-
-export const renderCounts = (counts: LetterCount[]): string =>
-  counts.length === 0
-    ? 'no dead letters'
-    : columns(
-        counts.map(({ count, code, typeCode, firstAt, lastAt, reason }) => [
-          ...[String(count), code, typeCode, firstAt, lastAt, reason],
-        ]),
-        ['letters', 'code', 'type', 'first', 'last', 'reason of the last'],
-      );
-
-export const renderLetters = (letters: LetterView[]): string =>
-  letters.length === 0
-    ? 'no dead letters'
-    : columns(
-        letters.map(({ signalId, typeCode, diedAt, code, reason, redrives }) => [
-          signalId,
-          typeCode,
-          diedAt,
-          String(redrives),
-          code,
-          reason,
-        ]),
-        ['signal', 'type', 'died', 'redrives', 'code', 'reason'],
-      );

@@ -2,10 +2,13 @@ import { DelayedError, type Job, UnrecoverableError } from 'bullmq';
 
 import type { Logger } from '../logging.ts';
 import { burialId, type DeadLetter, NewerLetterSchema } from '../schemas/deadLetter.ts';
+import { nameProblems } from '../schemas/invalidFields.ts';
 import { failureText, SignalJobSchema, withRedrive } from '../schemas/signalJob.ts';
 import { type Backend, DEAD_LETTERS, type JobWorker, SIGNALS } from './backend.ts';
 import { signalJobOptions } from './jobOptions.ts';
+import { noteInLetter } from './noteInLetter.ts';
 import { readLetter } from './readLetter.ts';
+import { recheckLetter } from './recheckLetter.ts';
 
 const CONCURRENCY = 10;
 const LEFT_FOR_NEWER_MS = 15_000;
@@ -43,6 +46,14 @@ export const createLetterProcessor =
     }
     if (job.attemptsMade === 0 && !letter.redriveRequested) {
       throw new UnrecoverableError(failureText(letter));
+    }
+    // Retry in the board asks nobody but us.
+    const invalidFields = recheckLetter(letter, now());
+    if (invalidFields !== undefined) {
+      await noteInLetter(backend, job, { redriveBy: undefined, redriveRequested: undefined });
+      throw new UnrecoverableError(
+        `${failureText(letter)}; not sent again: ${nameProblems(invalidFields)}`,
+      );
     }
 
     if (!(await putBack(backend, letter, now()))) throw new UnrecoverableError(failureText(letter));

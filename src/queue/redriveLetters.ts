@@ -1,14 +1,22 @@
 import type { Job } from 'bullmq';
 
 import type { DeadLetter } from '../schemas/deadLetter.ts';
-import { isObject } from '../schemas/isObject.ts';
+import type { InvalidFields } from '../schemas/invalidFields.ts';
 import type { Redrive } from '../schemas/signalJob.ts';
-import { type Backend, DEAD_LETTERS } from './backend.ts';
+import type { Backend } from './backend.ts';
 import type { LetterFilter } from './letterFilter.ts';
 import type { Found } from './letterPages.ts';
+import { noteInLetter } from './noteInLetter.ts';
 import { readLetter } from './readLetter.ts';
+import { recheckLetter } from './recheckLetter.ts';
+import { createRehearsal, type Rehearsal } from './rehearsal.ts';
 
-export type Redriven = 'redriven' | 'not-found' | 'busy';
+export type Redriven =
+  | { kind: 'redriven' | 'not-found' | 'busy' }
+  /** It would not be accepted today, and is not put back. */
+  | { kind: 'invalid'; invalidFields: InvalidFields };
+
+type Asked = Redriven | { kind: 'under way' };
 
 // Where a letter is between states for a moment, look again so often before saying `busy`.
 const LOOKS = 40;
@@ -27,34 +35,62 @@ export const createRedrive = ({ backend, find, matching, now, pause = wait }: De
   const request = createRequest(backend);
   const askedBy = (by: string): Redrive => ({ at: now().toISOString(), by });
 
-  const ask = async (signalId: string, by: string): Promise<Redriven | 'under way'> => {
+  const ask = async (signalId: string, by: string): Promise<Asked> => {
     for (let look = 0; look < LOOKS; look += 1) {
       const job = await find(signalId);
       const letter = readLetter(job);
-      if (job === undefined || letter === undefined) return look > 0 ? 'under way' : 'not-found';
+      if (job === undefined || letter === undefined) {
+        return { kind: look > 0 ? 'under way' : 'not-found' };
+      }
+      const invalidFields = recheckLetter(letter, now());
+      if (invalidFields !== undefined) return { kind: 'invalid', invalidFields };
       const asked = await request(job, letter, askedBy(by));
-      if (asked !== undefined) return asked;
+      if (asked !== undefined) return { kind: asked };
       await pause(LOOK_EVERY_MS);
     }
-    return 'busy';
+    return { kind: 'busy' };
   };
 
   return {
     /** `by`: the name of an API key, or another name that tells who asks. */
     redrive: async (signalId: string, by: string): Promise<Redriven> => {
       const asked = await ask(signalId, by);
-      return asked === 'under way' ? 'redriven' : asked;
+      return asked.kind === 'under way' ? { kind: 'redriven' } : asked;
     },
 
-    redriveMatching: async (filter: LetterFilter, by: string): Promise<number> => {
+    /** What `redrive` would say, as far as that can be known. */
+    wouldRedrive: async (signalId: string): Promise<Redriven> => {
+      const letter = readLetter(await find(signalId));
+      if (letter === undefined) return { kind: 'not-found' };
+      const invalidFields = recheckLetter(letter, now());
+      return invalidFields === undefined
+        ? { kind: 'redriven' }
+        : { kind: 'invalid', invalidFields };
+    },
+
+    redriveMatching: async (filter: LetterFilter, by: string) => {
       const ids: string[] = [];
-      for await (const { letter } of matching(filter)) {
-        if (ids.length === (filter.limit ?? Number.POSITIVE_INFINITY)) break;
-        ids.push(letter.signalId);
+      for await (const { letter } of matching(filter)) ids.push(letter.signalId);
+      const counts = { redriven: 0, invalid: 0 };
+      for (const id of ids) {
+        if (counts.redriven === (filter.limit ?? Number.POSITIVE_INFINITY)) break;
+        const { kind } = await ask(id, by);
+        if (kind === 'redriven' || kind === 'invalid') counts[kind] += 1;
       }
-      let redriven = 0;
-      for (const id of ids) if ((await ask(id, by)) === 'redriven') redriven += 1;
-      return redriven;
+      return counts;
+    },
+
+    /** What `redriveMatching` would do. */
+    rehearse: async ({
+      limit = Number.POSITIVE_INFINITY,
+      ...filter
+    }: LetterFilter): Promise<Rehearsal> => {
+      const rehearsal = createRehearsal();
+      for await (const { letter } of matching(filter)) {
+        if (rehearsal.wouldRedrive() === limit) break;
+        rehearsal.add(letter, recheckLetter(letter, now()));
+      }
+      return rehearsal.outcome();
     },
 
     /**
@@ -65,27 +101,12 @@ export const createRedrive = ({ backend, find, matching, now, pause = wait }: De
       const job = await find(signalId);
       const letter = readLetter(job);
       if (job === undefined || letter === undefined || (await job.getState()) !== 'failed') return;
-      await note(backend, job, letter, { redriveBy: askedBy(by) });
+      await noteInLetter(backend, job, { redriveBy: askedBy(by) });
     },
   };
 };
 
 const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
-
-/**
- * Writes into a letter while it is as it was read: one that took up a newer burial of its signal since
- * would be overwritten with the older. `false`: it is not, or it has gone.
- */
-const note = (
-  { jobs }: Pick<Backend, 'jobs'>,
-  job: Job,
-  letter: DeadLetter,
-  change: Partial<DeadLetter>,
-): Promise<boolean> => {
-  const stored = { id: job.id ?? '', text: JSON.stringify(job.data) };
-  const data = isObject(job.data) ? job.data : letter;
-  return jobs.swap(DEAD_LETTERS, stored, { ...data, ...change });
-};
 
 /**
  * A failed letter is retried; the worker on `dead-letters` does the rest, as it does for the board's
@@ -101,14 +122,14 @@ const createRequest =
     switch (await job.getState()) {
       case 'failed':
         // Of two who ask at once one is noted, and one, be it the other, can retry it.
-        await note(backend, job, letter, { redriveBy });
+        await noteInLetter(backend, job, { redriveBy });
         return job.retry('failed').then(
           () => 'redriven',
           () => undefined,
         );
       case 'waiting': {
         if (job.attemptsMade > 0 || letter.redriveRequested) return 'under way';
-        const isNoted = await note(backend, job, letter, { redriveBy, redriveRequested: true });
+        const isNoted = await noteInLetter(backend, job, { redriveBy, redriveRequested: true });
         return isNoted && (await job.getState()) === 'waiting' ? 'redriven' : undefined;
       }
       default:

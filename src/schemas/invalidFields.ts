@@ -32,6 +32,19 @@ export const toInvalidFields = ({ issues }: z.ZodError): InvalidFields => {
   return fields;
 };
 
+// On a page, and in a line of text, more would hide the rest.
+const MAX_IN_TEXT = 5;
+
+/** The first of the problems, as one text. */
+export const nameProblems = (fields: InvalidFields): string => {
+  const problems = Object.entries(fields);
+  const named = problems
+    .slice(0, MAX_IN_TEXT)
+    .map(([pointer, message]) => (pointer === '' ? message : `${pointer}: ${message}`));
+  const more = problems.length - named.length;
+  return [...named, ...(more > 0 ? [`and ${more} more`] : [])].join('; ');
+};
+
 const problemsIn = function* (issues: readonly z.core.$ZodIssue[]) {
   for (const issue of issues) {
     if (issue.code === 'unrecognized_keys') {

@@ -385,10 +385,12 @@ describe.each(PLATFORMS)('the path of a signal on $name', ({ start }) => {
       expect(seek.requests).toHaveLength(1);
     });
 
-    it('buries an unreadable one again when it is redriven as it was', async () => {
-      const { backend, redrive, untilBuried, logs } = await setup();
+    it('buries one of a newer version again when it is redriven as it was', async () => {
+      const { backend, redrive, untilBuried, logs } = await setup({
+        env: { RETRY_MAX_AGE_MS: '1' },
+      });
       const { signals } = await bullQueues(backend);
-      const { id } = await signals.add('mail', { to: 'somebody' });
+      const { id } = await signals.add('mail', { version: 99, to: 'somebody' });
       const { diedAt } = await untilBuried(`job-${id}`);
 
       expect(await redrive(`job-${id}`)).toBe(202);
@@ -397,6 +399,21 @@ describe.each(PLATFORMS)('the path of a signal on $name', ({ start }) => {
       const letter = await untilBuried(`job-${id}`);
       expect(Date.parse(letter.diedAt)).toBeGreaterThanOrEqual(Date.parse(diedAt));
       expect(letter.code).toBe('UNREADABLE');
+    });
+
+    it('does not put back an unreadable one', async () => {
+      const { backend, call, untilBuried } = await setup();
+      const { signals } = await bullQueues(backend);
+      const { id } = await signals.add('mail', { to: 'somebody' });
+      const before = await untilBuried(`job-${id}`);
+
+      const answer = await call('POST', `/dead-letters/job-${id}/redrive`);
+
+      expect(answer.status).toBe(422);
+      expect(JSON.parse(await answer.text())).toMatchObject({
+        invalidFields: { '/signal': expect.any(String) },
+      });
+      expect(await untilBuried(`job-${id}`)).toEqual(before);
     });
 
     it('retries a signal whose job says attempts: 1 and has no backoff', async () => {
@@ -482,8 +499,8 @@ describe.each(PLATFORMS)('the path of a signal on $name', ({ start }) => {
       const none = await call('POST', '/dead-letters/redrive', { code: 'BAD_USER_INPUT' });
       const all = await call('POST', '/dead-letters/redrive?code=FORBIDDEN');
 
-      expect(await none.json()).toEqual({ redriven: 0 });
-      expect([all.status, await all.json()]).toEqual([202, { redriven: 5 }]);
+      expect(await none.json()).toEqual({ redriven: 0, invalid: 0 });
+      expect([all.status, await all.json()]).toEqual([202, { redriven: 5, invalid: 0 }]);
       for (const id of ids) await until(id, 'delivered');
     });
 

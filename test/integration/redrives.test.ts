@@ -1,7 +1,7 @@
 import { DEAD_LETTERS, SIGNALS } from '../../src/queue/backend.ts';
 import { createDeadLetters } from '../../src/queue/deadLetters.ts';
 
-import { buildApplicationComplete } from '../support/buildSignal.ts';
+import { buildApplicationComplete, buildSignalJob } from '../support/buildSignal.ts';
 import { PLATFORMS } from '../support/platforms.ts';
 import { refused } from '../support/scriptedSeek.ts';
 import { newToken } from '../support/startDispatcher.ts';
@@ -99,7 +99,7 @@ describe.each(PLATFORMS)('redrives on $name', ({ start }) => {
         ids.flatMap((id) => names.map((by) => deadLetters.redrive(id, by))),
       );
 
-      expect(asked.filter((outcome) => outcome === 'busy')).toEqual([]);
+      expect(asked.filter(({ kind }) => kind === 'busy')).toEqual([]);
       for (const id of ids) {
         const { redriveLog, redrives } = await until(id, 'delivered');
         expect([redrives, redriveLog?.length]).toEqual([1, 1]);
@@ -114,7 +114,7 @@ describe.each(PLATFORMS)('redrives on $name', ({ start }) => {
       await letter?.remove();
       await letters.add('ApplicationComplete', letter?.data, { jobId: id, removeOnComplete: true });
 
-      expect(await deadLetters.redrive(id, 'somebody')).toBe('redriven');
+      expect(await deadLetters.redrive(id, 'somebody')).toEqual({ kind: 'redriven' });
       await startWorker();
 
       expect((await until(id, 'delivered')).redriveLog).toEqual([{ at: TIME, by: 'somebody' }]);
@@ -144,5 +144,118 @@ describe.each(PLATFORMS)('redrives on $name', ({ start }) => {
       });
       await waitFor(async () => (await letters.getJobState(id)) === 'unknown');
     });
+  });
+
+  describe('of what would not be accepted today', () => {
+    /** Beside one that would: an `ApplicationComplete` of nobody, as an older version let it in, say. */
+    const setupInvalid = async () => {
+      const subject = await setupDead();
+      subject.seek.answerWith(() => refused('BAD_USER_INPUT', { message: 'Is not valid' }));
+      const id = `of-nobody-${newToken()}`.replaceAll(/[^a-z0-9-]/g, '-');
+      const job = buildSignalJob({
+        signal: { typeCode: 'ApplicationComplete' },
+        acceptedAt: new Date().toISOString(),
+      });
+      await subject.signals.add('ApplicationComplete', job, { jobId: id });
+      const letter = await subject.untilBuried(id);
+      subject.seek.answerWith([]);
+      return { ...subject, id, letter, good: subject.id };
+    };
+    const invalidFields = { '/token': expect.stringMatching(/^Is required/) };
+
+    it('are refused, and say why', async () => {
+      const { id, letter, call, seek, untilBuried } = await setupInvalid();
+      const sent = seek.requests.length;
+
+      const answer = await call('POST', `/dead-letters/${id}/redrive`);
+
+      expect([answer.status, await answer.json()]).toEqual([
+        ...[422, { message: 'It would not be accepted today', invalidFields }],
+      ]);
+      expect(await untilBuried(id)).toEqual(letter);
+      expect(seek.requests).toHaveLength(sent);
+    });
+
+    it('do not keep the others back', async () => {
+      const { good, id, call, until, find } = await setupInvalid();
+
+      const answer = await call('POST', '/dead-letters/redrive');
+
+      expect(await answer.json()).toMatchObject({ redriven: 1, invalid: 1 });
+      await until(good, 'delivered');
+      expect(await find(id)).toMatchObject({ state: 'dead', redrives: 0 });
+    });
+
+    it('fail again in the board, with a reason that says so, and keep the old one', async () => {
+      const { id, letter, deadLetters, letters, untilBuried, seek } = await setupInvalid();
+      const sent = seek.requests.length;
+      await deadLetters.noteRedriver(id, 'board:somebody');
+
+      await (await letters.getJob(id))?.retry('failed');
+
+      const failed = await waitFor(async () => {
+        const job = await letters.getJob(id);
+        return job?.failedReason?.includes('not sent again') && job;
+      });
+      expect(failed.failedReason).toMatch(
+        /^BAD_USER_INPUT: .*Is not valid.*; not sent again: \/token: Is required/,
+      );
+      expect(await untilBuried(id)).toEqual(letter);
+      expect(failed.data.redriveBy).toBeUndefined();
+      expect(seek.requests).toHaveLength(sent);
+    });
+
+    it('are known beforehand, with nothing done', async () => {
+      const { good, id, call, find } = await setupInvalid();
+
+      const [all, none] = [
+        await call('POST', '/dead-letters/redrive?dryRun=true'),
+        await call('POST', '/dead-letters/redrive', { dryRun: true, code: 'NONE' }),
+      ];
+      const [one, other] = [
+        await call('POST', `/dead-letters/${good}/redrive?dryRun=true`),
+        await call('POST', `/dead-letters/${id}/redrive?dryRun=true`),
+      ];
+
+      expect([all.status, await all.json()]).toEqual([
+        200,
+        {
+          ...{ wouldRedrive: 1, invalid: 1 },
+          refusals: [{ pointer: '/token', message: TIME, count: 1, example: id }],
+          samples: [expect.objectContaining({ signalId: good, code: 'FORBIDDEN', diedAt: TIME })],
+        },
+      ]);
+      expect(await none.json()).toEqual({
+        ...{ wouldRedrive: 0, invalid: 0, refusals: [], samples: [] },
+      });
+      expect([one.status, other.status]).toEqual([200, 422]);
+      expect([await find(good), await find(id)]).toMatchObject([
+        ...[
+          { state: 'dead', redrives: 0 },
+          { state: 'dead', redrives: 0 },
+        ],
+      ]);
+      expect((await call('POST', '/dead-letters/redrive?dryRun=1')).status).toBe(422);
+      expect((await call('POST', `/dead-letters/${good}/redrive?dry=true`)).status).toBe(422);
+    });
+  });
+
+  it('go, although SEEK said no, where our rules have nothing against it', async () => {
+    const { id, seek, redrive, until, untilBuried } = await setupDead();
+    seek.answerWith([refused('BAD_USER_INPUT', { message: 'Is not valid' })]);
+    await redrive(id);
+    await untilBuried(id, 1);
+
+    expect(await redrive(id)).toBe(202);
+
+    expect(await until(id, 'delivered')).toMatchObject({ redrives: 2 });
+  });
+
+  it('do not look at a token that is sealed', async () => {
+    const env = { TOKEN_ENCRYPTION_KEYS: Buffer.alloc(32, 7).toString('base64') };
+    const { id, redrive, until } = await setupDead(1, { env });
+
+    expect(await redrive(id)).toBe(202);
+    expect(await until(id, 'delivered')).toMatchObject({ redrives: 1 });
   });
 });

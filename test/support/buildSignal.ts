@@ -57,3 +57,19 @@ export const buildSignalJob = (change: object = {}) => ({
   attempts: [],
   ...change,
 });
+
+/** What `dead-letters` holds of a signal that was given up. */
+export const buildLetter = (change: object = {}) => ({
+  version: 1,
+  signalId: 'signal-1',
+  burial: { jobId: 'signal-1', finishedAt: Date.parse('2026-03-01T13:00:00Z') },
+  typeCode: 'ApplicationStatusUpdate',
+  reason: 'No relationship',
+  code: 'FORBIDDEN',
+  diedAt: '2026-03-01T13:00:00.000Z',
+  acceptedAt: '2026-03-01T12:00:00.000Z',
+  attempts: [],
+  redrives: 0,
+  job: buildSignalJob(),
+  ...change,
+});

@@ -93,7 +93,9 @@ const bounded = ({
   list,
   count,
   redrive,
+  wouldRedrive,
   redriveMatching,
+  rehearse,
   noteRedriver,
   discard,
 }: DeadLetters): DeadLetters => ({
@@ -102,6 +104,8 @@ const bounded = ({
   count: available(count, REDRIVE_DEADLINE_MS),
   redrive: available(redrive),
   redriveMatching: available(redriveMatching, REDRIVE_DEADLINE_MS),
+  wouldRedrive: available(wouldRedrive),
+  rehearse: available(rehearse, REDRIVE_DEADLINE_MS),
   noteRedriver: available(noteRedriver),
   discard: available(discard),
 });

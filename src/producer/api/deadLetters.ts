@@ -28,9 +28,12 @@ const ListSchema = FilterSchema.extend({
 });
 const CountSchema = FilterSchema.omit({ limit: true });
 const DiscardSchema = z.object({ reason: TextSchema.optional() });
-const RedriveSchema = FilterSchema.extend({
-  limit: count.optional(),
-});
+const dryRun = z
+  .literal([true, false, 'true', 'false'], 'Expected true or false')
+  .transform((value) => value === true || value === 'true')
+  .optional();
+const RedriveSchema = FilterSchema.extend({ limit: count.optional(), dryRun });
+const RedriveOneSchema = z.strictObject({ dryRun });
 
 export type DeadLetterDeps = {
   deadLetters: DeadLetters;
@@ -49,10 +52,14 @@ export const createDeadLetterRoutes = ({ deadLetters, onDiscarded, logger }: Dea
   );
 
   app.post('/redrive', async (c) => {
-    const filter = readQuery(RedriveSchema, { ...c.req.query(), ...(await readFilter(c)) });
-    const redriven = await deadLetters.redriveMatching(filter, c.get('keyName'));
-    logger.info({ by: c.get('keyName'), redriven }, 'Redrive requested');
-    return c.json({ redriven }, 202);
+    const { dryRun, ...filter } = readQuery(RedriveSchema, {
+      ...{ ...c.req.query(), ...(await readFilter(c)) },
+    });
+    if (dryRun) return c.json(await deadLetters.rehearse(filter));
+    const by = c.get('keyName');
+    const counts = await deadLetters.redriveMatching(filter, by);
+    logger.info({ by, ...counts }, 'Redrive requested');
+    return c.json(counts, 202);
   });
 
   app.get('/:signalId', async (c) => {
@@ -63,10 +70,19 @@ export const createDeadLetterRoutes = ({ deadLetters, onDiscarded, logger }: Dea
 
   app.post('/:signalId/redrive', async (c) => {
     const signalId = readSignalId(c);
-    const outcome = await deadLetters.redrive(signalId, c.get('keyName'));
-    if (outcome === 'not-found') throw notFound();
-    if (outcome === 'busy') throw busy();
-    logger.info({ by: c.get('keyName'), signalId }, 'Redrive requested');
+    const { dryRun } = readQuery(RedriveOneSchema, c.req.query());
+    const by = c.get('keyName');
+    const outcome = await (dryRun
+      ? deadLetters.wouldRedrive(signalId)
+      : deadLetters.redrive(signalId, by));
+    if (outcome.kind === 'not-found') throw notFound();
+    if (outcome.kind === 'busy') throw busy();
+    if (outcome.kind === 'invalid') {
+      const { invalidFields } = outcome;
+      return c.json({ message: 'It would not be accepted today', invalidFields }, 422);
+    }
+    if (dryRun) return c.json({ signalId });
+    logger.info({ by, signalId }, 'Redrive requested');
     return c.json({ signalId }, 202);
   });
 

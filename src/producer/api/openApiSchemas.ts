@@ -154,6 +154,44 @@ export const schemas: Json = {
     },
     ['code', 'typeCode', 'count', 'firstAt', 'lastAt', 'reason'],
   ),
+  Redrive: object(
+    {
+      redriven: { type: 'integer' },
+      invalid: { type: 'integer', description: 'Would not be accepted today, and stay' },
+    },
+    ['redriven', 'invalid'],
+  ),
+  Rehearsal: object(
+    {
+      wouldRedrive: { type: 'integer' },
+      invalid: { type: 'integer', description: 'Would not be accepted today, and would stay' },
+      refusals: {
+        ...list(
+          object(
+            {
+              ...{ pointer: text('Into the signal'), message: text() },
+              ...{ count: { type: 'integer' }, example: text('The signalId of one') },
+            },
+            ['pointer', 'message', 'count', 'example'],
+          ),
+        ),
+        description: 'The 20 most frequent problems',
+      },
+      samples: {
+        ...list(
+          object(
+            {
+              ...{ signalId: text(), typeCode: text(), code: text(), reason: text() },
+              diedAt: instant,
+            },
+            ['signalId', 'typeCode', 'code', 'reason', 'diedAt'],
+          ),
+        ),
+        description: 'Of those that would go, up to five',
+      },
+    },
+    ['wouldRedrive', 'invalid', 'refusals', 'samples'],
+  ),
   DeadLetter: object(
     {
       signalId: text(),

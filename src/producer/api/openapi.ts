@@ -31,6 +31,7 @@ const FILTER = [
   query('applicationId', 'The application that the signal names'),
   query('text', 'Stands in its id, type, code or reason, in whatever case'),
 ];
+const DRY_RUN = query('dryRun', 'Only say what would come of it', { type: 'boolean' });
 const limit = (most: Json = {}) =>
   query('limit', 'At most so many', { type: 'integer', minimum: 1, ...most });
 
@@ -175,9 +176,10 @@ const paths: Json = {
     post: {
       summary: 'Put all that match back into the queue',
       description: 'The filter may come in the query or as a JSON object of the same names.',
-      parameters: [...FILTER, limit()],
+      parameters: [...FILTER, limit(), DRY_RUN],
       responses: {
-        202: json('How many', object({ redriven: { type: 'integer' } }, ['redriven'])),
+        200: json('With dryRun: what would be done', ref('Rehearsal')),
+        202: json('What was done', ref('Redrive')),
         ...{ ...UNREADABLE, ...INVALID, ...REFUSED },
       },
     },
@@ -203,10 +205,12 @@ const paths: Json = {
   '/dead-letters/{signalId}/redrive': {
     post: {
       summary: 'Put it back into the queue',
-      parameters: [path('signalId')],
+      parameters: [path('signalId'), DRY_RUN],
       responses: {
+        200: json('With dryRun: it would go', object({ signalId: text() }, ['signalId'])),
         202: json('On its way', object({ signalId: text() }, ['signalId'])),
         ...{ ...NOT_FOUND, ...BUSY, ...REFUSED },
+        422: json('It would not be accepted today, and stays', ref('InvalidInput')),
       },
     },
   },
