@@ -114,7 +114,10 @@ describe.each(['Redis', 'dev'] as const)('dead-letters redrive over %s', (kind) 
 it('dead-letters redrive names what would not be accepted today, and goes on', async () => {
   const { seek, env, run, bury, counts } = await setup('Redis');
   const [good = ''] = await bury(1);
-  const queue = new Queue('signals', { connection: { url: env.REDIS_URL ?? '' }, prefix: '{seek}' });
+  const queue = new Queue('signals', {
+    connection: { url: env.REDIS_URL ?? '' },
+    prefix: '{seek}',
+  });
   closing.push(() => queue.close());
   await queue.add('mail', { to: 'somebody' }, { jobId: 'bad' });
   await waitFor(async () => (await counts()).dead === 2);
@@ -123,7 +126,7 @@ it('dead-letters redrive names what would not be accepted today, and goes on', a
   const dry = await run('dead-letters', 'redrive', '--dry-run');
   const { code, stdout, stderr } = await run('dead-letters', 'redrive', 'bad', good, '--json');
 
-  expect(dry.stdout).toMatch(/would refuse 1: .*\n.*\n.*\/signal/);
+  expect(dry.stdout).toMatch(/would refuse 1: .*\/signal/s);
   expect(code).toBe(1);
   expect(JSON.parse(stdout)).toEqual({
     redriven: [good],
