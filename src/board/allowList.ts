@@ -39,9 +39,11 @@ const READS = new Map<string, Mask>([
   ['/api/queues/:queueName/rate-limit', maskSettings],
 ]);
 
+export const RETRY_ONE = '/api/queues/:queueName/:jobId/retry';
+
 /** Each write with the one queue in which it may be done. */
 const WRITES = new Map<string, keyof Names>([
-  ['/api/queues/:queueName/:jobId/retry', 'deadLetters'],
+  [RETRY_ONE, 'deadLetters'],
   ['/api/queues/:queueName/retry/:queueStatus', 'deadLetters'],
   ['/api/queues/:queueName/:jobId/promote', 'signals'],
   ['/api/queues/:queueName/promote', 'signals'],

@@ -6,7 +6,8 @@ import { serveStatic } from '@hono/node-server/serve-static';
 import type { Queue } from 'bullmq';
 import type { Hono } from 'hono';
 
-import { createAllowList } from './allowList.ts';
+import { createAllowList, RETRY_ONE } from './allowList.ts';
+import { redriverOf } from './login.ts';
 
 type Deps = {
   signals: Queue;
@@ -15,6 +16,8 @@ type Deps = {
   account: { username: string; readOnly: boolean };
   /** Where it is served. */
   basePath: string;
+  /** Notes who is about to retry a letter; nothing where there is none. */
+  noteRedriver: (signalId: string, by: string) => Promise<void>;
   log: (fields: Record<string, unknown>, message: string) => void;
 };
 
@@ -51,7 +54,7 @@ export const mountBullBoard = (deps: Deps): Hono => {
   return serverAdapter.setErrorHandler(toAnswer).registerPlugin();
 };
 
-const createHooks = ({ signals, deadLetters, account, log }: Deps): BoardHooks => {
+const createHooks = ({ signals, deadLetters, account, noteRedriver, log }: Deps): BoardHooks => {
   const names = { signals: signals.name, deadLetters: deadLetters.name };
   const allowList = createAllowList({ names, readOnly: account.readOnly });
 
@@ -64,9 +67,12 @@ const createHooks = ({ signals, deadLetters, account, log }: Deps): BoardHooks =
         const fields = { by: account.username, method, route, ...request.params, ...reason };
         log(fields, refusal ? 'Board write refused' : 'Board write allowed');
       }
-      return refusal === undefined
-        ? { allow: true }
-        : { allow: false, status: 403, message: `Refused: ${refusal}` };
+      if (refusal !== undefined) {
+        return { allow: false, status: 403, message: `Refused: ${refusal}` };
+      }
+      // Of all letters at once the log alone says who: there may be too many to be told one by one.
+      if (route === RETRY_ONE) await noteRedriver(request.params.jobId, redriverOf(account));
+      return { allow: true };
     },
     after: async (context, result) => ({
       ...result,

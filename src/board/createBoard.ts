@@ -12,7 +12,8 @@ type Deps = {
   signals: Queue;
   deadLetters: Queue;
   accounts: readonly Account[];
-  pages: PagesDeps;
+  pages: Omit<PagesDeps, 'log'>;
+  noteRedriver: (signalId: string, by: string) => Promise<void>;
   log?: (fields: Record<string, unknown>, message: string) => void;
   now?: () => number;
 };
@@ -34,7 +35,7 @@ export const createBoard = ({ log = () => {}, pages, ...deps }: Deps): Hono<Logg
 
   app.use(caching, pageHeaders, createLogin({ ...deps, log }), refuseForeignOrigins);
   app.use(selfContained);
-  app.route('/', createPages(pages));
+  app.route('/', createPages({ ...pages, log }));
   app.all(`${QUEUES}/*`, (c) => askBullBoard(c, c.req.raw));
   // Where Bull Board was once: scripts ask it there, and people have bookmarks.
   app.all('/api/*', (c) => {

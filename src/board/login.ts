@@ -14,6 +14,9 @@ export type Account = {
   readOnly: boolean;
 };
 
+/** As whom a redrive is noted. */
+export const redriverOf = ({ username }: Pick<Account, 'username'>): string => `board:${username}`;
+
 /** What the login tells whoever answers. */
 export type LoggedIn = { Variables: { account: Account } };
 

@@ -21,9 +21,11 @@ export const openBoard = async ({ backend, ...deps }: Deps) => {
     ...deps,
     signals: await backend.bullQueue(SIGNALS),
     deadLetters: await backend.bullQueue(DEAD_LETTERS),
+    noteRedriver: deadLetters.noteRedriver,
     pages: {
       ...{ find, history: backend.history, status: createQueueStatus(backend) },
       search: createFindSignals({ backend, lives: { find } }).byAny,
+      redrive: deadLetters.redrive,
       newestLetters: async (limit) => (await deadLetters.list({ limit })).deadLetters,
     },
   });

@@ -19,6 +19,8 @@ export const pageHeaders = secureHeaders({
     frameAncestors: ["'none'"],
   },
   xFrameOptions: 'DENY',
+  // Under "no-referrer" a browser that may not say Sec-Fetch-Site would call the origin of our own forms null.
+  referrerPolicy: 'same-origin',
   // Whether this host is only ever reached by HTTPS is not ours to promise.
   strictTransportSecurity: false,
 });

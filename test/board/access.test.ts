@@ -57,7 +57,7 @@ describe('login', () => {
     let now = 1_000_000;
     const { signals, deadLetters } = subject;
     const board = createBoard({
-      ...{ signals, deadLetters, pages: EMPTY, now: () => now },
+      ...{ signals, deadLetters, pages: EMPTY, noteRedriver: async () => {}, now: () => now },
       accounts: [{ ...LOGIN, readOnly: false }],
     });
     const login = (authorization: string) =>
@@ -110,7 +110,11 @@ describe('login', () => {
       { ...login, readOnly: true },
     ];
 
-    expect(() => createBoard({ signals, deadLetters, pages: EMPTY, accounts })).toThrow(/board/);
+    const noteRedriver = async () => {};
+
+    expect(() =>
+      createBoard({ signals, deadLetters, pages: EMPTY, noteRedriver, accounts }),
+    ).toThrow(/board/);
   });
 });
 
@@ -119,6 +123,10 @@ describe('origins', () => {
 
   it.each([
     ['a script', {}],
+    [
+      'a form of its pages, by a browser that says no more',
+      { origin: 'http://board.test', referer: 'http://board.test/', 'user-agent': 'Mozilla/5.0' },
+    ],
     ['the page itself', { 'sec-fetch-site': 'same-origin', origin: 'http://board.test' }],
     ['the page in an older browser', { origin: 'http://board.test' }],
     ['the page behind TLS', { origin: 'https://board.test' }],
@@ -182,7 +190,7 @@ describe('the page', () => {
     expect(headers.get('content-security-policy')).toContain("frame-ancestors 'none'");
     expect(headers.get('x-frame-options')).toBe('DENY');
     expect(headers.get('x-content-type-options')).toBe('nosniff');
-    expect(headers.get('referrer-policy')).toBe('no-referrer');
+    expect(headers.get('referrer-policy')).toBe('same-origin');
     expect(headers.get('cache-control')).toBe(
       path.startsWith('/queues/static/') ? 'private, max-age=3600' : 'no-store',
     );

@@ -25,6 +25,8 @@ export const EMPTY: PagesDeps = {
   newestLetters: async () => [],
   find: async () => undefined,
   search: async () => [],
+  redrive: async () => ({ kind: 'not-found' }),
+  log: () => {},
 };
 
 export const basic = ({ username, password } = LOGIN) =>
@@ -43,6 +45,7 @@ export const startBoard = async () => {
   const signals = new Queue('signals', on);
   const deadLetters = new Queue('dead-letters', on);
   const logged: Record<string, unknown>[] = [];
+  const redrivers: [string, string][] = [];
   // A letter that holds a `returnvalue` completes; any other fails with its reason, as ours do.
   const worker = new Worker(
     'dead-letters',
@@ -56,6 +59,9 @@ export const startBoard = async () => {
   const board = (readOnly = false) => {
     const app = createBoard({
       ...{ signals, deadLetters, pages: EMPTY },
+      noteRedriver: async (signalId, by) => {
+        redrivers.push([signalId, by]);
+      },
       accounts: [
         { ...LOGIN, readOnly },
         { ...VIEWER, readOnly: true },
@@ -79,12 +85,13 @@ export const startBoard = async () => {
     await signals.obliterate({ force: true });
     await deadLetters.obliterate({ force: true });
     logged.length = 0;
+    redrivers.length = 0;
     await signals.add('ApplicationComplete', job, { jobId: RETRYING, delay: 3_600_000 });
     await bury(LETTER, { job, reason: `/input/token: Is not valid: ${TOKEN}` });
   };
 
   return {
-    ...{ board, request: board(), signals, deadLetters, worker, logged, bury, reset },
+    ...{ board, request: board(), signals, deadLetters, worker, logged, redrivers, bury, reset },
     stop: async () => {
       await Promise.all([worker.close(), signals.close(), deadLetters.close()]);
       await redis.stop();

@@ -1,6 +1,6 @@
 import { waitFor } from '../support/waitFor.ts';
 
-import { type BoardUnderTest, LETTER, RETRYING, startBoard } from './boardUnderTest.ts';
+import { type BoardUnderTest, LETTER, LOGIN, RETRYING, startBoard } from './boardUnderTest.ts';
 
 let subject: BoardUnderTest;
 beforeAll(async () => {
@@ -16,8 +16,13 @@ describe('writes', () => {
     expect(response.status).toBe(204);
     await waitFor(async () => (await subject.deadLetters.getJob(LETTER))?.attemptsMade === 2);
     expect(subject.logged).toEqual([
-      expect.objectContaining({ message: 'Board write allowed', jobId: LETTER }),
+      expect.objectContaining({
+        message: 'Board write allowed',
+        jobId: LETTER,
+        by: LOGIN.username,
+      }),
     ]);
+    expect(subject.redrivers).toEqual([[LETTER, `board:${LOGIN.username}`]]);
   });
 
   it('retries all letters that failed, and none that completed', async () => {

@@ -152,7 +152,22 @@ describe.each(PLATFORMS)('the board in a browser, on $name', ({ start }) => {
       await page.reload();
       return (await page.getByRole('row', { name: /^state/ }).textContent())?.includes('delivered');
     });
-    expect(await page.getByRole('row', { name: /^redriven/ }).textContent()).toContain('once');
+    expect(await page.getByRole('row', { name: /^redriven/ }).textContent()).toContain(
+      `by board:${OPERATOR.username}`,
+    );
+  });
+
+  it('redrives it from its own page, and follows it until it is delivered', async () => {
+    const signalId = await sendRefused();
+    const page = await open(OPERATOR);
+    await page.goto(`${url.board}/signals/${signalId}`);
+
+    seek.answerWith([]);
+    await page.getByRole('button', { name: 'Redrive' }).click();
+
+    // By itself: the page asks again.
+    await page.getByRole('row', { name: 'state delivered' }).waitFor();
+    await page.getByText(`by board:${OPERATOR.username}`).waitFor();
   });
 
   it('shows to who may only look the same, and nothing to press', async () => {
@@ -160,17 +175,18 @@ describe.each(PLATFORMS)('the board in a browser, on $name', ({ start }) => {
     const buttons = async (account: typeof VIEWER) => {
       const page = await open(account);
       await page.goto(`${url.board}/signals/${signalId}`);
+      const onPage = await page.getByRole('button', { name: 'Redrive' }).count();
       await page.getByRole('link', { name: 'Its letter in Bull Board' }).click();
       await page.getByText(`FORBIDDEN: ${REASON}`).first().waitFor();
       const ofLetter = await wordless(page).count();
       await page.goto(`${url.board}/queues/queue/dead-letters?status=failed`);
       await page.getByText(signalId).waitFor();
-      return [ofLetter, await page.getByRole('button', { name: 'Retry all' }).count()];
+      return [onPage, ofLetter, await page.getByRole('button', { name: 'Retry all' }).count()];
     };
 
-    expect(await buttons(VIEWER)).toEqual([0, 0]);
+    expect(await buttons(VIEWER)).toEqual([0, 0, 0]);
     // Where there are some, they are seen.
-    expect(await buttons(OPERATOR)).toEqual([expect.any(Number), 1]);
+    expect(await buttons(OPERATOR)).toEqual([1, expect.any(Number), 1]);
   });
 
   it('finds a signal by its X-Request-Id', async () => {

@@ -119,9 +119,24 @@ describe.each(PLATFORMS)('the board over the queues on $name', ({ start }) => {
     const answer = await request('PUT', `/api/queues/dead-letters/${id}/retry`);
 
     expect(answer.status).toBe(204);
-    expect(await until(id, 'delivered')).toMatchObject({ redrives: 1 });
+    expect(await until(id, 'delivered')).toMatchObject({
+      redrives: 1,
+      redriveLog: [{ at: expect.any(String), by: `board:${LOGIN.username}` }],
+    });
     const letters = await backend.queue(DEAD_LETTERS);
     await waitFor(async () => (await letters.getJobState(id)) === 'unknown');
+  });
+
+  it('redrives a letter from its signal’s own page', async () => {
+    const { request, seek, id, until } = await setupRefused();
+    seek.answerWith([]);
+
+    const answer = await request('POST', `/signals/${id}/redrive`);
+
+    expect([answer.status, answer.headers.get('location')]).toEqual([303, `/signals/${id}?asked`]);
+    expect(await until(id, 'delivered')).toMatchObject({
+      redriveLog: [{ by: `board:${LOGIN.username}` }],
+    });
   });
 
   it('redrives all letters by Retry all', async () => {

@@ -4,9 +4,11 @@ import { queueIsSilent, withDeadline } from '../../deadline.ts';
 import type { LetterView } from '../../queue/deadLetters.ts';
 import type { History } from '../../queue/history.ts';
 import type { QueueStatus } from '../../queue/queueStatus.ts';
+import type { Redriven } from '../../queue/redriveLetters.ts';
 import type { SignalLife } from '../../schemas/states.ts';
-import { overviewPage, SHOWN_MS } from './overview.ts';
-import { foundPage, noSignalPage, signalPage } from './signalPages.ts';
+import { type LoggedIn, redriverOf } from '../login.ts';
+import { overviewPage, SHOWN_MS, signalPath } from './overview.ts';
+import { foundPage, noSignalPage, refusedPage, signalPage } from './signalPages.ts';
 
 const NEWEST_LETTERS = 10;
 const LETTERS_WITHIN_MS = 1_500;
@@ -19,13 +21,15 @@ export type PagesDeps = {
   find: (signalId: string) => Promise<SignalLife | undefined>;
   /** By whatever a signal may be looked for. */
   search: (text: string, limit: number) => Promise<SignalLife[]>;
+  redrive: (signalId: string, by: string) => Promise<Redriven>;
+  log: (fields: Record<string, unknown>, message: string) => void;
   now?: () => number;
 };
 
 /** Our own pages, made whole on the server: how things stand, and the life of a signal. */
-export const createPages = ({ now = Date.now, ...deps }: PagesDeps): Hono => {
-  const { status, history, newestLetters, find, search } = deps;
-  const app = new Hono();
+export const createPages = ({ now = Date.now, ...deps }: PagesDeps): Hono<LoggedIn> => {
+  const { status, history, newestLetters, find, search, redrive, log } = deps;
+  const app = new Hono<LoggedIn>();
 
   app.get('/', async (c) => {
     const [standing, past, letters] = await Promise.all([
@@ -43,7 +47,7 @@ export const createPages = ({ now = Date.now, ...deps }: PagesDeps): Hono => {
     if (sought === '') return c.redirect('/');
     if (isNoName(sought)) return c.html(noSignalPage(sought));
     if ((await find(sought)) !== undefined) {
-      return c.redirect(`/signals/${encodeURIComponent(sought)}`);
+      return c.redirect(signalPath(sought));
     }
     return c.html(foundPage(sought, await search(sought, MOST_FOUND), now()));
   });
@@ -51,9 +55,31 @@ export const createPages = ({ now = Date.now, ...deps }: PagesDeps): Hono => {
   app.get('/signals/:signalId', async (c) => {
     const signalId = c.req.param('signalId');
     const life = isNoName(signalId) ? undefined : await find(signalId);
-    return life === undefined
-      ? c.html(noSignalPage(signalId), 404)
-      : c.html(signalPage(life, now()));
+    if (life === undefined) return c.html(noSignalPage(signalId), 404);
+    const { readOnly } = c.get('account');
+    const isAsked = c.req.query('asked') !== undefined;
+    return c.html(signalPage(life, { now: now(), mayRedrive: !readOnly && !isAsked, isAsked }));
+  });
+
+  app.post('/signals/:signalId/redrive', async (c) => {
+    const [signalId, account] = [c.req.param('signalId'), c.get('account')];
+    if (isNoName(signalId)) return c.html(noSignalPage(signalId), 404);
+    if (account.readOnly) return c.html(refusedPage(signalId, 'This login may only look.'), 403);
+    const redriven = await redrive(signalId, redriverOf(account));
+    log({ by: account.username, signalId, outcome: redriven.kind }, 'Redrive requested');
+    switch (redriven.kind) {
+      case 'redriven':
+        return c.redirect(`${signalPath(signalId)}?asked`, 303);
+      case 'not-found':
+        return c.html(refusedPage(signalId, 'It is no dead letter any more.'), 409);
+      case 'busy':
+        return c.html(refusedPage(signalId, 'It is on its way back to the queue already.'), 409);
+      case 'invalid': {
+        const fields = Object.entries(redriven.invalidFields);
+        const why = fields.map(([name, problem]) => `${name}: ${problem}`).join('; ');
+        return c.html(refusedPage(signalId, `It would not be accepted today: ${why}`), 422);
+      }
+    }
   });
 
   return app;

@@ -44,8 +44,8 @@ type Page = {
   title: string;
   /** What was looked for last. */
   sought?: string;
-  /** Seconds after which the browser asks again. */
-  refresh?: number;
+  /** After so many seconds the browser asks again, for the same page or for another. */
+  refresh?: { seconds: number; path?: string } | undefined;
   body: Html | Html[];
 };
 
@@ -57,7 +57,7 @@ export const page = ({ title, sought = '', refresh, body }: Page): Html =>
         <meta charset="utf-8" />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <meta name="robots" content="noindex" />
-        ${refresh === undefined ? '' : html`<meta http-equiv="refresh" content="${refresh}" />`}
+        ${refresh === undefined ? '' : html`<meta http-equiv="refresh" content="${refresh.seconds}${refresh.path === undefined ? '' : `; url=${refresh.path}`}" />`}
         <title>${title === '' ? '' : `${title} · `}SEEK signals</title>
         <link rel="icon" href="data:," />
         ${STYLE}

@@ -27,7 +27,7 @@ export type Overview = {
 export const overviewPage = ({ status, history, letters }: Overview, now: number): Html =>
   page({
     title: '',
-    refresh: REFRESH_SECONDS,
+    refresh: { seconds: REFRESH_SECONDS },
     body: [
       lane(status.lane),
       workers(history.workers, history.now),
@@ -148,4 +148,6 @@ const newest = (letters: LetterView[], now: number): Html =>
   );
 
 export const signalLink = (signalId: string): Html =>
-  html`<a href="/signals/${encodeURIComponent(signalId)}"><code>${signalId}</code></a>`;
+  html`<a href="${signalPath(signalId)}"><code>${signalId}</code></a>`;
+
+export const signalPath = (signalId: string): string => `/signals/${encodeURIComponent(signalId)}`;

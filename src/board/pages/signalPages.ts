@@ -4,16 +4,28 @@ import type { Attempt } from '../../schemas/signalJob.ts';
 import type { SignalLife, SignalState } from '../../schemas/states.ts';
 import { hintOf } from './codeHints.ts';
 import { ago, type Html, lasting, page, QUEUES, table } from './layout.ts';
-import { signalLink } from './overview.ts';
+import { signalLink, signalPath } from './overview.ts';
 
 const COLOUR: Record<SignalState, string> = {
   ...{ waiting: '', active: '', retrying: 'warn' },
   ...{ delivered: 'good', skipped: 'warn', dead: 'bad' },
 };
 
+// What is on its way is looked at again; what was asked for just now, soon.
+const [REFRESH_SECONDS, SOON_SECONDS] = [10, 2];
+const SETTLED: ReadonlySet<SignalState> = new Set(['delivered', 'skipped', 'dead']);
+
+type View = {
+  now: number;
+  /** Whoever looks may have it sent again. */
+  mayRedrive: boolean;
+  /** He has just asked for that. */
+  isAsked: boolean;
+};
+
 /** Everything about one signal, for whoever was asked what became of it. */
-export const signalPage = (life: SignalLife, now: number): Html => {
-  const { signalId, typeCode, state, reason, acceptedAt, acceptedFrom, redrives } = life;
+export const signalPage = (life: SignalLife, { now, mayRedrive, isAsked }: View): Html => {
+  const { signalId, typeCode, state, reason, acceptedAt, acceptedFrom } = life;
   const code = life.attempts.at(-1)?.code;
   const facts: [string, Html | string][] = [
     ['state', html`<b class="${COLOUR[state]}">${state}</b> ${reason ?? ''}`],
@@ -23,7 +35,9 @@ export const signalPage = (life: SignalLife, now: number): Html => {
       html`<code>${acceptedAt}</code>, ${ago(acceptedAt, now)}${acceptedFrom === undefined ? '' : `, from ${acceptedFrom}`}`,
     ],
   ];
-  if (redrives > 0) facts.push(['redriven', redrives === 1 ? 'once' : `${redrives} times`]);
+  for (const { at, by } of life.redriveLog ?? []) {
+    facts.push(['redriven', html`<code>${at}</code>${by === undefined ? '' : `, by ${by}`}`]);
+  }
   if (life.nextAttemptAt !== undefined) {
     const seconds = (Date.parse(life.nextAttemptAt) - now) / 1000;
     facts.push([
@@ -41,6 +55,11 @@ export const signalPage = (life: SignalLife, now: number): Html => {
   return page({
     title: signalId,
     sought: signalId,
+    refresh: isAsked
+      ? { seconds: SOON_SECONDS, path: signalPath(signalId) }
+      : SETTLED.has(state)
+        ? undefined
+        : { seconds: REFRESH_SECONDS },
     body: [
       html`<h2>Signal <code>${signalId}</code></h2>`,
       table(
@@ -54,7 +73,7 @@ export const signalPage = (life: SignalLife, now: number): Html => {
         life.attempts.map(attemptRow),
         'none yet',
       ),
-      html`${boardLink(life)}`,
+      html`${isAsked ? html`<p><b>It goes back to the queue.</b></p>` : whatToDo(life, mayRedrive)}`,
     ],
   });
 };
@@ -72,12 +91,18 @@ const attemptRow = (attempt: Attempt, index: number): Html => {
   </tr>`;
 };
 
-/** Where something can be done about it. */
-const boardLink = ({ signalId, state }: SignalLife): Html | string => {
+const whatToDo = ({ signalId, state }: SignalLife, mayRedrive: boolean): Html | string => {
   const name = encodeURIComponent(signalId);
   switch (state) {
     case 'dead':
-      return html`<p><a href="${QUEUES}/queue/dead-letters/${name}?status=failed">Its letter in Bull Board</a>, where Retry sends it again.</p>`;
+      return html`${
+        mayRedrive
+          ? html`<form method="post" action="${signalPath(signalId)}/redrive">
+              <button>Redrive</button>: it goes back to the queue, with a fresh set of attempts.
+            </form>`
+          : ''
+      }
+      <p><a href="${QUEUES}/queue/dead-letters/${name}?status=failed">Its letter in Bull Board</a></p>`;
     case 'retrying':
       return html`<p><a href="${QUEUES}/queue/signals/${name}?status=delayed">Its job in Bull Board</a>, where Promote tries it at once.</p>`;
     default:
@@ -106,6 +131,14 @@ export const foundPage = (sought: string, lives: SignalLife[], now: number): Htm
         'None is kept. Signals that were delivered can be found for a time (KEEP_DELIVERED_MS); dead letters until somebody deals with them.',
       ),
     ],
+  });
+
+/** Why nothing was done. */
+export const refusedPage = (signalId: string, why: string): Html =>
+  page({
+    title: signalId,
+    sought: signalId,
+    body: html`<h2>Signal ${signalLink(signalId)}</h2><p class="bad">${why}</p>`,
   });
 
 export const noSignalPage = (sought: string): Html => foundPage(sought, [], 0);

@@ -1,3 +1,5 @@
+import { Hono } from 'hono';
+import type { LoggedIn } from '../../../src/board/login.ts';
 import type { PagesDeps } from '../../../src/board/pages/createPages.ts';
 import { createPages } from '../../../src/board/pages/createPages.ts';
 import type { LetterView } from '../../../src/queue/deadLetters.ts';
@@ -28,10 +30,19 @@ const moment = (hoursAgo: number, change: Partial<Moment> = {}): Moment => ({
   ...change,
 });
 
-const setup = (change: Partial<PagesDeps> = {}) => {
-  const app = createPages({ ...EMPTY, now: () => NOW, ...change });
+const setup = (change: Partial<PagesDeps> = {}, readOnly = false) => {
+  const app = new Hono<LoggedIn>();
+  app.use((c, next) => {
+    c.set('account', { username: 'ops', password: '', readOnly });
+    return next();
+  });
+  app.route('/', createPages({ ...EMPTY, now: () => NOW, ...change }));
   const get = (path: string) => app.request(path);
-  return { get, text: async (path: string) => (await get(path)).text() };
+  return {
+    get,
+    text: async (path: string) => (await get(path)).text(),
+    post: (path: string) => app.request(path, { method: 'POST' }),
+  };
 };
 
 const statusOf = (change: Partial<QueueStatus>) => async (): Promise<QueueStatus> => ({
@@ -157,7 +168,11 @@ describe("a signal's page", () => {
       },
     ];
     const { text } = setup({
-      find: async () => life({ attempts, redrives: 2, acceptedFrom: 'careers' }),
+      find: async () =>
+        life({
+          ...{ attempts, redrives: 2, acceptedFrom: 'careers' },
+          redriveLog: [{ at: '2026-07-01T00:00:05.000Z', by: 'board:ops' }],
+        }),
     });
 
     const html = await text('/signals/signal-1');
@@ -167,7 +182,7 @@ describe("a signal's page", () => {
     }
     expect(html).toContain('linkOut of 2026-06-30T00:00:00Z');
     expect(html).toContain('from careers');
-    expect(html).toContain('2 times');
+    expect(html).toContain('<code>2026-07-01T00:00:05.000Z</code>, by board:ops');
     expect(html).toContain('ask SEEK, then redrive');
   });
 
@@ -203,6 +218,69 @@ describe("a signal's page", () => {
 
     expect(answer.status).toBe(404);
     expect(await answer.text()).toContain('None is kept');
+  });
+});
+
+describe('the redrive of a signal', () => {
+  const button = '<button>Redrive</button>';
+  const dead = { find: async () => life() };
+
+  it('is offered for a dead letter, to who may do it', async () => {
+    const waiting = { find: async () => life({ state: 'waiting' }) };
+
+    expect(await setup(dead).text('/signals/signal-1')).toContain(button);
+    expect(await setup(dead, true).text('/signals/signal-1')).not.toContain(button);
+    expect(await setup(waiting).text('/signals/signal-1')).not.toContain(button);
+  });
+
+  it('is noted with who asked for it, and leads back to the signal', async () => {
+    const asked: [string, string][] = [];
+    const logged: object[] = [];
+    const { post, text } = setup({
+      ...dead,
+      redrive: async (signalId, by) => {
+        asked.push([signalId, by]);
+        return { kind: 'redriven' };
+      },
+      log: (fields, message) => logged.push({ ...fields, message }),
+    });
+
+    const answer = await post('/signals/signal-1/redrive');
+
+    expect([answer.status, answer.headers.get('location')]).toEqual([
+      303,
+      '/signals/signal-1?asked',
+    ]);
+    expect(asked).toEqual([['signal-1', 'board:ops']]);
+    expect(logged).toEqual([
+      { by: 'ops', signalId: 'signal-1', outcome: 'redriven', message: 'Redrive requested' },
+    ]);
+    const page = await text('/signals/signal-1?asked');
+    expect(page).toContain('content="2; url=/signals/signal-1"');
+    expect(page).not.toContain(button);
+  });
+
+  it.each([
+    { redriven: { kind: 'not-found' as const }, status: 409, says: 'no dead letter any more' },
+    { redriven: { kind: 'busy' as const }, status: 409, says: 'on its way back' },
+    {
+      redriven: { kind: 'invalid' as const, invalidFields: { '/token': 'Must not be <empty>' } },
+      ...{ status: 422, says: '/token: Must not be &lt;empty&gt;' },
+    },
+  ])('says why it is not done: $redriven.kind', async ({ redriven, status, says }) => {
+    const { post } = setup({ ...dead, redrive: async () => redriven });
+
+    const answer = await post('/signals/signal-1/redrive');
+
+    expect(answer.status).toBe(status);
+    expect(await answer.text()).toContain(says);
+  });
+
+  it('is refused to who may only look', async () => {
+    const redrive = () => Promise.reject(new Error('done'));
+    const { post } = setup({ ...dead, redrive }, true);
+
+    expect((await post('/signals/signal-1/redrive')).status).toBe(403);
   });
 });
 
