@@ -49,6 +49,7 @@ export const startApi = async (
   const deadLetters = createDeadLetters({ backend });
   const { tokens: seekTokens } = openSeekTokens(backend.tokens, config);
   const onAccepted = (typeCode: string) => metrics.accepted.inc({ type: typeLabel(typeCode) });
+  const stopping = new AbortController();
   const app = createApp({
     apiKeys: () => secrets().API_KEYS,
     enqueue: openEnqueue({ backend, logger, onAccepted }, config),
@@ -65,9 +66,13 @@ export const startApi = async (
     status,
     probes,
     logger,
+    stopping: stopping.signal,
     logBodies: config.LOG_BODIES,
   });
   const server = await serve(app, { host: config.API_HOST, port });
-  closers.add('api', () => server.close(patienceOf(config)));
+  closers.add('api', () => {
+    stopping.abort();
+    return server.close(patienceOf(config));
+  });
   return server;
 };

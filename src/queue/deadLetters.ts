@@ -5,7 +5,7 @@ import { type Redrive, redriveLogOf } from '../schemas/signalJob.ts';
 import type { SignalLife } from '../schemas/states.ts';
 import { type Backend, DEAD_LETTERS, SIGNALS, type Told } from './backend.ts';
 import { type LetterFilter, matches } from './letterFilter.ts';
-import { everyLetter, type Found } from './letterPages.ts';
+import { eachLetterOnce, everyLetter, type Found } from './letterPages.ts';
 import { memoryOf } from './memory.ts';
 import { createFindLetter, readLetter } from './readLetter.ts';
 import { createRedrive } from './redriveLetters.ts';
@@ -106,7 +106,11 @@ export const createDeadLetters = ({ backend, now = () => new Date() }: Deps) => 
     return isNew && backend.jobs.removeWaiting(DEAD_LETTERS, jobId, told);
   };
 
-  return { get, list, count, discard, ...createRedrive({ backend, find, matching, now }) };
+  const every = async function* (): AsyncGenerator<Found> {
+    yield* eachLetterOnce(await letters());
+  };
+
+  return { get, list, count, discard, ...createRedrive({ backend, find, every, now }) };
 };
 
 export type DeadLetters = ReturnType<typeof createDeadLetters>;

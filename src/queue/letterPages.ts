@@ -1,10 +1,11 @@
-import type { JobType } from 'bullmq';
+import type { Job, JobType } from 'bullmq';
 
 import type { DeadLetter } from '../schemas/deadLetter.ts';
 import type { JobQueue } from './backend.ts';
 import { readLetter } from './readLetter.ts';
 
 const PAGE = 100;
+const UNFAILED: JobType[] = ['waiting', 'active', 'delayed'];
 
 /** The form of a position. */
 export const CURSOR = /^[nf]\d{15}\../;
@@ -15,10 +16,47 @@ export type Found = { letter: DeadLetter; position: string };
 /** Newest first: those that no worker has failed yet, then the failed ones. */
 export const everyLetter = async function* (queue: JobQueue): AsyncGenerator<Found> {
   const unfailed: Found[] = [];
-  for await (const found of pages(queue, ['waiting', 'active', 'delayed'], 'n'))
-    unfailed.push(found);
+  for await (const found of pages(queue, UNFAILED, 'n')) unfailed.push(found);
   yield* unfailed.sort((a, b) => (a.position < b.position ? 1 : -1));
   yield* pages(queue, ['failed'], 'f');
+};
+
+// What moved up while others went, behind our place in the list, is met on the second.
+const ROUNDS = 2;
+
+/** The same for who makes letters go as they come: none is passed over for it, and none comes twice. */
+export const eachLetterOnce = async function* (queue: JobQueue): AsyncGenerator<Found> {
+  const seen = new Set<string>();
+  for (const [states, rank] of [
+    [UNFAILED, 'n'],
+    [['failed'], 'f'],
+  ] as const) {
+    for (let round = 0; round < ROUNDS; round += 1) {
+      for (let start = 0; ; ) {
+        const ids = await queue.getRanges([...states], start, start + PAGE - 1, false);
+        if (ids.length === 0) break;
+        const fresh = ids.filter((id) => !seen.has(id));
+        // A page is read until there is nothing new on it: those that go make room for others.
+        if (fresh.length === 0) start += PAGE;
+        for (const id of fresh) seen.add(id);
+        for (const job of await readJobs(queue, fresh)) {
+          const found = toFound(job, rank);
+          if (found !== undefined) yield found;
+        }
+      }
+    }
+  }
+};
+
+const readJobs = (queue: JobQueue, ids: string[]): Promise<(Job | undefined)[]> =>
+  Promise.all(ids.map((id) => queue.getJob(id).catch(() => undefined)));
+
+const timeOf = ({ finishedOn, timestamp }: Job): number => finishedOn ?? timestamp;
+
+const toFound = (job: Job | undefined, rank: 'n' | 'f'): Found | undefined => {
+  const letter = readLetter(job);
+  if (job === undefined || letter === undefined) return undefined;
+  return { letter, position: `${rank}${String(timeOf(job)).padStart(15, '0')}.${letter.signalId}` };
 };
 
 const pages = async function* (queue: JobQueue, states: JobType[], rank: 'n' | 'f') {
@@ -29,17 +67,16 @@ const pages = async function* (queue: JobQueue, states: JobType[], rank: 'n' | '
 
   for (let start = 0; ; start += PAGE) {
     const ids = await queue.getRanges(states, start, start + PAGE - 1, false);
-    for (const job of await Promise.all(ids.map((id) => queue.getJob(id).catch(() => undefined)))) {
-      const letter = readLetter(job);
-      if (job === undefined || letter === undefined) continue;
-      const time = job.finishedOn ?? job.timestamp;
+    for (const job of await readJobs(queue, ids)) {
+      const found = toFound(job, rank);
+      if (job === undefined || found === undefined) continue;
+      const time = timeOf(job);
       if (time !== at) {
         yield* sorted();
         ofOneTime = [];
         at = time;
       }
-      const position = `${rank}${String(time).padStart(15, '0')}.${letter.signalId}`;
-      ofOneTime.push({ letter, position });
+      ofOneTime.push(found);
     }
     if (ids.length === 0) break;
   }

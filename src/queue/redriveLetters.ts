@@ -4,11 +4,11 @@ import type { DeadLetter } from '../schemas/deadLetter.ts';
 import type { InvalidFields } from '../schemas/invalidFields.ts';
 import type { Redrive } from '../schemas/signalJob.ts';
 import type { Backend } from './backend.ts';
-import type { LetterFilter } from './letterFilter.ts';
-import type { Found } from './letterPages.ts';
+import { type LetterFilter, matches } from './letterFilter.ts';
 import { noteInLetter } from './noteInLetter.ts';
 import { readLetter } from './readLetter.ts';
 import { recheckLetter } from './recheckLetter.ts';
+import { createRedriveMatching } from './redriveMatching.ts';
 import { createRehearsal, type Rehearsal } from './rehearsal.ts';
 
 export type Redriven =
@@ -25,13 +25,14 @@ const LOOK_EVERY_MS = 50;
 type Deps = {
   backend: Pick<Backend, 'jobs'>;
   find: (signalId: string) => Promise<Job | undefined>;
-  matching: (filter: LetterFilter) => AsyncIterable<Found>;
+  /** All letters, each once, whatever is put back meanwhile. */
+  every: () => AsyncIterable<{ letter: DeadLetter }>;
   now: () => Date;
   pause?: (ms: number) => Promise<unknown>;
 };
 
 /** Puts letters back, for somebody who is named in the signal's history. */
-export const createRedrive = ({ backend, find, matching, now, pause = wait }: Deps) => {
+export const createRedrive = ({ backend, find, every, now, pause = wait }: Deps) => {
   const request = createRequest(backend);
   const askedBy = (by: string): Redrive => ({ at: now().toISOString(), by });
 
@@ -68,17 +69,7 @@ export const createRedrive = ({ backend, find, matching, now, pause = wait }: De
         : { kind: 'invalid', invalidFields };
     },
 
-    redriveMatching: async (filter: LetterFilter, by: string) => {
-      const ids: string[] = [];
-      for await (const { letter } of matching(filter)) ids.push(letter.signalId);
-      const counts = { redriven: 0, invalid: 0 };
-      for (const id of ids) {
-        if (counts.redriven === (filter.limit ?? Number.POSITIVE_INFINITY)) break;
-        const { kind } = await ask(id, by);
-        if (kind === 'redriven' || kind === 'invalid') counts[kind] += 1;
-      }
-      return counts;
-    },
+    redriveMatching: createRedriveMatching({ every, ask, now }),
 
     /** What `redriveMatching` would do. */
     rehearse: async ({
@@ -86,7 +77,8 @@ export const createRedrive = ({ backend, find, matching, now, pause = wait }: De
       ...filter
     }: LetterFilter): Promise<Rehearsal> => {
       const rehearsal = createRehearsal();
-      for await (const { letter } of matching(filter)) {
+      for await (const { letter } of every()) {
+        if (!matches(letter, filter)) continue;
         if (rehearsal.wouldRedrive() === limit) break;
         rehearsal.add(letter, recheckLetter(letter, now()));
       }

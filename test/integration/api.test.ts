@@ -338,7 +338,14 @@ describe('the OpenAPI document', () => {
       search: async () => [],
       ...{ apiKeys: () => [], find: lives.find, deadLetters: createDeadLetters({ backend }) },
       ...{ seekTokens, recordSeekToken: async () => ({}), eraseApplication: async () => 0 },
-      ...{ onDiscarded: () => {}, status, probes, logger, logBodies: false },
+      ...{
+        onDiscarded: () => {},
+        status,
+        probes,
+        logger,
+        stopping: new AbortController().signal,
+        logBodies: false,
+      },
     });
 
     const described = Object.entries(paths).flatMap(([path, methods]) =>

@@ -1,10 +1,10 @@
 import { DEAD_LETTERS, SIGNALS } from '../../src/queue/backend.ts';
 import { createDeadLetters } from '../../src/queue/deadLetters.ts';
 
-import { buildApplicationComplete, buildSignalJob } from '../support/buildSignal.ts';
+import { buildApplicationComplete, buildLetter, buildSignalJob } from '../support/buildSignal.ts';
 import { PLATFORMS } from '../support/platforms.ts';
 import { refused } from '../support/scriptedSeek.ts';
-import { newToken } from '../support/startDispatcher.ts';
+import { API_KEY, newToken } from '../support/startDispatcher.ts';
 import { usePlatform } from '../support/usePlatform.ts';
 import { waitFor } from '../support/waitFor.ts';
 
@@ -12,7 +12,7 @@ const complete = () => buildApplicationComplete({ token: newToken() });
 const TIME = expect.any(String);
 
 describe.each(PLATFORMS)('redrives on $name', ({ start }) => {
-  const { setup } = usePlatform(start);
+  const { setup, stop } = usePlatform(start);
 
   /** Signals that SEEK has refused, and would take now. */
   const setupDead = async (count = 1, options: Parameters<typeof setup>[0] = {}) => {
@@ -257,5 +257,75 @@ describe.each(PLATFORMS)('redrives on $name', ({ start }) => {
 
     expect(await redrive(id)).toBe(202);
     expect(await until(id, 'delivered')).toMatchObject({ redrives: 1 });
+  });
+
+  describe('of many over HTTP', () => {
+    it('take every letter that is meant once, and none else, however many there are', async () => {
+      const { letters, call, until } = await setupDead();
+      const name = newToken();
+      const add = (code: string, count: number) =>
+        letters.addBulk(
+          Array.from({ length: count }, (_, n) => {
+            const signalId = `${code}-${n}-of-${name}`.replaceAll(/[^\w-]/g, '-');
+            const job = buildSignalJob({
+              ...{ signal: complete(), acceptedAt: new Date().toISOString() },
+              contentId: signalId,
+            });
+            const burial = { jobId: signalId, finishedAt: 1 };
+            const data = buildLetter({ signalId, code, burial, job });
+            return { name: 'x', data, opts: { jobId: signalId, removeOnComplete: true } };
+          }),
+        );
+      const [meant, others] = [await add('MEANT', 250), await add('OTHER', 150)];
+      await waitFor(async () => (await letters.getFailedCount()) === 401);
+
+      const answer = await call('POST', '/dead-letters/redrive', { code: 'MEANT' });
+
+      expect(await answer.json()).toMatchObject({ redriven: meant.length, more: false });
+      for (const { id = '' } of meant) await until(id, 'delivered');
+      await waitFor(async () => (await letters.getFailedCount()) === others.length + 1);
+    }, 60_000);
+
+    /** One has gone, and the next is waited for. */
+    const setupPaced = async (signal?: AbortSignal) => {
+      const subject = await setupDead(4, { env: { SHUTDOWN_TIMEOUT_MS: '5000' } });
+      const answer = fetch(`${subject.url}/dead-letters/redrive?rate=0.1`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${API_KEY}` },
+        ...(signal && { signal }),
+      });
+      const left = () => subject.letters.getFailedCount();
+      const requested = () => subject.logs.lines().filter(({ msg }) => msg === 'Redrive requested');
+      await waitFor(async () => (await left()) === 3);
+      return { ...subject, answer, left, requested };
+    };
+
+    it('end when the client hangs up, and the same call again goes on', async () => {
+      const client = new AbortController();
+      const { answer, left, requested, call } = await setupPaced(client.signal);
+
+      client.abort();
+      await expect(answer).rejects.toThrow();
+      await waitFor(() => requested().length === 1);
+
+      expect([requested()[0], await left()]).toMatchObject([{ redriven: 1, more: true }, 3]);
+      const again = await call('POST', '/dead-letters/redrive');
+      expect(await again.json()).toMatchObject({ redriven: 3, more: false });
+    });
+
+    it('end with an answer when the process is told to stop', async () => {
+      const { answer } = await setupPaced();
+
+      const stopped = stop();
+
+      expect(await (await answer).json()).toMatchObject({ redriven: 1, more: true });
+      await stopped;
+    });
+
+    it.each(['rate=0', 'rate=x', 'rate=-1', 'rate=1e9'])('have no %s', async (query) => {
+      const { call } = await setup();
+
+      expect((await call('POST', `/dead-letters/redrive?${query}`)).status).toBe(422);
+    });
   });
 });

@@ -10,6 +10,9 @@ import type { Caller } from './apiKeys.ts';
 import { readJson } from './readJson.ts';
 import { count, readQuery } from './readQuery.ts';
 
+// By then the answer was that the queue is not available.
+const GIVEN_UP_AFTER_MS = 61_000;
+
 const instant = z.iso
   .datetime({ offset: true, error: 'Expected an RFC 3339 timestamp' })
   .pipe(z.coerce.date());
@@ -32,17 +35,26 @@ const dryRun = z
   .literal([true, false, 'true', 'false'], 'Expected true or false')
   .transform((value) => value === true || value === 'true')
   .optional();
-const RedriveSchema = FilterSchema.extend({ limit: count.optional(), dryRun });
+const PER_SECOND = 'Expected a number from 0.1 to 1000';
+const rate = z.coerce.number(PER_SECOND).min(0.1, PER_SECOND).max(1000, PER_SECOND).optional();
+const RedriveSchema = FilterSchema.extend({ limit: count.optional(), rate, dryRun });
 const RedriveOneSchema = z.strictObject({ dryRun });
 
 export type DeadLetterDeps = {
   deadLetters: DeadLetters;
   onDiscarded: () => void;
   logger: Logger;
+  /** Fires when the process is told to stop. */
+  stopping: AbortSignal;
 };
 
 /** `/dead-letters`: look at them, put them back, let them go. */
-export const createDeadLetterRoutes = ({ deadLetters, onDiscarded, logger }: DeadLetterDeps) => {
+export const createDeadLetterRoutes = ({
+  deadLetters,
+  onDiscarded,
+  logger,
+  stopping,
+}: DeadLetterDeps) => {
   const app = new Hono<Caller>();
 
   app.get('/', async (c) => c.json(await deadLetters.list(readQuery(ListSchema, c.req.query()))));
@@ -52,14 +64,18 @@ export const createDeadLetterRoutes = ({ deadLetters, onDiscarded, logger }: Dea
   );
 
   app.post('/redrive', async (c) => {
-    const { dryRun, ...filter } = readQuery(RedriveSchema, {
+    const { dryRun, rate, ...filter } = readQuery(RedriveSchema, {
       ...{ ...c.req.query(), ...(await readFilter(c)) },
     });
     if (dryRun) return c.json(await deadLetters.rehearse(filter));
     const by = c.get('keyName');
-    const counts = await deadLetters.redriveMatching(filter, by);
-    logger.info({ by, ...counts }, 'Redrive requested');
-    return c.json(counts, 202);
+    // Who has gone away does not want it any more; nor is it to outlive its own answer.
+    const stops = [c.req.raw.signal, stopping, AbortSignal.timeout(GIVEN_UP_AFTER_MS)];
+    const signal = AbortSignal.any(stops);
+    const run = await deadLetters.redriveMatching(filter, by, { rate, signal });
+    const { redriven, invalid, more } = run;
+    logger.info({ by, redriven, invalid, more }, 'Redrive requested');
+    return c.json(run, 202);
   });
 
   app.get('/:signalId', async (c) => {

@@ -158,8 +158,13 @@ export const schemas: Json = {
     {
       redriven: { type: 'integer' },
       invalid: { type: 'integer', description: 'Would not be accepted today, and stay' },
+      more: {
+        type: 'boolean',
+        description: 'Letters that the filter takes are left, or may be: ask again',
+      },
+      until: { ...instant, description: 'To be sent with the same filter, if it is asked again' },
     },
-    ['redriven', 'invalid'],
+    ['redriven', 'invalid', 'more', 'until'],
   ),
   Rehearsal: object(
     {

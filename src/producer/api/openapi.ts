@@ -175,8 +175,14 @@ const paths: Json = {
   '/dead-letters/redrive': {
     post: {
       summary: 'Put all that match back into the queue',
-      description: 'The filter may come in the query or as a JSON object of the same names.',
-      parameters: [...FILTER, limit(), DRY_RUN],
+      description:
+        'The filter may come in the query or as a JSON object of the same names. Works for 20 seconds from the first that goes; with `more` in the answer, ask again with the same filter, and with its first `until`, so that what dies again meanwhile is not taken twice. To ask again is to go on, not to ask is to stop; so is to hang up. What went is no letter any more.',
+      parameters: [
+        ...FILTER,
+        limit(),
+        query('rate', 'So many a second', { type: 'number', minimum: 0.1, maximum: 1000 }),
+        DRY_RUN,
+      ],
       responses: {
         200: json('With dryRun: what would be done', ref('Rehearsal')),
         202: json('What was done', ref('Redrive')),

@@ -19,6 +19,19 @@ const hireFar = async ({ crew, redis, onClose }: Stage): Promise<Worker[]> => {
   return crew.hire(1, { REDIS_URL: `redis://127.0.0.1:${road.port}` });
 };
 
+/** For as long as there is more, of what had died when it began. */
+const redriveAll = async (ats: Stage['ats']) => {
+  let until: string | undefined;
+  for (;;) {
+    const filter = until === undefined ? {} : { until };
+    const answer = await ats.call('POST', '/dead-letters/redrive', filter, 90_000);
+    if (answer.status !== 202) return answer;
+    const run: { more: boolean; until: string } = JSON.parse(answer.text);
+    if (!run.more) return answer;
+    until ??= run.until;
+  }
+};
+
 export const redriveKilled: Scenario = {
   ...{ name: 'redrive-killed', load: 2, inShort: true, env: { WORKER_CONCURRENCY: '20' } },
   play: async (stage) => {
@@ -48,7 +61,7 @@ export const redriveKilled: Scenario = {
     );
     const [far] = await hireFar(stage);
     const before = history.arrivals.length;
-    const redriving = ats.call('POST', '/dead-letters/redrive', {}, 90_000);
+    const redriving = redriveAll(ats);
     await stage.until(() => history.arrivals.length > before, 30_000);
     for (let round = scale(10, 4); round > 0; round -= 1) {
       await crew.kill(random.pick(crew.present().filter((worker) => worker !== far)));
