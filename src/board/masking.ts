@@ -9,7 +9,7 @@ const SHOWN = new Set([
   ...['version', 'contentId', 'acceptedAt', 'acceptedFrom', 'redrivenAt', 'redriveOf'],
   ...['nextAttemptAt', 'at', 'requestId', 'outcome', 'code', 'reason'],
   ...['signalId', 'jobId', 'diedAt', 'id', 'status', 'phase', 'applicationId'],
-  ...['source', 'receivedAt'],
+  ...['source', 'receivedAt', 'traceparent', 'traceId'],
   // How a job's options name a strategy: {"backoff": {"type": "seek"}}.
   'type',
 ]);

@@ -103,6 +103,7 @@ export const renderLife = (life: SignalLife): string =>
     `state: ${renderState(life.state)}${life.reason === undefined ? '' : ` (${life.reason})`}`,
     `accepted: ${life.acceptedAt}${life.acceptedFrom === undefined ? '' : ` from ${life.acceptedFrom}`}${life.redrives > 0 ? `, redriven ${times(life.redrives)}` : ''}`,
     ...renderRedrives(life.redriveLog),
+    ...(life.traceId === undefined ? [] : [`trace: ${life.traceId}`]),
     ...(life.nextAttemptAt === undefined ? [] : [`next attempt: ${life.nextAttemptAt}`]),
     ...(life.lastDeferral === undefined ? [] : [renderDeferral(life.lastDeferral)]),
     '',

@@ -9,6 +9,7 @@ import { eachLetterOnce, everyLetter, type Found } from './letterPages.ts';
 import { memoryOf } from './memory.ts';
 import { createFindLetter, readLetter } from './readLetter.ts';
 import { createRedrive } from './redriveLetters.ts';
+import { traced } from './signalLives.ts';
 
 /** A letter as people see it: without the signal, and so without its token. */
 export type LetterView = Omit<
@@ -87,6 +88,7 @@ export const createDeadLetters = ({ backend, now = () => new Date() }: Deps) => 
     const life: SignalLife = {
       ...{ signalId, typeCode, state: 'skipped', acceptedAt, attempts, redrives },
       ...redriveLogOf(letter.job),
+      ...traced(letter.job),
       reason: `discarded at ${now().toISOString()}: ${reason}`,
     };
     const isRemoved = await removeLetter(job, { life, memory });

@@ -9,6 +9,7 @@ import { signalJobOptions } from './jobOptions.ts';
 import { noteInLetter } from './noteInLetter.ts';
 import { readLetter } from './readLetter.ts';
 import { recheckLetter } from './recheckLetter.ts';
+import { traced } from './signalLives.ts';
 
 const CONCURRENCY = 10;
 const LEFT_FOR_NEWER_MS = 15_000;
@@ -60,7 +61,7 @@ export const createLetterProcessor =
     const { signalId, typeCode, redrives, redriveBy } = letter;
     metrics.redriven.inc();
     logger.info(
-      { signalId, typeCode, redrives: redrives + 1, by: redriveBy?.by },
+      { signalId, typeCode, redrives: redrives + 1, by: redriveBy?.by, ...traced(letter.job) },
       'signal.redriven',
     );
   };

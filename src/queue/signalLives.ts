@@ -3,6 +3,7 @@ import type { Job } from 'bullmq';
 import { isObject } from '../schemas/isObject.ts';
 import { redriveLogOf, SettlementSchema, SignalJobSchema } from '../schemas/signalJob.ts';
 import type { SignalLife, SignalState } from '../schemas/states.ts';
+import { traceIdOf } from '../schemas/traceContext.ts';
 import { type Backend, DEAD_LETTERS, type QueueName, SIGNALS } from './backend.ts';
 import { readLetter } from './readLetter.ts';
 
@@ -78,6 +79,7 @@ export const toLife = (job: Job, state: SignalState): SignalLife => {
       : {}),
     redrives: data?.redrives ?? 0,
     ...redriveLogOf(data),
+    ...traced(job.data),
     ...(reason ? { reason } : {}),
   };
 };
@@ -91,5 +93,12 @@ const fromLetter = (job: Job): SignalLife | undefined => {
     ...{ signalId, typeCode, state: 'dead', acceptedAt, attempts, redrives, reason },
     ...(typeof acceptedFrom === 'string' ? { acceptedFrom } : {}),
     ...redriveLogOf(letter.job),
+    ...traced(letter.job),
   };
+};
+
+/** To be spread into what is told of a signal. */
+export const traced = (data: unknown): Pick<SignalLife, 'traceId'> => {
+  const traceId = traceIdOf(data);
+  return traceId === undefined ? {} : { traceId };
 };

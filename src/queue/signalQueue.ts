@@ -2,6 +2,7 @@ import { isObject } from '../schemas/isObject.ts';
 import type { Signal } from '../schemas/signal.ts';
 import { SettlementSchema, type SkipReason, VERSION } from '../schemas/signalJob.ts';
 import type { SignalState } from '../schemas/states.ts';
+import type { TraceContext } from '../schemas/traceContext.ts';
 import { fingerprintOf, type TokenCipher } from '../tokenCipher.ts';
 import {
   type Admission,
@@ -121,12 +122,13 @@ export const createSignalQueue = ({ backend, lives, cipher, rememberMs, now = Da
   return {
     /**
      * Takes signals, in order; the ids must differ. Resolves once the queue has acknowledged every
-     * write; rejects if any of them is in doubt, and may then be repeated.
+     * write; rejects if any of them is in doubt, and may then be repeated. Those that are new belong to
+     * `trace`.
      */
-    accept: async (signals: NewSignal[]): Promise<Acceptance[]> => {
+    accept: async (signals: NewSignal[], trace?: TraceContext): Promise<Acceptance[]> => {
       const since = performance.now();
       const acceptedAt = new Date(now()).toISOString();
-      const jobs = signals.map((entry) => toJob(entry, { acceptedAt, rememberMs, cipher }));
+      const jobs = signals.map((entry) => toJob(entry, { acceptedAt, rememberMs, cipher, trace }));
       const traced = jobs.flatMap(({ signalId, data }) =>
         traitsOf(data.signal).map((trait) => ({ ...trait, signalId })),
       );
@@ -161,11 +163,14 @@ type Lying = { contentId: string | undefined };
 // Others are at it now and then; so many times in a row that is no accident.
 const MOST_TRIES = 5;
 
-type Circumstances = Pick<Deps, 'cipher' | 'rememberMs'> & { acceptedAt: string };
+type Circumstances = Pick<Deps, 'cipher' | 'rememberMs'> & {
+  acceptedAt: string;
+  trace: TraceContext | undefined;
+};
 
 const toJob = (
   { signalId, signal, contentId, from }: NewSignal,
-  { acceptedAt, rememberMs, cipher }: Circumstances,
+  { acceptedAt, rememberMs, cipher, trace }: Circumstances,
 ): NewJob => {
   const data = {
     ...keep(signal, signalId, cipher),
@@ -174,6 +179,7 @@ const toJob = (
     ...(rememberMs === REMEMBER_MS ? {} : { rememberMs }),
     acceptedAt,
     acceptedFrom: from,
+    ...trace,
   };
   return { signalId, contentId, data: { version: VERSION, ...data } };
 };

@@ -5,6 +5,7 @@ import type { Logger } from '../logging.ts';
 import { codeLabel } from '../metrics.ts';
 import { type Backend, type JobQueue, SIGNALS } from './backend.ts';
 import { createBury } from './bury.ts';
+import { traced } from './signalLives.ts';
 
 const PAGE = 100;
 const FINISH_WITHIN_MS = 2_000;
@@ -32,7 +33,10 @@ export const createUndertaker = ({ backend, logger, metrics, sweepEveryMs = 5_00
     const { signalId, typeCode, code, reason, attempts, redrives } = letter;
     metrics.dead.inc({ code: codeLabel(code) });
     logger.warn(
-      { signalId, typeCode, code, reason, attempts: attempts.length, redrives },
+      {
+        ...{ signalId, typeCode, code, reason, attempts: attempts.length, redrives },
+        ...traced(letter.job),
+      },
       'signal.buried',
     );
     await backend.ledger.settle([{ signalId: letter.burial.jobId, outcome: 'dead' }]);

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { TokenSourceSchema } from './seekToken.ts';
 import { AnySignalSchema } from './signal.ts';
+import { TraceContextSchema } from './traceContext.ts';
 
 /** What an attempt came to. */
 export const OutcomeKindSchema = z.enum(['delivered', 'skipped', 'retry', 'dead']);
@@ -82,6 +83,8 @@ export const SignalJobSchema = z.object({
   lastDeferral: DeferralSchema.optional(),
   /** How many workers in a row died while they tried it apart from all others. */
   diedAlone: z.number().int().optional(),
+  /** The trace that it was accepted in. Here, for what BullMQ keeps beside the data ends with a burial. */
+  ...TraceContextSchema.shape,
 });
 
 /** Our code for a job whose data is not a signal. */

@@ -27,6 +27,8 @@ export type SignalLife = {
   redrives: number;
   /** When it was put back, and by whom, oldest first: the last of them. */
   redriveLog?: Redrive[];
+  /** Of the trace that it was accepted in, where that was recorded. */
+  traceId?: string;
   /** Why it was skipped or died. */
   reason?: string;
 };

@@ -143,6 +143,7 @@ export const schemas: Json = {
       lastDeferral: fromZod(DeferralSchema, 'output'),
       redrives: { type: 'integer' },
       redriveLog: REDRIVE_LOG,
+      traceId: text('Of the trace that it was accepted in, where that was recorded'),
       reason: text('Why it was skipped or died'),
     },
     ['signalId', 'typeCode', 'state', 'acceptedAt', 'attempts', 'redrives'],
