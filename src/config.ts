@@ -41,6 +41,9 @@ const isDecodable = (text: string): boolean => {
 const flag = () =>
   z.enum(['true', 'false'], 'must be true or false').transform((text) => text === 'true');
 
+const otlpProtocol = () =>
+  z.enum(['http/protobuf', 'http/json'], 'must be http/protobuf or http/json');
+
 // HTTP Basic can transport nothing else.
 const login = (allowed: RegExp, besides?: string) =>
   z.string().regex(allowed, `must not hold ${besides ? `${besides} or ` : ''}a control character`);
@@ -125,6 +128,12 @@ const VARIABLES = {
   METRICS_PORT: port().optional(),
   SIMULATOR_HOST: z.string().default('127.0.0.1'),
   SIMULATOR_PORT: port().default(3002),
+  OTEL_EXPORTER_OTLP_ENDPOINT: publicUrl('http://host:4318').optional(),
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: publicUrl('http://host:4318/v1/traces').optional(),
+  OTEL_EXPORTER_OTLP_PROTOCOL: otlpProtocol().default('http/protobuf'),
+  OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: otlpProtocol().optional(),
+  OTEL_TRACES_EXPORTER: z.enum(['otlp', 'none'], 'must be otlp or none').default('otlp'),
+  OTEL_SDK_DISABLED: z.string().toLowerCase().pipe(flag()).default(false),
   SHUTDOWN_TIMEOUT_MS: milliseconds().default(25_000),
   LOG_LEVEL: z
     .enum(
@@ -234,6 +243,13 @@ const CLOSING_MS = 3_000;
 /** How long a process that is told to stop waits for what is under way. */
 export const patienceOf = ({ SHUTDOWN_TIMEOUT_MS }: Config): number =>
   Math.max(0, SHUTDOWN_TIMEOUT_MS - CLOSING_MS);
+
+/** Where traces go; `undefined`: nothing is traced. What OpenTelemetry's specification says of these. */
+export const tracesUrlOf = (config: Config): string | undefined => {
+  if (config.OTEL_SDK_DISABLED || config.OTEL_TRACES_EXPORTER === 'none') return undefined;
+  const base = config.OTEL_EXPORTER_OTLP_ENDPOINT?.replace(/\/*$/, '/v1/traces');
+  return config.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? base;
+};
 
 /** Platforms that run one web process a container say its port as `PORT`. */
 export const apiPort = (config: Config): number => config.API_PORT ?? config.PORT ?? 3000;

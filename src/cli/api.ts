@@ -11,6 +11,7 @@ import { createFindSignals } from '../queue/findSignals.ts';
 import { openSeekTokens } from '../queue/seekTokens.ts';
 import { createSignalLives } from '../queue/signalLives.ts';
 import { serve } from '../serve.ts';
+import { startTracing } from '../startTracing.ts';
 import { guardRedis } from './guardRedis.ts';
 import { ENQUEUE_DEADLINE_MS, openEnqueue } from './openEnqueue.ts';
 import { openService, type Service } from './service.ts';
@@ -25,8 +26,9 @@ export const api = async (
   const config = loadConfig(env, REQUIRED);
   const service = openService(config, 'fail-fast');
   const { unfit } = await guardRedis(service, config.ALLOW_UNSAFE_REDIS);
+  const tracer = await startTracing(config, service, 'api');
   const { url } = await startApi(
-    service,
+    { ...service, tracer },
     config,
     apiPort(config),
     followSecrets(env, REQUIRED, service),
@@ -40,7 +42,7 @@ export const api = async (
 
 /** Builds the API on a service, and serves it. */
 export const startApi = async (
-  { backend, logger, closers, metrics, status, probes }: Service,
+  { backend, logger, closers, metrics, status, probes, tracer }: Service,
   config: Config<'API_KEYS'>,
   port: number,
   secrets: () => Pick<Config<'API_KEYS'>, 'API_KEYS'> = () => config,
@@ -65,8 +67,7 @@ export const startApi = async (
     onDiscarded: () => metrics.skipped.inc({ reason: 'discarded' }),
     status,
     probes,
-    logger,
-    stopping: stopping.signal,
+    ...{ logger, tracer, stopping: stopping.signal },
     logBodies: config.LOG_BODIES,
   });
   const server = await serve(app, { host: config.API_HOST, port });

@@ -3,6 +3,7 @@ import { runUntilTerminated } from '../lifecycle.ts';
 import { createLogger, type Logger } from '../logging.ts';
 import type { Backend } from '../queue/backend.ts';
 import { type FolderLock, lockFolder } from '../queue/folderLock.ts';
+import { startTracing } from '../startTracing.ts';
 import { type DevStack, startDevStack } from './devStack.ts';
 import { createService, openRedisBackend, queueOptions } from './service.ts';
 
@@ -16,7 +17,8 @@ export const dev = async (
   const { backend, lock } = await openQueue(config, logger);
   const service = createService(backend, logger, config);
   try {
-    const stack = await startDevStack(service, config);
+    const tracer = await startTracing(config, service, 'dev');
+    const stack = await startDevStack({ ...service, tracer }, config);
     await lock?.update({ apiUrl: stack.apiUrl, apiKey: stack.apiKey });
     process.stdout.write(banner(stack, config));
   } catch (err) {

@@ -10,6 +10,7 @@ import { createQueueStatus } from '../queue/queueStatus.ts';
 import { openRedis } from '../queue/redis.ts';
 import type { Temper } from '../queue/redisConnection.ts';
 import { openSeekTokens } from '../queue/seekTokens.ts';
+import type { Tracer } from '../tracing.ts';
 
 const SCRAPE_WITHIN_MS = 2_000;
 const EXPIRING_WITHIN_MS = 14 * 24 * 3_600_000;
@@ -49,7 +50,10 @@ export const createService = (backend: Backend, logger: Logger, config: Config) 
   return { backend, logger, closers, status, metrics, probes, vitals };
 };
 
-export type Service = ReturnType<typeof createService>;
+export type Service = ReturnType<typeof createService> & {
+  /** Where its work is traced. */
+  tracer?: Tracer | undefined;
+};
 
 /** The same on Redis, for the processes of a deployment. */
 export const openService = (config: Config<'REDIS_URL'>, temper: Temper): Service => {

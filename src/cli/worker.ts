@@ -4,6 +4,7 @@ import { type Config, ConfigError, loadConfig } from '../config.ts';
 import { followSecrets } from '../followSecrets.ts';
 import { runUntilTerminated } from '../lifecycle.ts';
 import { serve } from '../serve.ts';
+import { startTracing } from '../startTracing.ts';
 import { startWorker } from '../worker/startWorker.ts';
 import { guardRedis } from './guardRedis.ts';
 import { openService, type Service } from './service.ts';
@@ -26,8 +27,9 @@ export const worker = async (
   const service = openService(config, 'patient');
   const { unfit } = await guardRedis(service, config.ALLOW_UNSAFE_REDIS);
   const url = await serveProbes(service, config);
+  const tracer = await startTracing(config, service, 'worker');
   const { concurrency } = await startWorker({
-    ...service,
+    ...{ ...service, tracer },
     ...{ config, secrets: followSecrets(env, REQUIRED, service) },
   });
   service.logger.info({ metrics: url, concurrency }, 'Worker started');

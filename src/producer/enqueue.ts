@@ -4,7 +4,9 @@ import type { Acceptance, NewSignal, SignalQueue } from '../queue/signalQueue.ts
 import type { InvalidFields } from '../schemas/invalidFields.ts';
 import { type ParseOptions, parseSignal } from '../schemas/parseSignal.ts';
 import type { SignalState } from '../schemas/states.ts';
+import { idsOf, type Span, toTraceContext } from '../tracing.ts';
 import { applyWorkflow } from './applyWorkflow.ts';
+import { endEnqueueSpan, failEnqueueSpan, startEnqueueSpan } from './enqueueSpan.ts';
 import { IdempotencyConflictError, InvalidSignalError, QueueUnavailableError } from './errors.ts';
 import { identify } from './identify.ts';
 
@@ -58,30 +60,36 @@ export const createEnqueue = ({ queue, parse, deadlineMs, logger, onAccepted }: 
     return { signal: { ...identify(signal, key), signal, from }, warnings };
   };
 
-  const accept = async (signals: NewSignal[]): Promise<Acceptance[]> => {
+  const accept = async (signals: NewSignal[], span: Span): Promise<Acceptance[]> => {
     if (signals.length === 0) return [];
     const unavailable = (cause?: unknown) => new QueueUnavailableError({ cause });
-    const accepting = queue.accept(signals).catch((cause: unknown) => {
+    const accepting = queue.accept(signals, toTraceContext(span)).catch((cause: unknown) => {
       throw unavailable(cause);
     });
     return withDeadline(accepting, deadlineMs, unavailable);
   };
 
-  const log = ({ signal: { signalId, signal, from } }: Entry, { duplicate }: EnqueueResult) => {
+  const log = (
+    { signal: { signalId, signal, from } }: Entry,
+    { duplicate }: EnqueueResult,
+    span: Span,
+  ) => {
     if (!duplicate) onAccepted?.(signal.typeCode);
-    logger.info({ signalId, typeCode: signal.typeCode, from, duplicate }, 'signal.accepted');
+    const { typeCode } = signal;
+    logger.info({ signalId, typeCode, from, duplicate, ...idsOf(span) }, 'signal.accepted');
   };
 
-  return async (
+  const enqueue = async (
     given: readonly unknown[],
     sender: Sender,
-  ): Promise<(EnqueueResult | InvalidSignalError | IdempotencyConflictError)[]> => {
+    span: Span,
+  ): Promise<Results> => {
     // Within one call, too, only the first of equal signals is new.
     const firsts = new Map<string, Entry>();
     const accepting: Promise<Acceptance[]>[] = [];
     let fresh: NewSignal[] = [];
     const acceptThese = (): void => {
-      const accepted = accept(fresh);
+      const accepted = accept(fresh, span);
       // Nobody may be left to hear of it, should what comes next be an object that throws.
       accepted.catch(() => {});
       accepting.push(accepted);
@@ -111,11 +119,25 @@ export const createEnqueue = ({ queue, parse, deadlineMs, logger, onAccepted }: 
       const duplicate = answer.duplicate || firsts.get(signalId) !== entry;
       const { warnings } = entry;
       const result = { signalId, duplicate, state, ...(warnings.length > 0 ? { warnings } : {}) };
-      log(entry, result);
+      log(entry, result, span);
       return result;
     });
   };
+
+  return async (given: readonly unknown[], sender: Sender): Promise<Results> => {
+    const span = startEnqueueSpan(given.length);
+    try {
+      const results = await enqueue(given, sender, span);
+      endEnqueueSpan(span, results);
+      return results;
+    } catch (err) {
+      failEnqueueSpan(span, err);
+      throw err;
+    }
+  };
 };
+
+type Results = (EnqueueResult | InvalidSignalError | IdempotencyConflictError)[];
 
 export type Enqueue = ReturnType<typeof createEnqueue>;
 

@@ -14,7 +14,7 @@ type Deps = {
   isolate: Isolate;
 };
 
-type InHand = Claimed & Pick<Entry, 'abort'>;
+type InHand = Claimed & Pick<Entry, 'abort' | 'span'>;
 
 /**
  * Tries to deliver one signal: binds it to the token that counts now, and sends it, in company where
@@ -30,7 +30,7 @@ export const createDispatchSignal = ({ lane, bind, batcher, isolate }: Deps) => 
   };
 
   const send = async (
-    { abort, ...claimed }: InHand,
+    { abort, span, ...claimed }: InHand,
     pass: Pass,
     company: 'welcome' | 'none',
   ): Promise<Dispatched> => {
@@ -51,7 +51,7 @@ export const createDispatchSignal = ({ lane, bind, batcher, isolate }: Deps) => 
       case 'skipped':
         return { kind: 'attempted', outcome: binding };
       case 'bound': {
-        const entry = { signalId: claimed.signalId, signal: binding.signal, abort };
+        const entry = { signalId: claimed.signalId, signal: binding.signal, abort, span };
         const together = pass === 'open' && company === 'welcome';
         const dispatched = await (together ? batcher.send(entry) : alone(entry, pass));
         return dispatched.kind === 'attempted' && binding.bound !== undefined

@@ -1,4 +1,5 @@
 import type { SeekSignal } from '../schemas/signal.ts';
+import type { Span } from '../tracing.ts';
 import { isUnauthenticated, type SendResult } from './classify.ts';
 import type { Lane, Pass } from './lane.ts';
 import { type PartnerToken, PartnerTokenError } from './partnerToken.ts';
@@ -7,7 +8,13 @@ import type { SeekClient } from './seekClient.ts';
 import { unlessAborted } from './unlessAborted.ts';
 
 /** A signal in hand. `abort`: the worker stops, or has lost the job to another. */
-export type Entry = { signalId: string; signal: SeekSignal; abort?: AbortSignal | undefined };
+export type Entry = {
+  signalId: string;
+  signal: SeekSignal;
+  abort?: AbortSignal | undefined;
+  /** Of the attempt, where it is traced. */
+  span?: Span | undefined;
+};
 
 /** Not tried to its end, so the signal goes back as it came. */
 export type HandedBack = { kind: 'handedBack' };
@@ -68,7 +75,14 @@ export const createExchange =
       if (!may) return undefined;
       const requestId = newRequestId();
       onRequest?.({ requestId, signalIds: ids });
-      return { requestId, result: await send({ signals, partnerToken: token, requestId, abort }) };
+      const request = {
+        signals,
+        partnerToken: token,
+        requestId,
+        abort,
+        attempts: spansOf(entries),
+      };
+      return { requestId, result: await send(request) };
     };
     /** One new token and one repetition, never two: a fresh token that is rejected as well means a
      * wrong configuration (developer.seek.com, "Error responses"). */
@@ -104,3 +118,9 @@ export const createExchange =
   };
 
 export type Exchange = ReturnType<typeof createExchange>;
+
+/** Either all of them are traced, or none is. */
+const spansOf = (entries: readonly Entry[]): Span[] | undefined =>
+  entries[0]?.span === undefined
+    ? undefined
+    : entries.flatMap(({ span }) => (span === undefined ? [] : [span]));

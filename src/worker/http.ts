@@ -1,6 +1,8 @@
 import { types } from 'node:util';
 import { Agent, type Dispatcher } from 'undici';
 
+import type { Span } from '../tracing.ts';
+
 const MAX_ANSWER_BYTES = 1024 * 1024;
 // SEEK wants signals within a day: who asks for more than this has made a mistake.
 const LONGEST_RETRY_AFTER_MS = 3 * 60 * 60 * 1000;
@@ -24,6 +26,8 @@ type Post = {
   headers: Record<string, string>;
   body: string;
   abort?: AbortSignal | undefined;
+  /** On whose behalf it is made; looked at where requests are traced. */
+  attempts?: readonly Span[] | undefined;
 };
 
 /**

@@ -16,6 +16,8 @@ import {
   type SignalJob,
   withAttempt,
 } from '../schemas/signalJob.ts';
+import type { Tracer } from '../tracing.ts';
+import { type AttemptTrace, createAttemptTrace } from './attemptTrace.ts';
 import { givenUpForAge } from './classify.ts';
 import { type DispatchSignal, TOKEN_KEY } from './dispatchSignal.ts';
 import { type Deferred, QUEUE } from './exchange.ts';
@@ -47,13 +49,15 @@ type Deps = {
     attempts: { inc: (labels: { outcome: string; code: string }) => void };
     deferred: { inc: (labels: { code: string }) => void };
   };
+  /** Where attempts are traced. */
+  tracer?: Tracer | undefined;
   now?: () => number;
   random?: () => number;
 };
 
 /** The translator: takes a job, makes one attempt, and tells BullMQ what to do with the outcome. */
 export const createProcessor = ({ now = Date.now, random = Math.random, ...deps }: Deps) => {
-  const { dispatch, policy, jobData, ledger, logger, metrics } = deps;
+  const { dispatch, policy, jobData, ledger, logger, metrics, tracer } = deps;
   // To look for secrets costs more than all else about a line, and in this one all is of our own making.
   const plain = logger.child({}, { redact: [] });
   const letGo = createLetGo({ jobData, ledger, now });
@@ -84,18 +88,21 @@ export const createProcessor = ({ now = Date.now, random = Math.random, ...deps 
     const guilt = guiltOf(job, read.signalJob);
     if (guilt !== undefined) throw new UnrecoverableError(guilt);
 
-    const { diedAlone, ...signalJob } = read.signalJob;
-    const { signal, sealedToken } = signalJob;
+    const { diedAlone, ...readable } = read.signalJob;
+    const { signal, sealedToken } = readable;
+    const trace = tracer && createAttemptTrace(tracer, job, read.signalJob);
     const entry = { signalId: job.id ?? '', signal, sealedToken, abort };
     let startedAt = now();
     const attempt = (company: 'welcome' | 'none'): Promise<Dispatched> => {
       startedAt = now();
-      return dispatch(entry, company).catch(faulted(entry.signalId, logger));
+      const traced = trace === undefined ? entry : { ...entry, span: trace.start() };
+      return dispatch(traced, company).catch(faulted(entry.signalId, logger));
     };
     const dispatched = isSuspect(job)
       ? await tryApart({ job, lock, signalJob: read.signalJob, entry }, () => attempt('none'))
       : await room.together(() => attempt('welcome'));
 
+    const signalJob = trace?.adopt(readable) ?? readable;
     const isOurs = abort?.reason !== LOCK_LOST;
     const write = async (data: SignalJob): Promise<void> => {
       // Another has it in hand by now, and writes down what becomes of it.
@@ -110,7 +117,8 @@ export const createProcessor = ({ now = Date.now, random = Math.random, ...deps 
       metrics.deferred.inc({ code: codeLabel(told.code) });
       // The others end by themselves; this one waits for somebody to look at the configuration.
       const level = told.code === TOKEN_KEY ? 'warn' : 'info';
-      logger[level]({ ...nameOf(job, signalJob), ...told }, 'signal.deferred');
+      logger[level]({ ...nameOf(job, signalJob), ...told, ...trace?.ids() }, 'signal.deferred');
+      trace?.end({ outcome: 'deferred', ...told });
       if (!isOurs) throw new WaitingError();
       const ageMs = ageMsOf(signalJob, startedAt);
       if (ageMs < policy.maxAgeMs) throw await letGo.defer(job, lock, signalJob, told);
@@ -120,6 +128,7 @@ export const createProcessor = ({ now = Date.now, random = Math.random, ...deps 
     };
     switch (dispatched.kind) {
       case 'handedBack':
+        trace?.end({ outcome: 'handedBack' });
         throw isOurs ? await letGo.handBack(job, lock) : new WaitingError();
       case 'deferred': {
         const { kind, ...told } = dispatched;
@@ -132,7 +141,7 @@ export const createProcessor = ({ now = Date.now, random = Math.random, ...deps 
         if (isSkipped && isOurs && !(await noted(job, signalJob, made.attempt))) {
           return putOff({ code: QUEUE, reason: 'It cannot be noted that it is skipped' });
         }
-        report({ ...deps, plain }, job, signalJob, made, dispatched.errors);
+        report({ ...deps, plain, trace }, job, signalJob, made, dispatched.errors);
         if (!isOurs) throw new WaitingError();
         return settle(write, signalJob, made, now());
       }
@@ -145,14 +154,18 @@ const nameOf = (job: Job, { signal }: SignalJob) => ({
   typeCode: signal.typeCode,
 });
 
+type Reporting = { plain: Logger; trace: AttemptTrace | undefined };
+
 const report = (
-  { logger, plain, metrics, policy }: Deps & { plain: Logger },
+  { logger, plain, metrics, policy, trace }: Deps & Reporting,
   job: Job,
   signalJob: SignalJob,
   { number, waitMs, attempt }: Judged,
   errors: unknown,
 ): void => {
   metrics.attempts.inc({ outcome: attempt.outcome, code: codeLabel(attempt.code) });
+  const ids = trace?.ids();
+  trace?.end(attempt);
   // In one literal, for there is one to each attempt; pino leaves out what is undefined.
   (errors === undefined ? plain : logger).info(
     {
@@ -169,6 +182,8 @@ const report = (
       bound: attempt.bound,
       backoffMs: waitMs === 0 ? undefined : waitMs,
       errors,
+      traceId: ids?.traceId,
+      spanId: ids?.spanId,
     },
     'signal.attempted',
   );

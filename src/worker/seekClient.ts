@@ -5,6 +5,7 @@ import { isObject } from '../schemas/isObject.ts';
 import { toMutation } from '../schemas/seekApi.ts';
 import type { SeekSignal } from '../schemas/signal.ts';
 import { scrubBody } from '../scrub.ts';
+import type { Span } from '../tracing.ts';
 import type { SendResult } from './classify.ts';
 import { type Answer, type Http, NoAnswerError } from './http.ts';
 import { readErrors } from './readErrors.ts';
@@ -16,6 +17,8 @@ export type SendRequest = {
   /** A fresh UUID for every request: SEEK finds it again by this. */
   requestId: string;
   abort?: AbortSignal | undefined;
+  /** Of the signals, where they are traced. */
+  attempts?: readonly Span[] | undefined;
 };
 
 type Deps = {
@@ -33,8 +36,9 @@ type Deps = {
 /** One request to SEEK. Whatever comes back is a value, with no secret in it. */
 export const createSeekClient =
   (deps: Deps) =>
-  async ({ signals, partnerToken, requestId, abort }: SendRequest): Promise<SendResult> => {
+  async ({ signals, partnerToken, requestId, ...request }: SendRequest): Promise<SendResult> => {
     const { apiUrl, userAgent } = deps;
+    const { abort, attempts } = request;
     const tokens = signals.flatMap(({ token }) => (token === undefined ? [] : [token]));
     const secrets = [partnerToken, ...tokens, ...deps.secrets()];
     const { query, variables } = toMutation(signals);
@@ -57,7 +61,8 @@ export const createSeekClient =
         },
       },
       fetch: async (_url, init) => {
-        answer = await deps.http.post({ url: apiUrl, headers, body: String(init?.body), abort });
+        const body = String(init?.body);
+        answer = await deps.http.post({ url: apiUrl, headers, body, abort, attempts });
         return toResponse(answer);
       },
     });

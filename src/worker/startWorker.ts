@@ -12,6 +12,8 @@ import { startLetterWorker } from '../queue/letterWorker.ts';
 import { openSeekTokens } from '../queue/seekTokens.ts';
 import type { Requested } from '../queue/signalIndex.ts';
 import { createUndertaker } from '../queue/undertaker.ts';
+import { traceIdOf } from '../schemas/traceContext.ts';
+import type { Tracer } from '../tracing.ts';
 import { backoffMs } from './backoff.ts';
 import { createBatcher } from './batcher.ts';
 import { type Bind, createBind } from './bind.ts';
@@ -27,6 +29,7 @@ import { createProcessor, RetryError } from './processor.ts';
 import { createProgressWatch } from './progressWatch.ts';
 import { createSeekClient } from './seekClient.ts';
 import { createSettler } from './settler.ts';
+import { traceHttp } from './tracedHttp.ts';
 
 const CONCURRENCY = 50;
 // One that gathers, and some under way: see docs/performance.md.
@@ -49,11 +52,13 @@ type Deps = {
   metrics: Metrics;
   /** What the liveness probe asks. */
   vitals: (() => boolean)[];
+  /** Where attempts and requests are traced. */
+  tracer?: Tracer | undefined;
 };
 
 /** Starts all that drains the queue: the worker itself, the undertaker, the worker on the letters. */
 export const startWorker = async ({ backend, config, closers, logger, metrics, ...deps }: Deps) => {
-  const { vitals, secrets = () => config } = deps;
+  const { vitals, tracer, secrets = () => config } = deps;
   const policy = {
     baseMs: config.RETRY_BASE_MS,
     maxMs: config.RETRY_MAX_MS,
@@ -62,7 +67,8 @@ export const startWorker = async ({ backend, config, closers, logger, metrics, .
   };
   const concurrency =
     config.WORKER_CONCURRENCY ?? Math.max(CONCURRENCY, BATCHES * config.BATCH_SIZE);
-  const http = createHttp({ timeoutMs: config.SEEK_TIMEOUT_MS, connections: concurrency });
+  const untraced = createHttp({ timeoutMs: config.SEEK_TIMEOUT_MS, connections: concurrency });
+  const http = tracer === undefined ? untraced : traceHttp(untraced, tracer);
   closers.add('http', http.close);
 
   const settler = createSettler({
@@ -110,6 +116,7 @@ export const startWorker = async ({ backend, config, closers, logger, metrics, .
     ledger: backend.ledger,
     logger,
     metrics: counted,
+    tracer,
   });
   worker = await backend.work(SIGNALS, processor, {
     concurrency,
@@ -129,7 +136,8 @@ export const startWorker = async ({ backend, config, closers, logger, metrics, .
       }
       if (attempt?.bound?.expired) {
         metrics.expiredTokens.inc();
-        logger.warn({ signalId: job.id, ...attempt.bound }, 'signal.sentWithExpiredToken');
+        const traceId = traceIdOf(job.data);
+        logger.warn({ signalId: job.id, ...attempt.bound, traceId }, 'signal.sentWithExpiredToken');
       }
       metrics.delivered.inc({ type: typeLabel(job.name) });
       metrics.deliverySeconds.observe(Math.max(0, Date.now() - job.timestamp) / 1000);

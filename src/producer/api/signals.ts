@@ -4,12 +4,14 @@ import * as z from 'zod';
 
 import type { Logger } from '../../logging.ts';
 import type { SignalLife } from '../../schemas/states.ts';
+import type { Tracer } from '../../tracing.ts';
 import { type Enqueue, toResults } from '../enqueue.ts';
 import { InvalidSignalError } from '../errors.ts';
 import type { Criterion, Search } from '../search.ts';
 import type { Caller } from './apiKeys.ts';
 import { readJson } from './readJson.ts';
 import { count, readQuery } from './readQuery.ts';
+import { traceRequests } from './traceRequests.ts';
 
 const MAX_BATCH = 1000;
 const MAX_FOUND = 1000;
@@ -32,12 +34,17 @@ export type SignalDeps = {
   search: Search;
   logger: Logger;
   logBodies: boolean;
+  /** Where requests are traced. */
+  tracer?: Tracer | undefined;
 };
 
 /** `/signals`: thin, and true to its word. 202 promises delivery, so it follows the write. */
-export const createSignalRoutes = ({ enqueue, find, search, logger, logBodies }: SignalDeps) => {
+export const createSignalRoutes = ({ enqueue, find, search, tracer, ...deps }: SignalDeps) => {
+  const { logger, logBodies } = deps;
   const app = new Hono<Caller>();
   const bodyLogger = logBodies ? logger : undefined;
+
+  if (tracer !== undefined) app.on('POST', ['/', '/batch'], traceRequests(tracer));
 
   app.post('/', async (c) => {
     const idempotencyKey = readIdempotencyKey(c);

@@ -1,0 +1,101 @@
+import type { SpanExporter } from '@opentelemetry/sdk-trace-node';
+
+import { type Config, tracesUrlOf } from './config.ts';
+import { withDeadline } from './deadline.ts';
+import type { Closers } from './lifecycle.ts';
+import type { Logger } from './logging.ts';
+import { packageInfo } from './packageInfo.ts';
+import { openTracer, type Tracer } from './tracing.ts';
+
+// Of the three seconds that are left for closing, the queue wants some.
+const FLUSH_WITHIN_MS = 1_000;
+const WARN_EVERY_MS = 60_000;
+
+type Deps = { closers: Closers; logger: Logger };
+
+/**
+ * Starts OpenTelemetry's SDK where the configuration names a collector; what else it is told by its own
+ * variables (`OTEL_…`), it reads by itself. Without one, none of it is loaded. Whatever becomes of
+ * traces, signals go on: spans that can't be exported are dropped.
+ */
+export const startTracing = async (
+  config: Config,
+  { closers, logger }: Deps,
+  process: string,
+): Promise<Tracer | undefined> => {
+  const url = tracesUrlOf(config);
+  if (url === undefined) return undefined;
+  const warn = createWarn(logger);
+  try {
+    const { close } = await startSdk({ url, process, warn, isJson: speaksJson(config) });
+    closers.add('tracing', close);
+  } catch (err) {
+    logger.error({ err }, 'Tracing could not be started');
+    return undefined;
+  }
+  return openTracer();
+};
+
+const speaksJson = (config: Config): boolean =>
+  (config.OTEL_EXPORTER_OTLP_TRACES_PROTOCOL ?? config.OTEL_EXPORTER_OTLP_PROTOCOL) === 'http/json';
+
+type Warn = (reason: string) => void;
+type Sdk = { url: string; process: string; isJson: boolean; warn: Warn };
+
+const startSdk = async ({ url, process, isJson, warn }: Sdk) => {
+  const [api, sdk, resources, { OTLPTraceExporter }] = await Promise.all([
+    import('@opentelemetry/api'),
+    import('@opentelemetry/sdk-trace-node'),
+    import('@opentelemetry/resources'),
+    isJson
+      ? import('@opentelemetry/exporter-trace-otlp-http')
+      : import('@opentelemetry/exporter-trace-otlp-proto'),
+  ]);
+  const log = { error: warn, warn, info: () => {}, debug: () => {}, verbose: () => {} };
+  api.diag.setLogger(log, { logLevel: api.DiagLogLevel.WARN, suppressOverrideMessage: true });
+
+  const named = resources.resourceFromAttributes({
+    'service.name': `seek-signals-${process}`,
+    'service.version': packageInfo.version,
+  });
+  const told = resources.detectResources({ detectors: [resources.envDetector] });
+  const provider = new sdk.NodeTracerProvider({
+    resource: resources.defaultResource().merge(named).merge(told),
+    spanProcessors: [new sdk.BatchSpanProcessor(watch(new OTLPTraceExporter({ url }), warn))],
+  });
+  // No trace context leaves but in our own jobs: SEEK does not ask for it.
+  provider.register({ propagator: null });
+
+  const late = () => new Error(`not done within ${FLUSH_WITHIN_MS} ms`);
+  return {
+    close: (): Promise<void> =>
+      withDeadline(provider.shutdown(), FLUSH_WITHIN_MS, late).catch((err) => warn(reasonOf(err))),
+  };
+};
+
+/** Tells of failures in words of ours: the SDK would print the whole error, the answer included. */
+const watch = (exporter: SpanExporter, warn: Warn): SpanExporter => ({
+  export: (spans, done) =>
+    exporter.export(spans, ({ code, error }) => {
+      if (code !== 0) warn(reasonOf(error));
+      done({ code: 0 });
+    }),
+  shutdown: () => exporter.shutdown(),
+  forceFlush: async () => exporter.forceFlush?.(),
+});
+
+const reasonOf = (err: unknown): string => {
+  if (!(err instanceof Error)) return 'unknown';
+  const code = 'code' in err ? String(err.code) : '';
+  return [code, err.message].filter((part) => part !== '').join(': ') || err.name;
+};
+
+/** A collector that is away says so with every export. */
+const createWarn = (logger: Logger): Warn => {
+  let quietUntil = 0;
+  return (reason) => {
+    if (performance.now() < quietUntil) return;
+    quietUntil = performance.now() + WARN_EVERY_MS;
+    logger.warn({ reason: reason.slice(0, 200) }, 'Traces are not exported');
+  };
+};
