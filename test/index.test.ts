@@ -17,6 +17,13 @@ const loadedWith = (file: URL, seen = new Set<string>()): Set<string> => {
   return seen;
 };
 
+const SDK = [
+  'sdk-trace-node',
+  'resources',
+  'exporter-trace-otlp-http',
+  'exporter-trace-otlp-proto',
+].map((name) => `@opentelemetry/${name}`);
+
 describe('the library', () => {
   const loaded = loadedWith(new URL('../src/index.ts', import.meta.url));
 
@@ -29,10 +36,21 @@ describe('the library', () => {
     ["the worker's HTTP client", ['undici', 'graphql-request', 'worker/http.ts']],
     ['the embedded queue', ['queue/embedded.ts', 'queue/pglitePool.ts', '@electric-sql/pglite']],
     ['the metrics', ['prom-client', 'metrics.ts']],
+    ['an SDK of OpenTelemetry', SDK],
   ])('does not load %s', (_, names) => {
     expect(names.filter((name) => loaded.has(name))).toEqual([]);
   });
 });
+
+it.each(['api', 'worker', 'dev', 'board'])(
+  '%s loads no SDK of OpenTelemetry unasked',
+  (command) => {
+    const loaded = loadedWith(new URL(`../src/cli/${command}.ts`, import.meta.url));
+
+    expect(loaded.has('config.ts')).toBe(true);
+    expect(SDK.filter((name) => loaded.has(name))).toEqual([]);
+  },
+);
 
 it.each([0, -1, 1.5, 86_400_000 / 7, Number.NaN, Number.POSITIVE_INFINITY, 367 * 86_400_000])(
   'a producer is not opened that would remember for %d ms',

@@ -4,7 +4,7 @@ import type { Acceptance, NewSignal, SignalQueue } from '../queue/signalQueue.ts
 import type { InvalidFields } from '../schemas/invalidFields.ts';
 import { type ParseOptions, parseSignal } from '../schemas/parseSignal.ts';
 import type { SignalState } from '../schemas/states.ts';
-import { idsOf, type Span, toTraceContext } from '../tracing.ts';
+import { idsOf, openTracer, type Span, toTraceContext } from '../tracing.ts';
 import { applyWorkflow } from './applyWorkflow.ts';
 import { endEnqueueSpan, failEnqueueSpan, startEnqueueSpan } from './enqueueSpan.ts';
 import { IdempotencyConflictError, InvalidSignalError, QueueUnavailableError } from './errors.ts';
@@ -45,6 +45,7 @@ type Entry = { signal: NewSignal; warnings: string[] };
 
 /** Validate → identify → enqueue. Each result is an answer or an error; the queue's own fault throws. */
 export const createEnqueue = ({ queue, parse, deadlineMs, logger, onAccepted }: Deps) => {
+  const tracer = openTracer();
   const prepare = (
     input: unknown,
     { from, idempotencyKey }: Sender,
@@ -125,7 +126,7 @@ export const createEnqueue = ({ queue, parse, deadlineMs, logger, onAccepted }: 
   };
 
   return async (given: readonly unknown[], sender: Sender): Promise<Results> => {
-    const span = startEnqueueSpan(given.length);
+    const span = startEnqueueSpan(tracer, given.length);
     try {
       const results = await enqueue(given, sender, span);
       endEnqueueSpan(span, results);

@@ -1,14 +1,12 @@
-import { context, type Span, SpanKind } from '@opentelemetry/api';
+import { context, type Span, SpanKind, type Tracer } from '@opentelemetry/api';
 
-import { fail, openTracer, QUEUE_ATTRIBUTES } from '../tracing.ts';
-
-const tracer = openTracer();
+import { fail, QUEUE_ATTRIBUTES } from '../tracing.ts';
 
 /**
  * One for a call, however many signals it brings: it continues what the caller is about. The library
  * registers no SDK; where its application has none either, this is a span that nobody keeps.
  */
-export const startEnqueueSpan = (signals: number): Span =>
+export const startEnqueueSpan = (tracer: Tracer, signals: number): Span =>
   tracer.startSpan(
     `send ${QUEUE_ATTRIBUTES['messaging.destination.name']}`,
     {

@@ -6,6 +6,7 @@ import type { Backend } from '../../src/queue/backend.ts';
 import type { LetterView } from '../../src/queue/deadLetters.ts';
 import type { QueueStatus } from '../../src/queue/queueStatus.ts';
 import type { SignalLife, SignalState } from '../../src/schemas/states.ts';
+import type { Tracer } from '../../src/tracing.ts';
 import { startWorker } from '../../src/worker/startWorker.ts';
 
 import { captureLogs } from './captureLogs.ts';
@@ -32,12 +33,14 @@ type Options = {
   /** Variables that all processes start with. */
   env?: Record<string, string>;
   workers?: number;
+  /** Where they trace what they do. */
+  tracer?: Tracer;
 };
 
 /** The API and the workers, each as a process would build them, between a queue and a scripted SEEK. */
 export const startDispatcher = async (platform: Platform, options: Options = {}) => {
   await platform.clear();
-  const { answers = [], token = [], env = {}, workers = 1 } = options;
+  const { answers = [], token = [], env = {}, workers = 1, tracer } = options;
   const seek = await startScriptedSeek({ answers, token });
   const logs = captureLogs();
   const running: { close: () => Promise<void> }[] = [];
@@ -58,7 +61,7 @@ export const startDispatcher = async (platform: Platform, options: Options = {})
     const service = createService(backend, logs.logger, config);
     const close = service.closers.closeAll;
     running.push({ close });
-    return { ...service, close };
+    return { ...service, tracer, close };
   };
 
   const startOneWorker = async (more: Record<string, string> = {}) => {

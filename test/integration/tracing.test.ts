@@ -1,0 +1,210 @@
+import { context, trace } from '@opentelemetry/api';
+
+import { createProducer, type SignalInput } from '../../src/index.ts';
+import { buildApplicationComplete, buildPositionStatusUpdate } from '../support/buildSignal.ts';
+import { onEmbedded, onRedis } from '../support/platforms.ts';
+import {
+  failed,
+  idOf,
+  parentOf,
+  type RecordedSpans,
+  recordSpans,
+  traceOf,
+} from '../support/recordSpans.ts';
+import { startRedis } from '../support/redisServer.ts';
+import { html, refused } from '../support/scriptedSeek.ts';
+import { newToken } from '../support/startDispatcher.ts';
+import { usePlatform } from '../support/usePlatform.ts';
+
+const TRACE = '0af7651916cd43dd8448eb211c80319c';
+const CALLER = 'b7ad6b7169203331';
+const SAMPLED = { traceparent: `00-${TRACE}-${CALLER}-01` };
+const UNSAMPLED = { traceparent: `00-${TRACE}-${CALLER}-00` };
+
+const complete = () => buildApplicationComplete({ token: newToken() });
+
+let recorded: RecordedSpans;
+beforeEach(() => {
+  recorded = recordSpans();
+});
+afterEach(() => recorded.stop());
+
+describe.each([
+  ['Redis', onRedis],
+  ['the embedded queue', onEmbedded],
+])('a signal on %s', (_, start) => {
+  const { setup } = usePlatform(start);
+
+  it('is one trace from the caller to SEEK', async () => {
+    const { send, until, logs, seek } = await setup({ tracer: recorded.tracer });
+
+    const { signalId } = await send(complete(), SAMPLED);
+    const life = await until(signalId, 'delivered');
+
+    const [server] = recorded.spans('SERVER');
+    const [sending] = recorded.spans('PRODUCER');
+    const [attempt] = recorded.spans('CONSUMER');
+    const request = recorded.spans('CLIENT').find((span) => traceOf(span) === TRACE);
+    expect([server, sending, attempt, request].map(traceOf)).toEqual(Array(4).fill(TRACE));
+    expect([server, sending, attempt, request].map(parentOf)).toEqual([
+      ...[CALLER, idOf(server), idOf(sending), idOf(attempt)],
+    ]);
+    expect(server?.name).toBe('POST /signals');
+    expect(server?.attributes).toMatchObject({ 'http.response.status_code': 202 });
+    expect(sending?.attributes).toMatchObject({ 'messaging.message.id': signalId });
+    expect(attempt?.attributes).toMatchObject({
+      'messaging.destination.name': 'signals',
+      'messaging.message.id': signalId,
+      'seek_signals.type_code': 'ApplicationComplete',
+      'seek_signals.attempt': 1,
+      'seek_signals.outcome': 'delivered',
+      'seek_signals.request_id': life.attempts[0]?.requestId,
+    });
+    expect(request?.attributes).toMatchObject({
+      'url.full': seek.apiUrl,
+      'http.request.header.x-request-id': [life.attempts[0]?.requestId],
+      'http.response.status_code': 200,
+    });
+    expect(recorded.spans().filter(failed)).toEqual([]);
+
+    expect(life.traceId).toBe(TRACE);
+    const lines = logs.lines().filter((line) => line.signalId === signalId);
+    expect(lines.map(({ msg, traceId }) => [msg, traceId])).toEqual([
+      ['signal.accepted', TRACE],
+      ['signal.attempted', TRACE],
+    ]);
+    for (const { headers } of [...seek.requests, ...seek.tokenRequests]) {
+      expect(Object.keys(headers).filter((name) => /^trace|^baggage/.test(name))).toEqual([]);
+    }
+  });
+
+  it('stays in it through retries, burial and redrive', async () => {
+    const { send, until, untilBuried, redrive, logs } = await setup({
+      tracer: recorded.tracer,
+      answers: [html(502), refused('FORBIDDEN')],
+    });
+
+    const { signalId } = await send(complete(), SAMPLED);
+    await untilBuried(signalId);
+    expect((await until(signalId, 'dead')).traceId).toBe(TRACE);
+    await redrive(signalId);
+    await until(signalId, 'delivered');
+
+    const attempts = recorded.spans('CONSUMER');
+    expect(attempts.map(traceOf)).toEqual(Array(3).fill(TRACE));
+    const [sending] = recorded.spans('PRODUCER');
+    expect(attempts.map(parentOf)).toEqual(Array(3).fill(idOf(sending)));
+    expect(
+      attempts.map(({ attributes }) =>
+        ['attempt', 'redrives', 'outcome'].map((name) => attributes[`seek_signals.${name}`]),
+      ),
+    ).toEqual([
+      [1, 0, 'retry'],
+      [2, 0, 'dead'],
+      [1, 1, 'delivered'],
+    ]);
+    expect(attempts.map((span) => span.attributes['error.type'])).toEqual([
+      ...['HTTP_502', 'FORBIDDEN', undefined],
+    ]);
+    expect(attempts.map(failed)).toEqual([true, true, false]);
+    for (const msg of ['signal.buried', 'signal.redriven']) {
+      expect(logs.lines()).toContainEqual(expect.objectContaining({ msg, traceId: TRACE }));
+    }
+  });
+
+  it('keeps the trace of its first attempt, if it came without one', async () => {
+    // Who accepts it knows of no SDK from now on.
+    recorded.stop();
+    const { send, until } = await setup({ tracer: recorded.tracer, answers: [html(502)] });
+
+    const { signalId } = await send(complete(), SAMPLED);
+    const { traceId } = await until(signalId, 'delivered');
+
+    const [first, second, ...more] = recorded.spans('CONSUMER');
+    expect([first, second].map(traceOf)).toEqual([traceId, traceId]);
+    expect([first, second].map(parentOf)).toEqual([undefined, idOf(first)]);
+    expect(more).toEqual([]);
+  });
+
+  it('shares a request with others: each finds it, whatever trace it is of', async () => {
+    const { sendAll, send, until, seek, startWorker } = await setup({
+      tracer: recorded.tracer,
+      workers: 0,
+    });
+    const one = await send(complete(), SAMPLED);
+    const others = await sendAll([
+      complete(),
+      buildPositionStatusUpdate({ positionProfileIds: ['position-7'] }),
+    ]);
+    await startWorker({ BATCH_SIZE: '10', BATCH_LINGER_MS: '500', WORKER_CONCURRENCY: '3' });
+    for (const { signalId } of [one, ...others]) await until(signalId, 'delivered');
+
+    const requests = recorded
+      .spans('CLIENT')
+      .filter(({ attributes }) => attributes['url.full'] === seek.apiUrl);
+    expect(requests).toHaveLength(seek.requests.length);
+    expect(requests.length).toBeLessThan(3);
+    for (const attempt of recorded.spans('CONSUMER')) {
+      const id = attempt.attributes['seek_signals.request_id'];
+      const request = requests.find(({ attributes }) =>
+        [attributes['http.request.header.x-request-id']].flat().includes(String(id)),
+      );
+      const isParent = parentOf(request) === idOf(attempt);
+      const linked = request?.links.map(({ context: { spanId } }) => spanId);
+      expect(linked?.includes(idOf(attempt) ?? '')).toBe(!isParent);
+      const back = attempt.links.map(({ context: { spanId } }) => spanId);
+      expect(back).toEqual(isParent ? [] : [idOf(request)]);
+    }
+  });
+
+  it('is not recorded where its caller decided so, by any attempt', async () => {
+    const { send, until, backend } = await setup({ tracer: recorded.tracer, answers: [html(502)] });
+
+    const { signalId } = await send(complete(), UNSAMPLED);
+    const life = await until(signalId, 'delivered');
+
+    // The partner token is nobody's.
+    expect(recorded.spans().map(traceOf)).not.toContain(TRACE);
+    expect(recorded.spans('CONSUMER')).toEqual([]);
+    expect(life).not.toHaveProperty('traceId');
+    const job = await (await backend.queue('signals')).getJob(signalId);
+    expect(job?.data).toMatchObject({ traceparent: expect.stringMatching(/-00$/) });
+  });
+
+  it('has no trace of any kind where nothing is traced', async () => {
+    recorded.stop();
+    const { send, until, backend, logs } = await setup();
+
+    const { signalId } = await send(complete(), SAMPLED);
+    const life = await until(signalId, 'delivered');
+
+    expect(recorded.spans()).toEqual([]);
+    expect(life).not.toHaveProperty('traceId');
+    const job = await (await backend.queue('signals')).getJob(signalId);
+    expect(JSON.stringify([job?.data, job?.opts])).not.toContain('trace');
+    expect(logs.text()).not.toContain('traceId');
+  });
+});
+
+describe('the library', () => {
+  it('continues what its application is about, and registers nothing itself', async () => {
+    const redis = await startRedis();
+    const producer = createProducer({ redisUrl: redis.url });
+    const two: SignalInput[] = [0, 1].map(() => ({
+      ...{ typeCode: 'ApplicationComplete', token: newToken() },
+    }));
+    const outer = trace.getTracer('ats').startSpan('apply');
+    const within = trace.setSpan(context.active(), outer);
+
+    await context.with(within, () => producer.enqueueMany(two));
+    await expect(context.with(within, () => producer.enqueue(JSON.parse('{}')))).rejects.toThrow();
+    await producer.close();
+    await redis.stop();
+
+    const [many, wrong] = recorded.spans('PRODUCER');
+    expect([many, wrong].map(parentOf)).toEqual(Array(2).fill(outer.spanContext().spanId));
+    expect(many?.attributes['messaging.batch.message_count']).toBe(2);
+    expect(wrong?.attributes['error.type']).toBe('InvalidSignalError');
+    expect([many, wrong].map((span) => span !== undefined && failed(span))).toEqual([false, true]);
+  });
+});
