@@ -25,9 +25,8 @@ export const startTracing = async (
 ): Promise<Tracer | undefined> => {
   const url = tracesUrlOf(config);
   if (url === undefined) return undefined;
-  const warn = createWarn(logger);
   try {
-    const { close } = await startSdk({ url, process, warn, isJson: speaksJson(config) });
+    const { close } = await startSdk({ url, process, logger, isJson: speaksJson(config) });
     closers.add('tracing', close);
   } catch (err) {
     logger.error({ err }, 'Tracing could not be started');
@@ -39,10 +38,11 @@ export const startTracing = async (
 const speaksJson = (config: Config): boolean =>
   (config.OTEL_EXPORTER_OTLP_TRACES_PROTOCOL ?? config.OTEL_EXPORTER_OTLP_PROTOCOL) === 'http/json';
 
-type Warn = (reason: string) => void;
-type Sdk = { url: string; process: string; isJson: boolean; warn: Warn };
+type Sdk = { url: string; process: string; isJson: boolean; logger: Logger };
 
-const startSdk = async ({ url, process, isJson, warn }: Sdk) => {
+const startSdk = async ({ url, process, isJson, logger }: Sdk) => {
+  const complain = createWarn(logger, 'Tracing is not as it should be');
+  const lost = createWarn(logger, 'Traces are not exported');
   const [api, sdk, resources, { OTLPTraceExporter }] = await Promise.all([
     import('@opentelemetry/api'),
     import('@opentelemetry/sdk-trace-node'),
@@ -51,7 +51,13 @@ const startSdk = async ({ url, process, isJson, warn }: Sdk) => {
       ? import('@opentelemetry/exporter-trace-otlp-http')
       : import('@opentelemetry/exporter-trace-otlp-proto'),
   ]);
-  const log = { error: warn, warn, info: () => {}, debug: () => {}, verbose: () => {} };
+  const log = {
+    error: complain,
+    warn: complain,
+    info: () => {},
+    debug: () => {},
+    verbose: () => {},
+  };
   api.diag.setLogger(log, { logLevel: api.DiagLogLevel.WARN, suppressOverrideMessage: true });
 
   const named = resources.resourceFromAttributes({
@@ -61,7 +67,7 @@ const startSdk = async ({ url, process, isJson, warn }: Sdk) => {
   const told = resources.detectResources({ detectors: [resources.envDetector] });
   const provider = new sdk.NodeTracerProvider({
     resource: resources.defaultResource().merge(named).merge(told),
-    spanProcessors: [new sdk.BatchSpanProcessor(watch(new OTLPTraceExporter({ url }), warn))],
+    spanProcessors: [new sdk.BatchSpanProcessor(watch(new OTLPTraceExporter({ url }), lost))],
   });
   // No trace context leaves but in our own jobs: SEEK does not ask for it.
   provider.register({ propagator: null });
@@ -69,9 +75,11 @@ const startSdk = async ({ url, process, isJson, warn }: Sdk) => {
   const late = () => new Error(`not done within ${FLUSH_WITHIN_MS} ms`);
   return {
     close: (): Promise<void> =>
-      withDeadline(provider.shutdown(), FLUSH_WITHIN_MS, late).catch((err) => warn(reasonOf(err))),
+      withDeadline(provider.shutdown(), FLUSH_WITHIN_MS, late).catch((err) => lost(reasonOf(err))),
   };
 };
+
+type Warn = (reason: string) => void;
 
 /** Tells of failures in words of ours: the SDK would print the whole error, the answer included. */
 const watch = (exporter: SpanExporter, warn: Warn): SpanExporter => ({
@@ -91,11 +99,11 @@ const reasonOf = (err: unknown): string => {
 };
 
 /** A collector that is away says so with every export. */
-const createWarn = (logger: Logger): Warn => {
+const createWarn = (logger: Logger, message: string): Warn => {
   let quietUntil = 0;
   return (reason) => {
     if (performance.now() < quietUntil) return;
     quietUntil = performance.now() + WARN_EVERY_MS;
-    logger.warn({ reason: reason.slice(0, 200) }, 'Traces are not exported');
+    logger.warn({ reason: reason.slice(0, 200) }, message);
   };
 };
