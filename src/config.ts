@@ -27,7 +27,7 @@ const url = (protocol: RegExp, expected: string) =>
 // Configuration is logged at start, and a URL with it.
 const publicUrl = (expected: string) =>
   url(/^https?$/, expected).refine(
-    (text) => !URL.canParse(text) || new URL(text).username === '',
+    (text) => !URL.canParse(text) || new URL(text).username + new URL(text).password === '',
     'must hold no credentials',
   );
 const isDecodable = (text: string): boolean => {
@@ -220,20 +220,25 @@ const readValues = (env: NodeJS.ProcessEnv) => {
   return { values, problems };
 };
 
-/** For the log line at start: of secrets only that they are set, of the queue only where it is. */
+/** For the log line at start: of secrets only that they are set, of queue and collector only where they are. */
 export const describeConfig = (config: Config): Record<string, unknown> =>
   Object.fromEntries(
-    Object.entries({ ...config, REDIS_URL: withoutLogin(config.REDIS_URL) }).map(
-      ([name, value]) => [
-        name,
-        SECRETS.some((secret) => secret === name) && value !== undefined ? '[set]' : value,
-      ],
-    ),
+    Object.entries({
+      ...config,
+      REDIS_URL: placeOf(config.REDIS_URL),
+      // Some collectors want their key in the query.
+      OTEL_EXPORTER_OTLP_ENDPOINT: placeOf(config.OTEL_EXPORTER_OTLP_ENDPOINT),
+      OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: placeOf(config.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT),
+    }).map(([name, value]) => [
+      name,
+      SECRETS.some((secret) => secret === name) && value !== undefined ? '[set]' : value,
+    ]),
   );
 
-const withoutLogin = (redisUrl: string | undefined): string | undefined => {
-  if (redisUrl === undefined) return undefined;
-  const { protocol, host, pathname } = new URL(redisUrl);
+/** Without login and query. */
+const placeOf = (url: string | undefined): string | undefined => {
+  if (url === undefined) return undefined;
+  const { protocol, host, pathname } = new URL(url);
   return `${protocol}//${host}${pathname}`;
 };
 
@@ -247,8 +252,11 @@ export const patienceOf = ({ SHUTDOWN_TIMEOUT_MS }: Config): number =>
 /** Where traces go; `undefined`: nothing is traced. What OpenTelemetry's specification says of these. */
 export const tracesUrlOf = (config: Config): string | undefined => {
   if (config.OTEL_SDK_DISABLED || config.OTEL_TRACES_EXPORTER === 'none') return undefined;
-  const base = config.OTEL_EXPORTER_OTLP_ENDPOINT?.replace(/\/*$/, '/v1/traces');
-  return config.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? base;
+  const { OTEL_EXPORTER_OTLP_ENDPOINT: base, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: whole } = config;
+  if (whole !== undefined || base === undefined) return whole;
+  const url = new URL(base);
+  url.pathname = url.pathname.replace(/\/*$/, '/v1/traces');
+  return url.href;
 };
 
 /** Platforms that run one web process a container say its port as `PORT`. */

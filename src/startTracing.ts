@@ -21,12 +21,12 @@ type Deps = { closers: Closers; logger: Logger };
 export const startTracing = async (
   config: Config,
   { closers, logger }: Deps,
-  process: string,
+  command: string,
 ): Promise<Tracer | undefined> => {
   const url = tracesUrlOf(config);
   if (url === undefined) return undefined;
   try {
-    const { close } = await startSdk({ url, process, logger, isJson: speaksJson(config) });
+    const { close } = await startSdk({ url, command, logger, isJson: speaksJson(config) });
     closers.add('tracing', close);
   } catch (err) {
     logger.error({ err }, 'Tracing could not be started');
@@ -38,9 +38,9 @@ export const startTracing = async (
 const speaksJson = (config: Config): boolean =>
   (config.OTEL_EXPORTER_OTLP_TRACES_PROTOCOL ?? config.OTEL_EXPORTER_OTLP_PROTOCOL) === 'http/json';
 
-type Sdk = { url: string; process: string; isJson: boolean; logger: Logger };
+type Sdk = { url: string; command: string; isJson: boolean; logger: Logger };
 
-const startSdk = async ({ url, process, isJson, logger }: Sdk) => {
+const startSdk = async ({ url, command, isJson, logger }: Sdk) => {
   const complain = createWarn(logger, 'Tracing is not as it should be');
   const lost = createWarn(logger, 'Traces are not exported');
   const [api, sdk, resources, { OTLPTraceExporter }] = await Promise.all([
@@ -61,7 +61,7 @@ const startSdk = async ({ url, process, isJson, logger }: Sdk) => {
   api.diag.setLogger(log, { logLevel: api.DiagLogLevel.WARN, suppressOverrideMessage: true });
 
   const named = resources.resourceFromAttributes({
-    'service.name': `seek-signals-${process}`,
+    'service.name': `seek-signals-${command}`,
     'service.version': packageInfo.version,
   });
   const told = resources.detectResources({ detectors: [resources.envDetector] });

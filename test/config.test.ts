@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { apiPort, ConfigError, describeConfig, loadConfig } from '../src/config.ts';
+import { apiPort, ConfigError, describeConfig, loadConfig, tracesUrlOf } from '../src/config.ts';
 import { packageInfo } from '../src/packageInfo.ts';
 
 /** The lines of the error; none where the environment is fine. */
@@ -287,6 +287,46 @@ describe('apiPort', () => {
   });
 });
 
+describe('where traces go', () => {
+  const BASE = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318' };
+
+  it.each([
+    ['nowhere', {}, undefined],
+    ['below the endpoint', BASE, 'http://collector:4318/v1/traces'],
+    [
+      'below its path, its query kept',
+      { OTEL_EXPORTER_OTLP_ENDPOINT: 'https://collector/otlp/?key=1' },
+      'https://collector/otlp/v1/traces?key=1',
+    ],
+    [
+      'to the endpoint for traces, as it is',
+      { ...BASE, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'http://traces:4318/' },
+      'http://traces:4318/',
+    ],
+    ['nowhere if disabled', { ...BASE, OTEL_SDK_DISABLED: 'TRUE' }, undefined],
+    ['nowhere without an exporter', { ...BASE, OTEL_TRACES_EXPORTER: 'none' }, undefined],
+    ['nowhere if empty', { OTEL_EXPORTER_OTLP_ENDPOINT: '' }, undefined],
+  ])('%s', (_, env: NodeJS.ProcessEnv, url) => {
+    expect(tracesUrlOf(loadConfig(env))).toBe(url);
+  });
+
+  it('is refused with every problem, credentials and gRPC among them', () => {
+    expect(
+      problems({
+        OTEL_EXPORTER_OTLP_ENDPOINT: 'collector:4317',
+        OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'https://:s3cret@collector',
+        OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc',
+        OTEL_TRACES_EXPORTER: 'jaeger',
+      }),
+    ).toEqual([
+      'OTEL_EXPORTER_OTLP_ENDPOINT must be a URL: http://host:4318',
+      'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT must hold no credentials',
+      'OTEL_EXPORTER_OTLP_PROTOCOL must be http/protobuf or http/json',
+      'OTEL_TRACES_EXPORTER must be otlp or none',
+    ]);
+  });
+});
+
 describe('describeConfig', () => {
   it('tells what is set, and no secret', () => {
     const described = describeConfig(
@@ -297,11 +337,13 @@ describe('describeConfig', () => {
         API_KEYS: 'ats:s3cret',
         BOARD_USERNAME: 'ops',
         BOARD_PASSWORD: 's3cret',
+        OTEL_EXPORTER_OTLP_ENDPOINT: 'https://collector/otlp?key=s3cret',
       }),
     );
 
     expect(described).toMatchObject({
       REDIS_URL: 'redis://redis:6379',
+      OTEL_EXPORTER_OTLP_ENDPOINT: 'https://collector/otlp',
       SEEK_CLIENT_ID: 'client-1',
       SEEK_CLIENT_SECRET: '[set]',
       API_KEYS: '[set]',

@@ -66,6 +66,8 @@ describe.each([
       'http.response.status_code': 200,
     });
     expect(recorded.spans().filter(failed)).toEqual([]);
+    const told = recorded.spans().map(({ name, attributes }) => [name, attributes]);
+    expect(JSON.stringify(told)).not.toMatch(/seek-token|partner-token|scripted-client|Bearer/);
 
     expect(life.traceId).toBe(TRACE);
     const lines = logs.lines().filter((line) => line.signalId === signalId);

@@ -35,12 +35,17 @@ const DRY_RUN = query('dryRun', 'Only say what would come of it', { type: 'boole
 const limit = (most: Json = {}) =>
   query('limit', 'At most so many', { type: 'integer', minimum: 1, ...most });
 
+const TRACEPARENT = {
+  ...{ name: 'traceparent', in: 'header', schema: text() },
+  description: 'W3C Trace Context, with `tracestate`: the trace to continue, where traces are on',
+};
+
 const paths: Json = {
   '/signals': {
     post: {
       summary: 'Accept one signal',
       description: '202 is a promise: it follows the queue’s acknowledgement of the write.',
-      parameters: [{ name: 'Idempotency-Key', in: 'header', schema: text() }],
+      parameters: [{ name: 'Idempotency-Key', in: 'header', schema: text() }, TRACEPARENT],
       requestBody: { required: true, ...json('One signal', ref('Signal')) },
       responses: {
         202: json('Accepted, now or before', ref('Accepted')),
@@ -70,6 +75,7 @@ const paths: Json = {
     post: {
       summary: 'Accept up to 1000 signals; the good ones are taken',
       description: 'Takes no Idempotency-Key: each signal is known by its content.',
+      parameters: [TRACEPARENT],
       requestBody: {
         required: true,
         ...json(

@@ -1,0 +1,33 @@
+import { SignalJobSchema } from '../../src/schemas/signalJob.ts';
+import { traceIdOf } from '../../src/schemas/traceContext.ts';
+import { buildSignalJob } from '../support/buildSignal.ts';
+
+const TRACE = '0af7651916cd43dd8448eb211c80319c';
+const traceparent = `00-${TRACE}-b7ad6b7169203331-01`;
+
+describe('the trace that a job is of', () => {
+  it('is read back as it was written', () => {
+    const job = buildSignalJob({ traceparent, tracestate: 'vendor=1' });
+
+    expect(SignalJobSchema.parse(JSON.parse(JSON.stringify(job)))).toStrictEqual(job);
+    expect(traceIdOf(job)).toBe(TRACE);
+  });
+
+  it.each([
+    { traceparent: 'damaged' },
+    { traceparent: 7, tracestate: {} },
+    { traceparent: null },
+    { traceparent: traceparent.slice(1) },
+  ])('costs no signal if it cannot be read: %j', (damaged) => {
+    const job = SignalJobSchema.parse(buildSignalJob(damaged));
+
+    expect(JSON.parse(JSON.stringify(job))).toEqual(buildSignalJob());
+    expect(traceIdOf(buildSignalJob(damaged))).toBeUndefined();
+  });
+
+  it('is told of only where somebody recorded it', () => {
+    expect(traceIdOf({ traceparent: traceparent.replace(/1$/, '0') })).toBeUndefined();
+    expect(traceIdOf({ traceparent: traceparent.replace(/01$/, '03') })).toBe(TRACE);
+    expect(traceIdOf('nothing')).toBeUndefined();
+  });
+});
