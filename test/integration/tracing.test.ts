@@ -114,6 +114,26 @@ describe.each([
     }
   });
 
+  it('tells of tries that spent no attempt, too', async () => {
+    const { send, until, logs } = await setup({
+      tracer: recorded.tracer,
+      answers: [refused('RATE_LIMITED')],
+    });
+
+    const { signalId } = await send(complete(), SAMPLED);
+    await until(signalId, 'delivered');
+
+    const tries = recorded.spans('CONSUMER');
+    expect(tries.map(traceOf)).toEqual([TRACE, TRACE]);
+    expect(tries.map(({ attributes }) => attributes['seek_signals.outcome'])).toEqual([
+      ...['deferred', 'delivered'],
+    ]);
+    expect(tries.map(({ attributes }) => attributes['seek_signals.attempt'])).toEqual([1, 1]);
+    expect(logs.lines()).toContainEqual(
+      expect.objectContaining({ signalId, msg: 'signal.deferred', traceId: TRACE }),
+    );
+  });
+
   it('keeps the trace of its first attempt, if it came without one', async () => {
     // Who accepts it knows of no SDK from now on.
     recorded.stop();

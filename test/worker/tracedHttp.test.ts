@@ -63,6 +63,14 @@ describe('a request that is traced', () => {
     expect(JSON.stringify([span?.attributes, span?.events, span?.status])).not.toContain('s3cret');
   });
 
+  it('is nobody’s failure but ours where it was let go of', async () => {
+    const { http } = setup(new NoAnswerError('aborted'));
+
+    await http.post({ ...REQUEST, abort: AbortSignal.abort() }).catch(() => {});
+
+    expect(recorded.spans()[0]?.attributes['error.type']).toBe('ABORTED');
+  });
+
   it('belongs to the first attempt that is recorded, and is linked with the others both ways', async () => {
     const { http } = setup({ status: 200 });
     const [one, two, three] = ['one', 'two', 'three'].map((name) =>
