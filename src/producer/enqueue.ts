@@ -6,7 +6,7 @@ import { type ParseOptions, parseSignal } from '../schemas/parseSignal.ts';
 import type { SignalState } from '../schemas/states.ts';
 import { idsOf, openTracer, type Span, toTraceContext } from '../tracing.ts';
 import { applyWorkflow } from './applyWorkflow.ts';
-import { endEnqueueSpan, failEnqueueSpan, startEnqueueSpan } from './enqueueSpan.ts';
+import { inEnqueueSpan } from './enqueueSpan.ts';
 import { IdempotencyConflictError, InvalidSignalError, QueueUnavailableError } from './errors.ts';
 import { identify } from './identify.ts';
 
@@ -125,17 +125,8 @@ export const createEnqueue = ({ queue, parse, deadlineMs, logger, onAccepted }: 
     });
   };
 
-  return async (given: readonly unknown[], sender: Sender): Promise<Results> => {
-    const span = startEnqueueSpan(tracer, given.length);
-    try {
-      const results = await enqueue(given, sender, span);
-      endEnqueueSpan(span, results);
-      return results;
-    } catch (err) {
-      failEnqueueSpan(span, err);
-      throw err;
-    }
-  };
+  return (given: readonly unknown[], sender: Sender): Promise<Results> =>
+    inEnqueueSpan(tracer, given.length, (span) => enqueue(given, sender, span));
 };
 
 type Results = (EnqueueResult | InvalidSignalError | IdempotencyConflictError)[];

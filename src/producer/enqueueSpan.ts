@@ -19,31 +19,36 @@ const many = (signals: number) => ({
   attributes: { ...ONE.attributes, 'messaging.batch.message_count': signals },
 });
 
-/**
- * One for a call, however many signals it brings: it continues what the caller is about. The library
- * registers no SDK; where its application has none either, this is a span that nobody keeps.
- */
-export const startEnqueueSpan = (tracer: Tracer, signals: number): Span =>
-  tracer.startSpan(NAME, signals === 1 ? ONE : many(signals), context.active());
-
 type Result = { signalId: string; duplicate: boolean } | Error;
 
-export const endEnqueueSpan = (span: Span, results: readonly Result[]): void => {
-  if (!span.isRecording()) return;
-  const [only, ...more] = results;
-  if (only !== undefined && more.length === 0) {
-    if (only instanceof Error) fail(span, only.name);
-    else {
-      span.setAttributes({
-        'messaging.message.id': only.signalId,
-        'seek_signals.duplicate': only.duplicate,
-      });
-    }
+/**
+ * One for a call, however many signals it brings: it continues what the caller is about. The library
+ * registers no SDK; where its application has none either, this is a span that nobody keeps. `enqueue`
+ * begins in this very turn.
+ */
+export const inEnqueueSpan = async <Results extends readonly Result[]>(
+  tracer: Tracer,
+  signals: number,
+  enqueue: (span: Span) => Promise<Results>,
+): Promise<Results> => {
+  const span = tracer.startSpan(NAME, signals === 1 ? ONE : many(signals), context.active());
+  try {
+    const results = await enqueue(span);
+    tell(span, results);
+    return results;
+  } catch (err) {
+    fail(span, err instanceof Error ? err.name : 'unknown');
+    throw err;
+  } finally {
+    span.end();
   }
-  span.end();
 };
 
-export const failEnqueueSpan = (span: Span, err: unknown): void => {
-  fail(span, err instanceof Error ? err.name : 'unknown');
-  span.end();
+const tell = (span: Span, [only, ...more]: readonly Result[]): void => {
+  if (only === undefined || more.length > 0) return;
+  if (only instanceof Error) fail(span, only.name);
+  else {
+    const { signalId, duplicate } = only;
+    span.setAttributes({ 'messaging.message.id': signalId, 'seek_signals.duplicate': duplicate });
+  }
 };
