@@ -279,9 +279,16 @@ describe.each(PLATFORMS)('redrives on $name', ({ start }) => {
       const [meant, others] = [await add('MEANT', 250), await add('OTHER', 150)];
       await waitFor(async () => (await letters.getFailedCount()) === 401);
 
-      const answer = await call('POST', '/dead-letters/redrive', { code: 'MEANT' });
+      // On a busy machine one call may not come to the end of them in its time.
+      let redriven = 0;
+      await waitFor(async () => {
+        const answer = await call('POST', '/dead-letters/redrive', { code: 'MEANT' });
+        const run = JSON.parse(await answer.text());
+        redriven += run.redriven;
+        return !run.more;
+      });
 
-      expect(await answer.json()).toMatchObject({ redriven: meant.length, more: false });
+      expect(redriven).toBe(meant.length);
       for (const { id = '' } of meant) await until(id, 'delivered');
       await waitFor(async () => (await letters.getFailedCount()) === others.length + 1);
     }, 60_000);
