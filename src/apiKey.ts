@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 
-/** What a key is good for: to send signals and seek tokens, to look, or to redrive, discard and erase. */
+/** What a key is good for: to send signals and seek tokens, to look, or to redrive, discard, export, import and erase. */
 export const SCOPES = ['enqueue', 'read', 'operate'] as const;
 
 export type Scope = (typeof SCOPES)[number];

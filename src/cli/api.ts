@@ -7,7 +7,9 @@ import { createRecordSeekToken } from '../producer/recordSeekToken.ts';
 import { createSearch } from '../producer/search.ts';
 import { createDeadLetters } from '../queue/deadLetters.ts';
 import { createEraseApplication } from '../queue/eraseApplication.ts';
+import { createExportLetters } from '../queue/exportLetters.ts';
 import { createFindSignals } from '../queue/findSignals.ts';
+import { createImportLetters } from '../queue/importLetters.ts';
 import { openSeekTokens } from '../queue/seekTokens.ts';
 import { createSignalLives } from '../queue/signalLives.ts';
 import { serve } from '../serve.ts';
@@ -58,6 +60,8 @@ export const startApi = async (
     find: lives.find,
     search: createSearch({ find: lives.find, findSignals: createFindSignals({ backend, lives }) }),
     deadLetters,
+    exportLetters: createExportLetters(backend),
+    importLetters: createImportLetters({ backend, lives, tokens: seekTokens }),
     seekTokens,
     recordSeekToken: createRecordSeekToken({
       ...{ tokens: seekTokens, replicated: backend.replicated },

@@ -1,11 +1,13 @@
 import type { EnqueueResult, InvalidResult } from '../producer/enqueue.ts';
 import type { Search } from '../producer/search.ts';
 import type { Discarded, LetterCount, LetterView } from '../queue/deadLetters.ts';
+import type { Imported } from '../queue/importLetters.ts';
 import type { LetterFilter } from '../queue/letterFilter.ts';
 import type { QueueStatus } from '../queue/queueStatus.ts';
 import type { Redriven } from '../queue/redriveLetters.ts';
 import type { Rehearsal } from '../queue/rehearsal.ts';
 import type { ApplicationView } from '../queue/seekTokens.ts';
+import type { DeadLetter } from '../schemas/deadLetter.ts';
 import type { SignalLife } from '../schemas/states.ts';
 
 export type LetterPage = { deadLetters: LetterView[]; nextCursor?: string | undefined };
@@ -23,6 +25,10 @@ export type Desk = {
   /** With `dryRun` it only says what would come of it. */
   redrive: (signalId: string, options?: { dryRun: boolean }) => Promise<Redriven>;
   rehearse: (filter: LetterFilter) => Promise<Rehearsal>;
+  /** Letters whole, with their signals. */
+  exportLetters: (filter: LetterFilter) => AsyncIterable<DeadLetter>;
+  /** Up to 1000 lines and 4 MiB; may be repeated. */
+  importLetters: (lines: readonly Uint8Array[]) => Promise<Imported>;
   discard: (signalId: string, reason: string) => Promise<Discarded>;
   /** Applications whose seek token expires within `ms`, the first to expire first. */
   expiring: (ms: number, limit: number) => Promise<ApplicationView[]>;

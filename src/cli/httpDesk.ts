@@ -1,27 +1,34 @@
 import type { EnqueueResult, InvalidResult } from '../producer/enqueue.ts';
 import type { LetterCount, LetterView } from '../queue/deadLetters.ts';
+import type { Imported } from '../queue/importLetters.ts';
 import type { LetterFilter } from '../queue/letterFilter.ts';
 import type { QueueStatus } from '../queue/queueStatus.ts';
 import type { Rehearsal } from '../queue/rehearsal.ts';
 import type { ApplicationView } from '../queue/seekTokens.ts';
+import type { DeadLetter } from '../schemas/deadLetter.ts';
 import type { InvalidFields } from '../schemas/invalidFields.ts';
 import type { SignalLife } from '../schemas/states.ts';
 import type { Desk, LetterPage } from './desk.ts';
+import { readLines } from './lines.ts';
 
 const TIMEOUT_MS = 10_000;
 // What reads all the letters may take as long as the API gives it.
 const LONG_TIMEOUT_MS = 65_000;
 
-type Ask = { query?: URLSearchParams; body?: string; timeoutMs?: number };
+// Longer than any letter that is accepted: SEEK's words in it are bounded.
+const MOST_LINE_BYTES = 64 * 1024 * 1024;
+const BREAK = Buffer.from('\n');
+
+type Ask = { query?: URLSearchParams; body?: string | Buffer; signal?: AbortSignal };
 
 /** The desk over the HTTP API: an embedded queue belongs to one process, which has to be asked. */
 export const createHttpDesk = ({ apiUrl, apiKey }: { apiUrl: string; apiKey: string }): Desk => {
-  const ask = (method: string, path: string, { query, body, timeoutMs = TIMEOUT_MS }: Ask = {}) =>
+  const ask = (method: string, path: string, { query, body, signal }: Ask = {}) =>
     fetch(`${apiUrl}${path}${query?.size ? `?${query}` : ''}`, {
       method,
       headers: { authorization: `Bearer ${apiKey}` },
       ...(body === undefined ? {} : { body }),
-      signal: AbortSignal.timeout(timeoutMs),
+      signal: signal ?? AbortSignal.timeout(TIMEOUT_MS),
     });
   const refuse = async (answer: Response): Promise<never> => {
     throw new Error(`The API answered ${answer.status}: ${await answer.text()}`);
@@ -30,6 +37,10 @@ export const createHttpDesk = ({ apiUrl, apiKey }: { apiUrl: string; apiKey: str
     const answer = await ask(method, path, asked);
     if (answer.ok || answer.status === 404 || answer.status === 409) return answer;
     return refuse(answer);
+  };
+  const insist = async (method: string, path: string, asked: Ask): Promise<Response> => {
+    const answer = await ask(method, path, asked);
+    return answer.ok ? answer : refuse(answer);
   };
   const get = async <Body>(path: string, query?: URLSearchParams): Promise<Body | undefined> => {
     const answer = await call('GET', path, { ...(query && { query }) });
@@ -84,11 +95,30 @@ export const createHttpDesk = ({ apiUrl, apiKey }: { apiUrl: string; apiKey: str
     rehearse: async (filter) => {
       const query = toQuery(filter);
       query.set('dryRun', 'true');
-      const asked = { query, timeoutMs: LONG_TIMEOUT_MS };
+      const asked = { query, signal: AbortSignal.timeout(LONG_TIMEOUT_MS) };
       const rehearsal: Rehearsal = JSON.parse(
-        await (await call('POST', '/dead-letters/redrive', asked)).text(),
+        await (await insist('POST', '/dead-letters/redrive', asked)).text(),
       );
       return rehearsal;
+    },
+    exportLetters: async function* (filter) {
+      // Its beginning is waited for, and then it takes as long as it is.
+      const late = new AbortController();
+      const timer = setTimeout(() => late.abort(), LONG_TIMEOUT_MS);
+      const asked = { query: toQuery(filter), signal: late.signal };
+      const answer = await insist('GET', '/dead-letters/export', asked).finally(() =>
+        clearTimeout(timer),
+      );
+      for await (const { bytes } of readLines(answer.body ?? [], MOST_LINE_BYTES)) {
+        yield readWhole(bytes);
+      }
+    },
+    importLetters: async (lines) => {
+      const body = Buffer.concat(lines.flatMap((line, n) => (n === 0 ? [line] : [BREAK, line])));
+      const signal = AbortSignal.timeout(LONG_TIMEOUT_MS);
+      const answer = await insist('POST', '/dead-letters/import', { body, signal });
+      const outcome: Imported = JSON.parse(await answer.text());
+      return outcome;
     },
     discard: async (signalId, reason) => {
       const query = new URLSearchParams({ reason });
@@ -103,6 +133,16 @@ export const createHttpDesk = ({ apiUrl, apiKey }: { apiUrl: string; apiKey: str
     },
     close: async () => {},
   };
+};
+
+/** Not in the parser's words, which quote what there is of it. */
+const readWhole = (bytes: Buffer | undefined): DeadLetter => {
+  try {
+    const letter: DeadLetter = JSON.parse(bytes?.toString() ?? '');
+    return letter;
+  } catch {
+    throw new Error('The answer broke off');
+  }
 };
 
 const toQuery = ({ since, until, ...rest }: LetterFilter & { cursor?: string | undefined }) => {

@@ -11,7 +11,7 @@ export type Line = {
 
 /** The lines of a file as they come, and as they are: what they are to be read as is not decided here. */
 export const readLines = async function* (
-  chunks: AsyncIterable<Buffer>,
+  chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   most: number,
 ): AsyncGenerator<Line> {
   let parts: Buffer[] = [];
@@ -31,7 +31,8 @@ export const readLines = async function* (
     return { number, bytes, end };
   };
 
-  for await (const chunk of chunks) {
+  for await (const bytes of chunks) {
+    const chunk = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     let at = 0;
     for (let next = chunk.indexOf(LINE_BREAK); next !== -1; next = chunk.indexOf(LINE_BREAK, at)) {
       add(chunk.subarray(at, next));

@@ -145,6 +145,24 @@ const addDeadLetters = (program: Command, env: Env, run: Run): void => {
       const termination = terminated();
       await run((await import('./redrive.ts')).redrive(env, ids, options, termination));
     });
+  limited(
+    letters
+      .command('export [file]')
+      .description('whole, one a line, with their seek tokens; - is standard output'),
+  ).action(async (file: string | undefined, options: FilterOptions) => {
+    const termination = terminated();
+    const { exportLetters } = await import('./exportLetters.ts');
+    await run(exportLetters(env, file ?? '-', options, termination));
+  });
+  letters
+    .command('import <file>')
+    .description('letters that were exported; - is standard input')
+    .option('--json', 'for a program')
+    .action(async (file: string, options: Output) => {
+      const termination = terminated();
+      const { importLetters } = await import('./importLetters.ts');
+      await run(importLetters(env, file, options, termination));
+    });
   letters
     .command('discard <signalIds...>')
     .description('let them go')

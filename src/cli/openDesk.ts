@@ -8,8 +8,10 @@ import { toResults } from '../producer/enqueue.ts';
 import { createSearch } from '../producer/search.ts';
 import type { Backend } from '../queue/backend.ts';
 import { createDeadLetters } from '../queue/deadLetters.ts';
+import { createExportLetters } from '../queue/exportLetters.ts';
 import { createFindSignals } from '../queue/findSignals.ts';
 import { readLock } from '../queue/folderLock.ts';
+import { createImportLetters } from '../queue/importLetters.ts';
 import { createQueueStatus } from '../queue/queueStatus.ts';
 import { openSeekTokens } from '../queue/seekTokens.ts';
 import { createSignalLives } from '../queue/signalLives.ts';
@@ -70,12 +72,17 @@ const openRedisDesk = async (config: Config<'REDIS_URL'>): Promise<Desk> => {
   const lives = createSignalLives(backend);
   const queue = { backend, logger: noLogger() };
   const enqueue = openEnqueue(queue, config);
-  let guarded: Promise<unknown> | undefined;
+  let guarding: Promise<unknown> | undefined;
+  const guard = (): Promise<unknown> => {
+    guarding ??= guardRedis(queue, config.ALLOW_UNSAFE_REDIS);
+    return guarding;
+  };
+  const { tokens } = openSeekTokens(backend.tokens, config);
+  const importLetters = createImportLetters({ backend, lives, tokens });
 
   return {
     enqueue: async (signals) => {
-      guarded ??= guardRedis(queue, config.ALLOW_UNSAFE_REDIS);
-      await guarded;
+      await guard();
       return toResults(await enqueue(signals, { from: SENDER }));
     },
     status: createQueueStatus(backend),
@@ -87,8 +94,13 @@ const openRedisDesk = async (config: Config<'REDIS_URL'>): Promise<Desk> => {
     redrive: (signalId, { dryRun } = { dryRun: false }) =>
       dryRun ? deadLetters.wouldRedrive(signalId) : deadLetters.redrive(signalId, operator()),
     rehearse: deadLetters.rehearse,
+    exportLetters: createExportLetters(backend),
+    importLetters: async (lines) => {
+      await guard();
+      return importLetters(lines);
+    },
     discard: deadLetters.discard,
-    expiring: openSeekTokens(backend.tokens, config).tokens.expiring,
+    expiring: tokens.expiring,
     close: backend.close,
   };
 };

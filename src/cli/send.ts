@@ -1,11 +1,10 @@
-import { open } from 'node:fs/promises';
-
 import { ConfigError } from '../config.ts';
 import type { EnqueueResult, InvalidResult } from '../producer/enqueue.ts';
 import type { InvalidFields } from '../schemas/invalidFields.ts';
 import type { Desk } from './desk.ts';
 import { atDesk, complain, type Output, print } from './inspect.ts';
 import { type Line, readLines } from './lines.ts';
+import { openInput, STANDARD_INPUT } from './openInput.ts';
 import { createRejects, type Rejects } from './rejects.ts';
 import { startProgress } from './sendProgress.ts';
 
@@ -14,7 +13,6 @@ const MOST_LINE_BYTES = MEBIBYTE;
 // What the HTTP API takes at once, and then some room.
 const BATCH = { lines: 500, bytes: 2 * MEBIBYTE };
 
-const STANDARD_INPUT = '-';
 const decoder = new TextDecoder('utf-8', { fatal: true });
 
 export type SendOptions = Output & { rejects?: string; fromLine?: string };
@@ -178,20 +176,6 @@ const describe = (fields: InvalidFields): string[] =>
   Object.entries(fields).map(([pointer, message]) =>
     pointer === '' ? message : `${pointer}: ${message}`,
   );
-
-const openInput = async (path: string) => {
-  if (path === STANDARD_INPUT) return { stream: process.stdin, bytes: undefined };
-  try {
-    const file = await open(path);
-    const stat = await file.stat();
-    if (stat.isDirectory()) throw new ConfigError(`${path} is a folder`);
-    return { stream: file.createReadStream(), bytes: stat.isFile() ? stat.size : undefined };
-  } catch (err) {
-    if (err instanceof ConfigError) throw err;
-    const code = err instanceof Error && 'code' in err ? err.code : err;
-    throw new ConfigError(`${path} cannot be read: ${code}`);
-  }
-};
 
 const readFromLine = (text = '1'): number => {
   if (!/^[1-9]\d{0,14}$/.test(text)) throw new ConfigError('--from-line must be a number from 1');

@@ -10,6 +10,7 @@ import {
 } from '../schemas/signalJob.ts';
 import { type Backend, DEAD_LETTERS, SIGNALS } from './backend.ts';
 import { letterJobOptions } from './jobOptions.ts';
+import { letterIdOf } from './letterId.ts';
 import { readLetter } from './readLetter.ts';
 
 /**
@@ -50,9 +51,6 @@ const merge = (older: Attempt[], newer: Attempt[]): Attempt[] => {
   const known = new Set(newer.map(({ at }) => at));
   return [...older.filter(({ at }) => !known.has(at)), ...newer];
 };
-
-/** BullMQ refuses ids that are whole numbers, which it gives itself to jobs that were added without. */
-const letterIdOf = (jobId: string): string => (/^\d+$/.test(jobId) ? `job-${jobId}` : jobId);
 
 const toLetter = (job: Job): DeadLetter | undefined => {
   if (job.id === undefined || job.finishedOn === undefined) return undefined;

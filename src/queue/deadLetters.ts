@@ -4,6 +4,7 @@ import type { DeadLetter } from '../schemas/deadLetter.ts';
 import { type Redrive, redriveLogOf } from '../schemas/signalJob.ts';
 import type { SignalLife } from '../schemas/states.ts';
 import { type Backend, DEAD_LETTERS, SIGNALS, type Told } from './backend.ts';
+import { discardReason } from './discardReason.ts';
 import { type LetterFilter, matches } from './letterFilter.ts';
 import { eachLetterOnce, everyLetter, type Found } from './letterPages.ts';
 import { memoryOf } from './memory.ts';
@@ -89,7 +90,7 @@ export const createDeadLetters = ({ backend, now = () => new Date() }: Deps) => 
       ...{ signalId, typeCode, state: 'skipped', acceptedAt, attempts, redrives },
       ...redriveLogOf(letter.job),
       ...traced(letter.job),
-      reason: `discarded at ${now().toISOString()}: ${reason}`,
+      reason: discardReason(now(), reason),
     };
     const isRemoved = await removeLetter(job, { life, memory });
     if (!isRemoved) return 'busy';

@@ -5,12 +5,12 @@ import { ApplicationIdSchema } from '../schemas/seekToken.ts';
 import { fingerprintOf } from '../tokenCipher.ts';
 import { type Backend, DEAD_LETTERS, SIGNALS } from './backend.ts';
 import type { DeadLetters } from './deadLetters.ts';
+import { ERASED } from './discardReason.ts';
 import { memoryOf } from './memory.ts';
 import { parse, parseLetter } from './readLetter.ts';
 import type { SeekTokens } from './seekTokens.ts';
 import { toLife } from './signalLives.ts';
 
-const ERASED = 'application-erased';
 // A signal that is buried or redriven while we look is in the other queue by then, and may be missed.
 const CLEAN_LOOKS = 2;
 const LOOK_AGAIN_MS = 250;

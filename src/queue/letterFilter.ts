@@ -28,7 +28,8 @@ export const matches = (letter: DeadLetter, filter: LetterFilter): boolean => {
   );
 };
 
-const applicationOf = ({ job }: DeadLetter): unknown =>
+/** Of a signal that names one; anything may stand there. */
+export const applicationOf = ({ job }: DeadLetter): unknown =>
   isObject(job) && isObject(job.signal) ? job.signal.applicationId : undefined;
 
 const holds = ({ signalId, typeCode, code, reason }: DeadLetter, text: string): boolean =>

@@ -49,7 +49,17 @@ export const eachLetterOnce = async function* (queue: JobQueue): AsyncGenerator<
 };
 
 const readJobs = (queue: JobQueue, ids: string[]): Promise<(Job | undefined)[]> =>
-  Promise.all(ids.map((id) => queue.getJob(id).catch(() => undefined)));
+  Promise.all(ids.map((id) => readJob(queue, id)));
+
+/** `undefined`: it has gone, or nobody could read it. Where it is the queue that is away, it rejects. */
+const readJob = async (queue: JobQueue, id: string): Promise<Job | undefined> => {
+  try {
+    return await queue.getJob(id);
+  } catch {
+    await queue.getJobState(id);
+    return queue.getJob(id).catch(() => undefined);
+  }
+};
 
 const timeOf = ({ finishedOn, timestamp }: Job): number => finishedOn ?? timestamp;
 

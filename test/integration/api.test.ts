@@ -5,6 +5,8 @@ import { createLogger } from '../../src/logging.ts';
 import { createApp } from '../../src/producer/api/app.ts';
 import { createEnqueue } from '../../src/producer/enqueue.ts';
 import { createDeadLetters } from '../../src/queue/deadLetters.ts';
+import { createExportLetters } from '../../src/queue/exportLetters.ts';
+import { createImportLetters } from '../../src/queue/importLetters.ts';
 import { createSeekTokens } from '../../src/queue/seekTokens.ts';
 import { createSignalLives } from '../../src/queue/signalLives.ts';
 import { createSignalQueue } from '../../src/queue/signalQueue.ts';
@@ -159,6 +161,8 @@ describe('POST /signals', () => {
       ['POST', '/dead-letters/redrive'],
       ['POST', `/dead-letters/${signalId}/redrive`],
       ['DELETE', `/dead-letters/${signalId}`],
+      ['GET', '/dead-letters/export'],
+      ['POST', '/dead-letters/import'],
       ['DELETE', '/applications/a/seek-token'],
     ];
     const mayCall = async (key: string): Promise<boolean[]> => {
@@ -173,9 +177,9 @@ describe('POST /signals', () => {
     };
     const [yes, no] = [true, false];
 
-    expect(await mayCall('sends')).toEqual([yes, yes, yes, no, no, no, no, no, no, no, no]);
-    expect(await mayCall('looks')).toEqual([no, no, no, yes, yes, yes, yes, no, no, no, no]);
-    expect(await mayCall('works')).toEqual([no, no, no, no, no, no, no, yes, yes, yes, yes]);
+    expect(await mayCall('sends')).toEqual([yes, yes, yes, ...Array(10).fill(no)]);
+    expect(await mayCall('looks')).toEqual([no, no, no, yes, yes, yes, yes, ...Array(6).fill(no)]);
+    expect(await mayCall('works')).toEqual([...Array(7).fill(no), ...Array(6).fill(yes)]);
     expect(await mayCall(`sha256=${hash}`)).toEqual(calls.map(() => no));
     expect(await mayCall(API_KEY)).toEqual(calls.map(() => yes));
   });
@@ -337,6 +341,10 @@ describe('the OpenAPI document', () => {
       }),
       search: async () => [],
       ...{ apiKeys: () => [], find: lives.find, deadLetters: createDeadLetters({ backend }) },
+      ...{
+        exportLetters: createExportLetters(backend),
+        importLetters: createImportLetters({ backend, lives, tokens: seekTokens }),
+      },
       ...{ seekTokens, recordSeekToken: async () => ({}), eraseApplication: async () => 0 },
       ...{
         onDiscarded: () => {},

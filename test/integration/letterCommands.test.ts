@@ -1,10 +1,14 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { Queue } from 'bullmq';
 
-import { buildApplicationComplete } from '../support/buildSignal.ts';
+import { lockFolder } from '../../src/queue/folderLock.ts';
+
+import { buildApplicationComplete, buildLetter } from '../support/buildSignal.ts';
 import { buildCommands, type Commands, type Env } from '../support/commands.ts';
 import { startRedis } from '../support/redisServer.ts';
 import { refused, startScriptedSeek } from '../support/scriptedSeek.ts';
@@ -109,6 +113,91 @@ describe.each(['Redis', 'dev'] as const)('dead-letters redrive over %s', (kind) 
     expect((await run('show', one)).stdout).toMatch(/^redriven: \S+ by /m);
     expect(commands.output()).not.toContain(SECRET);
   }, 60_000);
+});
+
+describe.each(['Redis', 'dev'] as const)('dead-letters export and import over %s', (kind) => {
+  it('write letters into a file, and take them back, once', async () => {
+    const { seek, run, bury, counts } = await setup(kind);
+    const ids = await bury(3);
+    const file = join(folder, 'letters.ndjson');
+
+    const exported = await run('dead-letters', 'export', file, '--code', 'FORBIDDEN');
+    expect([exported.code, exported.stdout]).toEqual([0, '']);
+    expect(exported.stderr).toMatch(
+      /^exported 3 to .*letters.ndjson; .*\n3 of them hold their seek token in the clear/,
+    );
+    const text = await readFile(file, 'utf8');
+    expect(
+      text
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line).signalId)
+        .toSorted(),
+    ).toEqual(ids.toSorted());
+    expect((await stat(file)).mode & 0o777).toBe(0o600);
+    expect(await run('dead-letters', 'export', file)).toMatchObject({
+      ...{ code: 2, stderr: expect.stringContaining('is there already') },
+    });
+    expect(await readFile(file, 'utf8')).toBe(text);
+
+    const none = await run('dead-letters', 'import', file);
+    expect(none).toMatchObject({ code: 0, stdout: 'imported 0, known 3, bad 0\n', stderr: '' });
+    expect((await run('dead-letters', 'discard', ...ids, '--reason', 'test')).code).toBe(0);
+    expect(await counts()).toMatchObject({ dead: 0 });
+
+    await writeFile(file, `no letter\n${text}`);
+    const some = await run('dead-letters', 'import', file, '--json');
+    expect(some).toMatchObject({ code: 1, stderr: 'line 1: Is not JSON in UTF-8\n' });
+    expect(some.json()).toEqual({ imported: 3, known: 0, bad: 1 });
+    expect(await counts()).toMatchObject({ dead: 3 });
+
+    seek.answerWith([]);
+    await waitFor(async () => {
+      await run('dead-letters', 'redrive');
+      return (await counts()).delivered === 3;
+    });
+  }, 90_000);
+
+  it('write to standard output, and read from standard input', async () => {
+    const { env, run, bury, counts } = await setup(kind);
+    const [id = ''] = await bury(1);
+
+    const exporting = commands.start(['dead-letters', 'export'], env);
+    expect(await exporting.exited).toBe(0);
+    await run('dead-letters', 'discard', id, '--reason', 'test');
+    const importing = commands.start(
+      ['dead-letters', 'import', '-'],
+      env,
+      exporting.written.stdout,
+    );
+
+    expect(await importing.exited).toBe(0);
+    expect(importing.written.stdout).toBe('imported 1, known 0, bad 0\n');
+    expect(await counts()).toMatchObject({ dead: 1 });
+  }, 60_000);
+});
+
+it('dead-letters export leaves no file that is not the whole', async () => {
+  const file = join(folder, 'letters.ndjson');
+  const server = createServer((request, response) => {
+    response.writeHead(200, { 'content-type': 'application/x-ndjson' });
+    response.write(`${JSON.stringify(buildLetter())}\n`);
+    setTimeout(() => request.socket.destroy(), 50);
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  closing.push(async () => server.close());
+  const address = server.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  const apiUrl = `http://127.0.0.1:${port}`;
+  const lock = await lockFolder(folder, { apiUrl, apiKey: 'key' });
+  closing.push(lock.release);
+
+  const { code, stderr } = await commands.run(['dead-letters', 'export', file], {
+    EMBEDDED_PATH: folder,
+  });
+
+  expect([code, stderr]).toEqual([1, expect.stringMatching(/^Not exported: /)]);
+  await expect(stat(file)).rejects.toThrow('ENOENT');
 });
 
 it('dead-letters redrive names what would not be accepted today, and goes on', async () => {

@@ -2,48 +2,22 @@ import { type Context, Hono } from 'hono';
 import { HTTPException } from 'hono/http-exception';
 import * as z from 'zod';
 
-import type { Logger } from '../../logging.ts';
 import type { DeadLetters } from '../../queue/deadLetters.ts';
-import { CURSOR } from '../../queue/letterPages.ts';
 import { TextSchema } from '../../schemas/identifiers.ts';
 import type { Caller } from './apiKeys.ts';
+import { createLetterFileRoutes, type LetterFileDeps } from './letterFiles.ts';
+import { CountSchema, ListSchema, RedriveOneSchema, RedriveSchema } from './letterQuery.ts';
 import { readJson } from './readJson.ts';
-import { count, readQuery } from './readQuery.ts';
+import { readQuery } from './readQuery.ts';
 
 // By then the answer was that the queue is not available.
 const GIVEN_UP_AFTER_MS = 61_000;
 
-const instant = z.iso
-  .datetime({ offset: true, error: 'Expected an RFC 3339 timestamp' })
-  .pipe(z.coerce.date());
-
-const FilterSchema = z.strictObject({
-  code: z.string().optional(),
-  type: z.string().optional(),
-  since: instant.optional(),
-  until: instant.optional(),
-  applicationId: z.string().optional(),
-  text: z.string().optional(),
-  limit: count.max(1000, 'Expected at most 1000').optional(),
-});
-const ListSchema = FilterSchema.extend({
-  cursor: z.string().regex(CURSOR, 'Expected the nextCursor of a page').optional(),
-});
-const CountSchema = FilterSchema.omit({ limit: true });
 const DiscardSchema = z.object({ reason: TextSchema.optional() });
-const dryRun = z
-  .literal([true, false, 'true', 'false'], 'Expected true or false')
-  .transform((value) => value === true || value === 'true')
-  .optional();
-const PER_SECOND = 'Expected a number from 0.1 to 1000';
-const rate = z.coerce.number(PER_SECOND).min(0.1, PER_SECOND).max(1000, PER_SECOND).optional();
-const RedriveSchema = FilterSchema.extend({ limit: count.optional(), rate, dryRun });
-const RedriveOneSchema = z.strictObject({ dryRun });
 
-export type DeadLetterDeps = {
+export type DeadLetterDeps = LetterFileDeps & {
   deadLetters: DeadLetters;
   onDiscarded: () => void;
-  logger: Logger;
   /** Fires when the process is told to stop. */
   stopping: AbortSignal;
 };
@@ -52,9 +26,10 @@ export type DeadLetterDeps = {
 export const createDeadLetterRoutes = ({
   deadLetters,
   onDiscarded,
-  logger,
   stopping,
+  ...deps
 }: DeadLetterDeps) => {
+  const { logger } = deps;
   const app = new Hono<Caller>();
 
   app.get('/', async (c) => c.json(await deadLetters.list(readQuery(ListSchema, c.req.query()))));
@@ -77,6 +52,8 @@ export const createDeadLetterRoutes = ({
     logger.info({ by, redriven, invalid, more }, 'Redrive requested');
     return c.json(run, 202);
   });
+
+  app.route('/', createLetterFileRoutes(deps));
 
   app.get('/:signalId', async (c) => {
     const letter = await deadLetters.get(readSignalId(c));

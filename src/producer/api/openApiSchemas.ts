@@ -167,6 +167,16 @@ export const schemas: Json = {
     },
     ['redriven', 'invalid', 'more', 'until'],
   ),
+  Imported: object(
+    {
+      imported: { type: 'integer' },
+      known: { type: 'integer', description: 'Left out' },
+      bad: list(
+        object({ line: { type: 'integer', minimum: 1 }, message: text() }, ['line', 'message']),
+      ),
+    },
+    ['imported', 'known', 'bad'],
+  ),
   Rehearsal: object(
     {
       wouldRedrive: { type: 'integer' },

@@ -196,6 +196,37 @@ const paths: Json = {
       },
     },
   },
+  '/dead-letters/export': {
+    get: {
+      summary: 'Letters whole, one a line, with their tokens as they lie there',
+      description:
+        'Wants the scope `operate`. Sealed tokens stay sealed; others stand there in the clear. An answer that breaks off is not the whole.',
+      parameters: [...FILTER, limit()],
+      responses: {
+        200: {
+          description: 'NDJSON',
+          content: { 'application/x-ndjson': { schema: text() } },
+        },
+        ...{ ...INVALID, ...REFUSED },
+      },
+    },
+  },
+  '/dead-letters/import': {
+    post: {
+      summary: 'Take letters back that were exported, up to 1000 lines and 4 MiB',
+      description:
+        'A bad line is named and stops nothing. Letters that are known, whose signal lies in a queue or was settled other than by a discard, are left out; to repeat it changes nothing.',
+      requestBody: {
+        required: true,
+        content: { 'application/x-ndjson': { schema: text() } },
+      },
+      responses: {
+        200: json('What became of them', ref('Imported')),
+        ...{ 400: json('The body ended before its time', ref('Problem')) },
+        ...{ ...TOO_LARGE, ...REFUSED },
+      },
+    },
+  },
   '/dead-letters/{signalId}': {
     get: {
       summary: 'One dead letter',

@@ -50,7 +50,7 @@ const describeBody = (body: unknown): unknown => {
 };
 
 /** As it comes, so that neither a missing nor an untrue Content-Length lets more in. */
-const readBody = async (
+export const readBody = async (
   body: ReadableStream<Uint8Array> | null,
   mebibytes: number,
 ): Promise<Uint8Array> => {

@@ -1,0 +1,242 @@
+import { buildApplicationComplete, buildLetter, buildSignalJob } from '../support/buildSignal.ts';
+import { onRedis, PLATFORMS, type Platform } from '../support/platforms.ts';
+import { refused } from '../support/scriptedSeek.ts';
+import { API_KEY, newToken, startDispatcher } from '../support/startDispatcher.ts';
+import { usePlatform } from '../support/usePlatform.ts';
+import { waitFor } from '../support/waitFor.ts';
+
+const complete = () => buildApplicationComplete({ token: newToken() });
+
+type Dispatcher = Awaited<ReturnType<typeof startDispatcher>>;
+
+const withFiles = (dispatcher: Dispatcher) => ({
+  ...dispatcher,
+  exported: async (query = '') => {
+    const answer = await dispatcher.call('GET', `/dead-letters/export${query}`);
+    expect([answer.status, answer.headers.get('content-type')]).toEqual([
+      ...[200, 'application/x-ndjson'],
+    ]);
+    const text = await answer.text();
+    return {
+      text,
+      ids: [...text.matchAll(/^{"version":1,"signalId":"([^"]+)"/gm)].map(([, id]) => id),
+    };
+  },
+  imported: async (body: string) => {
+    const answer = await fetch(`${dispatcher.url}/dead-letters/import`, {
+      ...{ method: 'POST', headers: { authorization: `Bearer ${API_KEY}` }, body },
+    });
+    return { status: answer.status, json: await answer.json() };
+  },
+});
+
+const bury = async ({ sendAll, untilBuried }: Dispatcher, count: number): Promise<string[]> => {
+  const accepted = await sendAll(Array.from({ length: count }, complete));
+  const ids = accepted.map(({ signalId }) => signalId);
+  for (const id of ids) await untilBuried(id);
+  return ids;
+};
+
+const always = (code: string) => ({ answers: () => refused(code) });
+
+describe.each(PLATFORMS)('files of letters on $name', ({ start }) => {
+  const { setup: setupDispatcher } = usePlatform(start);
+  const setup = async (count = 1, options: Parameters<typeof setupDispatcher>[0] = {}) => {
+    const dispatcher = await setupDispatcher({ ...always('FORBIDDEN'), ...options });
+    const ids = await bury(dispatcher, count);
+    dispatcher.seek.answerWith([]);
+    const discard = async (id: string, reason = 'test') => {
+      const { status } = await dispatcher.call('DELETE', `/dead-letters/${id}?reason=${reason}`);
+      expect(status).toBe(204);
+    };
+    return { ...withFiles(dispatcher), ids, id: ids[0] ?? '', discard };
+  };
+
+  it('hold every letter once, whole, by the filter that lists them take', async () => {
+    const { ids, exported, letters, logs } = await setup(130);
+
+    const [all, two, none] = [
+      await exported(),
+      await exported('?code=FORBIDDEN&limit=2'),
+      await exported('?applicationId=nobody'),
+    ];
+
+    expect(all.ids.toSorted()).toEqual(ids.toSorted());
+    expect([two.ids.length, none.text]).toEqual([2, '']);
+    expect(JSON.parse(all.text.split('\n')[0] ?? '')).toMatchObject({
+      ...{ version: 1, code: 'FORBIDDEN', job: { signal: { token: expect.any(String) } } },
+    });
+    expect(await letters('?limit=1000')).toHaveLength(130);
+    expect(logs.lines().filter(({ msg }) => msg === 'letters.exported')).toEqual([
+      expect.objectContaining({ by: 'ats', exported: 130, isWhole: true }),
+      expect.objectContaining({ by: 'ats', exported: 2, isWhole: true }),
+      expect.objectContaining({ by: 'ats', exported: 0, isWhole: true }),
+    ]);
+  }, 60_000);
+
+  it('bring back what was discarded, as it was, and can be redriven', async () => {
+    const { id, exported, imported, discard, find, untilBuried, redrive, until, seek, logs } =
+      await setup();
+    const before = await untilBuried(id);
+    const { text } = await exported();
+    await discard(id);
+
+    expect(await imported(text)).toEqual({
+      ...{ status: 200, json: { imported: 1, known: 0, bad: [] } },
+    });
+
+    expect(await untilBuried(id)).toEqual(before);
+    expect(await find(id)).toMatchObject({ state: 'dead', reason: 'FORBIDDEN' });
+    expect((await imported(text)).json).toEqual({ imported: 0, known: 1, bad: [] });
+    expect(await redrive(id)).toBe(202);
+    expect(await until(id, 'delivered')).toMatchObject({ redrives: 1 });
+    expect(seek.requests).toHaveLength(2);
+    expect((await imported(text)).json).toEqual({ imported: 0, known: 1, bad: [] });
+    expect(logs.lines().find(({ msg }) => msg === 'letters.imported')).toMatchObject({
+      ...{ by: 'ats', imported: 1, known: 0, bad: 0 },
+    });
+  });
+
+  it('bring back what is discarded a second time', async () => {
+    const { id, exported, imported, discard, untilBuried, until } = await setup();
+    const { text } = await exported();
+    await discard(id, 'first');
+    await imported(text);
+    await untilBuried(id);
+
+    await discard(id, 'second');
+
+    expect((await until(id, 'skipped')).reason).toMatch(/: second$/);
+    expect((await imported(text)).json).toMatchObject({ imported: 1 });
+    await untilBuried(id);
+  });
+
+  it('leave out what is here, or was settled in another way', async () => {
+    const { ids, exported, imported, redrive, until, letters } = await setup(2);
+    const { text } = await exported();
+    const [lying = '', sent = ''] = ids;
+    await redrive(sent);
+    await until(sent, 'delivered');
+    await waitFor(async () => (await letters()).length === 1);
+
+    expect((await imported(text)).json).toEqual({ imported: 0, known: 2, bad: [] });
+
+    expect((await letters()).map(({ signalId }) => signalId)).toEqual([lying]);
+    expect(await until(sent, 'delivered')).toMatchObject({ redrives: 1 });
+  });
+
+  it('do not bring back the signals of an application that was erased', async () => {
+    const dispatcher = withFiles(await setupDispatcher(always('FORBIDDEN')));
+    const { call, send, untilBuried, exported, imported, letters } = dispatcher;
+    const applicationId = `application-${newToken()}`.replaceAll(/[^\w-]/g, '-');
+    const path = `/applications/${applicationId}/seek-token`;
+    await call('PUT', path, { token: newToken(), source: 'linkOut' });
+    const { signalId } = await send(buildApplicationComplete({ token: undefined, applicationId }));
+    await untilBuried(signalId);
+    const { text } = await exported(`?applicationId=${applicationId}`);
+
+    expect((await call('DELETE', path)).status).toBe(204);
+
+    expect((await imported(text)).json).toEqual({ imported: 0, known: 1, bad: [] });
+    const forgotten = text.replaceAll(signalId, `of-${applicationId}`);
+    expect((await imported(forgotten)).json).toEqual({ imported: 0, known: 1, bad: [] });
+    expect(await letters()).toEqual([]);
+  });
+
+  it('name the lines that are bad, and take the others', async () => {
+    const { id, exported, imported, discard, untilBuried } = await setup();
+    const { text } = await exported();
+    await discard(id);
+
+    const { status, json } = await imported(`{"secret":\n\n${text}{"version":1}\n`);
+
+    expect(status).toBe(200);
+    expect(json).toEqual({
+      ...{ imported: 1, known: 0 },
+      bad: [
+        { line: 1, message: 'Is not JSON in UTF-8' },
+        { line: 4, message: expect.stringMatching(/^\/signalId: Is required; /) },
+      ],
+    });
+    await untilBuried(id);
+    expect((await imported('\n'.repeat(1_001))).status).toBe(413);
+    expect((await imported('x'.repeat(4 * 1024 * 1024 + 1))).status).toBe(413);
+  });
+
+  it('take the signal of a letter that was never here, and its sender need not send it again', async () => {
+    const { imported, untilBuried, call, until, redrive, seek, letters } = await setup(0);
+    const signal = complete();
+    const signalId = `from-elsewhere-${newToken()}`.replaceAll(/[^\w-]/g, '-');
+    const job = buildSignalJob({ signal, contentId: signalId });
+    const change = { signalId, burial: { jobId: signalId, finishedAt: 1_772_370_000_000 }, job };
+    const letter = buildLetter({ ...change, typeCode: signal.typeCode, redriveRequested: true });
+
+    expect((await imported(JSON.stringify(letter))).json).toMatchObject({ imported: 1 });
+
+    const buried = await untilBuried(signalId);
+    expect(buried).toMatchObject({ diedAt: letter.diedAt, acceptedAt: letter.acceptedAt });
+    expect(seek.requests).toEqual([]);
+    expect(await redrive(signalId)).toBe(202);
+    await until(signalId, 'delivered');
+    expect(seek.inputs()).toEqual([signal]);
+    await waitFor(async () => (await letters()).length === 0);
+    expect((await call('GET', `/dead-letters/${signalId}`)).status).toBe(404);
+  });
+
+  it('are discarded like any other', async () => {
+    const { imported, untilBuried, discard, until } = await setup(0);
+    const signalId = `from-elsewhere-${newToken()}`.replaceAll(/[^\w-]/g, '-');
+    const letter = buildLetter({ signalId, burial: { jobId: signalId, finishedAt: 1 } });
+    await imported(JSON.stringify(letter));
+    await untilBuried(signalId);
+
+    await discard(signalId);
+
+    expect((await until(signalId, 'skipped')).reason).toContain('test');
+  });
+
+  it('may come in many at once, and twice', async () => {
+    const { ids, exported, imported, discard, untilBuried, letters } = await setup(20);
+    const { text } = await exported();
+    for (const id of ids) await discard(id);
+
+    await Promise.all([imported(text), imported(text), imported(text)]);
+
+    for (const id of ids) await untilBuried(id);
+    expect(await letters()).toHaveLength(20);
+    expect((await imported(text)).json).toEqual({ imported: 0, known: 20, bad: [] });
+  });
+});
+
+describe('files of letters between two deployments', () => {
+  const platforms: Platform[] = [];
+  afterAll(async () => {
+    for (const platform of platforms) await platform.stop();
+  });
+
+  it('carry sealed tokens, which those open who have the key', async () => {
+    const env = { TOKEN_ENCRYPTION_KEYS: Buffer.alloc(32, 7).toString('base64') };
+    platforms.push(await onRedis(), await onRedis());
+    const [first, second] = await Promise.all(
+      platforms.map(async (platform) =>
+        withFiles(await startDispatcher(platform, { ...always('FORBIDDEN'), env })),
+      ),
+    );
+    if (first === undefined || second === undefined) throw new Error('not started');
+    const signal = complete();
+    const { signalId } = await first.send(signal);
+    await first.untilBuried(signalId);
+    second.seek.answerWith([]);
+
+    const { text } = await first.exported();
+    expect((await second.imported(text)).json).toEqual({ imported: 1, known: 0, bad: [] });
+    await second.untilBuried(signalId);
+    expect(await second.send(signal)).toEqual({ signalId, duplicate: true, state: 'dead' });
+    expect(await second.redrive(signalId)).toBe(202);
+    await second.until(signalId, 'delivered');
+
+    expect(text).not.toContain(signal.token);
+    expect(second.seek.inputs()).toEqual([signal]);
+    await Promise.all([first.stop(), second.stop()]);
+  });
+});
