@@ -2,11 +2,12 @@ import { Redis } from 'ioredis';
 import { queueOptions } from '../../src/cli/service.ts';
 import { createProducer, QueueUnavailableError } from '../../src/index.ts';
 import { openRedis } from '../../src/queue/redis.ts';
+import { buildLetter } from '../support/buildSignal.ts';
 import { closeAfterEach } from '../support/closeAfterEach.ts';
 import { SLACK_MS } from '../support/inTime.ts';
 import type { Platform } from '../support/platforms.ts';
 import { startMaster, startReplicaOf } from '../support/redisReplica.ts';
-import { newToken, startDispatcher } from '../support/startDispatcher.ts';
+import { API_KEY, newToken, startDispatcher } from '../support/startDispatcher.ts';
 import { startTcpProxy } from '../support/tcpProxy.ts';
 import { waitFor } from '../support/waitFor.ts';
 
@@ -63,6 +64,28 @@ describe('WAIT_REPLICAS', () => {
 
     expect(await producer.enqueue(known)).toMatchObject({ ...first, duplicate: true });
     expect(await producer.enqueue(fresh)).toMatchObject({ duplicate: true, state: 'waiting' });
+  });
+
+  it('says of no letter that it was imported, as long as the replica has not got it', async () => {
+    const { replica, url } = await setup(1);
+    const imported = async () => {
+      const answer = await fetch(`${url}/dead-letters/import`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${API_KEY}` },
+        body: JSON.stringify(buildLetter()),
+      });
+      return { status: answer.status, body: await answer.json() };
+    };
+    replica.freeze();
+
+    expect(await imported()).toMatchObject({ status: 503 });
+    // Where it is known by now, that is promised as little.
+    expect(await imported()).toMatchObject({ status: 503 });
+    replica.thaw();
+
+    expect(await imported()).toEqual({
+      ...{ status: 200, body: { imported: 0, known: 1, bad: [] } },
+    });
   });
 
   it('refuses where there are fewer than it asks for', async () => {
