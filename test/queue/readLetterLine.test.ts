@@ -17,6 +17,7 @@ describe('a line of a file of letters', () => {
 
     expect(read(writeLetterLine(asked))).toEqual({ letter });
     expect(read(asked)).toEqual({ letter });
+    expect(read(named('repeat:a:1'))).toEqual({ letter: named('repeat:a:1') });
     expect(read(named('job-12', '12'))).toEqual({ letter: named('job-12', '12') });
   });
 
