@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import { v4 as uuidV4 } from 'uuid';
 
-import { type Config, patienceOf } from '../config.ts';
+import { patienceOf } from '../config.ts';
 import { queueIsSilent, withDeadline } from '../deadline.ts';
 import type { Closers } from '../lifecycle.ts';
 import type { Logger } from '../logging.ts';
@@ -10,24 +10,18 @@ import { type Backend, type JobWorker, SIGNALS } from '../queue/backend.ts';
 import { isWorkDue } from '../queue/isWorkDue.ts';
 import { startLetterWorker } from '../queue/letterWorker.ts';
 import { openSeekTokens } from '../queue/seekTokens.ts';
-import type { Requested } from '../queue/signalIndex.ts';
 import { createUndertaker } from '../queue/undertaker.ts';
 import { traceIdOf } from '../schemas/traceContext.ts';
 import type { Tracer } from '../tracing.ts';
 import { backoffMs } from './backoff.ts';
-import { createBatcher } from './batcher.ts';
-import { type Bind, createBind } from './bind.ts';
-import { type Counters, countAnswers } from './countAnswers.ts';
-import { createDispatchSignal } from './dispatchSignal.ts';
-import { createExchange } from './exchange.ts';
+import { createBind } from './bind.ts';
+import { type Credentials, composeDispatch, type WorkerConfig } from './composeDispatch.ts';
+import { countAnswers } from './countAnswers.ts';
 import { createHeartbeat } from './heartbeat.ts';
-import { createHttp, type Http } from './http.ts';
-import { createIsolate } from './isolate.ts';
-import { createLane, type Lane } from './lane.ts';
-import { createPartnerToken } from './partnerToken.ts';
+import { createHttp } from './http.ts';
+import { createLane } from './lane.ts';
 import { createProcessor, RetryError } from './processor.ts';
 import { createProgressWatch } from './progressWatch.ts';
-import { createSeekClient } from './seekClient.ts';
 import { createSettler } from './settler.ts';
 import { traceHttp } from './tracedHttp.ts';
 
@@ -38,9 +32,6 @@ const YIELD_WITHIN_MS = 500;
 
 // Longer than any signal can be in hand without a turn of the loop, however slow SEEK is.
 const PATIENCE_MS = 60_000;
-
-export type WorkerConfig = Config<'SEEK_CLIENT_ID' | 'SEEK_CLIENT_SECRET'>;
-type Credentials = Pick<WorkerConfig, 'SEEK_CLIENT_ID' | 'SEEK_CLIENT_SECRET'>;
 
 type Deps = {
   backend: Backend;
@@ -99,7 +90,7 @@ export const startWorker = async ({ backend, config, closers, logger, metrics, .
   const { cipher, tokens } = openSeekTokens(backend.tokens, config);
   const bind = createBind({ tokens, cipher, expired: config.EXPIRED_TOKENS });
   const onRequest = settler.noteRequest;
-  const dispatch = createDispatch({
+  const dispatch = composeDispatch({
     config,
     secrets,
     lane,
@@ -165,61 +156,4 @@ const stop = async (worker: JobWorker, patienceMs: number): Promise<void> => {
   const closed = worker.close();
   const timer = setTimeout(() => worker.abortJobs('stopping'), patienceMs);
   await closed.finally(() => clearTimeout(timer));
-};
-
-type Parts = Pick<Deps, 'config' | 'logger'> & {
-  metrics: Pick<Counters, 'tokenFailures'> & Pick<Metrics, 'requestSeconds'>;
-  lane: Lane;
-  bind: Bind;
-  http: Http;
-  onRequest: (requested: Requested) => void;
-  secrets: () => Credentials;
-};
-
-const createDispatch = ({ config, secrets, lane, bind, http, onRequest, ...parts }: Parts) => {
-  const { logger, metrics } = parts;
-  const partnerToken = createPartnerToken({
-    http,
-    authUrl: config.SEEK_AUTH_URL,
-    audience: config.SEEK_AUDIENCE,
-    credentials: () => {
-      const { SEEK_CLIENT_ID: clientId, SEEK_CLIENT_SECRET: clientSecret } = secrets();
-      return { clientId, clientSecret };
-    },
-    userAgent: config.SEEK_USER_AGENT,
-    onFailure: ({ code, message: reason }) => {
-      metrics.tokenFailures.inc({ code });
-      if (code === 'CREDENTIALS_REFUSED') {
-        logger.error({ reason }, 'SEEK refuses SEEK_CLIENT_ID and SEEK_CLIENT_SECRET');
-      }
-    },
-  });
-  const exchange = createExchange({
-    partnerToken,
-    send: createSeekClient({
-      http,
-      apiUrl: config.SEEK_API_URL,
-      userAgent: config.SEEK_USER_AGENT,
-      secrets: () => [secrets().SEEK_CLIENT_SECRET],
-      logger,
-      logBodies: config.LOG_BODIES,
-      onRequest: (seconds) => metrics.requestSeconds.observe(seconds),
-    }),
-    lane,
-    newRequestId: uuidV4,
-    onRequest,
-  });
-  const isolate = createIsolate({
-    exchange,
-    logger,
-    onUnknown: () => {
-      if (batcher.stopBatching()) logger.warn('SEEK does not know sendSignals: batches are off');
-    },
-  });
-  const batcher = createBatcher({
-    isolate,
-    size: config.BATCH_SIZE,
-    lingerMs: config.BATCH_LINGER_MS,
-  });
-  return createDispatchSignal({ lane, bind, batcher, isolate });
 };
