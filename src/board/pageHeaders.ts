@@ -39,5 +39,6 @@ export const selfContained: MiddlewareHandler = async (c, next) => {
   await next();
   if (!c.res.headers.get('Content-Type')?.startsWith('text/html')) return;
 
-  c.res = c.html((await c.res.text()).replace(OUTSIDE_LINK, ''));
+  // With its status: a refusal that says 200 is none to a program.
+  c.res = new Response((await c.res.text()).replace(OUTSIDE_LINK, ''), c.res);
 };

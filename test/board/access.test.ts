@@ -85,6 +85,15 @@ describe('login', () => {
     ]);
   });
 
+  it('says by its status, too, that a signal is not there or not to be redriven by them', async () => {
+    const viewer = { authorization: basic(VIEWER) };
+    const redrive = `/signals/${LETTER}/redrive`;
+
+    expect((await subject.request('GET', '/signals/nobody')).status).toBe(404);
+    expect((await subject.request('POST', redrive, viewer)).status).toBe(403);
+    expect((await subject.request('POST', redrive)).status).toBe(409);
+  });
+
   it('takes no password for that of another', async () => {
     const authorization = basic({ username: VIEWER.username, password: LOGIN.password });
 
