@@ -30,14 +30,13 @@ export type PagesDeps = {
 export const createPages = ({ now = Date.now, ...deps }: PagesDeps): Hono<LoggedIn> => {
   const { status, history, newestLetters, find, search, redrive, log } = deps;
   const app = new Hono<LoggedIn>();
+  const newest = shared(() => newestLetters(NEWEST_LETTERS));
 
   app.get('/', async (c) => {
     const [standing, past, letters] = await Promise.all([
       status(),
       history.read(SHOWN_MS),
-      withDeadline(newestLetters(NEWEST_LETTERS), LETTERS_WITHIN_MS, queueIsSilent).catch(
-        () => undefined,
-      ),
+      withDeadline(newest(), LETTERS_WITHIN_MS, queueIsSilent).catch(() => undefined),
     ]);
     return c.html(overviewPage({ status: standing, history: past, letters }, now()));
   });
@@ -83,6 +82,17 @@ export const createPages = ({ now = Date.now, ...deps }: PagesDeps): Hono<Logged
   });
 
   return app;
+};
+
+/** What takes longer than a page waits goes on behind it, and would pile up with each page that follows. */
+const shared = <T>(read: () => Promise<T>): (() => Promise<T>) => {
+  let reading: Promise<T> | undefined;
+  return () => {
+    reading ??= read().finally(() => {
+      reading = undefined;
+    });
+    return reading;
+  };
 };
 
 const isNoName = (text: string): boolean => /\p{Cc}/u.test(text);

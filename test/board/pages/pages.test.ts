@@ -6,6 +6,7 @@ import type { LetterView } from '../../../src/queue/deadLetters.ts';
 import { MOMENT_MS, type Moment } from '../../../src/queue/history.ts';
 import type { QueueStatus } from '../../../src/queue/queueStatus.ts';
 import type { SignalLife } from '../../../src/schemas/states.ts';
+import { waitFor } from '../../support/waitFor.ts';
 import { EMPTY } from '../boardUnderTest.ts';
 
 const NOW = Date.parse('2026-07-01T03:00:00Z');
@@ -151,6 +152,26 @@ describe('the overview', () => {
 
     expect(answer.status).toBe(200);
     expect(await answer.text()).toContain('too many to be read in time');
+  });
+
+  it('reads them once at a time, however many look, and again once that is done', async () => {
+    const reads: ((letters: LetterView[]) => void)[] = [];
+    const { text } = setup({
+      newestLetters: () => new Promise((resolve) => reads.push(resolve)),
+    });
+
+    const slow = await Promise.all([text('/'), text('/')]);
+    const third = text('/');
+    await waitFor(() => reads.length > 0);
+    reads[0]?.([letter()]);
+
+    expect(slow.join()).toContain('too many to be read in time');
+    expect(await third).toContain('FORBIDDEN: No.');
+    expect(reads).toHaveLength(1);
+    const fourth = text('/');
+    await waitFor(() => reads.length === 2);
+    reads[1]?.([]);
+    expect(await fourth).not.toContain('FORBIDDEN: No.');
   });
 });
 
