@@ -1,5 +1,6 @@
 import { SpanKind } from '@opentelemetry/api';
 
+import { codeLabel } from '../metrics.ts';
 import type { SignalJob } from '../schemas/signalJob.ts';
 import {
   fail,
@@ -44,7 +45,8 @@ export const createAttemptTrace = (tracer: Tracer, job: Tried, signalJob: Signal
       if (span === undefined) return;
       span.setAttribute('seek_signals.outcome', outcome);
       if (requestId !== undefined) span.setAttribute('seek_signals.request_id', requestId);
-      if (!WELL.has(outcome)) fail(span, code ?? 'UNKNOWN');
+      // A code that nobody knows is SEEK's own text, of which nothing is promised.
+      if (!WELL.has(outcome)) fail(span, codeLabel(code ?? 'UNKNOWN'));
       span.end();
     },
 

@@ -42,6 +42,14 @@ describe('the span of a try', () => {
     expect(traceOf(span)).toBe(TRACE);
   });
 
+  it('repeats no code that is not known: it is whatever SEEK wrote', () => {
+    const { attempt } = setup({ traceparent });
+    attempt.start();
+    attempt.end({ outcome: 'dead', code: 'Jane Citizen has no such application' });
+
+    expect(recorded.spans('CONSUMER')[0]?.attributes['error.type']).toBe('OTHER');
+  });
+
   it('has ids for the log while it is recorded, and none before', () => {
     const { attempt } = setup({ traceparent });
     expect(attempt.ids()).toEqual({});
