@@ -29,7 +29,7 @@ const createProgram = (env: Env, onDone: (code: number) => void): Command => {
     ['dev', 'everything in one terminal', async () => (await import('./dev.ts')).dev],
     ['api', 'the producer over HTTP', async () => (await import('./api.ts')).api],
     ['worker', 'drains the queue into SEEK', async () => (await import('./worker.ts')).worker],
-    ['board', 'Bull Board over both queues', async () => (await import('./board.ts')).board],
+    ['board', 'how things stand, and Bull Board', async () => (await import('./board.ts')).board],
     ['simulator', 'a stand-in for SEEK', async () => (await import('./simulator.ts')).simulator],
   ];
   for (const [name, description, load] of long) {
