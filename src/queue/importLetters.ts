@@ -37,22 +37,21 @@ export const createImportLetters = ({ backend, lives, tokens }: Deps) => {
     return found.kind === 'none' && found.erased;
   };
 
-  /** What is known of it; `discarded`: it is no more than that, and it may come back. */
-  const look = async (letter: DeadLetter): Promise<'new' | 'discarded' | 'known'> => {
+  /** Not if its signal is known, unless all that is known is that it was discarded, and it may come back. */
+  const mayCome = async (letter: DeadLetter): Promise<boolean> => {
     const { signalId } = letter;
     const life = await lives.find(signalId);
-    if (life === undefined && (await backend.ledger.recall(signalId)) !== undefined) return 'known';
+    if (life === undefined && (await backend.ledger.recall(signalId)) !== undefined) return false;
     const comesBack = life === undefined || (life.state === 'skipped' && mayComeBack(life.reason));
-    if (!comesBack || (await isErased(letter))) return 'known';
-    return life === undefined ? 'new' : 'discarded';
+    return comesBack && !(await isErased(letter));
   };
 
   const bringBack = async (letter: DeadLetter): Promise<'imported' | 'known'> => {
     const { signalId, typeCode } = letter;
-    const standing = await look(letter);
-    if (standing === 'known') return 'known';
+    if (!(await mayCome(letter))) return 'known';
     const letters = await backend.queue(DEAD_LETTERS);
-    // Added first: whoever is killed behind this leaves a letter, and a record that it outweighs.
+    // The record of a discard stays, and is outweighed until the signal is settled anew: it could be that
+    // of somebody who discards the letter as it comes back, and then there is nothing else left to tell of it.
     await letters.add(typeCode, letter, letterJobOptions(signalId));
     const stored = await letters.getJob(signalId);
     const held = readLetter(stored);
@@ -60,7 +59,6 @@ export const createImportLetters = ({ backend, lives, tokens }: Deps) => {
     if (stored !== undefined && (held === undefined || burialId(held) !== burialId(letter))) {
       return 'known';
     }
-    if (standing === 'discarded') await backend.ledger.reopen(signalId);
     const signal = isObject(letter.job) ? letter.job.signal : undefined;
     await backend.index
       .note(traitsOf(signal).map((trait) => ({ ...trait, signalId })))
