@@ -11,6 +11,7 @@ const DELIVERY_BUCKETS = [0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 21_600, 86_400
 export type QueueReading = {
   counts: Record<SignalState, number>;
   backlog: number;
+  workers: number;
   oldestUnsentSeconds: number;
   laneClosed: { code: string; seconds: number } | undefined;
   /** Of the Redis, in bytes; a limit of 0 is none. */
@@ -35,6 +36,7 @@ export const createMetrics = (readQueue: () => Promise<QueueReading>) => {
     'backlog',
     'What workers have to do now: waiting, active, retries that are due, letters on their way back',
   );
+  const workers = gauge('workers', 'Worker processes that are alive');
   const oldest = gauge(
     'oldest_unsent_seconds',
     'Age of the oldest signal that SEEK does not have yet',
@@ -81,6 +83,7 @@ export const createMetrics = (readQueue: () => Promise<QueueReading>) => {
     scrape: async (): Promise<string> => {
       signals.reset();
       backlog.set(Number.NaN);
+      workers.set(Number.NaN);
       oldest.set(Number.NaN);
       laneOpen.set(Number.NaN);
       laneClosed.reset();
@@ -91,6 +94,7 @@ export const createMetrics = (readQueue: () => Promise<QueueReading>) => {
       if (reading !== undefined) {
         for (const [state, count] of Object.entries(reading.counts)) signals.set({ state }, count);
         backlog.set(reading.backlog);
+        workers.set(reading.workers);
         oldest.set(reading.oldestUnsentSeconds);
         tokensExpiring.set(reading.tokensExpiring);
         if (reading.memory !== undefined) memoryUsed.set(reading.memory.used);

@@ -3,6 +3,7 @@ import { codeLabel, createMetrics, type QueueReading, typeLabel } from '../src/m
 const READING: QueueReading = {
   counts: { waiting: 1, active: 2, retrying: 3, delivered: 4, skipped: 5, dead: 6 },
   backlog: 4,
+  workers: 2,
   oldestUnsentSeconds: 77,
   laneClosed: undefined,
   tokensExpiring: 0,
@@ -40,6 +41,7 @@ describe('metrics', () => {
       'seek_signals_signals gauge',
       'seek_signals_skipped_total counter',
       'seek_signals_tokens_expiring gauge',
+      'seek_signals_workers gauge',
     ]);
   });
 
@@ -81,6 +83,7 @@ describe('metrics', () => {
         'seek_signals_signals{state="skipped"} 5',
         'seek_signals_signals{state="dead"} 6',
         'seek_signals_backlog 4',
+        'seek_signals_workers 2',
         'seek_signals_oldest_unsent_seconds 77',
         'seek_signals_lane_open 1',
       ]),

@@ -122,6 +122,7 @@ const addDeadLetters = (program: Command, env: Env, run: Run): void => {
       .option('--since <date>', 'died at or after')
       .option('--until <date>', 'died before')
       .option('--application <id>', 'of signals that name it')
+      .option('--position <id>', 'of signals that name this position profile')
       .option('--text <text>', 'that stands in its id, type, code or reason')
       .option('--json', 'for a program');
   const limited = (command: Command): Command =>

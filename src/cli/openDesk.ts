@@ -99,7 +99,7 @@ const openRedisDesk = async (config: Config<'REDIS_URL'>): Promise<Desk> => {
       await guard();
       return importLetters(lines);
     },
-    discard: deadLetters.discard,
+    discard: (signalId, reason) => deadLetters.discard(signalId, reason, operator()),
     expiring: tokens.expiring,
     close: backend.close,
   };

@@ -7,6 +7,7 @@ export type FilterOptions = {
   since?: string;
   until?: string;
   application?: string;
+  position?: string;
   text?: string;
   limit?: string;
 };
@@ -15,10 +16,12 @@ export const readFilter = ({
   since,
   until,
   application,
+  position,
   limit,
   ...rest
 }: FilterOptions): LetterFilter => ({
   ...{ code: rest.code, type: rest.type, applicationId: application, text: rest.text },
+  positionProfileId: position,
   since: readDate('since', since),
   until: readDate('until', until),
   limit: readCount(limit),

@@ -1,3 +1,4 @@
+import { createInterface } from 'node:readline/promises';
 import { setTimeout as wait } from 'node:timers/promises';
 
 import { ConfigError } from '../config.ts';
@@ -27,7 +28,8 @@ export const redrive = (
 ): Promise<number> =>
   atDesk(env, async (desk) => {
     const filter = readFilter(options);
-    if (ids.length > 0 && Object.values(filter).some((value) => value !== undefined)) {
+    const isFilter = Object.values(filter).some((value) => value !== undefined);
+    if (ids.length > 0 && isFilter) {
       throw new ConfigError('Give signal ids or a filter, not both');
     }
     const rate = readNumber('rate', options.rate);
@@ -38,6 +40,8 @@ export const redrive = (
     }
     const chosen =
       ids.length > 0 ? ids : (await collectLetters(desk, filter)).map(({ signalId }) => signalId);
+    const isAll = ids.length === 0 && !isFilter;
+    if (isAll && !(await isMeant(chosen.length))) return 1;
     const stop = new AbortController();
     void termination.then(() => stop.abort());
     const report = await redriveEach(desk, chosen, rate, stop.signal);
@@ -45,6 +49,18 @@ export const redrive = (
     print(report, options, render(chosen.length));
     return report.redriven.length === chosen.length ? 0 : 1;
   });
+
+/** Who forgets a filter on a terminal is asked; a program is taken at its word. */
+const isMeant = async (letters: number): Promise<boolean> => {
+  if (letters === 0 || !process.stdin.isTTY) return true;
+  const asking = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    const answer = await asking.question(`Redrive all ${letters} dead letters? [y/N] `);
+    return /^y(es)?$/i.test(answer.trim());
+  } finally {
+    asking.close();
+  }
+};
 
 const redriveEach = async (
   desk: Desk,

@@ -4,7 +4,7 @@ import colours from 'picocolors';
 import type { LaneView } from '../queue/laneState.ts';
 import type { QueueStatus } from '../queue/queueStatus.ts';
 import type { Attempt, Deferral, Redrive } from '../schemas/signalJob.ts';
-import type { SignalLife, SignalState } from '../schemas/states.ts';
+import type { SignalLife, SignalState, SignalSubject } from '../schemas/states.ts';
 
 const COLOUR: Record<SignalState, (text: string) => string> = {
   waiting: colours.cyan,
@@ -45,12 +45,18 @@ const since = (seconds: number): string => {
 
 export const times = (count: number): string => (count === 1 ? 'once' : `${count} times`);
 
+/** A try that is long overdue says that nobody is there to make it. */
+export const untilThen = (at: string, now: number = Date.now()): string => {
+  const seconds = Math.round((Date.parse(at) - now) / 1000);
+  return seconds >= 0 ? `in ${since(seconds)} (${at})` : `due for ${since(-seconds)} (${at})`;
+};
+
 export const renderLane = (lane: LaneView): string =>
   lane.state === 'open'
     ? 'open'
-    : `${colours.red('closed')} for ${since(lane.seconds)}, since ${lane.since} (${lane.code}: ${lane.reason}); next try from ${lane.nextProbeAt}`;
+    : `${colours.red('closed')} for ${since(lane.seconds)}, since ${lane.since} (${lane.code}: ${lane.reason}); next try ${untilThen(lane.nextProbeAt)}`;
 
-export const renderStatus = ({ counts, oldestUnsent, lane }: QueueStatus): string => {
+export const renderStatus = ({ counts, oldestUnsent, workers, lane }: QueueStatus): string => {
   const of = (state: SignalState, note = '') => [renderState(state), String(counts[state]), note];
   const oldest =
     oldestUnsent === undefined
@@ -68,6 +74,7 @@ export const renderStatus = ({ counts, oldestUnsent, lane }: QueueStatus): strin
     ]),
     '',
     `oldest unsent signal: ${oldest}`,
+    `workers alive: ${workers === 0 ? colours.red('none') : workers}`,
     `lane to SEEK: ${renderLane(lane)}`,
   ].join('\n');
 };
@@ -91,6 +98,11 @@ export const renderAttempts = (attempts: Attempt[]): string => {
       );
 };
 
+export const renderSubject = ({ applicationId, positionProfileIds }: SignalSubject): string[] => [
+  ...(applicationId === undefined ? [] : [`application: ${applicationId}`]),
+  ...(positionProfileIds === undefined ? [] : [`position: ${positionProfileIds.join(', ')}`]),
+];
+
 const renderDeferral = ({ at, code, reason }: Deferral): string =>
   `put off at ${at}, no attempt spent: ${code}: ${reason}`;
 
@@ -102,6 +114,7 @@ export const renderLife = (life: SignalLife): string =>
     `${life.typeCode} ${life.signalId}`,
     `state: ${renderState(life.state)}${life.reason === undefined ? '' : ` (${life.reason})`}`,
     `accepted: ${life.acceptedAt}${life.acceptedFrom === undefined ? '' : ` from ${life.acceptedFrom}`}${life.redrives > 0 ? `, redriven ${times(life.redrives)}` : ''}`,
+    ...renderSubject(life),
     ...renderRedrives(life.redriveLog),
     ...(life.traceId === undefined ? [] : [`trace: ${life.traceId}`]),
     ...(life.nextAttemptAt === undefined ? [] : [`next attempt: ${life.nextAttemptAt}`]),

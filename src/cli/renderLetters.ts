@@ -1,12 +1,20 @@
 import type { LetterCount, LetterView } from '../queue/deadLetters.ts';
 import type { Rehearsal } from '../queue/rehearsal.ts';
-import { columns, renderAttempts, renderRedrives, renderState, times } from './render.ts';
+import {
+  columns,
+  renderAttempts,
+  renderRedrives,
+  renderState,
+  renderSubject,
+  times,
+} from './render.ts';
 
 export const renderLetter = (letter: LetterView): string =>
   [
     `${letter.typeCode} ${letter.signalId}`,
     `${renderState('dead')} since ${letter.diedAt}: ${letter.code}: ${letter.reason}`,
     `accepted: ${letter.acceptedAt}${letter.redrives > 0 ? `, redriven ${times(letter.redrives)}` : ''}`,
+    ...renderSubject(letter),
     ...renderRedrives(letter.redriveLog),
     '',
     renderAttempts(letter.attempts),

@@ -34,7 +34,7 @@ export const createService = (backend: Backend, logger: Logger, config: Config) 
     return {
       ...{ memory, tokensExpiring },
       counts: reading.counts,
-      backlog: reading.backlog,
+      ...{ backlog: reading.backlog, workers: reading.workers },
       oldestUnsentSeconds: reading.oldestUnsent?.ageSeconds ?? 0,
       laneClosed:
         reading.lane.state === 'open'

@@ -2,21 +2,23 @@ import type { Job } from 'bullmq';
 
 import type { DeadLetter } from '../schemas/deadLetter.ts';
 import { type Redrive, redriveLogOf } from '../schemas/signalJob.ts';
-import type { SignalLife } from '../schemas/states.ts';
+import type { SignalLife, SignalSubject } from '../schemas/states.ts';
 import { type Backend, DEAD_LETTERS, SIGNALS, type Told } from './backend.ts';
-import { discardReason } from './discardReason.ts';
+import { discardReason, ERASED } from './discardReason.ts';
 import { type LetterFilter, matches } from './letterFilter.ts';
 import { eachLetterOnce, everyLetter, type Found } from './letterPages.ts';
 import { memoryOf } from './memory.ts';
 import { createFindLetter, readLetter } from './readLetter.ts';
 import { createRedrive } from './redriveLetters.ts';
 import { traced } from './signalLives.ts';
+import { subjectOf } from './subject.ts';
 
 /** A letter as people see it: without the signal, and so without its token. */
 export type LetterView = Omit<
   DeadLetter,
   'version' | 'job' | 'burial' | 'redriveRequested' | 'redriveBy'
-> & { redriveLog?: Redrive[] };
+> &
+  SignalSubject & { redriveLog?: Redrive[] };
 
 /** Letters that died of the same, with the reason of the last of them. */
 export type LetterCount = {
@@ -78,7 +80,8 @@ export const createDeadLetters = ({ backend, now = () => new Date() }: Deps) => 
     return [...counts.values()].sort((a, b) => b.count - a.count);
   };
 
-  const discard = async (signalId: string, reason: string): Promise<Discarded> => {
+  /** `by`: the name of an API key, or another name that tells who lets it go. */
+  const discard = async (signalId: string, reason: string, by?: string): Promise<Discarded> => {
     const job = await find(signalId);
     const letter = readLetter(job);
     if (job === undefined || letter === undefined) return 'not-found';
@@ -88,9 +91,10 @@ export const createDeadLetters = ({ backend, now = () => new Date() }: Deps) => 
     await backend.jobs.removeFinished(SIGNALS, 'failed', burial);
     const life: SignalLife = {
       ...{ signalId, typeCode, state: 'skipped', acceptedAt, attempts, redrives },
+      ...(reason === ERASED ? {} : subjectOf(letter.job)),
       ...redriveLogOf(letter.job),
       ...traced(letter.job),
-      reason: discardReason(now(), reason),
+      reason: discardReason(now(), reason, by),
     };
     const isRemoved = await removeLetter(job, { life, memory });
     if (!isRemoved) return 'busy';
@@ -125,4 +129,4 @@ const toView = ({
   redriveRequested,
   redriveBy,
   ...view
-}: DeadLetter): LetterView => ({ ...view, ...redriveLogOf(job) });
+}: DeadLetter): LetterView => ({ ...view, ...subjectOf(job), ...redriveLogOf(job) });

@@ -44,7 +44,7 @@ export const openEmbeddedHistory = async ({
       const { rows } = await query<Record<'waiting' | 'retrying' | 'dead', string>>(COUNT);
       const [{ waiting, retrying, dead } = { waiting: 0, retrying: 0, dead: 0 }] = rows;
       const stands = { waiting: Number(waiting), retrying: Number(retrying), dead: Number(dead) };
-      await write(at, stands, 'excluded.value');
+      await write(at, stands, 'greatest(public.history.value, excluded.value)');
       const counts = Object.entries(answers).map(([name, count]) => [`${ANSWER}${name}`, count]);
       await write(at, Object.fromEntries(counts), 'public.history.value + excluded.value');
     },

@@ -45,7 +45,8 @@ export const createEraseApplication = ({ backend, tokens, deadLetters, pause = w
     const queue = await backend.queue(SIGNALS);
     const job = await queue.getJob(signalId);
     if (job === undefined) return false;
-    const life = { ...toLife(job, 'skipped'), reason: ERASED };
+    const { applicationId, positionProfileIds, ...known } = toLife(job, 'skipped');
+    const life = { ...known, reason: ERASED };
     const told = { life, memory: memoryOf(signalId, job.data, job.timestamp) };
     const finished = { jobId: signalId, finishedAt: job.finishedOn ?? 0 };
     const isRemoved =

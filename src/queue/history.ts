@@ -4,7 +4,7 @@ export type Answers = Record<string, number>;
 /** A worker process says that it is alive, and what it was answered since it said so before. */
 export type Beat = { worker: string; answers: Answers };
 
-/** Five minutes. The counts are those at the end of it, or of what has passed of it. */
+/** Five minutes. The counts are the most that a worker saw in it. */
 export type Moment = {
   /** Its beginning, in milliseconds. */
   at: number;
@@ -24,6 +24,12 @@ export type History = {
   /** Oldest first. In a moment that is not there, no worker was. `now`: by the clock of the queue. */
   read: (sinceMs: number) => Promise<{ moments: Moment[]; workers: Heard[]; now: number }>;
 };
+
+// Three heartbeats of a worker.
+const ALIVE_MS = 45_000;
+
+/** Whether a worker that was heard of then may be taken for alive. */
+export const isAlive = ({ at }: Heard, now: number): boolean => at > now - ALIVE_MS;
 
 export const MOMENT_MS = 300_000;
 export const KEEP_MOMENTS_MS = 24 * 3_600_000;

@@ -1,5 +1,6 @@
 import type { SignalState } from '../schemas/states.ts';
 import { type Backend, DEAD_LETTERS, SIGNALS, type Unsent } from './backend.ts';
+import { isAlive } from './history.ts';
 import { type LaneView, viewLane } from './laneState.ts';
 
 export type QueueStatus = {
@@ -8,6 +9,8 @@ export type QueueStatus = {
   oldestUnsent?: { signalId: string; acceptedAt: string; ageSeconds: number };
   /** What workers have to do now: what waits, is in hand, is to be tried again by now, or comes back from the dead letters. */
   backlog: number;
+  /** How many worker processes are alive, as far as they have told within the last minute. */
+  workers: number;
   /** Whether signals may be sent to SEEK. */
   lane: LaneView;
 };
@@ -35,13 +38,14 @@ export const createQueueStatus = (backend: Backend, now: () => number = Date.now
 
   return async (): Promise<QueueStatus> => {
     const [signals, letters] = [await backend.queue(SIGNALS), await backend.queue(DEAD_LETTERS)];
-    const [of, dead, due, lately, oldest, lane] = await Promise.all([
+    const [of, dead, due, lately, oldest, lane, heard] = await Promise.all([
       signals.getJobCounts(),
       letters.getJobCounts('waiting', 'active', 'delayed', 'failed'),
       backend.jobs.countDue(SIGNALS),
       backend.ledger.settledLately(),
       oldestUnsent(),
       backend.lane.read(),
+      backend.history.read(0),
     ]);
     const sum = (...states: string[]) =>
       states.reduce((total, state) => total + (of[state] ?? 0), 0);
@@ -71,6 +75,7 @@ export const createQueueStatus = (backend: Backend, now: () => number = Date.now
               ageSeconds: Math.max(0, Math.round((now() - oldest.acceptedAt) / 1000)),
             },
           }),
+      workers: heard.workers.filter((worker) => isAlive(worker, heard.now)).length,
       lane: viewLane(lane),
     };
   };

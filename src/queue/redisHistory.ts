@@ -29,7 +29,9 @@ for kind, name in ipairs({ 'waiting', 'retrying', 'dead' }) do
     local length = redis.call('TYPE', KEYS[key]).ok == 'list' and 'LLEN' or 'ZCARD'
     sum = sum + redis.call(length, KEYS[key])
   end
-  redis.call('HSET', KEYS[2], name, sum)
+  if sum >= (tonumber(redis.call('HGET', KEYS[2], name) or 0) or 0) then
+    redis.call('HSET', KEYS[2], name, sum)
+  end
 end
 for n = 7, #ARGV, 2 do redis.call('HINCRBY', KEYS[2], ARGV[n], ARGV[n + 1]) end
 redis.call('PEXPIRE', KEYS[2], ARGV[3])`;

@@ -6,6 +6,7 @@ import type { SignalLife, SignalState } from '../schemas/states.ts';
 import { traceIdOf } from '../schemas/traceContext.ts';
 import { type Backend, DEAD_LETTERS, type QueueName, SIGNALS } from './backend.ts';
 import { readLetter } from './readLetter.ts';
+import { subjectOf } from './subject.ts';
 
 /** Answers where a signal is, and what became of it. */
 export const createSignalLives = (backend: Backend) => {
@@ -78,6 +79,7 @@ export const toLife = (job: Job, state: SignalState): SignalLife => {
       ? { lastDeferral: data.lastDeferral }
       : {}),
     redrives: data?.redrives ?? 0,
+    ...subjectOf(job.data),
     ...redriveLogOf(data),
     ...traced(job.data),
     ...(reason ? { reason } : {}),
@@ -92,6 +94,7 @@ const fromLetter = (job: Job): SignalLife | undefined => {
   return {
     ...{ signalId, typeCode, state: 'dead', acceptedAt, attempts, redrives, reason },
     ...(typeof acceptedFrom === 'string' ? { acceptedFrom } : {}),
+    ...subjectOf(letter.job),
     ...redriveLogOf(letter.job),
     ...traced(letter.job),
   };

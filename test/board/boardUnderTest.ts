@@ -19,6 +19,7 @@ export const EMPTY: PagesDeps = {
   status: async () => ({
     counts: { waiting: 0, active: 0, retrying: 0, delivered: 0, skipped: 0, dead: 0 },
     backlog: 0,
+    workers: 1,
     lane: { state: 'open' },
   }),
   history: { read: async () => ({ moments: [], workers: [], now: Date.now() }) },

@@ -536,7 +536,7 @@ describe.each(PLATFORMS)('the path of a signal on $name', ({ start }) => {
       expect(answer.status).toBe(204);
       const life = await find(id);
       expect(life).toMatchObject({ state: 'skipped', redrives: 0 });
-      expect(life?.reason).toMatch(/^discarded at \S+: hirer left$/);
+      expect(life?.reason).toMatch(/^discarded at \S+ by ats: hirer left$/);
       expect(life?.attempts).toHaveLength(1);
       expect((await status()).counts).toEqual({
         ...counts,

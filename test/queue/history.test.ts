@@ -48,6 +48,10 @@ describe.each(PLATFORMS)('the history on $name', ({ start }) => {
       { at: expect.any(Number), waiting: 2, retrying: 1, dead: 1, answers: {} },
     ]);
     expect(workers).toEqual([{ worker: 'w', at: expect.any(Number) }]);
+    // Of a moment the most is kept.
+    await signals.remove((await signals.getRanges(['waiting'], 0, 0))[0] ?? '');
+    await backend.history.beat({ worker: 'w', answers: {} });
+    expect((await backend.history.read(HOUR_MS)).moments.at(-1)).toMatchObject({ waiting: 2 });
     expect(now - (workers[0]?.at ?? 0)).toBeLessThan(5_000);
     await backend.close();
     await platform.stop();

@@ -28,4 +28,19 @@ describe.each(PLATFORMS)('the status of the queue on $name', ({ start }) => {
     expect((await status()).counts).toMatchObject({ waiting: 1, retrying: 2, dead: 1 });
     await backend.close();
   });
+
+  it('counts the workers that were heard of lately', async () => {
+    await platform.clear();
+    const backend = platform.open(loadConfig({}), 'patient', captureLogs().logger);
+    const workers = async () => (await createQueueStatus(backend)()).workers;
+
+    expect(await workers()).toBe(0);
+    await backend.history.beat({ worker: 'one', answers: {} });
+    await backend.history.beat({ worker: 'two', answers: {} });
+    expect(await workers()).toBe(2);
+    await backend.history.leave('one');
+    expect(await workers()).toBe(1);
+    await backend.history.leave('two');
+    await backend.close();
+  });
 });

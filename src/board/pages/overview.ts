@@ -1,7 +1,13 @@
 import { html } from 'hono/html';
 
 import type { LetterView } from '../../queue/deadLetters.ts';
-import type { Answers, Heard, History, Moment } from '../../queue/history.ts';
+import {
+  type Answers,
+  type Heard,
+  type History,
+  isAlive,
+  type Moment,
+} from '../../queue/history.ts';
 import type { LaneView } from '../../queue/laneState.ts';
 import type { QueueStatus } from '../../queue/queueStatus.ts';
 import { chart } from './chart.ts';
@@ -11,8 +17,6 @@ import { ago, type Html, lasting, number, page, QUEUES, table } from './layout.t
 const HOUR_MS = 3_600_000;
 export const SHOWN_MS = 24 * HOUR_MS;
 const REFRESH_SECONDS = 30;
-// Three heartbeats of a worker.
-const ALIVE_MS = 45_000;
 // SEEK wants a signal within 24 hours at the latest (developer.seek.com, "Sending signals"). The alerts have the same steps.
 const [LATEST_SECONDS, LATE_SECONDS, WARN_SECONDS] = [24 * 3_600, 12 * 3_600, 3_600];
 
@@ -29,7 +33,7 @@ export const overviewPage = ({ status, history, letters }: Overview, now: number
     title: '',
     refresh: { seconds: REFRESH_SECONDS },
     body: [
-      lane(status.lane),
+      lane(status.lane, now, status.workers > 0),
       workers(history.workers, history.now),
       counts(status, history.moments, now),
       oldest(status.oldestUnsent),
@@ -37,22 +41,29 @@ export const overviewPage = ({ status, history, letters }: Overview, now: number
       answers(history.moments, now),
       html`<h2>Newest dead letters</h2>`,
       letters === undefined
-        ? html`<p class="warn">There are too many to be read in time: see Bull Board.</p>`
+        ? html`<p class="warn">They could not be read in time: see Bull Board.</p>`
         : newest(letters, now),
     ],
   });
 
-const lane = (view: LaneView): Html =>
+const lane = (view: LaneView, now: number, isManned: boolean): Html =>
   view.state === 'open'
     ? html`<div class="lane"><b class="good">The lane to SEEK is open.</b></div>`
-    : html`<div class="lane bad"><b class="bad">The lane to SEEK is closed</b> for ${lasting(view.seconds)}:
+    : html`<div class="lane bad"><b class="bad">The lane to SEEK has been closed</b> for ${lasting(view.seconds)}:
         ${view.code}: ${view.reason}. <span class="dim">${hintOf(view.code)}</span><br />
-        Signals wait, and lose no attempt by it. Next try from <code>${view.nextProbeAt}</code>.</div>`;
+        Signals wait meanwhile. ${nextTry(view.nextProbeAt, now, isManned)}</div>`;
+
+const nextTry = (at: string, now: number, isManned: boolean): Html => {
+  if (!isManned) return html`<b class="bad">Nobody tries it: no worker is alive.</b>`;
+  const seconds = (Date.parse(at) - now) / 1000;
+  return seconds >= 0
+    ? html`Next try in ${lasting(seconds)}.`
+    : html`A try has been due for ${lasting(-seconds)}.`;
+};
 
 const workers = (heard: Heard[], now: number): Html => {
-  const isAlive = ({ at }: Heard) => at > now - ALIVE_MS;
-  const alive = heard.filter(isAlive);
-  const silent = heard.filter((worker) => !isAlive(worker));
+  const alive = heard.filter((worker) => isAlive(worker, now));
+  const silent = heard.filter((worker) => !isAlive(worker, now));
   const names = (some: Heard[]) =>
     some.map(
       ({ worker, at }) => html` <code>${worker}</code> <span class="dim">(${ago(at, now)})</span>`,

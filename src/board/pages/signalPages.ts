@@ -35,6 +35,9 @@ export const signalPage = (life: SignalLife, { now, mayRedrive, isAsked }: View)
       html`<code>${acceptedAt}</code>, ${ago(acceptedAt, now)}${acceptedFrom === undefined ? '' : `, from ${acceptedFrom}`}`,
     ],
   ];
+  if (life.applicationId !== undefined) facts.push(['application', life.applicationId]);
+  for (const id of life.positionProfileIds ?? [])
+    facts.push(['position', html`<code>${id}</code>`]);
   for (const { at, by } of life.redriveLog ?? []) {
     facts.push(['redriven', html`<code>${at}</code>${by === undefined ? '' : `, by ${by}`}`]);
   }

@@ -82,8 +82,8 @@ export const createDeadLetterRoutes = ({
   app.delete('/:signalId', async (c) => {
     const signalId = readSignalId(c);
     const by = c.get('keyName');
-    const { reason = `no reason given, by ${by}` } = readQuery(DiscardSchema, c.req.query());
-    const outcome = await deadLetters.discard(signalId, reason);
+    const { reason = 'no reason given' } = readQuery(DiscardSchema, c.req.query());
+    const outcome = await deadLetters.discard(signalId, reason, by);
     if (outcome === 'not-found') throw notFound();
     if (outcome === 'busy') throw busy();
     onDiscarded();

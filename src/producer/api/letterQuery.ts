@@ -14,6 +14,7 @@ export const CountSchema = z.strictObject({
   since: instant.optional(),
   until: instant.optional(),
   applicationId: z.string().optional(),
+  positionProfileId: z.string().optional(),
   text: z.string().optional(),
 });
 

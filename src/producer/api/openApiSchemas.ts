@@ -47,6 +47,11 @@ const TOKEN_VIEW: Json = {
   expiresAt: instant,
   expired: { type: 'boolean' },
 };
+const SUBJECT = {
+  applicationId: text('The application that the signal names'),
+  positionProfileIds: list(text('Of the position profiles that it names the first twenty')),
+};
+
 const REDRIVE_LOG: Json = {
   ...list(fromZod(RedriveSchema, 'output')),
   description: 'When it was put back, and by whom, oldest first; nobody is named by “Retry all”',
@@ -142,6 +147,7 @@ export const schemas: Json = {
       nextAttemptAt: instant,
       lastDeferral: fromZod(DeferralSchema, 'output'),
       redrives: { type: 'integer' },
+      ...SUBJECT,
       redriveLog: REDRIVE_LOG,
       traceId: text('Of the trace that it was accepted in, where that was recorded'),
       reason: text('Why it was skipped or died'),
@@ -218,6 +224,7 @@ export const schemas: Json = {
       acceptedAt: instant,
       attempts: list(ref('Attempt')),
       redrives: { type: 'integer' },
+      ...SUBJECT,
       redriveLog: REDRIVE_LOG,
     },
     ['signalId', 'typeCode', 'reason', 'code', 'diedAt', 'acceptedAt', 'attempts', 'redrives'],
@@ -243,6 +250,7 @@ export const schemas: Json = {
         SIGNAL_STATES,
       ),
       backlog: { type: 'integer' },
+      workers: { type: 'integer' },
       oldestUnsent: object(
         { signalId: text(), acceptedAt: instant, ageSeconds: { type: 'integer' } },
         ['signalId', 'acceptedAt', 'ageSeconds'],
@@ -262,6 +270,6 @@ export const schemas: Json = {
         description: 'The road to SEEK. All but `state` only while it is closed',
       },
     },
-    ['counts', 'backlog', 'lane'],
+    ['counts', 'backlog', 'workers', 'lane'],
   ),
 };

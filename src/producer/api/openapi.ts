@@ -29,6 +29,7 @@ const FILTER = [
   query('since', 'Died at or after', instant),
   query('until', 'Died before', instant),
   query('applicationId', 'The application that the signal names'),
+  query('positionProfileId', 'A position profile that the signal names'),
   query('text', 'Stands in its id, type, code or reason, in whatever case'),
 ];
 const DRY_RUN = query('dryRun', 'Only say what would come of it', { type: 'boolean' });

@@ -65,11 +65,12 @@ describe('the overview', () => {
         nextProbeAt: '2026-07-01T03:01:00.000Z',
       },
     };
-    const { text } = setup({ status: statusOf({ lane }) });
+    const page = (workers: number) => setup({ status: statusOf({ lane, workers }) }).text('/');
 
-    expect(await text('/')).toMatch(
-      /closed<\/b> for 60 min:\s+CREDENTIALS_REFUSED: HTTP 401\. .*mend them.*Next try from <code>2026-07-01T03:01:00.000Z/s,
+    expect(await page(1)).toMatch(
+      /been closed<\/b> for 60 min:\s+CREDENTIALS_REFUSED: HTTP 401\. .*mend them.*Next try in 60 s\./s,
     );
+    expect(await page(0)).toContain('Nobody tries it: no worker is alive.');
   });
 
   it.each([
@@ -151,7 +152,7 @@ describe('the overview', () => {
     const answer = await get('/');
 
     expect(answer.status).toBe(200);
-    expect(await answer.text()).toContain('too many to be read in time');
+    expect(await answer.text()).toContain('could not be read in time');
   });
 
   it('reads them once at a time, however many look, and again once that is done', async () => {
@@ -165,7 +166,7 @@ describe('the overview', () => {
     await waitFor(() => reads.length > 0);
     reads[0]?.([letter()]);
 
-    expect(slow.join()).toContain('too many to be read in time');
+    expect(slow.join()).toContain('could not be read in time');
     expect(await third).toContain('FORBIDDEN: No.');
     expect(reads).toHaveLength(1);
     const fourth = text('/');

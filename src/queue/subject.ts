@@ -1,0 +1,16 @@
+import { isObject } from '../schemas/isObject.ts';
+import type { SignalSubject } from '../schemas/states.ts';
+import { traitsOf } from './signalIndex.ts';
+
+/** What a signal is about, as far as it may be told: to be spread into what is told of it. Whatever version wrote it. */
+export const subjectOf = (data: unknown): SignalSubject => {
+  const traits = isObject(data) ? traitsOf(data.signal) : [];
+  const of = (kind: 'application' | 'position') =>
+    traits.filter((trait) => trait.kind === kind).map(({ value }) => value);
+  const [applicationId] = of('application');
+  const positionProfileIds = of('position');
+  return {
+    ...(applicationId === undefined ? {} : { applicationId }),
+    ...(positionProfileIds.length === 0 ? {} : { positionProfileIds }),
+  };
+};
