@@ -57,7 +57,8 @@ export const createRedisLedger = ({ client, prefix, now = Date.now }: Options): 
       for (const [outcome, count] of countBy(entries)) {
         pipeline.hincrby(of.settled(hour), outcome, count);
       }
-      const sent = entries.filter(({ outcome }) => outcome !== 'skipped');
+      // Not of one that died: its letter outweighs a record, which may be that of its discard by now.
+      const sent = entries.filter(({ outcome }) => outcome === 'delivered');
       if (sent.length > 0) pipeline.del(...sent.map(({ signalId }) => of.skipped(signalId)));
       pipeline.expire(of.settled(hour), 26 * 3600);
       await runPipeline(pipeline);
