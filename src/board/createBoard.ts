@@ -36,6 +36,8 @@ export const createBoard = ({ log = () => {}, pages, ...deps }: Deps): Hono<Logg
   app.use(caching, pageHeaders, createLogin({ ...deps, log }), refuseForeignOrigins);
   app.use(selfContained);
   app.route('/', createPages({ ...pages, log }));
+  // As Bull Board itself links to its beginning.
+  app.get(`${QUEUES}/`, (c) => c.redirect(QUEUES));
   app.all(`${QUEUES}/*`, (c) => askBullBoard(c, c.req.raw));
   // Where Bull Board was once: scripts ask it there, and people have bookmarks.
   app.all('/api/*', (c) => {

@@ -175,6 +175,13 @@ describe('origins', () => {
 });
 
 describe('the page', () => {
+  it('of Bull Board is found as Bull Board links to it, and where it was once', async () => {
+    const to = async (path: string) => (await subject.request('GET', path)).headers.get('location');
+
+    expect(await to('/queues/')).toBe('/queues');
+    expect(await to('/queue/signals')).toBe('/queues/queue/signals');
+  });
+
   it.each(['/', '/signals/x', '/queues'])(
     'names no other host, and could reach none: %s',
     async (path) => {

@@ -208,6 +208,8 @@ describe.each(PLATFORMS)('the board in a browser, on $name', ({ start }) => {
     const answer = await page.goto(url.board);
 
     expect(answer?.status()).toBe(401);
+    // The browser's own word of it may come a little later.
+    await waitFor(() => troubles.length > 0);
     expect(troubles.splice(0)).toEqual([expect.stringContaining('401')]);
   });
 });
