@@ -113,6 +113,7 @@ const VARIABLES = {
   SEEK_TOKEN_TTL_DAYS: wholeNumber(1, 3_650).default(180),
   EXPIRED_TOKENS: z.enum(['send', 'skip'], 'must be send or skip').default('send'),
   TOKEN_ENCRYPTION_KEYS: tokenKeys.optional(),
+  DATABASE_URL: url(/^postgres(ql)?$/, 'postgresql://host:5432/database').optional(),
   API_HOST: z.string().default('127.0.0.1'),
   API_PORT: port().optional(),
   PORT: port().optional(),
@@ -226,6 +227,7 @@ export const describeConfig = (config: Config): Record<string, unknown> =>
     Object.entries({
       ...config,
       REDIS_URL: placeOf(config.REDIS_URL),
+      DATABASE_URL: placeOf(config.DATABASE_URL),
       // Some collectors want their key in the query.
       OTEL_EXPORTER_OTLP_ENDPOINT: placeOf(config.OTEL_EXPORTER_OTLP_ENDPOINT),
       OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: placeOf(config.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT),

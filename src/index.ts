@@ -11,6 +11,15 @@ export {
   InvalidSignalError,
   QueueUnavailableError,
 } from './producer/errors.ts';
+export {
+  createOutbox,
+  type Outbox,
+  type OutboxClient,
+  type OutboxEnqueueOptions,
+  type Outboxed,
+  type OutboxOptions,
+  type OutboxRow,
+} from './producer/outbox/createOutbox.ts';
 export { type ApplyUrl, readSeekToken, type SeekTokenReading } from './producer/seekToken.ts';
 export {
   defineWorkflow,

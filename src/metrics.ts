@@ -17,6 +17,8 @@ export type QueueReading = {
   /** Of the Redis, in bytes; a limit of 0 is none. */
   memory?: { used: number; limit: number } | undefined;
   tokensExpiring: number;
+  /** Of the ATS's own database, where this process moves what lies there. */
+  outbox?: { pending: number; rejected: number; lagSeconds: number } | undefined;
 };
 
 /** Every metric, named once. Counters count what this process did; gauges ask the queue. */
@@ -54,7 +56,12 @@ export const createMetrics = (readQueue: () => Promise<QueueReading>) => {
     'Applications whose seek token expires within 14 days',
   );
 
+  const outboxRows = gauge('outbox_rows', 'Rows of the outbox by state, up to 100,000', ['state']);
+  const outboxLag = gauge('outbox_lag_seconds', 'Age of the oldest row that no relay has moved');
+
   return {
+    relayed: counter('outbox_relayed_total', 'Rows of the outbox that were moved into the queue'),
+    outboxRejected: counter('outbox_rejected_total', 'Rows of the outbox that can not be sent'),
     accepted: counter('accepted_total', 'Signals accepted, duplicates not counted', ['type']),
     attempts: counter('attempts_total', 'Attempts at delivery', ['outcome', 'code']),
     delivered: counter('delivered_total', 'Signals delivered to SEEK', ['type']),
@@ -90,6 +97,8 @@ export const createMetrics = (readQueue: () => Promise<QueueReading>) => {
       tokensExpiring.set(Number.NaN);
       memoryUsed.remove();
       memoryLimit.remove();
+      outboxRows.reset();
+      outboxLag.remove();
       const reading = await readQueue().catch(() => undefined);
       if (reading !== undefined) {
         for (const [state, count] of Object.entries(reading.counts)) signals.set({ state }, count);
@@ -99,6 +108,12 @@ export const createMetrics = (readQueue: () => Promise<QueueReading>) => {
         tokensExpiring.set(reading.tokensExpiring);
         if (reading.memory !== undefined) memoryUsed.set(reading.memory.used);
         if (reading.memory?.limit) memoryLimit.set(reading.memory.limit);
+        if (reading.outbox !== undefined) {
+          const { pending, rejected, lagSeconds } = reading.outbox;
+          outboxRows.set({ state: 'pending' }, pending);
+          outboxRows.set({ state: 'rejected' }, rejected);
+          outboxLag.set(lagSeconds);
+        }
         laneOpen.set(reading.laneClosed === undefined ? 1 : 0);
         if (reading.laneClosed !== undefined) {
           const { code, seconds } = reading.laneClosed;

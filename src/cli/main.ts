@@ -30,6 +30,7 @@ const createProgram = (env: Env, onDone: (code: number) => void): Command => {
     ['api', 'the producer over HTTP', async () => (await import('./api.ts')).api],
     ['worker', 'drains the queue into SEEK', async () => (await import('./worker.ts')).worker],
     ['board', 'how things stand, and Bull Board', async () => (await import('./board.ts')).board],
+    ['relay', 'moves the outbox into the queue', async () => (await import('./relay.ts')).relay],
     ['simulator', 'a stand-in for SEEK', async () => (await import('./simulator.ts')).simulator],
   ];
   for (const [name, description, load] of long) {
@@ -106,6 +107,15 @@ const createProgram = (env: Env, onDone: (code: number) => void): Command => {
     .option('--json', 'for a program')
     .action(async (options: Output) => run((await import('./tokens.ts')).reseal(env, options)));
   addDeadLetters(program, env, run);
+  program
+    .command('outbox')
+    .description("the outbox in the ATS's own PostgreSQL")
+    .command('migrate')
+    .description('make its table, or bring it up to date')
+    .option('--print', 'only say by what SQL')
+    .action(async (options: { print?: boolean }) =>
+      run((await import('./outbox.ts')).migrateOutbox(env, options)),
+    );
 
   return program;
 };

@@ -3,7 +3,7 @@ import { describeConfig } from '../config.ts';
 import { queueIsSilent, withDeadline } from '../deadline.ts';
 import { createClosers } from '../lifecycle.ts';
 import { createLogger, type Logger } from '../logging.ts';
-import { createMetrics } from '../metrics.ts';
+import { createMetrics, type QueueReading } from '../metrics.ts';
 import { createProbes } from '../probes.ts';
 import type { Backend } from '../queue/backend.ts';
 import { createQueueStatus } from '../queue/queueStatus.ts';
@@ -13,26 +13,40 @@ import { openSeekTokens } from '../queue/seekTokens.ts';
 import type { Tracer } from '../tracing.ts';
 
 const SCRAPE_WITHIN_MS = 2_000;
+const OUTBOX_WITHIN_MS = 1_500;
 const EXPIRING_WITHIN_MS = 14 * 24 * 3_600_000;
 
+type ReadOutbox = () => Promise<QueueReading['outbox']>;
+
 /** What every long-running process has, around the queue that it was given. */
-export const createService = (backend: Backend, logger: Logger, config: Config) => {
+export const createService = (
+  backend: Backend,
+  logger: Logger,
+  config: Config,
+  readOutbox: ReadOutbox = async () => undefined,
+) => {
   const closers = createClosers(logger);
   closers.add('queue', backend.close);
   const status = createQueueStatus(backend);
   const { tokens } = openSeekTokens(backend.tokens, config);
   const read = () =>
-    Promise.all([status(), backend.memoryUse(), tokens.countExpiring(EXPIRING_WITHIN_MS)]);
+    Promise.all([
+      status(),
+      backend.memoryUse(),
+      tokens.countExpiring(EXPIRING_WITHIN_MS),
+      // Of two that may be away, each is told of without the other.
+      withDeadline(readOutbox(), OUTBOX_WITHIN_MS, queueIsSilent).catch(() => undefined),
+    ]);
   const metrics = createMetrics(async () => {
     // During an outage nothing may pile up, scrape after scrape.
     await withDeadline(backend.ping(), SCRAPE_WITHIN_MS, queueIsSilent);
-    const [reading, memory, tokensExpiring] = await withDeadline(
+    const [reading, memory, tokensExpiring, outbox] = await withDeadline(
       read(),
       SCRAPE_WITHIN_MS,
       queueIsSilent,
     );
     return {
-      ...{ memory, tokensExpiring },
+      ...{ memory, tokensExpiring, outbox },
       counts: reading.counts,
       ...{ backlog: reading.backlog, workers: reading.workers },
       oldestUnsentSeconds: reading.oldestUnsent?.ageSeconds ?? 0,
@@ -56,10 +70,15 @@ export type Service = ReturnType<typeof createService> & {
 };
 
 /** The same on Redis, for the processes of a deployment. */
-export const openService = (config: Config<'REDIS_URL'>, temper: Temper): Service => {
+export const openService = (
+  config: Config<'REDIS_URL'>,
+  temper: Temper,
+  readOutbox?: ReadOutbox,
+): Service => {
   const logger = createLogger({ level: config.LOG_LEVEL });
   logger.info({ configuration: describeConfig(config) }, 'Starting');
-  return createService(openRedisBackend(config, temper, logger), logger, config);
+  const backend = openRedisBackend(config, temper, logger);
+  return createService(backend, logger, config, readOutbox);
 };
 
 export const openRedisBackend = (config: Config<'REDIS_URL'>, temper: Temper, logger: Logger) =>

@@ -1,15 +1,13 @@
 import { setFlagsFromString } from 'node:v8';
 
-import { type Config, ConfigError, loadConfig } from '../config.ts';
+import { loadConfig } from '../config.ts';
 import { followSecrets } from '../followSecrets.ts';
 import { runUntilTerminated } from '../lifecycle.ts';
-import { serve } from '../serve.ts';
 import { startTracing } from '../startTracing.ts';
 import { startWorker } from '../worker/startWorker.ts';
 import { guardRedis } from './guardRedis.ts';
-import { openService, type Service } from './service.ts';
-
-const METRICS_PORT = 9464;
+import { serveProbes } from './serveProbes.ts';
+import { openService } from './service.ts';
 
 // What a signal leaves behind is garbage within a second, and V8 would let it pile up to four times what
 // lives: it is to collect at 1.6 times. Measured in docs/performance.md.
@@ -37,22 +35,4 @@ export const worker = async (
     ...service,
     ...{ termination, unfit, timeoutMs: config.SHUTDOWN_TIMEOUT_MS },
   });
-};
-
-/** Several workers on one machine want the same port: only one that was set by hand is insisted on. */
-const serveProbes = async ({ probes, closers, logger }: Service, config: Config) => {
-  if (config.METRICS_PORT === 0) return undefined;
-  const host = config.METRICS_HOST;
-  const port = config.METRICS_PORT ?? METRICS_PORT;
-
-  const server = await serve(probes, { host, port }).catch((err: NodeJS.ErrnoException) => {
-    if (err.code !== 'EADDRINUSE') throw err;
-    if (config.METRICS_PORT !== undefined) {
-      throw new ConfigError(`METRICS_PORT ${port} is in use on ${host}`);
-    }
-    logger.warn({ port }, 'Metrics port in use; taking another');
-    return serve(probes, { host, port: 0 });
-  });
-  closers.add('probes', server.close);
-  return server.url;
 };

@@ -2,13 +2,11 @@ import { withDeadline } from '../deadline.ts';
 import type { Logger } from '../logging.ts';
 import type { Acceptance, NewSignal, SignalQueue } from '../queue/signalQueue.ts';
 import type { InvalidFields } from '../schemas/invalidFields.ts';
-import { type ParseOptions, parseSignal } from '../schemas/parseSignal.ts';
 import type { SignalState } from '../schemas/states.ts';
 import { idsOf, openTracer, type Span, toTraceContext } from '../tracing.ts';
-import { applyWorkflow } from './applyWorkflow.ts';
 import { inEnqueueSpan } from './enqueueSpan.ts';
 import { IdempotencyConflictError, InvalidSignalError, QueueUnavailableError } from './errors.ts';
-import { identify } from './identify.ts';
+import { type Prepared, prepareSignal, type Rules, type Sender } from './prepareSignal.ts';
 
 export type EnqueueResult = {
   /** A UUID: the same for the same signal, anywhere. */
@@ -21,16 +19,9 @@ export type EnqueueResult = {
   warnings?: string[];
 };
 
-export type Sender = {
-  /** The name of the API key, or of the application. */
-  from: string;
-  /** Stands for the signal in place of its content, among the keys of the same sender. */
-  idempotencyKey?: string | undefined;
-};
-
 type Deps = {
   queue: Pick<SignalQueue, 'accept'>;
-  parse: Omit<ParseOptions, 'now' | 'isModelled'>;
+  parse: Rules;
   /** The longest that a caller waits. */
   deadlineMs: number;
   logger: Logger;
@@ -41,26 +32,9 @@ type Deps = {
 // As many as the queue takes in one step.
 const AT_ONCE = 50;
 
-type Entry = { signal: NewSignal; warnings: string[] };
-
 /** Validate → identify → enqueue. Each result is an answer or an error; the queue's own fault throws. */
 export const createEnqueue = ({ queue, parse, deadlineMs, logger, onAccepted }: Deps) => {
   const tracer = openTracer();
-  const prepare = (
-    input: unknown,
-    { from, idempotencyKey }: Sender,
-  ): Entry | InvalidSignalError => {
-    const { input: signalInput, invalidFields, isModelled } = applyWorkflow(input);
-    const parsed = parseSignal(signalInput, { ...parse, now: new Date(), isModelled });
-    if (parsed.kind === 'invalid' || Object.keys(invalidFields).length > 0) {
-      const others = parsed.kind === 'invalid' ? parsed.invalidFields : {};
-      return new InvalidSignalError({ ...others, ...invalidFields });
-    }
-    const { signal, warnings } = parsed;
-    const key = idempotencyKey === undefined ? undefined : { scope: from, key: idempotencyKey };
-    return { signal: { ...identify(signal, key), signal, from }, warnings };
-  };
-
   const accept = async (signals: NewSignal[], span: Span): Promise<Acceptance[]> => {
     if (signals.length === 0) return [];
     const unavailable = (cause?: unknown) => new QueueUnavailableError({ cause });
@@ -71,7 +45,7 @@ export const createEnqueue = ({ queue, parse, deadlineMs, logger, onAccepted }: 
   };
 
   const log = (
-    { signal: { signalId, signal, from } }: Entry,
+    { signal: { signalId, signal, from } }: Prepared,
     { duplicate }: EnqueueResult,
     span: Span,
   ) => {
@@ -86,7 +60,7 @@ export const createEnqueue = ({ queue, parse, deadlineMs, logger, onAccepted }: 
     span: Span,
   ): Promise<Results> => {
     // Within one call, too, only the first of equal signals is new.
-    const firsts = new Map<string, Entry>();
+    const firsts = new Map<string, Prepared>();
     const accepting: Promise<Acceptance[]>[] = [];
     let fresh: NewSignal[] = [];
     const acceptThese = (): void => {
@@ -99,7 +73,7 @@ export const createEnqueue = ({ queue, parse, deadlineMs, logger, onAccepted }: 
     // All in this turn: what was given stays the caller's, who may use it again at once. The queue has
     // the first of them by the time the last are looked at.
     const entries = given.map((input) => {
-      const entry = prepare(input, sender);
+      const entry = prepareSignal(input, sender, parse);
       if (!(entry instanceof Error) && !firsts.has(entry.signal.signalId)) {
         firsts.set(entry.signal.signalId, entry);
         fresh.push(entry.signal);

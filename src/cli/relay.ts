@@ -1,0 +1,45 @@
+import { loadConfig, patienceOf } from '../config.ts';
+import { queueIsSilent, withDeadline } from '../deadline.ts';
+import { runUntilTerminated } from '../lifecycle.ts';
+import { typeLabel } from '../metrics.ts';
+import { createRelay } from '../producer/outbox/createRelay.ts';
+import { listenForRows } from '../producer/outbox/listenForRows.ts';
+import { createOutboxStore } from '../producer/outbox/outboxStore.ts';
+import { openPostgres } from '../producer/outbox/postgres.ts';
+import { guardRedis } from './guardRedis.ts';
+import { openEnqueue } from './openEnqueue.ts';
+import { serveProbes } from './serveProbes.ts';
+import { openService } from './service.ts';
+
+// Each lane of the relay has one, and somebody asks for the metrics.
+const CONNECTIONS = 4;
+// Longer than a turn takes while the database, or the queue, says nothing at all.
+const TURNS_WITHIN_MS = 120_000;
+
+/** `seek-signals relay`: moves what the ATS has committed to its outbox into the queue. */
+export const relay = async (
+  env: NodeJS.ProcessEnv,
+  termination: Promise<NodeJS.Signals>,
+): Promise<number> => {
+  const config = loadConfig(env, ['REDIS_URL', 'DATABASE_URL']);
+  const postgres = await openPostgres(config.DATABASE_URL, CONNECTIONS);
+  const store = createOutboxStore(postgres);
+  const service = openService(config, 'fail-fast', store.read);
+  const { backend, logger, closers, metrics, vitals } = service;
+  closers.add('database', postgres.close);
+  const { unfit } = await guardRedis(service, config.ALLOW_UNSAFE_REDIS);
+  const url = await serveProbes(service, config);
+
+  const onAccepted = (typeCode: string) => metrics.accepted.inc({ type: typeLabel(typeCode) });
+  const enqueue = openEnqueue({ backend, logger, onAccepted }, config);
+  const moving = createRelay({ store, enqueue, logger, metrics });
+  closers.add('relay', () => withDeadline(moving.close(), patienceOf(config), queueIsSilent));
+  vitals.push(() => performance.now() - moving.turnedAt() < TURNS_WITHIN_MS);
+  const ears = listenForRows({ listen: postgres.listen, onNotified: moving.wake });
+  closers.add('ears', ears.close);
+  logger.info({ metrics: url }, 'Relay started');
+  return runUntilTerminated({
+    ...service,
+    ...{ termination, unfit, timeoutMs: config.SHUTDOWN_TIMEOUT_MS },
+  });
+};

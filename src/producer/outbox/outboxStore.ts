@@ -1,0 +1,98 @@
+import type { PoolClient, Postgres } from './postgres.ts';
+
+/** What the ATS has written, and the relay has in hand. */
+export type Taken = {
+  id: string;
+  signal: unknown;
+  idempotencyKey: string | undefined;
+  sender: string;
+};
+
+/** What became of it. */
+export type Relayed =
+  | { kind: 'queued'; id: string; signalId: string }
+  /** It can't be sent, and waits for somebody to look at it. */
+  | { kind: 'rejected'; id: string; reason: string };
+
+export type OutboxReading = {
+  pending: number;
+  rejected: number;
+  /** Age of the oldest row that no relay has moved. */
+  lagSeconds: number;
+};
+
+// In the order in which they were written; what other relays have in hand is passed over.
+const TAKE = `
+  SELECT id, signal, idempotency_key, sender FROM seek_signals.outbox
+  WHERE state = 'pending' ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED`;
+
+const REMOVE = 'DELETE FROM seek_signals.outbox WHERE id = ANY($1::bigint[])';
+
+const REJECT = `
+  UPDATE seek_signals.outbox SET state = 'rejected', reason = given.reason, changed_at = now()
+  FROM unnest($1::bigint[], $2::text[]) AS given (id, reason)
+  WHERE seek_signals.outbox.id = given.id`;
+
+// To count millions takes a while, and to know that they are very many is enough.
+const MOST_COUNTED = 100_000;
+const COUNT = (state: string) =>
+  `(SELECT count(*) FROM (SELECT FROM seek_signals.outbox WHERE state = '${state}' LIMIT ${MOST_COUNTED}) AS counted)`;
+
+const READ = `
+  SELECT ${COUNT('pending')} AS pending, ${COUNT('rejected')} AS rejected,
+    coalesce((SELECT extract(epoch FROM clock_timestamp() - created_at) FROM seek_signals.outbox
+      WHERE state = 'pending' ORDER BY id LIMIT 1), 0) AS lag`;
+
+/** The rows in the ATS's database, as a relay sees them. */
+export const createOutboxStore = ({
+  query,
+  transaction,
+}: Pick<Postgres, 'query' | 'transaction'>) => ({
+  /**
+   * Hands the first pending rows to `relay`, and writes down what it says became of them, in one
+   * transaction: if anything fails or dies before its end, they are pending again. Resolves with how many
+   * those were.
+   */
+  move: (limit: number, relay: (taken: Taken[]) => Promise<Relayed[]>): Promise<number> =>
+    transaction(async (client) => {
+      const taken = await take(client, limit);
+      if (taken.length === 0) return 0;
+      const relayed = await relay(taken);
+      await writeDown(client, relayed);
+      return taken.length;
+    }),
+
+  read: async (): Promise<OutboxReading> => {
+    const [row] = await query<Record<'pending' | 'rejected' | 'lag', string>>(READ);
+    const { pending = 0, rejected = 0, lag = 0 } = row ?? {};
+    return {
+      pending: Number(pending),
+      rejected: Number(rejected),
+      lagSeconds: Math.max(0, Math.round(Number(lag))),
+    };
+  },
+});
+
+export type OutboxStore = ReturnType<typeof createOutboxStore>;
+
+type Row = { id: string; signal: unknown; idempotency_key: string | null; sender: string };
+
+const take = async (client: PoolClient, limit: number): Promise<Taken[]> => {
+  const { rows } = await client.query<Row>(TAKE, [limit]);
+  return rows.map(({ idempotency_key: key, ...row }) => ({
+    ...row,
+    idempotencyKey: key ?? undefined,
+  }));
+};
+
+const writeDown = async (client: PoolClient, relayed: Relayed[]): Promise<void> => {
+  const queued = relayed.filter(({ kind }) => kind === 'queued').map(({ id }) => id);
+  if (queued.length > 0) await client.query(REMOVE, [queued]);
+  const rejected = relayed.filter((one) => one.kind === 'rejected');
+  if (rejected.length > 0) {
+    await client.query(REJECT, [
+      rejected.map(({ id }) => id),
+      rejected.map(({ reason }) => reason),
+    ]);
+  }
+};

@@ -1,0 +1,77 @@
+import type { Client, Pool, PoolClient } from 'pg';
+
+export type { PoolClient };
+
+const CONNECT_WITHIN_MS = 5_000;
+// A database that is frozen says nothing, and a relay that waited for it for ever would be no relay.
+const ANSWER_WITHIN_MS = 30_000;
+// What a relay that is cut off has in its hands is free for others again after this.
+const IDLE_IN_TRANSACTION_MS = 60_000;
+const APPLICATION = 'seek-signals';
+
+const options = (url: string) => ({
+  connectionString: url,
+  application_name: APPLICATION,
+  connectionTimeoutMillis: CONNECT_WITHIN_MS,
+  query_timeout: ANSWER_WITHIN_MS,
+  idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
+  keepAlive: true,
+});
+
+/** The ATS's database. Connects when it is asked for something, and again after a loss. */
+export const openPostgres = async (url: string, max: number) => {
+  // Loaded here and nowhere else: the library and the other commands never see it.
+  const { default: pg } = await import('pg');
+  const pool: Pool = new pg.Pool({ ...options(url), max });
+  // Of connections that nobody uses at the moment; who asks next gets another, or hears of it.
+  pool.on('error', () => {});
+
+  return {
+    query: async <Row extends object>(text: string, values: unknown[] = []) => {
+      const { rows } = await pool.query<Row>(text, values);
+      return rows;
+    },
+
+    /** Commits what `work` has done, unless it rejects. A connection of which that is not certain is closed. */
+    transaction: async <Result>(work: (client: PoolClient) => Promise<Result>): Promise<Result> => {
+      const client = await pool.connect();
+      let fate: Error | boolean = true;
+      // A connection that is lost while nothing is asked of it.
+      const onError = () => {};
+      client.on('error', onError);
+      try {
+        await client.query('BEGIN');
+        const result = await work(client);
+        await client.query('COMMIT');
+        fate = false;
+        return result;
+      } catch (err) {
+        await client.query('ROLLBACK').then(
+          () => {
+            fate = false;
+          },
+          () => {},
+        );
+        throw err;
+      } finally {
+        client.off('error', onError);
+        client.release(fate);
+      }
+    },
+
+    /** Calls back for each notification, for as long as the connection lasts; then `onLost`. */
+    listen: async (channel: string, onNotified: () => void, onLost: () => void) => {
+      const client: Client = new pg.Client(options(url));
+      client.on('notification', onNotified);
+      client.on('error', () => {});
+      client.on('end', onLost);
+      await client.connect();
+      await client.query(`LISTEN ${channel}`);
+      return { close: () => client.end() };
+    },
+
+    close: () => pool.end(),
+  };
+};
+
+export type Postgres = Awaited<ReturnType<typeof openPostgres>>;

@@ -1,0 +1,300 @@
+import pg from 'pg';
+
+import { openEnqueue } from '../../src/cli/openEnqueue.ts';
+import { openRedisBackend } from '../../src/cli/service.ts';
+import { loadConfig } from '../../src/config.ts';
+import { createOutbox } from '../../src/producer/outbox/createOutbox.ts';
+import { createRelay } from '../../src/producer/outbox/createRelay.ts';
+import { listenForRows } from '../../src/producer/outbox/listenForRows.ts';
+import { MIGRATIONS, migrate, printMigrations } from '../../src/producer/outbox/migrations.ts';
+import { createOutboxStore } from '../../src/producer/outbox/outboxStore.ts';
+import { openPostgres } from '../../src/producer/outbox/postgres.ts';
+import { SIGNALS } from '../../src/queue/backend.ts';
+import { captureLogs } from '../support/captureLogs.ts';
+import { type PostgresServer, startPostgres } from '../support/postgresServer.ts';
+import { type RedisServer, startRedis } from '../support/redisServer.ts';
+import { newToken } from '../support/startDispatcher.ts';
+import { waitFor } from '../support/waitFor.ts';
+
+const FOREVER_MS = 3_600_000;
+
+let postgres: PostgresServer;
+let redis: RedisServer;
+let ats: pg.Pool;
+let queues = 0;
+const closing: (() => Promise<unknown>)[] = [];
+
+const connectAts = () => {
+  const pool = new pg.Pool({ connectionString: postgres.url });
+  pool.on('error', () => {});
+  return pool;
+};
+
+beforeAll(async () => {
+  [postgres, redis] = await Promise.all([startPostgres(), startRedis()]);
+  ats = connectAts();
+});
+beforeEach(async () => {
+  queues += 1;
+  await ats.query('DROP SCHEMA IF EXISTS seek_signals CASCADE');
+  await inTransaction((client) => migrate(client));
+});
+afterEach(async () => {
+  for (const close of closing.splice(0).toReversed()) await close();
+});
+afterAll(async () => {
+  await ats.end();
+  await Promise.all([postgres.stop(), redis.stop()]);
+});
+
+const inTransaction = async <Result>(
+  work: (client: pg.PoolClient) => Promise<Result>,
+  end: 'COMMIT' | 'ROLLBACK' = 'COMMIT',
+): Promise<Result> => {
+  const client = await ats.connect();
+  try {
+    await client.query('BEGIN');
+    const result = await work(client);
+    await client.query(end);
+    return result;
+  } finally {
+    client.release();
+  }
+};
+
+/** A relay's surroundings, on a queue of the test's own. */
+const setup = async () => {
+  const logs = captureLogs();
+  const env = { REDIS_URL: redis.url, QUEUE_PREFIX: `{outbox-${queues}}` };
+  const config = { ...loadConfig(env), REDIS_URL: redis.url };
+  const backend = openRedisBackend(config, 'fail-fast', logs.logger);
+  closing.push(backend.close);
+  const database = await openPostgres(postgres.url, 4);
+  closing.push(database.close);
+  const store = createOutboxStore(database);
+  const enqueue = openEnqueue({ backend, logger: logs.logger }, config);
+  const counts = { relayed: 0, rejected: 0 };
+  const metrics = {
+    relayed: {
+      inc: (by: number) => {
+        counts.relayed += by;
+      },
+    },
+    outboxRejected: {
+      inc: () => {
+        counts.rejected += 1;
+      },
+    },
+  };
+  const signals = await backend.queue(SIGNALS);
+
+  return {
+    ...{ logs, backend, database, store, enqueue, counts, signals },
+    startRelay: (pollMs?: number) => {
+      const relay = createRelay({
+        ...{ store, enqueue, logger: logs.logger, metrics },
+        ...(pollMs === undefined ? {} : { pollMs }),
+      });
+      closing.push(relay.close);
+      return relay;
+    },
+    waiting: async () => (await signals.getJobCounts('waiting')).waiting,
+  };
+};
+
+const complete = (token = newToken()) => ({ typeCode: 'ApplicationComplete' as const, token });
+
+const rows = async (columns = 'state, reason') =>
+  (await ats.query(`SELECT ${columns} FROM seek_signals.outbox ORDER BY id`)).rows;
+
+const isEmpty = async () => (await rows()).length === 0;
+
+describe('the outbox', () => {
+  const outbox = createOutbox();
+
+  it('sends what was committed, and never what was rolled back', async () => {
+    const { startRelay, signals, waiting } = await setup();
+    const signal = complete();
+
+    const { signalId } = await inTransaction((client) => outbox.enqueue(client, signal));
+    await inTransaction((client) => outbox.enqueue(client, complete()), 'ROLLBACK');
+    startRelay();
+
+    await waitFor(isEmpty);
+    expect((await signals.getJob(signalId))?.data).toMatchObject({
+      signal,
+      acceptedFrom: 'outbox',
+    });
+    expect(await waiting()).toBe(1);
+  });
+
+  it('refuses what SEEK would refuse, and leaves the transaction as it was', async () => {
+    const { store } = await setup();
+    const invalid = complete(' not a token ');
+
+    await inTransaction(async (client) => {
+      await expect(outbox.enqueue(client, invalid)).rejects.toMatchObject({
+        name: 'InvalidSignalError',
+        invalidFields: { '/token': expect.any(String) },
+      });
+      await outbox.enqueue(client, complete());
+    });
+
+    expect(await store.read()).toMatchObject({ pending: 1, rejected: 0 });
+  });
+
+  it('takes rows that others have written by hand, and keeps what is wrong with them', async () => {
+    const { startRelay, waiting, counts, logs } = await setup();
+    const token = newToken();
+    await ats.query(
+      `INSERT INTO seek_signals.outbox (signal) VALUES ($1), ('{"typeCode":"Nothing"}'), ('[]')`,
+      [JSON.stringify(complete(token))],
+    );
+
+    startRelay();
+    await waitFor(async () => (await rows()).every(({ state }) => state === 'rejected'));
+
+    expect(await rows()).toEqual([
+      { state: 'rejected', reason: expect.stringContaining('/typeCode') },
+      { state: 'rejected', reason: expect.stringContaining('Expected an object') },
+    ]);
+    expect(await waiting()).toBe(1);
+    expect(counts).toEqual({ relayed: 1, rejected: 2 });
+    expect(logs.text()).not.toContain(token);
+  });
+
+  it('knows the same signal again, and the same key', async () => {
+    const { startRelay, waiting, signals } = await setup();
+    const signal = complete();
+    const other = complete();
+    const idempotencyKey = newToken();
+    const { signalId } = outbox.statement(signal, { idempotencyKey });
+    await inTransaction(async (client) => {
+      for (let time = 0; time < 3; time += 1) {
+        await outbox.enqueue(client, signal);
+        await outbox.enqueue(client, signal, { idempotencyKey });
+      }
+    });
+    startRelay();
+    await waitFor(isEmpty);
+
+    await inTransaction((client) => outbox.enqueue(client, other, { idempotencyKey }));
+    await waitFor(async () => (await rows()).some(({ state }) => state === 'rejected'));
+
+    expect(await waiting()).toBe(2);
+    expect((await signals.getJob(signalId))?.data).toMatchObject({ signal });
+    expect((await rows())[0]?.reason).toContain('Idempotency-Key');
+  });
+
+  it('hears of a row as soon as it is committed', async () => {
+    const { startRelay, database, waiting } = await setup();
+    const relay = startRelay(FOREVER_MS);
+    let heard = 0;
+    const onNotified = () => {
+      heard += 1;
+      relay.wake();
+    };
+    const ears = listenForRows({ listen: database.listen, onNotified });
+    closing.push(ears.close);
+    // Once for all that was there before.
+    await waitFor(() => heard === 1);
+
+    const signal = complete();
+    await inTransaction((client) => outbox.enqueue(client, signal));
+
+    await waitFor(async () => (await waiting()) === 1);
+  });
+
+  it('is shared by relays side by side: each row is moved once', async () => {
+    const { startRelay, waiting, counts } = await setup();
+    await ats.query(
+      `INSERT INTO seek_signals.outbox (signal)
+       SELECT jsonb_build_object('typeCode', 'ApplicationComplete', 'token', 'token-' || n)
+       FROM generate_series(1, 5000) AS numbers (n)`,
+    );
+
+    for (let relay = 0; relay < 3; relay += 1) startRelay();
+    await waitFor(isEmpty);
+
+    expect(await waiting()).toBe(5_000);
+    expect(counts).toEqual({ relayed: 5_000, rejected: 0 });
+  });
+
+  it('has the row again where a relay dies after the queue has it, and doubles nothing', async () => {
+    const { startRelay, store, enqueue, waiting } = await setup();
+    const signal = complete();
+    await inTransaction((client) => outbox.enqueue(client, signal));
+
+    const dying = store.move(10, async (taken) => {
+      await enqueue(
+        taken.map((row) => row.signal),
+        { from: 'outbox' },
+      );
+      throw new Error('killed');
+    });
+
+    await expect(dying).rejects.toThrow('killed');
+    expect(await waiting()).toBe(1);
+    expect(await rows()).toEqual([{ state: 'pending', reason: null }]);
+    startRelay();
+    await waitFor(isEmpty);
+    expect(await waiting()).toBe(1);
+  });
+
+  it('keeps its rows while Redis is away, and while PostgreSQL is', async () => {
+    const { startRelay, waiting, logs } = await setup();
+    startRelay();
+    await redis.kill();
+    const send = () => inTransaction((client) => outbox.enqueue(client, complete()));
+    await send();
+    await waitFor(() => logs.text().includes('Outbox not moved'));
+    expect(await rows()).toEqual([{ state: 'pending', reason: null }]);
+
+    await redis.restart();
+    await waitFor(isEmpty);
+    await postgres.restart();
+    await waitFor(() =>
+      send().then(
+        () => true,
+        () => false,
+      ),
+    );
+
+    await waitFor(isEmpty);
+    expect(await waiting()).toBe(2);
+  });
+
+  it('tells how far behind it is', async () => {
+    const { store } = await setup();
+    await ats.query(
+      `INSERT INTO seek_signals.outbox (signal, created_at) VALUES
+       ('{}', now() - interval '90 seconds'), ('{}', now())`,
+    );
+
+    const { lagSeconds, ...counts } = await store.read();
+
+    expect(counts).toEqual({ pending: 2, rejected: 0 });
+    expect(lagSeconds).toBeGreaterThanOrEqual(90);
+    expect(lagSeconds).toBeLessThan(150);
+  });
+});
+
+describe('the migrations of the outbox', () => {
+  it('are taken once, whoever takes them', async () => {
+    await ats.query('DROP SCHEMA seek_signals CASCADE');
+
+    const taken = await Promise.all(
+      [1, 2, 3].map(() => inTransaction((client) => migrate(client))),
+    );
+
+    expect(taken.toSorted()).toEqual([0, 0, MIGRATIONS.length]);
+  });
+
+  it('are printed as they are taken', async () => {
+    await ats.query('DROP SCHEMA seek_signals CASCADE');
+
+    await ats.query(printMigrations());
+
+    expect(await inTransaction((client) => migrate(client))).toBe(0);
+  });
+});

@@ -1,0 +1,109 @@
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { accessSync, chownSync, constants, readdirSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { promisify } from 'node:util';
+import pg from 'pg';
+
+import { freePort } from './redisServer.ts';
+import { waitFor } from './waitFor.ts';
+
+const MISSING =
+  'No PostgreSQL on this machine. These tests run against a real one: `npm run setup` installs it.';
+// Where Debian keeps what is not for every user's PATH.
+const DEBIAN = '/usr/lib/postgresql';
+
+const isThere = (path: string): boolean => {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+const versions = (): string[] => {
+  try {
+    return readdirSync(DEBIAN).map((version) => join(DEBIAN, version, 'bin'));
+  } catch {
+    return [];
+  }
+};
+
+const find = (name: string): string => {
+  // biome-ignore lint/style/noProcessEnv: where to look for it.
+  const folders = [...(process.env.PATH ?? '').split(delimiter), ...versions()];
+  const found = folders.map((folder) => join(folder, name)).find(isThere);
+  if (found === undefined) throw new Error(MISSING);
+  return found;
+};
+
+/** PostgreSQL won't run as root: whoever is, lends it another user. */
+const unprivileged = async (): Promise<{ uid: number; gid: number } | undefined> => {
+  if (process.getuid?.() !== 0) return undefined;
+  const id = async (...args: string[]) =>
+    Number((await promisify(execFile)('id', [...args, 'nobody'])).stdout);
+  return { uid: await id('-u'), gid: await id('-g') };
+};
+
+/** A PostgreSQL of our own on a free loopback port, in a folder of its own, gone with the test. */
+export const startPostgres = async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'seek-postgres-'));
+  const user = await unprivileged();
+  if (user !== undefined) chownSync(folder, user.uid, user.gid);
+  const data = join(folder, 'data');
+  await promisify(execFile)(
+    find('initdb'),
+    ['-D', data, '-U', 'ats', '--auth=trust', '--no-sync', '-E', 'UTF8', '--locale=C'],
+    { ...user, env: { LC_ALL: 'C' } },
+  );
+  const port = await freePort();
+  const url = `postgresql://ats@127.0.0.1:${port}/postgres`;
+
+  const launch = async () => {
+    const child = spawn(
+      find('postgres'),
+      ['-D', data, '-p', String(port), '-h', '127.0.0.1', '-k', folder],
+      { ...user, stdio: 'ignore', env: { LC_ALL: 'C' } },
+    );
+    await once(child, 'spawn');
+    await waitFor(async () => {
+      const client = new pg.Client(url);
+      client.on('error', () => {});
+      return client.connect().then(
+        () => client.end().then(() => true),
+        () => false,
+      );
+    });
+    return child;
+  };
+  let server = await launch();
+
+  const kill = async (signal: NodeJS.Signals = 'SIGKILL'): Promise<void> => {
+    if (server.exitCode !== null || server.signalCode !== null) return;
+    const exited = once(server, 'exit');
+    server.kill(signal);
+    await exited;
+  };
+
+  return {
+    url,
+    port,
+    /** All of its processes: each connection has one of its own. */
+    freeze: () =>
+      promisify(execFile)('pkill', ['-STOP', '-f', `postgres.*${folder}|^postgres: ats`]),
+    kill,
+    restart: async (): Promise<void> => {
+      await kill('SIGQUIT');
+      server = await launch();
+    },
+    stop: async (): Promise<void> => {
+      await kill('SIGQUIT');
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+};
+
+export type PostgresServer = Awaited<ReturnType<typeof startPostgres>>;
