@@ -1,6 +1,6 @@
 #!/bin/sh
-# Puts a redis-server on this machine, for the tests: they start their own Redis, on their own ports
-# and in folders of their own. Does nothing where there is one; starts no service.
+# Puts a redis-server and a PostgreSQL on this machine, for the tests: they start their own, on their own ports and
+# in folders of their own. Does nothing where there are both; starts no service.
 set -eu
 
 POLICY=/usr/sbin/policy-rc.d
@@ -14,13 +14,18 @@ fail() {
 
 has() { command -v "$1" >/dev/null 2>&1; }
 
+# Debian keeps it out of PATH.
+has_postgres() { has initdb || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; }
+
+has_all() { has redis-server && has_postgres; }
+
 as_root() {
   if [ "$(id -u)" -eq 0 ]; then
     "$@"
   elif has sudo; then
     sudo "$@"
   else
-    fail "installing Redis needs root, and there is no sudo here. Run this as root, or install redis-server by hand."
+    fail "installing needs root, and there is no sudo here. Run this as root, or install redis-server and PostgreSQL by hand."
   fi
 }
 
@@ -39,20 +44,24 @@ install_by_apt() {
   forbid_services || return
   as_root apt-get update -qq || say "apt-get update failed; trying with the package lists at hand"
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-    -o DPkg::Lock::Timeout=120 redis-server || return
+    -o DPkg::Lock::Timeout=120 redis-server postgresql || return
   # Not at the next boot either.
-  [ ! -d /run/systemd/system ] || as_root systemctl disable --quiet redis-server ||
-    say "could not disable the service redis-server; it will start at the next boot"
+  [ ! -d /run/systemd/system ] || as_root systemctl disable --quiet redis-server postgresql ||
+    say "could not disable the services redis-server and postgresql; they will start at the next boot"
 }
 
 # Where Redis was replaced by Valkey, its compatibility package provides the command redis-server.
-install_by_dnf() { as_root "$1" install -y redis || as_root "$1" install -y valkey-compat-redis; }
-
-install_by_pacman() {
-  as_root pacman -Sy --needed --noconfirm redis || as_root pacman -S --needed --noconfirm valkey
+install_by_dnf() {
+  as_root "$1" install -y postgresql-server || return
+  as_root "$1" install -y redis || as_root "$1" install -y valkey-compat-redis
 }
 
-install_redis() {
+install_by_pacman() {
+  as_root pacman -Sy --needed --noconfirm postgresql || return
+  as_root pacman -S --needed --noconfirm redis || as_root pacman -S --needed --noconfirm valkey
+}
+
+install() {
   if has apt-get; then
     install_by_apt
   elif has dnf; then
@@ -60,22 +69,22 @@ install_redis() {
   elif has yum; then
     install_by_dnf yum
   elif has apk; then
-    as_root apk add --no-cache redis
+    as_root apk add --no-cache redis postgresql
   elif has pacman; then
     install_by_pacman
   elif has brew; then
-    brew install redis
+    brew install redis postgresql@17
   else
-    fail "found none of apt-get, dnf, yum, apk, pacman and brew. Install redis-server by hand; the tests need it."
+    fail "found none of apt-get, dnf, yum, apk, pacman and brew. Install redis-server and PostgreSQL by hand; the tests need them."
   fi
 }
 
-if has redis-server; then
-  say "nothing to do, redis-server is here: $(redis-server --version)"
+if has_all; then
+  say "nothing to do, redis-server and PostgreSQL are here: $(redis-server --version)"
   exit 0
 fi
 
-say "no redis-server on this machine: installing one with its package manager, without starting a service"
-install_redis </dev/null || fail "the package manager could not install Redis; what it said is above. The tests need redis-server."
-has redis-server || fail "the package manager is done, but there is still no redis-server in PATH. Install it by hand; the tests need it."
+say "redis-server or PostgreSQL is missing on this machine: installing them with its package manager, without starting a service"
+install </dev/null || fail "the package manager could not install them; what it said is above. The tests need both."
+has_all || fail "the package manager is done, but redis-server is not in PATH, or there is no initdb. Install them by hand; the tests need both."
 say "installed: $(redis-server --version)"

@@ -114,6 +114,8 @@ const VARIABLES = {
   EXPIRED_TOKENS: z.enum(['send', 'skip'], 'must be send or skip').default('send'),
   TOKEN_ENCRYPTION_KEYS: tokenKeys.optional(),
   DATABASE_URL: url(/^postgres(ql)?$/, 'postgresql://host:5432/database').optional(),
+  OUTBOX_LEDGER: flag().default(false),
+  OUTBOX_KEEP_MS: milliseconds().default(7 * 24 * HOUR_MS),
   API_HOST: z.string().default('127.0.0.1'),
   API_PORT: port().optional(),
   PORT: port().optional(),

@@ -33,6 +33,10 @@ describe('metrics', () => {
       'seek_signals_lane_closed_seconds gauge',
       'seek_signals_lane_open gauge',
       'seek_signals_oldest_unsent_seconds gauge',
+      'seek_signals_outbox_lag_seconds gauge',
+      'seek_signals_outbox_rejected_total counter',
+      'seek_signals_outbox_relayed_total counter',
+      'seek_signals_outbox_rows gauge',
       'seek_signals_partner_token_failures_total counter',
       'seek_signals_redis_memory_limit_bytes gauge',
       'seek_signals_redis_memory_used_bytes gauge',
@@ -89,6 +93,21 @@ describe('metrics', () => {
       ]),
     );
     expect(samples(await scrape())).toContain('seek_signals_oldest_unsent_seconds 5');
+  });
+
+  it('tell of the outbox where this process moves it, and otherwise nothing', async () => {
+    const outbox = { pending: 3, rejected: 1, lagSeconds: 9 };
+    const told = async (reading: QueueReading) =>
+      samples(await setup(async () => reading).scrape()).filter((line) =>
+        /outbox_(rows|lag)/.test(line),
+      );
+
+    expect(await told({ ...READING, outbox })).toEqual([
+      'seek_signals_outbox_rows{state="pending"} 3',
+      'seek_signals_outbox_rows{state="rejected"} 1',
+      'seek_signals_outbox_lag_seconds 9',
+    ]);
+    expect(await told(READING)).toEqual([]);
   });
 
   it('tell of Redis’s memory as far as it is known, and of tokens about to expire', async () => {

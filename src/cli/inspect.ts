@@ -1,4 +1,5 @@
 import { type Config, loadConfig } from '../config.ts';
+import { readOutbox } from '../producer/outbox/openOutbox.ts';
 import type { Desk } from './desk.ts';
 import { openDesk } from './openDesk.ts';
 import { renderLife, renderStatus } from './render.ts';
@@ -34,9 +35,17 @@ export const atDesk = async (
 
 /** `seek-signals status` */
 export const status = (env: NodeJS.ProcessEnv, output: Output): Promise<number> =>
-  atDesk(env, async (desk) => {
-    print(await desk.status(), output, renderStatus);
-    return 0;
+  atDesk(env, async (desk, { DATABASE_URL }) => {
+    const queue = await desk.status();
+    const outbox = DATABASE_URL === undefined ? undefined : await readOutbox(DATABASE_URL);
+    const isRead = outbox?.kind !== 'unreadable';
+    print(
+      { ...queue, ...(outbox?.kind === 'read' ? { outbox: outbox.reading } : {}) },
+      output,
+      renderStatus,
+    );
+    if (!isRead) complain(`The outbox can not be read: ${outbox.reason}`);
+    return isRead ? 0 : 1;
   });
 
 /** `seek-signals show SIGNAL_ID` */

@@ -107,15 +107,24 @@ const createProgram = (env: Env, onDone: (code: number) => void): Command => {
     .option('--json', 'for a program')
     .action(async (options: Output) => run((await import('./tokens.ts')).reseal(env, options)));
   addDeadLetters(program, env, run);
-  program
-    .command('outbox')
-    .description("the outbox in the ATS's own PostgreSQL")
+  const outbox = program.command('outbox').description("the outbox in the ATS's own PostgreSQL");
+  outbox
     .command('migrate')
     .description('make its table, or bring it up to date')
     .option('--print', 'only say by what SQL')
     .action(async (options: { print?: boolean }) =>
       run((await import('./outbox.ts')).migrateOutbox(env, options)),
     );
+  outbox
+    .command('reconcile')
+    .description('give the queue again what it has lost, and that alone')
+    .option('--dry-run', 'only say what that is')
+    .option('--json', 'for a program')
+    .action(async (options: Output & { dryRun?: boolean }) => {
+      const termination = terminated();
+      const { reconcileOutbox } = await import('./outbox.ts');
+      await run(reconcileOutbox(env, options, termination));
+    });
 
   return program;
 };

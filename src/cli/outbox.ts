@@ -1,6 +1,16 @@
 import { loadConfig } from '../config.ts';
+import { createLogger } from '../logging.ts';
+import { createAskQueue } from '../producer/outbox/askQueue.ts';
+import { createLedgerStore } from '../producer/outbox/ledgerStore.ts';
 import { MIGRATIONS, migrate, printMigrations } from '../producer/outbox/migrations.ts';
+import { createOutboxStore } from '../producer/outbox/outboxStore.ts';
 import { openPostgres } from '../producer/outbox/postgres.ts';
+import { createReconcile, type Reconciled } from '../producer/outbox/reconcile.ts';
+import { createSignalLives } from '../queue/signalLives.ts';
+import { guardRedis } from './guardRedis.ts';
+import { complain, type Output, print } from './inspect.ts';
+import { reachRedis } from './openDesk.ts';
+import { openEnqueue } from './openEnqueue.ts';
 
 /** `seek-signals outbox migrate` */
 export const migrateOutbox = async (
@@ -24,4 +34,47 @@ export const migrateOutbox = async (
   } finally {
     await postgres.close();
   }
+};
+
+type ReconcileOptions = Output & { dryRun?: boolean };
+
+/** `seek-signals outbox reconcile` */
+export const reconcileOutbox = async (
+  env: NodeJS.ProcessEnv,
+  options: ReconcileOptions,
+  termination: Promise<NodeJS.Signals>,
+): Promise<number> => {
+  const config = loadConfig(env, ['REDIS_URL', 'DATABASE_URL']);
+  const backend = await reachRedis(config);
+  const postgres = await openPostgres(config.DATABASE_URL, 2);
+  const stop = new AbortController();
+  void termination.then(() => stop.abort());
+  try {
+    const queue = { backend, logger: createLogger({ level: 'silent' }) };
+    await guardRedis(queue, config.ALLOW_UNSAFE_REDIS);
+    const reconcile = createReconcile({
+      store: createOutboxStore(postgres, true),
+      ledger: createLedgerStore(postgres),
+      ask: createAskQueue(createSignalLives(backend)),
+      enqueue: openEnqueue(queue, config),
+    });
+    const { dryRun = false } = options;
+    const reconciled = await reconcile({ dryRun, signal: stop.signal });
+    print(reconciled, options, (told) => renderReconciled(told, dryRun));
+    if (stop.signal.aborted) complain('Stopped; run it again for the rest');
+    return reconciled.rejected > 0 || stop.signal.aborted ? 1 : 0;
+  } finally {
+    await Promise.all([postgres.close(), backend.close()]);
+  }
+};
+
+const renderReconciled = (told: Reconciled, dryRun: boolean): string => {
+  const { looked, enqueued, rejected, settled, samples } = told;
+  return [
+    `${looked} rows whose signals are not settled, or dead`,
+    `${enqueued} that the queue did not know any more${dryRun ? '' : ', and was given again'}`,
+    ...(samples.length === 0 ? [] : [`  such as ${samples.join(', ')}`]),
+    ...(rejected === 0 ? [] : [`${rejected} that would not be accepted today: now rejected`]),
+    `${settled} whose outcome was not written down yet`,
+  ].join('\n');
 };

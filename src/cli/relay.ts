@@ -2,17 +2,21 @@ import { loadConfig, patienceOf } from '../config.ts';
 import { queueIsSilent, withDeadline } from '../deadline.ts';
 import { runUntilTerminated } from '../lifecycle.ts';
 import { typeLabel } from '../metrics.ts';
+import { createAskQueue } from '../producer/outbox/askQueue.ts';
 import { createRelay } from '../producer/outbox/createRelay.ts';
+import { keepLedger } from '../producer/outbox/keepLedger.ts';
+import { createLedgerStore } from '../producer/outbox/ledgerStore.ts';
 import { listenForRows } from '../producer/outbox/listenForRows.ts';
 import { createOutboxStore } from '../producer/outbox/outboxStore.ts';
 import { openPostgres } from '../producer/outbox/postgres.ts';
+import { createSignalLives } from '../queue/signalLives.ts';
 import { guardRedis } from './guardRedis.ts';
 import { openEnqueue } from './openEnqueue.ts';
 import { serveProbes } from './serveProbes.ts';
 import { openService } from './service.ts';
 
-// Each lane of the relay has one, and somebody asks for the metrics.
-const CONNECTIONS = 4;
+// Each lane of the relay has one, and so have the ledger, and who asks for the metrics.
+const CONNECTIONS = 5;
 // Longer than a turn takes while the database, or the queue, says nothing at all.
 const TURNS_WITHIN_MS = 120_000;
 
@@ -23,7 +27,7 @@ export const relay = async (
 ): Promise<number> => {
   const config = loadConfig(env, ['REDIS_URL', 'DATABASE_URL']);
   const postgres = await openPostgres(config.DATABASE_URL, CONNECTIONS);
-  const store = createOutboxStore(postgres);
+  const store = createOutboxStore(postgres, config.OUTBOX_LEDGER);
   const service = openService(config, 'fail-fast', store.read);
   const { backend, logger, closers, metrics, vitals } = service;
   closers.add('database', postgres.close);
@@ -32,9 +36,19 @@ export const relay = async (
 
   const onAccepted = (typeCode: string) => metrics.accepted.inc({ type: typeLabel(typeCode) });
   const enqueue = openEnqueue({ backend, logger, onAccepted }, config);
-  const moving = createRelay({ store, enqueue, logger, metrics });
+  const reportTo = config.OUTBOX_LEDGER ? ('outbox' as const) : undefined;
+  const moving = createRelay({ store, enqueue, logger, metrics, reportTo });
   closers.add('relay', () => withDeadline(moving.close(), patienceOf(config), queueIsSilent));
   vitals.push(() => performance.now() - moving.turnedAt() < TURNS_WITHIN_MS);
+  if (config.OUTBOX_LEDGER) {
+    const keeper = keepLedger({
+      settlements: backend.settlements,
+      ledger: createLedgerStore(postgres),
+      ask: createAskQueue(createSignalLives(backend)),
+      ...{ keepMs: config.OUTBOX_KEEP_MS, logger },
+    });
+    closers.add('ledger', () => withDeadline(keeper.close(), patienceOf(config), queueIsSilent));
+  }
   const ears = listenForRows({ listen: postgres.listen, onNotified: moving.wake });
   closers.add('ears', ears.close);
   logger.info({ metrics: url }, 'Relay started');

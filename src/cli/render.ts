@@ -1,6 +1,7 @@
 import Table from 'cli-table3';
 import colours from 'picocolors';
 
+import type { OutboxReading } from '../producer/outbox/outboxStore.ts';
 import type { LaneView } from '../queue/laneState.ts';
 import type { QueueStatus } from '../queue/queueStatus.ts';
 import type { Attempt, Deferral, Redrive } from '../schemas/signalJob.ts';
@@ -56,7 +57,9 @@ export const renderLane = (lane: LaneView): string =>
     ? 'open'
     : `${colours.red('closed')} for ${since(lane.seconds)}, since ${lane.since} (${lane.code}: ${lane.reason}); next try ${untilThen(lane.nextProbeAt)}`;
 
-export const renderStatus = ({ counts, oldestUnsent, workers, lane }: QueueStatus): string => {
+type Status = QueueStatus & { outbox?: OutboxReading };
+
+export const renderStatus = ({ counts, oldestUnsent, workers, lane, outbox }: Status): string => {
   const of = (state: SignalState, note = '') => [renderState(state), String(counts[state]), note];
   const oldest =
     oldestUnsent === undefined
@@ -76,6 +79,7 @@ export const renderStatus = ({ counts, oldestUnsent, workers, lane }: QueueStatu
     `oldest unsent signal: ${oldest}`,
     `workers alive: ${workers === 0 ? colours.red('none') : workers}`,
     `lane to SEEK: ${renderLane(lane)}`,
+    ...(outbox === undefined ? [] : [renderOutbox(outbox)]),
   ].join('\n');
 };
 
@@ -98,10 +102,9 @@ export const renderAttempts = (attempts: Attempt[]): string => {
       );
 };
 
-export const renderSubject = ({ applicationId, positionProfileIds }: SignalSubject): string[] => [
-  ...(applicationId === undefined ? [] : [`application: ${applicationId}`]),
-  ...(positionProfileIds === undefined ? [] : [`position: ${positionProfileIds.join(', ')}`]),
-];
+type Status = QueueStatus & { outbox?: OutboxReading };
+
+export const renderStatus = ({ counts, oldestUnsent, workers, lane, outbox }: Status): string => {
 
 const renderDeferral = ({ at, code, reason }: Deferral): string =>
   `put off at ${at}, no attempt spent: ${code}: ${reason}`;

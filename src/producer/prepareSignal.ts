@@ -9,6 +9,8 @@ export type Sender = {
   from: string;
   /** Stands for the signal in place of its content, among the keys of the same sender. */
   idempotencyKey?: string | undefined;
+  /** Who wants to hear what becomes of it. */
+  reportTo?: 'outbox' | undefined;
 };
 
 export type Prepared = { signal: NewSignal; warnings: string[] };
@@ -19,7 +21,7 @@ export type Rules = Omit<ParseOptions, 'now' | 'isModelled'>;
 /** Validate → identify. */
 export const prepareSignal = (
   given: unknown,
-  { from, idempotencyKey }: Sender,
+  { from, idempotencyKey, reportTo }: Sender,
   rules: Rules,
 ): Prepared | InvalidSignalError => {
   const { input, invalidFields, isModelled } = applyWorkflow(given);
@@ -30,5 +32,5 @@ export const prepareSignal = (
   }
   const { signal, warnings } = parsed;
   const key = idempotencyKey === undefined ? undefined : { scope: from, key: idempotencyKey };
-  return { signal: { ...identify(signal, key), signal, from }, warnings };
+  return { signal: { ...identify(signal, key), signal, from, reportTo }, warnings };
 };

@@ -9,6 +9,7 @@ import type { LaneStore } from './laneState.ts';
 import type { Memory } from './memory.ts';
 import type { Finding } from './redisSafety.ts';
 import type { TokenStore } from './seekTokens.ts';
+import type { Settlement, Settlements } from './settlements.ts';
 import type { SignalIndex } from './signalIndex.ts';
 
 export const SIGNALS = 'signals';
@@ -69,7 +70,10 @@ export type Admission =
 
 export type Unsent = { signalId: string; acceptedAt: number };
 
-export type Settled = { signalId: string; outcome: 'delivered' | 'skipped' | 'dead' };
+export type Settled = Pick<Settlement, 'signalId' | 'outcome'> & {
+  /** What the outbox is to be told of it. */
+  report?: Omit<Settlement, 'signalId' | 'outcome'>;
+};
 
 /** What BullMQ does not keep: who was settled lately, who is still unsent, who was skipped. */
 export type Ledger = {
@@ -143,6 +147,7 @@ export type Backend = {
   ledger: Ledger;
   index: SignalIndex;
   history: History;
+  settlements: Settlements;
   lane: LaneStore;
   tokens: TokenStore;
   jobData: JobData;

@@ -10,6 +10,7 @@ import { eachLetterOnce, everyLetter, type Found } from './letterPages.ts';
 import { memoryOf } from './memory.ts';
 import { createFindLetter, readLetter } from './readLetter.ts';
 import { createRedrive } from './redriveLetters.ts';
+import { settlementOf } from './settlements.ts';
 import { traced } from './signalLives.ts';
 import { subjectOf } from './subject.ts';
 
@@ -98,7 +99,8 @@ export const createDeadLetters = ({ backend, now = () => new Date() }: Deps) => 
     };
     const isRemoved = await removeLetter(job, { life, memory });
     if (!isRemoved) return 'busy';
-    await backend.ledger.settle([{ signalId, outcome: 'skipped' }]);
+    const told = settlementOf(letter.job, { reason: life.reason, at: now().getTime() });
+    await backend.ledger.settle([{ signalId, outcome: 'skipped', ...told }]);
     return 'discarded';
   };
 

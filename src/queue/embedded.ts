@@ -58,6 +58,8 @@ export const openEmbedded = async ({ folder, logger, ...options }: Options): Pro
     admit: createEmbeddedAdmission({ database, queue: () => bullQueue(SIGNALS) }),
     index: await openEmbeddedIndex({ database, ...indexTimesOf(options) }),
     history: await openEmbeddedHistory({ database }),
+    // Nobody moves an outbox into it.
+    settlements: { take: async () => [], done: async () => {} },
     lane: createMemoryLane(),
     tokens: await openEmbeddedTokens(database),
     jobData: createOwnJobData(),

@@ -14,6 +14,7 @@ import { createRedisIndex } from './redisIndex.ts';
 import { createRedisJobs } from './redisJobs.ts';
 import { createRedisLane } from './redisLane.ts';
 import { createRedisLedger } from './redisLedger.ts';
+import { createRedisSettlements } from './redisSettlements.ts';
 import { createRedisTokens } from './redisTokens.ts';
 import { createReplicas } from './replicas.ts';
 import { indexTimesOf } from './signalIndex.ts';
@@ -75,6 +76,7 @@ export const openRedis = ({
     ledger: createRedisLedger({ client, prefix }),
     index: createRedisIndex({ client, prefix, ...indexTimesOf(options) }),
     history: createRedisHistory({ client, prefix }),
+    settlements: createRedisSettlements(client, prefix),
     lane: createRedisLane(client, prefix),
     tokens: createRedisTokens(client, prefix),
     jobData: createRedisJobData(client, prefix),

@@ -4,6 +4,7 @@ import type { Ledger, Settled, Unsent } from './backend.ts';
 import { hoursOfLastDay, PENDING_MS } from './ledgerTimes.ts';
 import { msLeft, readMemory } from './memory.ts';
 import { redisKeys } from './redisKeys.ts';
+import { reportCommand } from './redisSettlements.ts';
 import { runPipeline } from './runPipeline.ts';
 
 // KEYS: its memory, job, logs, the completed, the record of its skip. ARGV: its id, when it finished or '', how
@@ -61,6 +62,9 @@ export const createRedisLedger = ({ client, prefix, now = Date.now }: Options): 
       const sent = entries.filter(({ outcome }) => outcome === 'delivered');
       if (sent.length > 0) pipeline.del(...sent.map(({ signalId }) => of.skipped(signalId)));
       pipeline.expire(of.settled(hour), 26 * 3600);
+      for (const entry of entries) {
+        if (entry.report !== undefined) pipeline.call('XADD', ...reportCommand(prefix, entry));
+      }
       await runPipeline(pipeline);
     },
 

@@ -23,6 +23,8 @@ export type NewSignal = {
   signal: Signal;
   /** The name of the API key, or of the application, that sends it. */
   from: string;
+  /** Who wants to hear what becomes of it. */
+  reportTo?: 'outbox' | undefined;
 };
 
 export type Acceptance =
@@ -169,7 +171,7 @@ type Circumstances = Pick<Deps, 'cipher' | 'rememberMs'> & {
 };
 
 const toJob = (
-  { signalId, signal, contentId, from }: NewSignal,
+  { signalId, signal, contentId, from, reportTo }: NewSignal,
   { acceptedAt, rememberMs, cipher, trace }: Circumstances,
 ): NewJob => {
   const data = {
@@ -177,6 +179,7 @@ const toJob = (
     // What says nothing is left out: in a long queue it would be most of what we add to the signal.
     ...(contentId === signalId ? {} : { contentId }),
     ...(rememberMs === REMEMBER_MS ? {} : { rememberMs }),
+    ...(reportTo === undefined ? {} : { reportTo }),
     acceptedAt,
     acceptedFrom: from,
     ...trace,

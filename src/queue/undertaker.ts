@@ -3,8 +3,10 @@ import type { Job } from 'bullmq';
 import { queueIsSilent, withDeadline } from '../deadline.ts';
 import type { Logger } from '../logging.ts';
 import { codeLabel } from '../metrics.ts';
+import { failureText } from '../schemas/signalJob.ts';
 import { type Backend, type JobQueue, SIGNALS } from './backend.ts';
 import { createBury } from './bury.ts';
+import { settlementOf } from './settlements.ts';
 import { traced } from './signalLives.ts';
 
 const PAGE = 100;
@@ -39,7 +41,11 @@ export const createUndertaker = ({ backend, logger, metrics, sweepEveryMs = 5_00
       },
       'signal.buried',
     );
-    await backend.ledger.settle([{ signalId: letter.burial.jobId, outcome: 'dead' }]);
+    const told = settlementOf(letter.job, {
+      ...{ requestId: attempts.at(-1)?.requestId, reason: failureText(letter) },
+      at: letter.burial.finishedAt,
+    });
+    await backend.ledger.settle([{ signalId: letter.burial.jobId, outcome: 'dead', ...told }]);
     return true;
   };
 

@@ -64,6 +64,8 @@ export const SignalJobSchema = z.object({
   contentId: z.string().optional(),
   /** For how long it is known again, counted from its acceptance, where that is not the usual time. */
   rememberMs: z.number().optional().catch(undefined),
+  /** Who keeps a row of it, and wants to hear what becomes of it. */
+  reportTo: z.literal('outbox').optional().catch(undefined),
   acceptedAt: z.iso.datetime(),
   /** The name of the API key, or of the application, that sent it. */
   acceptedFrom: z.string(),

@@ -10,6 +10,7 @@ import { type Backend, type JobWorker, SIGNALS } from '../queue/backend.ts';
 import { isWorkDue } from '../queue/isWorkDue.ts';
 import { startLetterWorker } from '../queue/letterWorker.ts';
 import { openSeekTokens } from '../queue/seekTokens.ts';
+import { settlementOf } from '../queue/settlements.ts';
 import { createUndertaker } from '../queue/undertaker.ts';
 import { traceIdOf } from '../schemas/traceContext.ts';
 import type { Tracer } from '../tracing.ts';
@@ -120,7 +121,11 @@ export const startWorker = async ({ backend, config, closers, logger, metrics, .
       err instanceof RetryError ? err.backoffMs : backoffMs({ ...policy, attempt }),
     onFailed: undertaker.onFailed,
     onCompleted: (job, { outcome, attempt }) => {
-      settler.add({ signalId: job.id ?? '', outcome });
+      const { requestId, reason } = attempt ?? {};
+      settler.add({
+        ...{ signalId: job.id ?? '', outcome },
+        ...settlementOf(job.data, { requestId, reason }),
+      });
       if (outcome === 'skipped') {
         metrics.skipped.inc({ reason: attempt?.reason ?? '' });
         return;

@@ -1,7 +1,7 @@
 import type { Logger } from '../../logging.ts';
 import type { Enqueue } from '../enqueue.ts';
-import { InvalidSignalError } from '../errors.ts';
 import type { OutboxStore, Relayed, Taken } from './outboxStore.ts';
+import { relayAll } from './relayAll.ts';
 
 // As many as are still moved well within the time that the queue has for an answer.
 const AT_ONCE = 500;
@@ -19,6 +19,8 @@ type Deps = {
     relayed: { inc: (by: number) => void };
     outboxRejected: { inc: () => void };
   };
+  /** Set where the outbox is a ledger as well. */
+  reportTo?: 'outbox' | undefined;
   pollMs?: number;
 };
 
@@ -26,7 +28,8 @@ type Deps = {
  * Moves what the ATS has committed into the queue. A row goes only when the queue has acknowledged its
  * signal: killed at any line, it is moved again, and recognised.
  */
-export const createRelay = ({ store, enqueue, logger, metrics, pollMs = POLL_MS }: Deps) => {
+export const createRelay = ({ store, enqueue, logger, metrics, ...deps }: Deps) => {
+  const { reportTo, pollMs = POLL_MS } = deps;
   let isStopped = false;
   let turnedAt = performance.now();
   let quietUntil = 0;
@@ -52,7 +55,7 @@ export const createRelay = ({ store, enqueue, logger, metrics, pollMs = POLL_MS 
   };
 
   const relay = async (taken: Taken[]): Promise<Relayed[]> => {
-    const relayed = await relayAll(enqueue, taken);
+    const relayed = await relayAll(enqueue, taken, reportTo);
     for (const one of relayed) {
       if (one.kind !== 'rejected') continue;
       metrics.outboxRejected.inc();
@@ -102,38 +105,6 @@ export const createRelay = ({ store, enqueue, logger, metrics, pollMs = POLL_MS 
 };
 
 export type Relay = ReturnType<typeof createRelay>;
-
-/** Those of one sender and without a key together, each with a key by itself. */
-const relayAll = async (enqueue: Enqueue, taken: Taken[]): Promise<Relayed[]> => {
-  const groups = new Map<string, Taken[]>();
-  for (const row of taken) {
-    const name = row.idempotencyKey === undefined ? `all of ${row.sender}` : `row ${row.id}`;
-    const group = groups.get(name);
-    if (group === undefined) groups.set(name, [row]);
-    else group.push(row);
-  }
-  const relayed = await Promise.all(
-    [...groups.values()].map((group) => relayGroup(enqueue, group)),
-  );
-  return relayed.flat();
-};
-
-const relayGroup = async (enqueue: Enqueue, group: Taken[]): Promise<Relayed[]> => {
-  const { sender = '', idempotencyKey } = group[0] ?? {};
-  const results = await enqueue(
-    group.map(({ signal }) => signal),
-    { from: sender, idempotencyKey },
-  );
-  return group.map(({ id }, index): Relayed => {
-    const result = results[index];
-    if (result === undefined) throw new Error('A row, but no result');
-    if (!(result instanceof Error)) return { kind: 'queued', id, signalId: result.signalId };
-    return { kind: 'rejected', id, reason: rejection(result) };
-  });
-};
-
-const rejection = (error: Error): string =>
-  error instanceof InvalidSignalError ? JSON.stringify(error.invalidFields) : error.message;
 
 /** An error of the database may quote the row, and in it a token: its code has to do. */
 const reasonOf = (err: unknown): string => {

@@ -15,12 +15,14 @@ export const MIGRATIONS: readonly string[] = [
   signal_id text,
   reason text,
   request_id text,
-  changed_at timestamptz NOT NULL DEFAULT now()
+  changed_at timestamptz NOT NULL DEFAULT now(),
+  -- When the queue was last asked about it.
+  checked_at timestamptz
 -- Rows come and go: what they leave behind is to be cleared away early.
 ) WITH (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000);
 
 CREATE INDEX outbox_pending ON seek_signals.outbox (id) WHERE state = 'pending';
-CREATE INDEX outbox_unsettled ON seek_signals.outbox (changed_at) WHERE state IN ('queued', 'dead');
+CREATE INDEX outbox_unsettled ON seek_signals.outbox (checked_at) WHERE state IN ('queued', 'dead');
 CREATE INDEX outbox_settled ON seek_signals.outbox (changed_at) WHERE state IN ('delivered', 'skipped');
 CREATE INDEX outbox_rejected ON seek_signals.outbox (id) WHERE state = 'rejected';
 CREATE INDEX outbox_signal ON seek_signals.outbox (signal_id) WHERE signal_id IS NOT NULL;

@@ -1,3 +1,4 @@
+import type { SignalState } from '../../schemas/states.ts';
 import type { PoolClient, Postgres } from './postgres.ts';
 
 /** What the ATS has written, and the relay has in hand. */
@@ -10,7 +11,7 @@ export type Taken = {
 
 /** What became of it. */
 export type Relayed =
-  | { kind: 'queued'; id: string; signalId: string }
+  | { kind: 'queued'; id: string; signalId: string; state: SignalState }
   /** It can't be sent, and waits for somebody to look at it. */
   | { kind: 'rejected'; id: string; reason: string };
 
@@ -26,7 +27,17 @@ const TAKE = `
   SELECT id, signal, idempotency_key, sender FROM seek_signals.outbox
   WHERE state = 'pending' ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED`;
 
+const RECONSIDER = `
+  SELECT id, signal, idempotency_key, sender, signal_id FROM seek_signals.outbox
+  WHERE state IN ('queued', 'dead') AND id > $1 ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED`;
+
 const REMOVE = 'DELETE FROM seek_signals.outbox WHERE id = ANY($1::bigint[])';
+
+const KEEP = `
+  UPDATE seek_signals.outbox SET signal_id = given.signal_id, state = given.state,
+    changed_at = now(), checked_at = now()
+  FROM unnest($1::bigint[], $2::text[], $3::text[]) AS given (id, signal_id, state)
+  WHERE seek_signals.outbox.id = given.id`;
 
 const REJECT = `
   UPDATE seek_signals.outbox SET state = 'rejected', reason = given.reason, changed_at = now()
@@ -44,10 +55,10 @@ const READ = `
       WHERE state = 'pending' ORDER BY id LIMIT 1), 0) AS lag`;
 
 /** The rows in the ATS's database, as a relay sees them. */
-export const createOutboxStore = ({
-  query,
-  transaction,
-}: Pick<Postgres, 'query' | 'transaction'>) => ({
+export const createOutboxStore = (
+  { query, transaction }: Pick<Postgres, 'query' | 'transaction'>,
+  isLedger = false,
+) => ({
   /**
    * Hands the first pending rows to `relay`, and writes down what it says became of them, in one
    * transaction: if anything fails or dies before its end, they are pending again. Resolves with how many
@@ -58,8 +69,24 @@ export const createOutboxStore = ({
       const taken = await take(client, limit);
       if (taken.length === 0) return 0;
       const relayed = await relay(taken);
-      await writeDown(client, relayed);
+      await writeDown(client, relayed, isLedger);
       return taken.length;
+    }),
+
+  /**
+   * Hands a page of the rows that went into the queue to `consider`, as `move` does. Resolves with where
+   * the next page begins; `undefined` behind the last.
+   */
+  reconsider: (
+    after: string,
+    limit: number,
+    consider: (taken: (Taken & { signalId: string })[]) => Promise<Relayed[]>,
+  ): Promise<string | undefined> =>
+    transaction(async (client) => {
+      const { rows } = await client.query<Row & { signal_id: string }>(RECONSIDER, [after, limit]);
+      const taken = rows.map((row) => ({ ...toTaken(row), signalId: row.signal_id }));
+      await writeDown(client, await consider(taken), true);
+      return rows.at(-1)?.id;
     }),
 
   read: async (): Promise<OutboxReading> => {
@@ -73,21 +100,37 @@ export const createOutboxStore = ({
   },
 });
 
+const SETTLED: ReadonlySet<SignalState> = new Set(['delivered', 'skipped', 'dead']);
+const isSettled = (state: SignalState): boolean => SETTLED.has(state);
+
 export type OutboxStore = ReturnType<typeof createOutboxStore>;
 
 type Row = { id: string; signal: unknown; idempotency_key: string | null; sender: string };
 
 const take = async (client: PoolClient, limit: number): Promise<Taken[]> => {
   const { rows } = await client.query<Row>(TAKE, [limit]);
-  return rows.map(({ idempotency_key: key, ...row }) => ({
-    ...row,
-    idempotencyKey: key ?? undefined,
-  }));
+  return rows.map(toTaken);
 };
 
-const writeDown = async (client: PoolClient, relayed: Relayed[]): Promise<void> => {
-  const queued = relayed.filter(({ kind }) => kind === 'queued').map(({ id }) => id);
-  if (queued.length > 0) await client.query(REMOVE, [queued]);
+const toTaken = ({ id, signal, sender, idempotency_key: key }: Row): Taken => ({
+  ...{ id, signal, sender, idempotencyKey: key ?? undefined },
+});
+
+const writeDown = async (
+  client: PoolClient,
+  relayed: Relayed[],
+  isLedger: boolean,
+): Promise<void> => {
+  const queued = relayed.filter((one) => one.kind === 'queued');
+  if (queued.length > 0 && isLedger) {
+    await client.query(KEEP, [
+      queued.map(({ id }) => id),
+      queued.map(({ signalId }) => signalId),
+      queued.map(({ state }) => (isSettled(state) ? state : 'queued')),
+    ]);
+  } else if (queued.length > 0) {
+    await client.query(REMOVE, [queued.map(({ id }) => id)]);
+  }
   const rejected = relayed.filter((one) => one.kind === 'rejected');
   if (rejected.length > 0) {
     await client.query(REJECT, [

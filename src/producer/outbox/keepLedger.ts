@@ -1,0 +1,96 @@
+import type { Logger } from '../../logging.ts';
+import type { Settlements } from '../../queue/settlements.ts';
+import type { AskQueue } from './askQueue.ts';
+import type { LedgerStore, Unsettled } from './ledgerStore.ts';
+
+const AT_ONCE = 1_000;
+const EVERY_MS = 500;
+// Who has not been told of a signal for so long asks for it.
+const ASK_AFTER_SECONDS = 300;
+const ASKED_AT_ONCE = 500;
+const TEND_EVERY_MS = 30_000;
+const WARN_EVERY_MS = 60_000;
+
+type Deps = {
+  settlements: Settlements;
+  ledger: LedgerStore;
+  ask: AskQueue;
+  keepMs: number;
+  logger: Logger;
+  everyMs?: number;
+  askAfterSeconds?: number;
+  tendEveryMs?: number;
+};
+
+/**
+ * Writes down in the ATS's database what became of signals: as workers tell it, and by asking the queue
+ * for those of which nobody tells. Rows that were settled long enough ago go.
+ */
+export const keepLedger = ({
+  everyMs = EVERY_MS,
+  askAfterSeconds = ASK_AFTER_SECONDS,
+  tendEveryMs = TEND_EVERY_MS,
+  ...deps
+}: Deps) => {
+  const { settlements, ledger, ask, keepMs, logger } = deps;
+  let isStopped = false;
+  let quietUntil = 0;
+  let tendedAt = Number.NEGATIVE_INFINITY;
+
+  const writeBack = async (): Promise<void> => {
+    for (;;) {
+      const reported = await settlements.take(AT_ONCE);
+      await ledger.writeBack(reported.map(({ settlement }) => settlement));
+      await settlements.done(reported.map(({ id }) => id));
+      if (reported.length < AT_ONCE || isStopped) return;
+    }
+  };
+
+  const askFor = async (left: readonly Unsettled[]): Promise<void> => {
+    const asked = await Promise.all(left.map(({ signalId }) => ask(signalId)));
+    await ledger.writeBack(
+      asked.flatMap((one) => (one.kind === 'settled' ? [one.settlement] : [])),
+    );
+    await ledger.checked(left.map(({ id }) => id));
+    const unknown = left.filter((_, index) => asked[index]?.kind === 'unknown');
+    if (unknown.length === 0) return;
+    const [first] = unknown;
+    logger.warn(
+      { signals: unknown.length, signalId: first?.signalId },
+      'outbox.unknown: the queue does not know them any more; seek-signals outbox reconcile',
+    );
+  };
+
+  const tend = async (): Promise<void> => {
+    tendedAt = performance.now();
+    await askFor(await ledger.leftSince(askAfterSeconds, ASKED_AT_ONCE));
+    while ((await ledger.prune(keepMs / 1_000, AT_ONCE)) === AT_ONCE && !isStopped);
+  };
+
+  const turn = async (): Promise<void> => {
+    try {
+      await writeBack();
+      if (performance.now() - tendedAt >= tendEveryMs) await tend();
+    } catch (err) {
+      if (performance.now() < quietUntil) return;
+      quietUntil = performance.now() + WARN_EVERY_MS;
+      const reason = err instanceof Error && 'code' in err ? String(err.code) : 'unknown';
+      logger.warn({ reason }, 'Ledger of the outbox not kept; tried again');
+    }
+  };
+
+  let turning: Promise<void> | undefined;
+  const timer = setInterval(() => {
+    turning ??= turn().finally(() => {
+      turning = undefined;
+    });
+  }, everyMs);
+
+  return {
+    close: async (): Promise<void> => {
+      isStopped = true;
+      clearInterval(timer);
+      await turning;
+    },
+  };
+};

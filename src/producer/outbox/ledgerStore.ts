@@ -1,0 +1,69 @@
+import type { Settlement } from '../../queue/settlements.ts';
+import type { Postgres } from './postgres.ts';
+
+/** A row of which the outcome is not known yet, or may still change. */
+export type Unsettled = { id: string; signalId: string; state: 'queued' | 'dead' };
+
+// What is delivered or skipped stays so; its seek token has served.
+const WRITE_BACK = `
+  UPDATE seek_signals.outbox SET state = given.outcome, request_id = given.request_id,
+    reason = given.reason, changed_at = to_timestamp(given.at / 1000.0), checked_at = now(),
+    signal = CASE given.outcome WHEN 'dead' THEN signal ELSE signal - 'token' END
+  FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::float8[])
+    AS given (signal_id, outcome, request_id, reason, at)
+  WHERE seek_signals.outbox.signal_id = given.signal_id
+    AND seek_signals.outbox.state IN ('queued', 'dead')`;
+
+const LEFT = `
+  SELECT id, signal_id AS "signalId", state FROM seek_signals.outbox
+  WHERE state IN ('queued', 'dead') AND checked_at < now() - make_interval(secs => $1)
+  ORDER BY checked_at LIMIT $2`;
+
+const CHECKED = 'UPDATE seek_signals.outbox SET checked_at = now() WHERE id = ANY($1::bigint[])';
+
+const PRUNE = `
+  DELETE FROM seek_signals.outbox WHERE id IN (
+    SELECT id FROM seek_signals.outbox
+    WHERE state IN ('delivered', 'skipped') AND changed_at < now() - make_interval(secs => $1)
+    LIMIT $2)
+  RETURNING id`;
+
+/** The same rows as a ledger: what became of each signal, for as long as that is kept. */
+export const createLedgerStore = ({ query }: Pick<Postgres, 'query'>) => ({
+  /** Of a signal of which nothing is known here, nothing comes. */
+  writeBack: async (settlements: readonly Settlement[]): Promise<void> => {
+    const last = lastOfEach(settlements);
+    if (last.length === 0) return;
+    await query(WRITE_BACK, [
+      last.map(({ signalId }) => signalId),
+      last.map(({ outcome }) => outcome),
+      last.map(({ requestId }) => requestId ?? null),
+      last.map(({ reason }) => reason ?? null),
+      last.map(({ at }) => at),
+    ]);
+  },
+
+  /** Those of which nobody has told for `seconds`, the longest first. */
+  leftSince: (seconds: number, limit: number): Promise<Unsettled[]> =>
+    query(LEFT, [seconds, limit]),
+
+  checked: async (ids: readonly string[]): Promise<void> => {
+    if (ids.length > 0) await query(CHECKED, [ids]);
+  },
+
+  /** Removes what was settled so long ago. Resolves with how many rows that were: there may be more. */
+  prune: async (seconds: number, limit: number): Promise<number> =>
+    (await query(PRUNE, [seconds, limit])).length,
+});
+
+export type LedgerStore = ReturnType<typeof createLedgerStore>;
+
+/** A signal may die, and be delivered after all. */
+const lastOfEach = (settlements: readonly Settlement[]): Settlement[] => {
+  const last = new Map<string, Settlement>();
+  for (const settlement of settlements) {
+    const known = last.get(settlement.signalId);
+    if (known === undefined || known.outcome === 'dead') last.set(settlement.signalId, settlement);
+  }
+  return [...last.values()];
+};

@@ -1,0 +1,64 @@
+import type { Settlement } from '../../queue/settlements.ts';
+import type { Enqueue } from '../enqueue.ts';
+import type { AskQueue } from './askQueue.ts';
+import type { LedgerStore } from './ledgerStore.ts';
+import type { OutboxStore, Relayed, Taken } from './outboxStore.ts';
+import { relayAll } from './relayAll.ts';
+
+const PAGE = 500;
+const SAMPLES = 5;
+
+export type Reconciled = {
+  /** Rows of which the outcome is not known, or may still change. */
+  looked: number;
+  /** Those that the queue does not know any more, and was given again: with `dryRun`, that it would be. */
+  enqueued: number;
+  /** Those of them that would not be accepted today. */
+  rejected: number;
+  /** Those whose outcome the queue knew, and the outbox did not. */
+  settled: number;
+  /** Some of those that were lost. */
+  samples: string[];
+};
+
+type Deps = {
+  store: Pick<OutboxStore, 'reconsider'>;
+  ledger: Pick<LedgerStore, 'writeBack'>;
+  ask: AskQueue;
+  enqueue: Enqueue;
+};
+
+/**
+ * Gives the queue what it has lost, and that alone: rows that went into it and that it does not know any
+ * more. May be broken off and repeated, and run beside relays and workers.
+ */
+export const createReconcile =
+  ({ store, ledger, ask, enqueue }: Deps) =>
+  async ({ dryRun, signal }: { dryRun: boolean; signal?: AbortSignal }): Promise<Reconciled> => {
+    let told: Settlement[] = [];
+    const seen: Reconciled = { looked: 0, enqueued: 0, rejected: 0, settled: 0, samples: [] };
+
+    const consider = async (taken: (Taken & { signalId: string })[]): Promise<Relayed[]> => {
+      const asked = await Promise.all(taken.map(({ signalId }) => ask(signalId)));
+      told = asked.flatMap((one) => (one.kind === 'settled' ? [one.settlement] : []));
+      const lost = taken.filter((_, index) => asked[index]?.kind === 'unknown');
+      seen.looked += taken.length;
+      seen.samples.push(...lost.map(({ signalId }) => signalId));
+      seen.samples.splice(SAMPLES);
+      if (dryRun) {
+        seen.enqueued += lost.length;
+        return [];
+      }
+      const relayed = await relayAll(enqueue, lost, 'outbox');
+      seen.enqueued += relayed.filter(({ kind }) => kind === 'queued').length;
+      seen.rejected += relayed.filter(({ kind }) => kind === 'rejected').length;
+      return relayed;
+    };
+    for (let after: string | undefined = '0'; after !== undefined && !signal?.aborted; ) {
+      after = await store.reconsider(after, PAGE, consider);
+      // Not within the transaction, which has these rows in its hands.
+      if (!dryRun) await ledger.writeBack(told);
+      seen.settled += told.length;
+    }
+    return seen;
+  };

@@ -1,0 +1,32 @@
+import { isObject } from '../schemas/isObject.ts';
+
+/** What became of a signal, for the outbox that it came from. */
+export type Settlement = {
+  signalId: string;
+  outcome: 'delivered' | 'skipped' | 'dead';
+  /** In milliseconds. */
+  at: number;
+  /** Of the last request to SEEK. */
+  requestId?: string | undefined;
+  reason?: string | undefined;
+};
+
+export type Reported = { id: string; settlement: Settlement };
+
+/**
+ * Settlements on their way to the outbox. They are no promise: a worker may die before it has told, and
+ * who is never asked keeps a million of them. Whoever wants to be certain asks the queue.
+ */
+export type Settlements = {
+  /** Some that nobody has in hand, or has had for a minute. */
+  take: (limit: number) => Promise<Reported[]>;
+  /** They have been written down. */
+  done: (ids: string[]) => Promise<void>;
+};
+
+/** What is to be told of a job that has come to its end; nothing where nobody has asked for it. */
+export const settlementOf = (
+  data: unknown,
+  told: Pick<Settlement, 'requestId' | 'reason'> & { at?: number },
+): { report: Omit<Settlement, 'signalId' | 'outcome'> } | Record<string, never> =>
+  isObject(data) && data.reportTo === 'outbox' ? { report: { at: Date.now(), ...told } } : {};
