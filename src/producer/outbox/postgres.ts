@@ -5,8 +5,9 @@ export type { PoolClient };
 const CONNECT_WITHIN_MS = 5_000;
 // A database that is frozen says nothing, and a relay that waited for it for ever would be no relay.
 const ANSWER_WITHIN_MS = 30_000;
-// What a relay that is cut off has in its hands is free for others again after this.
-const IDLE_IN_TRANSACTION_MS = 60_000;
+// What a relay that is cut off has in its hands is free for others again after a minute. Not said when connecting:
+// a pooler between may not know it.
+const BEGIN = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '60s'";
 const APPLICATION = 'seek-signals';
 
 const options = (url: string) => ({
@@ -14,7 +15,6 @@ const options = (url: string) => ({
   application_name: APPLICATION,
   connectionTimeoutMillis: CONNECT_WITHIN_MS,
   query_timeout: ANSWER_WITHIN_MS,
-  idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
   keepAlive: true,
 });
 
@@ -32,30 +32,25 @@ export const openPostgres = async (url: string, max: number) => {
       return rows;
     },
 
-    /** Commits what `work` has done, unless it rejects. A connection of which that is not certain is closed. */
+    /**
+     * Commits what `work` has done, unless it rejects. The connection is closed then: that undoes it, and
+     * nobody has to find out what state it is in.
+     */
     transaction: async <Result>(work: (client: PoolClient) => Promise<Result>): Promise<Result> => {
       const client = await pool.connect();
-      let fate: Error | boolean = true;
       // A connection that is lost while nothing is asked of it.
       const onError = () => {};
       client.on('error', onError);
+      let isFailed = true;
       try {
-        await client.query('BEGIN');
+        await client.query(BEGIN);
         const result = await work(client);
         await client.query('COMMIT');
-        fate = false;
+        isFailed = false;
         return result;
-      } catch (err) {
-        await client.query('ROLLBACK').then(
-          () => {
-            fate = false;
-          },
-          () => {},
-        );
-        throw err;
       } finally {
         client.off('error', onError);
-        client.release(fate);
+        client.release(isFailed);
       }
     },
 
