@@ -8,6 +8,7 @@ import { drawChart } from './chart.js';
 import { bareHttp, type Contestant, type Drained, drain, empty, naive, ours } from './drain.js';
 import { measureEnqueue } from './enqueue.js';
 import { type Latency, measureLatency } from './latency.js';
+import { measureOutbox } from './outbox.js';
 import { renderReport } from './report.js';
 import { measureResting } from './resting.js';
 import { COMMANDS, measureStartUp } from './startUp.js';
@@ -16,7 +17,10 @@ import { type Summary, summarise } from './statistics.js';
 const { values: options } = parseArgs({
   options: {
     rounds: { type: 'string', default: '5' },
-    only: { type: 'string', default: 'drain,slow,enqueue,latency,api,start,resting,backlog' },
+    only: {
+      type: 'string',
+      default: 'drain,slow,enqueue,latency,api,start,resting,backlog,outbox',
+    },
     json: { type: 'string', default: new URL('../results.json', import.meta.url).pathname },
     chart: { type: 'string', default: new URL('../chart.svg', import.meta.url).pathname },
   },
@@ -251,6 +255,32 @@ if (wanted.has('backlog')) {
     { what: 'a worker after 100,000 signals', unit: 'MiB', value: once(memory.early) },
     { what: 'a worker after a million', unit: 'MiB', value: once(memory.late) },
   );
+}
+
+if (wanted.has('outbox')) {
+  const all = await inTurn(['outbox'], async () => ({
+    ...(await measureOutbox()),
+    enqueueMany: await measureEnqueue('enqueueMany'),
+  }));
+  type Outbox = (typeof all)[number][string];
+  const of = (read: (outbox: Outbox) => number) => each(all, (named) => read(named('outbox')));
+  ratios.push({
+    ...{ what: 'rows through one relay : enqueueMany', goal: 'none' },
+    ratio: of(({ perSecond, enqueueMany }) => perSecond / enqueueMany),
+  });
+  const figures: [string, string, (outbox: Outbox) => number][] = [
+    ['one relay', 'rows/s', ({ perSecond }) => perSecond],
+    ['one relay, with the ledger', 'rows/s', ({ ledger }) => ledger.perSecond],
+    ['a row and what moving it leaves', 'bytes of PostgreSQL', ({ bytesPerRow }) => bytesPerRow],
+    ['the same in the ledger', 'bytes of PostgreSQL', ({ ledger }) => ledger.bytesPerRow],
+    ['COMMIT to queue', 'ms p50', ({ lagMs }) => lagMs.p50],
+    ['COMMIT to queue', 'ms p99', ({ lagMs }) => lagMs.p99],
+    ['a transaction of the ATS', 'µs', (outbox) => outbox.transactionMicros.alone.without],
+    ['the same with a signal', 'µs', (outbox) => outbox.transactionMicros.alone.with],
+    ['eight at a time', 'µs each', (outbox) => outbox.transactionMicros.together.without],
+    ['eight with signals', 'µs each', (outbox) => outbox.transactionMicros.together.with],
+  ];
+  for (const [what, unit, read] of figures) rows.push({ what, unit, value: of(read) });
 }
 
 const results = {

@@ -45,7 +45,7 @@ process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL');
 });
 
-const watchOver = <Child extends ChildProcess>(child: Child) => {
+export const watchOver = <Child extends ChildProcess>(child: Child) => {
   running.add(child);
   const ended = once(child, 'exit').then(() => running.delete(child));
   return {
