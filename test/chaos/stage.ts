@@ -44,6 +44,7 @@ export const openStage = async ({ commands, random, short, env: more }: Options)
     ...more,
   };
   const apis: ReturnType<Commands['start']>[] = [];
+  const others: ReturnType<Commands['start']>[] = [];
   const crew = createCrew({ start: commands.start, env });
   const complaints: string[] = [];
   const closing: (() => Promise<unknown>)[] = [];
@@ -62,6 +63,13 @@ export const openStage = async ({ commands, random, short, env: more }: Options)
     ats: createAts({ url: () => url, apiKey: API_KEY }),
     makeSignals: createSignals(secret),
     startApi,
+    /** Any other process of the deployment; it is ended with the stage, and its output looked at. */
+    start: (args: string[], own: Env) => {
+      const process = commands.start(args, own);
+      others.push(process);
+      return process;
+    },
+    run: commands.run,
     killApi: async () => {
       await apis.at(-1)?.end('SIGKILL');
     },
@@ -95,12 +103,13 @@ export const openStage = async ({ commands, random, short, env: more }: Options)
       [
         ...crew.everybody().map(({ name, written }) => ({ name: name.replace('/', '-'), written })),
         ...apis.map(({ written }, index) => ({ name: `api-${index + 1}`, written })),
+        ...others.map(({ written }, index) => ({ name: `other-${index + 1}`, written })),
       ].map(({ name, written: { stdout, stderr } }) => ({ name, text: stdout + stderr })),
     onClose: (close: () => Promise<unknown>): void => {
       closing.push(close);
     },
     close: async (): Promise<void> => {
-      for (const process of [...crew.everybody(), ...apis]) {
+      for (const process of [...crew.everybody(), ...apis, ...others]) {
         if (process.isRunning()) await process.end('SIGKILL');
       }
       client.disconnect();

@@ -88,12 +88,22 @@ export const startPostgres = async () => {
     await exited;
   };
 
+  /** It and all that it has forked: each connection has a process of its own. */
+  const signalAll = async (signal: NodeJS.Signals): Promise<void> => {
+    const children = await promisify(execFile)('pgrep', ['-P', String(server.pid)]).catch(() => ({
+      stdout: '',
+    }));
+    for (const pid of [server.pid, ...children.stdout.trim().split('\n').map(Number)]) {
+      if (pid) process.kill(pid, signal);
+    }
+  };
+
   return {
     url,
     port,
-    /** All of its processes: each connection has one of its own. */
-    freeze: () =>
-      promisify(execFile)('pkill', ['-STOP', '-f', `postgres.*${folder}|^postgres: ats`]),
+    /** Says nothing any more, and closes no connection. */
+    freeze: () => signalAll('SIGSTOP'),
+    thaw: () => signalAll('SIGCONT'),
     kill,
     restart: async (): Promise<void> => {
       await kill('SIGQUIT');

@@ -2,6 +2,7 @@ import type { Scenario } from '../scenario.ts';
 import { deadlySignal } from './deadly.ts';
 import { faults, faultsInBatches } from './faults.ts';
 import { rateLimited } from './limited.ts';
+import { outboxKilled, outboxWiped } from './outbox.ts';
 import { redisAway, redisFrozen, redisHalfOpen, redisKilled } from './redis.ts';
 import { redriveKilled } from './redrive.ts';
 import { seekDown, seekHalfOpen, seekSlow, tokensDown } from './seek.ts';
@@ -14,5 +15,5 @@ export const SCENARIOS: readonly Scenario[] = [
   ...[deadlySignal, redisAway, redriveKilled, redisHalfOpen, workerKilled, redisFrozen],
   ...[workerStopped, undertakerKilled, seekDown, tokensDown, rateLimited, faults],
   ...[faultsInBatches, rollingDeploy, redisKilled, seekSlow, seekHalfOpen, producerKilled],
-  tokensKept,
+  ...[tokensKept, outboxKilled, outboxWiped],
 ];
