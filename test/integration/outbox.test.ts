@@ -264,6 +264,16 @@ describe('the outbox', () => {
     expect(await waiting()).toBe(2);
   });
 
+  it('has PostgreSQL end a transaction of a relay that is cut off', async () => {
+    const { database } = await setup();
+
+    const idle = database.transaction((client) =>
+      client.query('SHOW idle_in_transaction_session_timeout'),
+    );
+
+    expect((await idle).rows).toEqual([{ idle_in_transaction_session_timeout: '1min' }]);
+  });
+
   it('tells how far behind it is', async () => {
     const { store } = await setup();
     await ats.query(

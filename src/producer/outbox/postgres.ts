@@ -9,6 +9,8 @@ const ANSWER_WITHIN_MS = 30_000;
 // a pooler between may not know it.
 const BEGIN = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '60s'";
 const APPLICATION = 'seek-signals';
+// Said anew in each transaction, and not when connecting: PgBouncer lets nobody in who says it there.
+const BEGIN = `BEGIN; SET LOCAL idle_in_transaction_session_timeout = ${IDLE_IN_TRANSACTION_MS}`;
 
 const options = (url: string) => ({
   connectionString: url,
