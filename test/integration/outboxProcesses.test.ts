@@ -146,6 +146,24 @@ describe('the ledger', () => {
     expect(rows.at(-1)).toMatchObject({ state: 'dead', reason: 'FORBIDDEN: Not for this hirer' });
   });
 
+  it('takes whatever SEEK says, also what PostgreSQL can not keep', async () => {
+    const { start, insert, counts, seek } = await setup(ledger);
+    seek.answerWith(({ text }) =>
+      text.includes(REFUSED) ? refused('FORBIDDEN', { message: 'Not\u0000for you' }) : undefined,
+    );
+    await Promise.all([start('worker'), start('relay')]);
+
+    await insert(REFUSED, 1);
+    await insert('good', 1);
+
+    await waitFor(async () => {
+      const { delivered, dead } = await counts();
+      return delivered === 1 && dead === 1;
+    });
+    const { rows } = await ats.query(`SELECT reason FROM seek_signals.outbox WHERE state = 'dead'`);
+    expect(rows).toEqual([{ reason: 'FORBIDDEN: Not\ufffdfor you' }]);
+  });
+
   it('gives back what a Redis has lost, and that alone', async () => {
     const { start, insert, counts, sent, seek, run } = await setup(ledger);
     await Promise.all([start('worker'), start('relay')]);
