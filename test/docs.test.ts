@@ -1,30 +1,21 @@
 import { execFile } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 
 import { applyWorkflow } from '../src/producer/applyWorkflow.ts';
 import { SeekTokenInputSchema } from '../src/schemas/seekToken.ts';
 import { warnings } from './schemas/parse.ts';
+import { readCode, readPages } from './support/docsCode.ts';
 
 const PROJECT = new URL('../', import.meta.url);
-const DOCS = new URL('docs/', PROJECT);
 
-const pages = readdirSync(DOCS)
-  .filter((name) => name.endsWith('.md'))
-  .map((name) => ({ name, text: readFileSync(new URL(name, DOCS), 'utf8') }));
-const blocks = (language: string) =>
-  pages.flatMap(({ name, text }) =>
-    [...text.matchAll(/^```(\w+)\n(.*?)^```$/gms)].flatMap(([, tongue, code = '']) =>
-      tongue === language ? [{ name, code }] : [],
-    ),
-  );
+const pages = readPages();
 
 describe('the code in docs/', () => {
   it('compiles, page by page, against the library as it is', async () => {
     const folder = await mkdtemp(new URL('.docs-', PROJECT).pathname);
     try {
-      const all = blocks('ts');
+      const all = readCode('ts');
       const names = new Set(all.map(({ name }) => name));
       expect(names.size).toBeGreaterThanOrEqual(4);
       for (const page of names) {
@@ -50,7 +41,7 @@ describe('the code in docs/', () => {
     }
   });
 
-  it.each(blocks('json'))('is taken, without a warning: $name $code', ({ code }) => {
+  it.each(readCode('json'))('is taken, without a warning: $name $code', ({ code }) => {
     const body = JSON.parse(code);
     if ('source' in body) {
       expect(SeekTokenInputSchema.safeParse({ applicationId: 'a', ...body }).success).toBe(true);
