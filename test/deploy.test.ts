@@ -63,7 +63,9 @@ describe('what is deployed beside the processes', () => {
   });
 });
 
-const MANIFESTS = ['api', 'worker', 'board'].map((name) => `deploy/kubernetes/${name}.yaml`);
+const MANIFESTS = ['api', 'worker', 'board', 'relay'].map(
+  (name) => `deploy/kubernetes/${name}.yaml`,
+);
 
 describe('the manifests for Kubernetes', () => {
   const settings = read('deploy/kubernetes/settings.yaml');
@@ -93,6 +95,16 @@ describe('the manifests for Kubernetes', () => {
     expect(mounted.size).toBeGreaterThan(1);
     expect(mounted).toEqual(asked);
     expect([...mounted].filter((key) => !known.has(`  ${key}`))).toEqual([]);
+  });
+
+  it('let relays out to PostgreSQL, and nobody else', () => {
+    const policies = read('deploy/kubernetes/network-policy.yaml').split(/^---$/m);
+    const opening = policies.filter((policy) => policy.includes('port: 5432'));
+
+    expect(opening).toHaveLength(1);
+    const [label = ''] = /app\.kubernetes\.io\/name: [\w-]+/.exec(opening[0] ?? '') ?? [];
+    expect(label).toContain('seek-signals-relay');
+    expect(read('deploy/kubernetes/relay.yaml')).toContain(label);
   });
 
   it.each(MANIFESTS)('leave a process the time that it takes to stop: %s', (path) => {

@@ -29,7 +29,7 @@ describe('.env.example', () => {
     }
   });
 
-  it.each(['api', 'worker', 'board'])(
+  it.each(['api', 'worker', 'board', 'relay'])(
     'says %s reads what docker-compose.yml passes on',
     (service) => {
       const lines = readFileSync(new URL('../.env.example', import.meta.url), 'utf8').split('\n');
