@@ -5,12 +5,10 @@ export type { PoolClient };
 const CONNECT_WITHIN_MS = 5_000;
 // A database that is frozen says nothing, and a relay that waited for it for ever would be no relay.
 const ANSWER_WITHIN_MS = 30_000;
-// What a relay that is cut off has in its hands is free for others again after a minute. Not said when connecting:
-// a pooler between may not know it.
-const BEGIN = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '60s'";
 const APPLICATION = 'seek-signals';
-// Said anew in each transaction, and not when connecting: PgBouncer lets nobody in who says it there.
-const BEGIN = `BEGIN; SET LOCAL idle_in_transaction_session_timeout = ${IDLE_IN_TRANSACTION_MS}`;
+// What a relay that is cut off has in its hands is free for others again after a minute. Said anew in each
+// transaction, and not when connecting: PgBouncer lets nobody in who says it there.
+const BEGIN = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '60s'";
 
 const options = (url: string) => ({
   connectionString: url,
