@@ -102,9 +102,16 @@ export const renderAttempts = (attempts: Attempt[]): string => {
       );
 };
 
-type Status = QueueStatus & { outbox?: OutboxReading };
+const renderOutbox = ({ pending, rejected, lagSeconds }: OutboxReading): string =>
+  [
+    `outbox: ${pending === 0 ? 'nothing to be moved' : `${pending} to be moved, the oldest for ${since(lagSeconds)}`}`,
+    ...(rejected === 0 ? [] : [colours.red(`${rejected} that can not be sent`)]),
+  ].join('; ');
 
-export const renderStatus = ({ counts, oldestUnsent, workers, lane, outbox }: Status): string => {
+export const renderSubject = ({ applicationId, positionProfileIds }: SignalSubject): string[] => [
+  ...(applicationId === undefined ? [] : [`application: ${applicationId}`]),
+  ...(positionProfileIds === undefined ? [] : [`position: ${positionProfileIds.join(', ')}`]),
+];
 
 const renderDeferral = ({ at, code, reason }: Deferral): string =>
   `put off at ${at}, no attempt spent: ${code}: ${reason}`;
