@@ -94,7 +94,11 @@ export const startPostgres = async () => {
       stdout: '',
     }));
     for (const pid of [server.pid, ...children.stdout.trim().split('\n').map(Number)]) {
-      if (pid) process.kill(pid, signal);
+      try {
+        if (pid) process.kill(pid, signal);
+      } catch {
+        // A connection that has just ended.
+      }
     }
   };
 
