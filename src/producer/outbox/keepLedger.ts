@@ -1,5 +1,5 @@
 import type { Logger } from '../../logging.ts';
-import type { Settlements } from '../../queue/settlements.ts';
+import type { Reported, Settlements } from '../../queue/settlements.ts';
 import type { AskQueue } from './askQueue.ts';
 import type { LedgerStore, Unsettled } from './ledgerStore.ts';
 
@@ -9,6 +9,7 @@ const EVERY_MS = 500;
 const ASK_AFTER_SECONDS = 300;
 const ASKED_AT_ONCE = 500;
 const TEND_EVERY_MS = 30_000;
+const EARLY_MS = 60_000;
 const WARN_EVERY_MS = 60_000;
 
 type Deps = {
@@ -20,6 +21,7 @@ type Deps = {
   everyMs?: number;
   askAfterSeconds?: number;
   tendEveryMs?: number;
+  now?: () => number;
 };
 
 /**
@@ -30,6 +32,7 @@ export const keepLedger = ({
   everyMs = EVERY_MS,
   askAfterSeconds = ASK_AFTER_SECONDS,
   tendEveryMs = TEND_EVERY_MS,
+  now = Date.now,
   ...deps
 }: Deps) => {
   const { settlements, ledger, ask, keepMs, logger } = deps;
@@ -40,8 +43,11 @@ export const keepLedger = ({
   const writeBack = async (): Promise<void> => {
     for (;;) {
       const reported = await settlements.take(AT_ONCE);
-      await ledger.writeBack(reported.map(({ settlement }) => settlement));
-      await settlements.done(reported.map(({ id }) => id));
+      const written = await ledger.writeBack(reported.map(({ settlement }) => settlement));
+      // A signal may be delivered before its row says that it was queued: it is told of once more, later.
+      const isDone = ({ settlement: { signalId, at } }: Reported) =>
+        written.has(signalId) || at < now() - EARLY_MS;
+      await settlements.done(reported.filter(isDone).map(({ id }) => id));
       if (reported.length < AT_ONCE || isStopped) return;
     }
   };

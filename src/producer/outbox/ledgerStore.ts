@@ -12,7 +12,8 @@ const WRITE_BACK = `
   FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::float8[])
     AS given (signal_id, outcome, request_id, reason, at)
   WHERE seek_signals.outbox.signal_id = given.signal_id
-    AND seek_signals.outbox.state IN ('queued', 'dead')`;
+    AND seek_signals.outbox.state IN ('queued', 'dead')
+  RETURNING given.signal_id AS "signalId"`;
 
 const LEFT = `
   SELECT id, signal_id AS "signalId", state FROM seek_signals.outbox
@@ -30,17 +31,18 @@ const PRUNE = `
 
 /** The same rows as a ledger: what became of each signal, for as long as that is kept. */
 export const createLedgerStore = ({ query }: Pick<Postgres, 'query'>) => ({
-  /** Of a signal of which nothing is known here, nothing comes. */
-  writeBack: async (settlements: readonly Settlement[]): Promise<void> => {
+  /** Resolves with the signals that there are rows of: of others, nothing comes. */
+  writeBack: async (settlements: readonly Settlement[]): Promise<ReadonlySet<string>> => {
     const last = lastOfEach(settlements);
-    if (last.length === 0) return;
-    await query(WRITE_BACK, [
+    if (last.length === 0) return new Set();
+    const rows = await query<{ signalId: string }>(WRITE_BACK, [
       last.map(({ signalId }) => signalId),
       last.map(({ outcome }) => outcome),
       last.map(({ requestId }) => requestId ?? null),
       last.map(({ reason }) => reason ?? null),
       last.map(({ at }) => at),
     ]);
+    return new Set(rows.map(({ signalId }) => signalId));
   },
 
   /** Those of which nobody has told for `seconds`, the longest first. */

@@ -6,6 +6,8 @@ import type { SignalLife } from '../../../src/schemas/states.ts';
 import { captureLogs } from '../../support/captureLogs.ts';
 import { waitFor } from '../../support/waitFor.ts';
 
+const NOW = 1_800_000_000_000;
+
 const delivered = (signalId: string): Settlement => ({ signalId, outcome: 'delivered', at: 1 });
 
 describe('the keeper of the ledger', () => {
@@ -35,6 +37,9 @@ describe('the keeper of the ledger', () => {
       ledger: {
         writeBack: async (settlements) => {
           seen.written.push(...settlements);
+          return new Set(
+            settlements.map(({ signalId }) => signalId).filter((id) => id !== 'early'),
+          );
         },
         leftSince: async () => left.splice(0),
         checked: async (ids) => {
@@ -43,7 +48,7 @@ describe('the keeper of the ledger', () => {
         prune: async () => old.shift() ?? 0,
       },
       ask: given.ask ?? (async () => ({ kind: 'on its way' })),
-      ...{ keepMs: 1_000, logger: logs.logger, everyMs: 1, tendEveryMs: 1 },
+      ...{ keepMs: 1_000, logger: logs.logger, everyMs: 1, tendEveryMs: 1, now: () => NOW },
     });
     return { ...seen, keeper, logs, old };
   };
@@ -57,6 +62,20 @@ describe('the keeper of the ledger', () => {
 
     expect(written).toEqual([delivered('a')]);
     expect(done).toEqual(['1-1']);
+  });
+
+  it('keeps for later what comes before its row, and not for ever', async () => {
+    const reported = [
+      { id: '1-1', settlement: { ...delivered('early'), at: NOW - 1_000 } },
+      { id: '1-2', settlement: { ...delivered('early'), at: NOW - 61_000 } },
+      { id: '1-3', settlement: { ...delivered('a'), at: NOW - 1_000 } },
+    ];
+    const { keeper, done } = setup({ reported });
+
+    await waitFor(() => done.length > 0);
+    await keeper.close();
+
+    expect(done).toEqual(['1-2', '1-3']);
   });
 
   it('asks for those of which nobody tells', async () => {
