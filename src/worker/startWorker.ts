@@ -69,7 +69,10 @@ export const startWorker = async ({ backend, config, closers, logger, metrics, .
   });
   closers.add('settler', settler.close);
   const { history } = backend;
-  const heartbeat = createHeartbeat({ history, worker: `${hostname()}:${process.pid}` });
+  const id = uuidV4();
+  // Every container may have the host's name, and a process 1.
+  const name = `${hostname()}:${process.pid}:${id.slice(0, 4)}`;
+  const heartbeat = createHeartbeat({ history, worker: name });
   closers.add('heartbeat', heartbeat.close);
   const counted = countAnswers(heartbeat.count, metrics);
   const undertaker = createUndertaker({ backend, logger, metrics });
@@ -82,7 +85,7 @@ export const startWorker = async ({ backend, config, closers, logger, metrics, .
   const slots = { none: 0, one: 1, all: concurrency };
   const lane = createLane({
     store: backend.lane,
-    id: uuidV4(),
+    id,
     throttle: (most) => worker?.throttle(slots[most]),
     perSecond: config.RATE_LIMIT_PER_SECOND,
     pauseMaxMs: config.LANE_PAUSE_MAX_MS,
