@@ -289,6 +289,33 @@ describe('the outbox', () => {
   });
 });
 
+describe('the outbox as a ledger', () => {
+  /** Rows of one signal, as the relay keeps them. */
+  const keep = async (states: ('delivered' | 'skipped' | 'dead' | 'waiting')[]) => {
+    const { database } = await setup();
+    for (const _ of states) {
+      await ats.query('INSERT INTO seek_signals.outbox (signal) VALUES ($1)', [complete()]);
+    }
+    await createOutboxStore(database, true).move(10, async (taken) =>
+      taken.map(({ id }, index) => ({
+        ...{ kind: 'queued', id, signalId: `signal-${index}` },
+        state: states[index] ?? 'waiting',
+      })),
+    );
+  };
+
+  it('keeps no token of a signal that was sent before its row was moved', async () => {
+    await keep(['delivered', 'skipped', 'dead', 'waiting']);
+
+    expect(await rows(`state, signal ? 'token' AS "hasToken"`)).toEqual([
+      { state: 'delivered', hasToken: false },
+      { state: 'skipped', hasToken: false },
+      { state: 'dead', hasToken: true },
+      { state: 'queued', hasToken: true },
+    ]);
+  });
+});
+
 describe('the migrations of the outbox', () => {
   it('are taken once, whoever takes them', async () => {
     await ats.query('DROP SCHEMA seek_signals CASCADE');

@@ -33,8 +33,10 @@ const RECONSIDER = `
 
 const REMOVE = 'DELETE FROM seek_signals.outbox WHERE id = ANY($1::bigint[])';
 
+// One that was sent before is settled from the start, and its seek token has served here as well.
 const KEEP = `
   UPDATE seek_signals.outbox SET signal_id = given.signal_id, state = given.state,
+    signal = CASE WHEN given.state IN ('delivered', 'skipped') THEN signal - 'token' ELSE signal END,
     changed_at = now(), checked_at = now()
   FROM unnest($1::bigint[], $2::text[], $3::text[]) AS given (id, signal_id, state)
   WHERE seek_signals.outbox.id = given.id`;
