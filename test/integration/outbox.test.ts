@@ -5,6 +5,7 @@ import { openRedisBackend } from '../../src/cli/service.ts';
 import { loadConfig } from '../../src/config.ts';
 import { createOutbox } from '../../src/producer/outbox/createOutbox.ts';
 import { createRelay } from '../../src/producer/outbox/createRelay.ts';
+import { createLedgerStore } from '../../src/producer/outbox/ledgerStore.ts';
 import { listenForRows } from '../../src/producer/outbox/listenForRows.ts';
 import { MIGRATIONS, migrate, printMigrations } from '../../src/producer/outbox/migrations.ts';
 import { createOutboxStore } from '../../src/producer/outbox/outboxStore.ts';
@@ -302,6 +303,7 @@ describe('the outbox as a ledger', () => {
         state: states[index] ?? 'waiting',
       })),
     );
+    return createLedgerStore(database);
   };
 
   it('keeps no token of a signal that was sent before its row was moved', async () => {
@@ -313,6 +315,18 @@ describe('the outbox as a ledger', () => {
       { state: 'dead', hasToken: true },
       { state: 'queued', hasToken: true },
     ]);
+  });
+
+  it('takes delivered for the last word on a signal that was skipped at first', async () => {
+    const ledger = await keep(['waiting']);
+    const signalId = 'signal-0';
+
+    await ledger.writeBack([
+      { signalId, outcome: 'skipped', at: 1, reason: 'no-token' },
+      { signalId, outcome: 'delivered', at: 2 },
+    ]);
+
+    expect(await rows()).toEqual([{ state: 'delivered', reason: null }]);
   });
 });
 

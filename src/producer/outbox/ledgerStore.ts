@@ -60,12 +60,12 @@ export const createLedgerStore = ({ query }: Pick<Postgres, 'query'>) => ({
 
 export type LedgerStore = ReturnType<typeof createLedgerStore>;
 
-/** A signal may die, and be delivered after all. */
+/** A signal may die, or be skipped for want of a token, and be delivered after all. Nothing follows that. */
 const lastOfEach = (settlements: readonly Settlement[]): Settlement[] => {
   const last = new Map<string, Settlement>();
   for (const settlement of settlements) {
     const known = last.get(settlement.signalId);
-    if (known === undefined || known.outcome === 'dead') last.set(settlement.signalId, settlement);
+    if (known?.outcome !== 'delivered') last.set(settlement.signalId, settlement);
   }
   return [...last.values()];
 };
