@@ -1,5 +1,5 @@
 import type { Logger } from '../../logging.ts';
-import type { Reported, Settlements } from '../../queue/settlements.ts';
+import type { Reported, Settlement, Settlements } from '../../queue/settlements.ts';
 import type { AskQueue } from './askQueue.ts';
 import type { LedgerStore, Unsettled } from './ledgerStore.ts';
 
@@ -40,14 +40,29 @@ export const keepLedger = ({
   let quietUntil = 0;
   let tendedAt = Number.NEGATIVE_INFINITY;
 
+  /**
+   * One that was skipped for want of a token may have been sent anew since, by another row: to call that
+   * one skipped would keep it from being given back to a queue that lost it.
+   */
+  const holds = async ({ signalId, outcome }: Settlement): Promise<boolean> => {
+    if (outcome !== 'skipped') return true;
+    const asked = await ask(signalId);
+    return (
+      asked.kind === 'unknown' || (asked.kind === 'settled' && asked.settlement.outcome === outcome)
+    );
+  };
+
   const writeBack = async (): Promise<void> => {
     for (;;) {
       const reported = await settlements.take(AT_ONCE);
-      const written = await ledger.writeBack(reported.map(({ settlement }) => settlement));
+      const told = await Promise.all(reported.map(({ settlement }) => holds(settlement)));
+      const holding = reported.filter((_, index) => told[index]);
+      const written = await ledger.writeBack(holding.map(({ settlement }) => settlement));
       // A signal may be delivered before its row says that it was queued: it is told of once more, later.
-      const isDone = ({ settlement: { signalId, at } }: Reported) =>
-        written.has(signalId) || at < now() - EARLY_MS;
-      await settlements.done(reported.filter(isDone).map(({ id }) => id));
+      const isEarly = ({ settlement: { signalId, at } }: Reported) =>
+        !written.has(signalId) && at >= now() - EARLY_MS;
+      const early = new Set(holding.filter(isEarly));
+      await settlements.done(reported.filter((one) => !early.has(one)).map(({ id }) => id));
       if (reported.length < AT_ONCE || isStopped) return;
     }
   };

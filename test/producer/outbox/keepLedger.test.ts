@@ -77,6 +77,29 @@ describe('the keeper of the ledger', () => {
 
     expect(done).toEqual(['1-2', '1-3']);
   });
+  it.each([
+    { now: 'on its way again', isWritten: false, asked: { kind: 'on its way' as const } },
+    { now: 'lost', isWritten: true, asked: { kind: 'unknown' as const } },
+    {
+      ...{ now: 'skipped still', isWritten: true },
+      asked: {
+        kind: 'settled' as const,
+        settlement: { ...delivered('a'), outcome: 'skipped' as const },
+      },
+    },
+  ])(
+    'does not take a signal for skipped before it has asked: $now',
+    async ({ asked, isWritten }) => {
+      const settlement = { ...delivered('a'), outcome: 'skipped' as const };
+      const reported = [{ id: '1-1', settlement }];
+      const { keeper, written, done } = setup({ reported, ask: async () => asked });
+
+      await waitFor(() => done.length > 0);
+      await keeper.close();
+
+      expect(written).toEqual(isWritten ? [settlement] : []);
+    },
+  );
 
   it('asks for those of which nobody tells', async () => {
     const left: Unsettled[] = [
