@@ -330,6 +330,41 @@ describe('the outbox as a ledger', () => {
   });
 });
 
+describe('a reconciliation', () => {
+  it('waits for what another has in hand, who may die of it', async () => {
+    const { database } = await setup();
+    const store = createOutboxStore(database, true);
+    await ats.query(
+      `INSERT INTO seek_signals.outbox (signal, state, signal_id)
+       VALUES ($1, 'queued', 'one'), ($1, 'queued', 'two')`,
+      [complete()],
+    );
+    const other = await ats.connect();
+    await other.query('BEGIN');
+    await other.query(`SELECT FROM seek_signals.outbox WHERE signal_id = 'one' FOR UPDATE`);
+
+    const seen: string[] = [];
+    let isDone = false;
+    const reconsidering = store
+      .reconsider('0', 10, async (taken) => {
+        seen.push(...taken.map(({ signalId }) => signalId));
+        return [];
+      })
+      .finally(() => {
+        isDone = true;
+      });
+    await waitFor(async () => {
+      const { rows: waiting } = await ats.query('SELECT FROM pg_locks WHERE NOT granted');
+      return isDone || waiting.length > 0;
+    });
+    await other.query('ROLLBACK');
+    other.release();
+    await reconsidering;
+
+    expect(seen).toEqual(['one', 'two']);
+  });
+});
+
 describe('the migrations of the outbox', () => {
   it('are taken once, whoever takes them', async () => {
     await ats.query('DROP SCHEMA seek_signals CASCADE');

@@ -4,16 +4,19 @@ import type { Postgres } from './postgres.ts';
 /** A row of which the outcome is not known yet, or may still change. */
 export type Unsettled = { id: string; signalId: string; state: 'queued' | 'dead' };
 
-// What is delivered or skipped stays so; its seek token has served.
+// What is delivered or skipped stays so; its seek token has served. The rows are taken in hand in their
+// order, as a reconciliation does: neither then waits for the other in a circle.
 const WRITE_BACK = `
-  UPDATE seek_signals.outbox SET state = given.outcome, request_id = given.request_id,
-    reason = given.reason, changed_at = to_timestamp(given.at / 1000.0), checked_at = now(),
-    signal = CASE given.outcome WHEN 'dead' THEN signal ELSE signal - 'token' END
-  FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::float8[])
-    AS given (signal_id, outcome, request_id, reason, at)
-  WHERE seek_signals.outbox.signal_id = given.signal_id
-    AND seek_signals.outbox.state IN ('queued', 'dead')
-  RETURNING given.signal_id AS "signalId"`;
+  UPDATE seek_signals.outbox SET state = held.outcome, request_id = held.request_id,
+    reason = held.reason, changed_at = to_timestamp(held.at / 1000.0), checked_at = now(),
+    signal = CASE held.outcome WHEN 'dead' THEN signal ELSE signal - 'token' END
+  FROM (
+    SELECT rows.id, given.* FROM seek_signals.outbox AS rows
+    JOIN unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::float8[])
+      AS given (signal_id, outcome, request_id, reason, at) USING (signal_id)
+    WHERE rows.state IN ('queued', 'dead') ORDER BY rows.id FOR UPDATE OF rows) AS held
+  WHERE seek_signals.outbox.id = held.id
+  RETURNING held.signal_id AS "signalId"`;
 
 const LEFT = `
   SELECT id, signal_id AS "signalId", state FROM seek_signals.outbox

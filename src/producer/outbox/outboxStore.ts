@@ -27,9 +27,10 @@ const TAKE = `
   SELECT id, signal, idempotency_key, sender FROM seek_signals.outbox
   WHERE state = 'pending' ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED`;
 
+// What others have in hand is waited for: passed over, it might be nobody's should they die.
 const RECONSIDER = `
   SELECT id, signal, idempotency_key, sender, signal_id FROM seek_signals.outbox
-  WHERE state IN ('queued', 'dead') AND id > $1 ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED`;
+  WHERE state IN ('queued', 'dead') AND id > $1 ORDER BY id LIMIT $2 FOR UPDATE`;
 
 const REMOVE = 'DELETE FROM seek_signals.outbox WHERE id = ANY($1::bigint[])';
 
