@@ -317,6 +317,16 @@ describe('the outbox as a ledger', () => {
     ]);
   });
 
+  it('takes words that PostgreSQL can not keep', async () => {
+    const ledger = await keep(['waiting']);
+
+    await ledger.writeBack([
+      { signalId: 'signal-0', outcome: 'skipped', at: 1, reason: 'no\u0000use' },
+    ]);
+
+    expect(await rows()).toEqual([{ state: 'skipped', reason: 'no?use' }]);
+  });
+
   it('takes delivered for the last word on a signal that was skipped at first', async () => {
     const ledger = await keep(['waiting']);
     const signalId = 'signal-0';
@@ -327,6 +337,33 @@ describe('the outbox as a ledger', () => {
     ]);
 
     expect(await rows()).toEqual([{ state: 'delivered', reason: null }]);
+  });
+});
+
+describe('a database of an older encoding', () => {
+  it('is told what became of a signal, whatever SEEK says of it', async () => {
+    await ats.query(
+      `CREATE DATABASE latin ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0`,
+    );
+    const database = await openPostgres(postgres.url.replace(/postgres$/, 'latin'), 1);
+    closing.push(database.close);
+    await database.transaction(migrate);
+    await database.query(
+      `INSERT INTO seek_signals.outbox (signal, state, signal_id)
+       VALUES ('{}', 'queued', 'one'), ('{}', 'queued', 'two')`,
+    );
+
+    await createLedgerStore(database).writeBack([
+      { signalId: 'one', outcome: 'delivered', at: 1 },
+      { signalId: 'two', outcome: 'dead', at: 1, reason: 'FORBIDDEN: Nicht für ’x’' },
+    ]);
+
+    expect(
+      await database.query('SELECT state, reason FROM seek_signals.outbox ORDER BY id'),
+    ).toEqual([
+      { state: 'delivered', reason: null },
+      { state: 'dead', reason: 'FORBIDDEN: Nicht f?r ?x?' },
+    ]);
   });
 });
 

@@ -32,19 +32,28 @@ const PRUNE = `
     LIMIT $2)
   RETURNING id`;
 
+// No database takes a NUL, and one of an older encoding not all that SEEK, or who discards a letter, may
+// say. What happened is told anyway: one signal's words must not keep those of others from being told.
+const UNWRITABLE: ReadonlySet<unknown> = new Set(['22P05', '22021']);
+
 /** The same rows as a ledger: what became of each signal, for as long as that is kept. */
 export const createLedgerStore = ({ query }: Pick<Postgres, 'query'>) => ({
   /** Resolves with the signals that there are rows of: of others, nothing comes. */
   writeBack: async (settlements: readonly Settlement[]): Promise<ReadonlySet<string>> => {
     const last = lastOfEach(settlements);
     if (last.length === 0) return new Set();
-    const rows = await query<{ signalId: string }>(WRITE_BACK, [
-      last.map(({ signalId }) => signalId),
-      last.map(({ outcome }) => outcome),
-      last.map(({ requestId }) => requestId ?? null),
-      last.map(({ reason }) => reason ?? null),
-      last.map(({ at }) => at),
-    ]);
+    const write = (toText = (reason: string) => reason) =>
+      query<{ signalId: string }>(WRITE_BACK, [
+        last.map(({ signalId }) => signalId),
+        last.map(({ outcome }) => outcome),
+        last.map(({ requestId }) => requestId ?? null),
+        last.map(({ reason }) => (reason === undefined ? null : toText(reason))),
+        last.map(({ at }) => at),
+      ]);
+    const rows = await write().catch((err: unknown) => {
+      if (!(err instanceof Error && 'code' in err && UNWRITABLE.has(err.code))) throw err;
+      return write((reason) => reason.replaceAll(/[^ -~]/g, '?'));
+    });
     return new Set(rows.map(({ signalId }) => signalId));
   },
 
