@@ -275,6 +275,16 @@ describe('the outbox', () => {
     expect((await idle).rows).toEqual([{ idle_in_transaction_session_timeout: '1min' }]);
   });
 
+  it('needs nobody to tell it of a row: its trigger may be switched off', async () => {
+    const { startRelay, waiting } = await setup();
+    await ats.query('ALTER TABLE seek_signals.outbox DISABLE TRIGGER wake_relay');
+    startRelay(10);
+
+    await inTransaction((client) => outbox.enqueue(client, complete()));
+
+    await waitFor(async () => (await waiting()) === 1);
+  });
+
   it('tells how far behind it is', async () => {
     const { store } = await setup();
     await ats.query(
