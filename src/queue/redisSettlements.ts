@@ -71,7 +71,9 @@ export const createRedisSettlements = (client: Redis, prefix: string): Settlemen
         if (err.message.startsWith('NOGROUP')) joining = undefined;
         throw err;
       });
-      const given = Array.isArray(entries) ? entries.map(toReported) : [];
+      // Before Redis 7, one that is gone although somebody had it in hand comes as nothing.
+      const there = Array.isArray(entries) ? entries.filter((entry) => entry !== null) : [];
+      const given = there.map(toReported);
       // What can't be read now will not be read later either.
       await done(given.flatMap(({ id, settlement }) => (settlement === undefined ? [id] : [])));
       return given.flatMap(({ id, settlement }) =>
