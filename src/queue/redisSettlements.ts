@@ -44,17 +44,22 @@ export const createRedisSettlements = (client: Redis, prefix: string): Settlemen
     return joining;
   };
 
-  const read = async (limit: number): Promise<unknown> => {
+  const readGroup = async (limit: number, from: '0' | '>'): Promise<unknown[]> => {
+    const answer = await client.xreadgroup(
+      ...(['GROUP', GROUP, consumer, 'COUNT', limit, 'STREAMS', key, from] as const),
+    );
+    const [stream] = Array.isArray(answer) ? answer : [];
+    return Array.isArray(stream) && Array.isArray(stream[1]) ? stream[1] : [];
+  };
+
+  /** What we had in hand already, what others have left behind, and what is new. */
+  const read = async (limit: number): Promise<unknown[]> => {
+    const own = await readGroup(limit, '0');
     const claimed = await client.xautoclaim(
       ...([key, GROUP, consumer, LEFT_BEHIND_MS, '0', 'COUNT', limit] as const),
     );
-    const entries = Array.isArray(claimed) ? claimed[1] : undefined;
-    if (Array.isArray(entries) && entries.length > 0) return entries;
-    const answer = await client.xreadgroup(
-      ...(['GROUP', GROUP, consumer, 'COUNT', limit, 'STREAMS', key, '>'] as const),
-    );
-    const [stream] = Array.isArray(answer) ? answer : [];
-    return Array.isArray(stream) ? stream[1] : undefined;
+    const left: unknown = Array.isArray(claimed) ? claimed[1] : undefined;
+    return [...own, ...(Array.isArray(left) ? left : []), ...(await readGroup(limit, '>'))];
   };
 
   const done = async (ids: string[]): Promise<void> => {
@@ -72,8 +77,9 @@ export const createRedisSettlements = (client: Redis, prefix: string): Settlemen
         throw err;
       });
       // Before Redis 7, one that is gone although somebody had it in hand comes as nothing.
-      const there = Array.isArray(entries) ? entries.filter((entry) => entry !== null) : [];
-      const given = there.map(toReported);
+      const there = entries.filter((entry) => entry !== null).map(toReported);
+      // What we have had in hand for long is claimed as well.
+      const given = [...new Map(there.map((one) => [one.id, one])).values()];
       // What can't be read now will not be read later either.
       await done(given.flatMap(({ id, settlement }) => (settlement === undefined ? [id] : [])));
       return given.flatMap(({ id, settlement }) =>

@@ -18,7 +18,7 @@ export type Reported = { id: string; settlement: Settlement };
  * who is never asked keeps a million of them. Whoever wants to be certain asks the queue.
  */
 export type Settlements = {
-  /** Some that nobody has in hand, or has had for a minute. */
+  /** Those that we have in hand, that nobody has, or that somebody has had for a minute: of each up to `limit`. */
   take: (limit: number) => Promise<Reported[]>;
   /** They have been written down. */
   done: (ids: string[]) => Promise<void>;

@@ -8,8 +8,13 @@ import { createRelay } from '../../src/producer/outbox/createRelay.ts';
 import { createLedgerStore } from '../../src/producer/outbox/ledgerStore.ts';
 import { listenForRows } from '../../src/producer/outbox/listenForRows.ts';
 import { MIGRATIONS, migrate, printMigrations } from '../../src/producer/outbox/migrations.ts';
-import { createOutboxStore } from '../../src/producer/outbox/outboxStore.ts';
+import {
+  createOutboxStore,
+  type Relayed,
+  type Taken,
+} from '../../src/producer/outbox/outboxStore.ts';
 import { openPostgres } from '../../src/producer/outbox/postgres.ts';
+import { relayAll } from '../../src/producer/outbox/relayAll.ts';
 import { SIGNALS } from '../../src/queue/backend.ts';
 import { captureLogs } from '../support/captureLogs.ts';
 import { type PostgresServer, startPostgres } from '../support/postgresServer.ts';
@@ -283,6 +288,31 @@ describe('the outbox', () => {
     await inTransaction((client) => outbox.enqueue(client, complete()));
 
     await waitFor(async () => (await waiting()) === 1);
+  });
+
+  it('has no more in hand than it can carry, and rejects what is too large', async () => {
+    const { store, enqueue, waiting } = await setup();
+    const pad = (n: number) =>
+      `jsonb_build_object('typeCode', 'ApplicationComplete', 'token', 'large-${queues}-' || n || repeat('x', ${n}))`;
+    await ats.query(
+      `INSERT INTO seek_signals.outbox (signal) SELECT ${pad(1_000_000)} FROM generate_series(1, 20) AS numbers (n)`,
+    );
+    await ats.query(
+      `INSERT INTO seek_signals.outbox (signal) SELECT ${pad(1_100_000)} FROM generate_series(1, 2) AS numbers (n)`,
+    );
+    const batches: number[] = [];
+    const relay = async (taken: Taken[]): Promise<Relayed[]> => {
+      batches.push(taken.length);
+      return relayAll(enqueue, taken, undefined);
+    };
+
+    while ((await store.move(500, relay)) > 0);
+
+    expect(batches).toEqual([8, 8, 4]);
+    expect(await waiting()).toBe(20);
+    expect((await rows()).map(({ reason }) => reason)).toEqual(
+      Array.from({ length: 2 }, () => 'The signal is over 1 MiB'),
+    );
   });
 
   it('tells how far behind it is', async () => {

@@ -62,8 +62,9 @@ export const keepLedger = ({
       const isEarly = ({ settlement: { signalId, at } }: Reported) =>
         !written.has(signalId) && at >= now() - EARLY_MS;
       const early = new Set(holding.filter(isEarly));
-      await settlements.done(reported.filter((one) => !early.has(one)).map(({ id }) => id));
-      if (reported.length < AT_ONCE || isStopped) return;
+      const done = reported.filter((one) => !early.has(one)).map(({ id }) => id);
+      await settlements.done(done);
+      if (done.length < AT_ONCE || isStopped) return;
     }
   };
 

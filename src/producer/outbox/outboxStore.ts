@@ -22,10 +22,23 @@ export type OutboxReading = {
   lagSeconds: number;
 };
 
+// As the API has it. What is larger is not even read: with some of them in hand a relay would need more memory
+// than it is given.
+const MOST_BYTES = 1_048_576;
+const MOST_BYTES_AT_ONCE = 8 * MOST_BYTES;
+const TOO_LARGE = 'The signal is over 1 MiB';
+
 // In the order in which they were written; what other relays have in hand is passed over.
 const TAKE = `
-  SELECT id, signal, idempotency_key, sender FROM seek_signals.outbox
-  WHERE state = 'pending' ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED`;
+  WITH held AS (
+    SELECT id, signal, idempotency_key, sender, octet_length(signal::text) AS bytes
+    FROM seek_signals.outbox WHERE state = 'pending' ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED),
+  summed AS (
+    SELECT *, sum(least(bytes, ${MOST_BYTES})) OVER (ORDER BY id) AS total, count(*) OVER () AS held
+    FROM held)
+  SELECT id, CASE WHEN bytes <= ${MOST_BYTES} THEN signal END AS signal, idempotency_key, sender,
+    bytes > ${MOST_BYTES} AS "isTooLarge", held::int FROM summed
+  WHERE total <= ${MOST_BYTES_AT_ONCE} ORDER BY id`;
 
 // What others have in hand is waited for: passed over, it might be nobody's should they die.
 const RECONSIDER = `
@@ -65,15 +78,21 @@ export const createOutboxStore = (
   /**
    * Hands the first pending rows to `relay`, and writes down what it says became of them, in one
    * transaction: if anything fails or dies before its end, they are pending again. Resolves with how many
-   * those were.
+   * there were, up to `limit`; of large ones it moves only some.
    */
   move: (limit: number, relay: (taken: Taken[]) => Promise<Relayed[]>): Promise<number> =>
     transaction(async (client) => {
-      const taken = await take(client, limit);
-      if (taken.length === 0) return 0;
-      const relayed = await relay(taken);
-      await writeDown(client, relayed, isLedger);
-      return taken.length;
+      const { rows } = await client.query<PendingRow>(TAKE, [limit]);
+      const tooLarge = rows.filter(({ isTooLarge }) => isTooLarge);
+      const taken = rows.filter(({ isTooLarge }) => !isTooLarge).map(toTaken);
+      const relayed = taken.length === 0 ? [] : await relay(taken);
+      const rejected = tooLarge.map(({ id }) => ({
+        kind: 'rejected' as const,
+        id,
+        reason: TOO_LARGE,
+      }));
+      await writeDown(client, [...relayed, ...rejected], isLedger);
+      return rows[0]?.held ?? 0;
     }),
 
   /**
@@ -110,10 +129,7 @@ export type OutboxStore = ReturnType<typeof createOutboxStore>;
 
 type Row = { id: string; signal: unknown; idempotency_key: string | null; sender: string };
 
-const take = async (client: PoolClient, limit: number): Promise<Taken[]> => {
-  const { rows } = await client.query<Row>(TAKE, [limit]);
-  return rows.map(toTaken);
-};
+type PendingRow = Row & { isTooLarge: boolean; held: number };
 
 const toTaken = ({ id, signal, sender, idempotency_key: key }: Row): Taken => ({
   ...{ id, signal, sender, idempotencyKey: key ?? undefined },
