@@ -5,7 +5,7 @@ import type { Metrics } from './metrics.ts';
 const READY_WITHIN_MS = 2_000;
 
 type Deps = {
-  ping: () => Promise<void>;
+  ping: () => Promise<unknown>;
   /** Whether this process does what it is there for. An absent queue is no fault of its own. */
   isAlive: () => boolean;
   metrics: Pick<Metrics, 'scrape' | 'contentType'>;

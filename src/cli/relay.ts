@@ -28,7 +28,7 @@ export const relay = async (
   const config = loadConfig(env, ['REDIS_URL', 'DATABASE_URL']);
   const postgres = await openPostgres(config.DATABASE_URL, CONNECTIONS);
   const store = createOutboxStore(postgres, config.OUTBOX_LEDGER);
-  const service = openService(config, 'fail-fast', store.read);
+  const service = openService(config, 'fail-fast', store);
   const { backend, logger, closers, metrics, vitals } = service;
   closers.add('database', postgres.close);
   const { unfit } = await guardRedis(service, config.ALLOW_UNSAFE_REDIS);

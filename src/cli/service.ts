@@ -16,14 +16,17 @@ const SCRAPE_WITHIN_MS = 2_000;
 const OUTBOX_WITHIN_MS = 1_500;
 const EXPIRING_WITHIN_MS = 14 * 24 * 3_600_000;
 
-type ReadOutbox = () => Promise<QueueReading['outbox']>;
+/** The ATS's database, of a process that moves its outbox. */
+type Outbox = { read: () => Promise<QueueReading['outbox']>; ping: () => Promise<unknown> };
+
+const NO_OUTBOX: Outbox = { read: async () => undefined, ping: async () => {} };
 
 /** What every long-running process has, around the queue that it was given. */
 export const createService = (
   backend: Backend,
   logger: Logger,
   config: Config,
-  readOutbox: ReadOutbox = async () => undefined,
+  outbox: Outbox = NO_OUTBOX,
 ) => {
   const closers = createClosers(logger);
   closers.add('queue', backend.close);
@@ -35,18 +38,18 @@ export const createService = (
       backend.memoryUse(),
       tokens.countExpiring(EXPIRING_WITHIN_MS),
       // Of two that may be away, each is told of without the other.
-      withDeadline(readOutbox(), OUTBOX_WITHIN_MS, queueIsSilent).catch(() => undefined),
+      withDeadline(outbox.read(), OUTBOX_WITHIN_MS, queueIsSilent).catch(() => undefined),
     ]);
   const metrics = createMetrics(async () => {
     // During an outage nothing may pile up, scrape after scrape.
     await withDeadline(backend.ping(), SCRAPE_WITHIN_MS, queueIsSilent);
-    const [reading, memory, tokensExpiring, outbox] = await withDeadline(
+    const [reading, memory, tokensExpiring, rows] = await withDeadline(
       read(),
       SCRAPE_WITHIN_MS,
       queueIsSilent,
     );
     return {
-      ...{ memory, tokensExpiring, outbox },
+      ...{ memory, tokensExpiring, outbox: rows },
       counts: reading.counts,
       ...{ backlog: reading.backlog, workers: reading.workers },
       oldestUnsentSeconds: reading.oldestUnsent?.ageSeconds ?? 0,
@@ -59,7 +62,10 @@ export const createService = (
   // What this process can say of its own health; nothing, unless a worker runs in it.
   const vitals: (() => boolean)[] = [];
   const isAlive = () => vitals.every((isWell) => isWell());
-  const probes = createProbes({ ping: backend.ping, isAlive, metrics });
+  const probes = createProbes({
+    ping: () => Promise.all([backend.ping(), outbox.ping()]),
+    ...{ isAlive, metrics },
+  });
 
   return { backend, logger, closers, status, metrics, probes, vitals };
 };
@@ -73,12 +79,12 @@ export type Service = ReturnType<typeof createService> & {
 export const openService = (
   config: Config<'REDIS_URL'>,
   temper: Temper,
-  readOutbox?: ReadOutbox,
+  outbox?: Outbox,
 ): Service => {
   const logger = createLogger({ level: config.LOG_LEVEL });
   logger.info({ configuration: describeConfig(config) }, 'Starting');
   const backend = openRedisBackend(config, temper, logger);
-  return createService(backend, logger, config, readOutbox);
+  return createService(backend, logger, config, outbox);
 };
 
 export const openRedisBackend = (config: Config<'REDIS_URL'>, temper: Temper, logger: Logger) =>

@@ -21,6 +21,7 @@ const closing: (() => Promise<unknown>)[] = [];
 beforeAll(async () => {
   [commands, postgres, redis] = await Promise.all([buildCommands(), startPostgres(), startRedis()]);
   ats = new pg.Pool({ connectionString: postgres.url });
+  ats.on('error', () => {});
 }, 120_000);
 beforeEach(async () => {
   queues += 1;
@@ -109,6 +110,22 @@ describe('the relay, as a process', () => {
     expect(status.stdout).toContain('outbox: nothing to be moved; 1 that can not be sent');
 
     expect(await relay.end('SIGTERM')).toMatchObject({ code: 0 });
+  });
+
+  it('is ready while both Redis and the database are there, and lives on without', async () => {
+    const { env } = await setup();
+    const relay = commands.start(['relay'], { ...env, METRICS_PORT: '' });
+    closing.push(async () => relay.isRunning() && relay.end('SIGKILL'));
+    const url = await relay.says(/"metrics":"([^"]+)"/);
+    const health = async (what: string) => (await fetch(`${url}/health/${what}`)).status;
+    await waitFor(async () => (await health('ready')) === 200);
+
+    await postgres.kill('SIGQUIT');
+    expect(await health('ready')).toBe(503);
+    expect(await health('live')).toBe(200);
+
+    await postgres.restart();
+    await waitFor(async () => (await health('ready')) === 200);
   });
 
   it.each([

@@ -111,6 +111,8 @@ export const createOutboxStore = (
       return rows.at(-1)?.id;
     }),
 
+  ping: () => query('SELECT'),
+
   read: async (): Promise<OutboxReading> => {
     const [row] = await query<Record<'pending' | 'rejected' | 'lag', string>>(READ);
     const { pending = 0, rejected = 0, lag = 0 } = row ?? {};
