@@ -4,6 +4,7 @@ import { type Config, tracesUrlOf } from './config.ts';
 import { withDeadline } from './deadline.ts';
 import type { Closers } from './lifecycle.ts';
 import type { Logger } from './logging.ts';
+import { createNowAndThen } from './nowAndThen.ts';
 import { packageInfo } from './packageInfo.ts';
 import { openTracer, type Tracer } from './tracing.ts';
 
@@ -100,10 +101,8 @@ const reasonOf = (err: unknown): string => {
 
 /** A collector that is away says so with every export. */
 const createWarn = (logger: Logger, message: string): Warn => {
-  let quietUntil = 0;
+  const isDue = createNowAndThen(WARN_EVERY_MS);
   return (reason) => {
-    if (performance.now() < quietUntil) return;
-    quietUntil = performance.now() + WARN_EVERY_MS;
-    logger.warn({ reason: reason.slice(0, 200) }, message);
+    if (isDue()) logger.warn({ reason: reason.slice(0, 200) }, message);
   };
 };

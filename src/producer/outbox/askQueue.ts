@@ -20,6 +20,10 @@ export const createAskQueue =
       : { kind: 'settled', settlement: { signalId, outcome: 'delivered', at: now() } };
   };
 
+/** Of those that are settled. */
+export const settlementsIn = (asked: readonly Asked[]): Settlement[] =>
+  asked.flatMap((one) => (one.kind === 'settled' ? [one.settlement] : []));
+
 export type AskQueue = ReturnType<typeof createAskQueue>;
 
 const toAsked = ({ signalId, state, reason, attempts }: SignalLife, now: number): Asked => {

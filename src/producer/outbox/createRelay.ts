@@ -1,4 +1,5 @@
 import type { Logger } from '../../logging.ts';
+import { createNowAndThen } from '../../nowAndThen.ts';
 import type { Enqueue } from '../enqueue.ts';
 import type { OutboxStore, Relayed, Taken } from './outboxStore.ts';
 import { relayAll } from './relayAll.ts';
@@ -32,7 +33,7 @@ export const createRelay = ({ store, enqueue, logger, metrics, ...deps }: Deps) 
   const { reportTo, pollMs = POLL_MS } = deps;
   let isStopped = false;
   let turnedAt = performance.now();
-  let quietUntil = 0;
+  const isDue = createNowAndThen(WARN_EVERY_MS);
   const sleepers = new Set<() => void>();
   // That something was committed while nobody slept.
   let isCalled = false;
@@ -66,9 +67,7 @@ export const createRelay = ({ store, enqueue, logger, metrics, ...deps }: Deps) 
   };
 
   const complain = (err: unknown): void => {
-    if (performance.now() < quietUntil) return;
-    quietUntil = performance.now() + WARN_EVERY_MS;
-    logger.warn({ reason: reasonOf(err) }, 'Outbox not moved; tried again');
+    if (isDue()) logger.warn({ reason: reasonOf(err) }, 'Outbox not moved; tried again');
   };
 
   const run = async (): Promise<void> => {

@@ -1,6 +1,7 @@
 import type { Logger } from '../../logging.ts';
+import { createNowAndThen } from '../../nowAndThen.ts';
 import type { Reported, Settlement, Settlements } from '../../queue/settlements.ts';
-import type { AskQueue } from './askQueue.ts';
+import { type AskQueue, settlementsIn } from './askQueue.ts';
 import type { LedgerStore, Unsettled } from './ledgerStore.ts';
 
 const AT_ONCE = 1_000;
@@ -37,7 +38,7 @@ export const keepLedger = ({
 }: Deps) => {
   const { settlements, ledger, ask, keepMs, logger } = deps;
   let isStopped = false;
-  let quietUntil = 0;
+  const isDue = createNowAndThen(WARN_EVERY_MS);
   let tendedAt = Number.NEGATIVE_INFINITY;
 
   /**
@@ -70,9 +71,7 @@ export const keepLedger = ({
 
   const askFor = async (left: readonly Unsettled[]): Promise<void> => {
     const asked = await Promise.all(left.map(({ signalId }) => ask(signalId)));
-    await ledger.writeBack(
-      asked.flatMap((one) => (one.kind === 'settled' ? [one.settlement] : [])),
-    );
+    await ledger.writeBack(settlementsIn(asked));
     await ledger.checked(left.map(({ id }) => id));
     const unknown = left.filter((_, index) => asked[index]?.kind === 'unknown');
     if (unknown.length === 0) return;
@@ -94,8 +93,7 @@ export const keepLedger = ({
       await writeBack();
       if (performance.now() - tendedAt >= tendEveryMs) await tend();
     } catch (err) {
-      if (performance.now() < quietUntil) return;
-      quietUntil = performance.now() + WARN_EVERY_MS;
+      if (!isDue()) return;
       const reason = err instanceof Error && 'code' in err ? String(err.code) : 'unknown';
       logger.warn({ reason }, 'Ledger of the outbox not kept; tried again');
     }

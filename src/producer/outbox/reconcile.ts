@@ -1,6 +1,6 @@
 import type { Settlement } from '../../queue/settlements.ts';
 import type { Enqueue } from '../enqueue.ts';
-import type { AskQueue } from './askQueue.ts';
+import { type AskQueue, settlementsIn } from './askQueue.ts';
 import type { LedgerStore } from './ledgerStore.ts';
 import type { OutboxStore, Relayed, Taken } from './outboxStore.ts';
 import { relayAll } from './relayAll.ts';
@@ -40,7 +40,7 @@ export const createReconcile =
 
     const consider = async (taken: (Taken & { signalId: string })[]): Promise<Relayed[]> => {
       const asked = await Promise.all(taken.map(({ signalId }) => ask(signalId)));
-      told = asked.flatMap((one) => (one.kind === 'settled' ? [one.settlement] : []));
+      told = settlementsIn(asked);
       const lost = taken.filter((_, index) => asked[index]?.kind === 'unknown');
       seen.looked += taken.length;
       seen.samples.push(...lost.map(({ signalId }) => signalId));
