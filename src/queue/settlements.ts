@@ -25,8 +25,7 @@ export type Settlements = {
 };
 
 /** What is to be told of a job that has come to its end; nothing where nobody has asked for it. */
-export const settlementOf = (
-  data: unknown,
-  told: Pick<Settlement, 'requestId' | 'reason'> & { at?: number },
-): { report: Omit<Settlement, 'signalId' | 'outcome'> } | Record<string, never> =>
-  isObject(data) && data.reportTo === 'outbox' ? { report: { at: Date.now(), ...told } } : {};
+export const settlementOf = (data: unknown, report: Report): { report?: Report } =>
+  isObject(data) && data.reportTo === 'outbox' ? { report } : {};
+
+type Report = Omit<Settlement, 'signalId' | 'outcome'>;

@@ -127,7 +127,7 @@ export const startWorker = async ({ backend, config, closers, logger, metrics, .
       const { requestId, reason } = attempt ?? {};
       settler.add({
         ...{ signalId: job.id ?? '', outcome },
-        ...settlementOf(job.data, { requestId, reason }),
+        ...settlementOf(job.data, { requestId, reason, at: Date.now() }),
       });
       if (outcome === 'skipped') {
         metrics.skipped.inc({ reason: attempt?.reason ?? '' });

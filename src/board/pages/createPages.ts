@@ -5,6 +5,7 @@ import type { LetterView } from '../../queue/deadLetters.ts';
 import type { History } from '../../queue/history.ts';
 import type { QueueStatus } from '../../queue/queueStatus.ts';
 import type { Redriven } from '../../queue/redriveLetters.ts';
+import { nameProblems } from '../../schemas/invalidFields.ts';
 import type { SignalLife } from '../../schemas/states.ts';
 import { type LoggedIn, redriverOf } from '../login.ts';
 import { overviewPage, SHOWN_MS, signalPath } from './overview.ts';
@@ -74,8 +75,7 @@ export const createPages = ({ now = Date.now, ...deps }: PagesDeps): Hono<Logged
       case 'busy':
         return c.html(refusedPage(signalId, 'It is on its way back to the queue already.'), 409);
       case 'invalid': {
-        const fields = Object.entries(redriven.invalidFields);
-        const why = fields.map(([name, problem]) => `${name}: ${problem}`).join('; ');
+        const why = nameProblems(redriven.invalidFields);
         return c.html(refusedPage(signalId, `It would not be accepted today: ${why}`), 422);
       }
     }
