@@ -20,12 +20,7 @@ let redis: Awaited<ReturnType<typeof startRedis>>;
 let seek: ScriptedSeek;
 
 beforeAll(async () => {
-  [browser, commands, redis] = await Promise.all([
-    // biome-ignore lint/style/noProcessEnv: where to look for a browser.
-    startChromium(process.env.PATH ?? ''),
-    buildCommands(),
-    startRedis(),
-  ]);
+  [browser, commands, redis] = await Promise.all([startChromium(), buildCommands(), startRedis()]);
   seek = await startScriptedSeek();
 });
 afterAll(async () => {

@@ -32,9 +32,7 @@ export const openOutboxAts = async (stage: Stage, more: Record<string, string> =
   const outbox = createOutbox();
   const relays: Started[] = [];
 
-  /** Says whether it is certain that it was committed; what is not may have been, or not. */
-  const commit = async (some: readonly Offered[]): Promise<void> => {
-    for (const one of some) ats.unsure.set(one.signalId, one);
+  const transact = async (some: readonly Offered[], end: 'COMMIT' | 'ROLLBACK'): Promise<void> => {
     const client = await connect();
     try {
       await client.query('BEGIN');
@@ -42,28 +40,20 @@ export const openOutboxAts = async (stage: Stage, more: Record<string, string> =
         const { text, values } = outbox.statement(signal as never);
         await client.query(text, values);
       }
-      await client.query('COMMIT');
-      for (const one of some) {
-        ats.accepted.set(one.signalId, one);
-        ats.unsure.delete(one.signalId);
-      }
+      await client.query(end);
     } finally {
       // The way that a process dies, too: without a word.
       await client.end().catch(() => {});
     }
   };
 
-  const rollBack = async (some: readonly Offered[]): Promise<void> => {
-    const client = await connect();
-    try {
-      await client.query('BEGIN');
-      for (const { signal } of some) {
-        const { text, values } = outbox.statement(signal as never);
-        await client.query(text, values);
-      }
-      await client.query('ROLLBACK');
-    } finally {
-      await client.end().catch(() => {});
+  /** Of what did not come to an answer it is not certain whether it was committed. */
+  const commit = async (some: readonly Offered[]): Promise<void> => {
+    for (const one of some) ats.unsure.set(one.signalId, one);
+    await transact(some, 'COMMIT');
+    for (const one of some) {
+      ats.accepted.set(one.signalId, one);
+      ats.unsure.delete(one.signalId);
     }
   };
 
@@ -76,13 +66,12 @@ export const openOutboxAts = async (stage: Stage, more: Record<string, string> =
       return relay;
     },
     relays: () => relays.filter((relay) => relay.isRunning()),
-    stopRelays: () => Promise.all(relays.map((relay) => relay.isRunning() && relay.end('SIGKILL'))),
     /** In transactions of a few, a third of them rolled back; a database that is away is tried again. */
     offer: async (signals: readonly Offered[], random: Random): Promise<void> => {
       for (let at = 0; at < signals.length; ) {
         const some = signals.slice(at, at + random.between(1, 5));
         at += some.length;
-        if (random.chance(1 / 3)) await rollBack(some).catch(() => {});
+        if (random.chance(1 / 3)) await transact(some, 'ROLLBACK').catch(() => {});
         else await commit(some).catch(() => {});
       }
     },

@@ -1,12 +1,13 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { accessSync, chownSync, constants, readdirSync } from 'node:fs';
+import { chownSync, readdirSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import pg from 'pg';
 
+import { findCommand } from './findCommand.ts';
 import { freePort } from './redisServer.ts';
 import { waitFor } from './waitFor.ts';
 
@@ -14,15 +15,6 @@ const MISSING =
   'No PostgreSQL on this machine. These tests run against a real one: `npm run setup` installs it.';
 // Where Debian keeps what is not for every user's PATH.
 const DEBIAN = '/usr/lib/postgresql';
-
-const isThere = (path: string): boolean => {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
-};
 
 const versions = (): string[] => {
   try {
@@ -33,9 +25,7 @@ const versions = (): string[] => {
 };
 
 const find = (name: string): string => {
-  // biome-ignore lint/style/noProcessEnv: where to look for it.
-  const folders = [...(process.env.PATH ?? '').split(delimiter), ...versions()];
-  const found = folders.map((folder) => join(folder, name)).find(isThere);
+  const found = findCommand([name], versions());
   if (found === undefined) throw new Error(MISSING);
   return found;
 };
