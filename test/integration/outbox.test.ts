@@ -15,6 +15,7 @@ import {
 } from '../../src/producer/outbox/outboxStore.ts';
 import { openPostgres } from '../../src/producer/outbox/postgres.ts';
 import { relayAll } from '../../src/producer/outbox/relayAll.ts';
+import { TAKE } from '../../src/producer/outbox/takeRows.ts';
 import { SIGNALS } from '../../src/queue/backend.ts';
 import { captureLogs } from '../support/captureLogs.ts';
 import { type PostgresServer, startPostgres } from '../support/postgresServer.ts';
@@ -112,6 +113,14 @@ const complete = (token = newToken()) => ({ typeCode: 'ApplicationComplete' as c
 
 const rows = async (columns = 'state, reason') =>
   (await ats.query(`SELECT ${columns} FROM seek_signals.outbox ORDER BY id`)).rows;
+
+const insertLarge = (count: number, length = 1_000_000) =>
+  ats.query(
+    `INSERT INTO seek_signals.outbox (signal)
+     SELECT jsonb_build_object('typeCode', 'ApplicationComplete', 'token', n || '-' || repeat('x', $2))
+     FROM generate_series(1, $1::int) AS numbers (n)`,
+    [count, length],
+  );
 
 const isEmpty = async () => (await rows()).length === 0;
 
@@ -292,27 +301,48 @@ describe('the outbox', () => {
 
   it('has no more in hand than it can carry, and rejects what is too large', async () => {
     const { store, enqueue, waiting } = await setup();
-    const pad = (n: number) =>
-      `jsonb_build_object('typeCode', 'ApplicationComplete', 'token', 'large-${queues}-' || n || repeat('x', ${n}))`;
-    await ats.query(
-      `INSERT INTO seek_signals.outbox (signal) SELECT ${pad(1_000_000)} FROM generate_series(1, 20) AS numbers (n)`,
-    );
-    await ats.query(
-      `INSERT INTO seek_signals.outbox (signal) SELECT ${pad(1_100_000)} FROM generate_series(1, 2) AS numbers (n)`,
-    );
+    await insertLarge(20);
+    await insertLarge(2, 1_100_000);
     const batches: number[] = [];
     const relay = async (taken: Taken[]): Promise<Relayed[]> => {
       batches.push(taken.length);
       return relayAll(enqueue, taken, undefined);
     };
 
-    while ((await store.move(500, relay)) > 0);
+    while (await store.move(500, relay));
 
     expect(batches).toEqual([8, 8, 4]);
     expect(await waiting()).toBe(20);
     expect((await rows()).map(({ reason }) => reason)).toEqual(
       Array.from({ length: 2 }, () => 'The signal is over 1 MiB'),
     );
+  });
+
+  it('goes on with large rows without a rest, as with small ones', async () => {
+    const { startRelay, waiting } = await setup();
+    await insertLarge(30);
+
+    startRelay(FOREVER_MS);
+
+    await waitFor(async () => (await waiting()) === 30);
+  });
+
+  it('does not unpack large rows that it can not carry yet', async () => {
+    const { database } = await setup();
+    await ats.query('ALTER TABLE seek_signals.outbox ALTER COLUMN signal SET STORAGE EXTERNAL');
+    await insertLarge(60);
+    const blocksRead = async (limit: number): Promise<number> => {
+      const { rows: told } = await database.transaction((client) =>
+        client.query(
+          `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) ${TAKE.replace('$1', String(limit))}`,
+        ),
+      );
+      const { 'Shared Hit Blocks': hit, 'Shared Read Blocks': read } =
+        told[0]['QUERY PLAN'][0].Plan;
+      return hit + read;
+    };
+
+    expect(await blocksRead(60)).toBeLessThan(2 * (await blocksRead(8)));
   });
 
   it('tells how far behind it is', async () => {
@@ -408,6 +438,24 @@ describe('a database of an older encoding', () => {
 });
 
 describe('a reconciliation', () => {
+  it('has no more in hand than it can carry', async () => {
+    const { database } = await setup();
+    await insertLarge(20);
+    await ats.query(`UPDATE seek_signals.outbox SET state = 'queued', signal_id = id::text`);
+    const store = createOutboxStore(database, true);
+    const pages: number[] = [];
+
+    let after: string | undefined = '0';
+    while (after !== undefined) {
+      after = await store.reconsider(after, 500, async (taken) => {
+        pages.push(taken.length);
+        return [];
+      });
+    }
+
+    expect(pages).toEqual([8, 8, 4, 0]);
+  });
+
   it('waits for what another has in hand, who may die of it', async () => {
     const { database } = await setup();
     const store = createOutboxStore(database, true);

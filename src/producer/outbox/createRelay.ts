@@ -75,9 +75,9 @@ export const createRelay = ({ store, enqueue, logger, metrics, ...deps }: Deps) 
     while (!isStopped) {
       turnedAt = performance.now();
       try {
-        const moved = await store.move(AT_ONCE, relay);
+        const isMore = await store.move(AT_ONCE, relay);
         pauseMs = SHORTEST_PAUSE_MS;
-        if (moved === AT_ONCE) wake();
+        if (isMore) wake();
         else if (!isStopped && !isCalled) await rest(pollMs);
         isCalled = false;
       } catch (err) {

@@ -1,5 +1,6 @@
 import type { SignalState } from '../../schemas/states.ts';
 import type { PoolClient, Postgres } from './postgres.ts';
+import { RECONSIDER, TAKE } from './takeRows.ts';
 
 /** What the ATS has written, and the relay has in hand. */
 export type Taken = {
@@ -22,28 +23,7 @@ export type OutboxReading = {
   lagSeconds: number;
 };
 
-// As the API has it. What is larger is not even read: with some of them in hand a relay would need more memory
-// than it is given.
-const MOST_BYTES = 1_048_576;
-const MOST_BYTES_AT_ONCE = 8 * MOST_BYTES;
 const TOO_LARGE = 'The signal is over 1 MiB';
-
-// In the order in which they were written; what other relays have in hand is passed over.
-const TAKE = `
-  WITH held AS (
-    SELECT id, signal, idempotency_key, sender, octet_length(signal::text) AS bytes
-    FROM seek_signals.outbox WHERE state = 'pending' ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED),
-  summed AS (
-    SELECT *, sum(least(bytes, ${MOST_BYTES})) OVER (ORDER BY id) AS total, count(*) OVER () AS held
-    FROM held)
-  SELECT id, CASE WHEN bytes <= ${MOST_BYTES} THEN signal END AS signal, idempotency_key, sender,
-    bytes > ${MOST_BYTES} AS "isTooLarge", held::int FROM summed
-  WHERE total <= ${MOST_BYTES_AT_ONCE} ORDER BY id`;
-
-// What others have in hand is waited for: passed over, it might be nobody's should they die.
-const RECONSIDER = `
-  SELECT id, signal, idempotency_key, sender, signal_id FROM seek_signals.outbox
-  WHERE state IN ('queued', 'dead') AND id > $1 ORDER BY id LIMIT $2 FOR UPDATE`;
 
 const REMOVE = 'DELETE FROM seek_signals.outbox WHERE id = ANY($1::bigint[])';
 
@@ -77,10 +57,10 @@ export const createOutboxStore = (
 ) => ({
   /**
    * Hands the first pending rows to `relay`, and writes down what it says became of them, in one
-   * transaction: if anything fails or dies before its end, they are pending again. Resolves with how many
-   * there were, up to `limit`; of large ones it moves only some.
+   * transaction: if anything fails or dies before its end, they are pending again. Up to `limit` of them, and
+   * fewer large ones. Resolves with whether there may be more.
    */
-  move: (limit: number, relay: (taken: Taken[]) => Promise<Relayed[]>): Promise<number> =>
+  move: (limit: number, relay: (taken: Taken[]) => Promise<Relayed[]>): Promise<boolean> =>
     transaction(async (client) => {
       const { rows } = await client.query<PendingRow>(TAKE, [limit]);
       const tooLarge = rows.filter(({ isTooLarge }) => isTooLarge);
@@ -92,12 +72,13 @@ export const createOutboxStore = (
         reason: TOO_LARGE,
       }));
       await writeDown(client, [...relayed, ...rejected], isLedger);
-      return rows[0]?.held ?? 0;
+      const held = rows[0]?.held ?? 0;
+      return held === limit || rows.length < held;
     }),
 
   /**
-   * Hands a page of the rows that went into the queue to `consider`, as `move` does. Resolves with where
-   * the next page begins; `undefined` behind the last.
+   * Hands a page of the rows that went into the queue to `consider`, as `move` does: up to `limit`, and fewer
+   * large ones. Resolves with where the next page begins; `undefined` behind the last.
    */
   reconsider: (
     after: string,
