@@ -345,6 +345,32 @@ describe('the outbox', () => {
     expect(await blocksRead(60)).toBeLessThan(2 * (await blocksRead(8)));
   });
 
+  it('has the first rows from their index, of a table that was never looked over', async () => {
+    const { database } = await setup();
+    await ats.query('ALTER TABLE seek_signals.outbox SET (autovacuum_enabled = off)');
+    await ats.query(
+      `INSERT INTO seek_signals.outbox (signal)
+       SELECT jsonb_build_object('typeCode', 'ApplicationComplete', 'token', 'token-' || n)
+       FROM generate_series(1, 20000) AS numbers (n)`,
+    );
+
+    const { rows: plan } = await database.transaction((client) =>
+      client.query(`EXPLAIN ${TAKE.replace('$1', '500')}`),
+    );
+
+    expect(JSON.stringify(plan)).toContain('Index Scan using outbox_pending');
+  });
+
+  it('passes over what another has moved, whatever isolation the database is set to', async () => {
+    await ats.query(`ALTER ROLE ats SET default_transaction_isolation = 'serializable'`);
+    closing.push(() => ats.query('ALTER ROLE ats RESET default_transaction_isolation'));
+    const { database } = await setup();
+
+    const level = database.transaction((client) => client.query('SHOW transaction_isolation'));
+
+    expect((await level).rows).toEqual([{ transaction_isolation: 'read committed' }]);
+  });
+
   it('tells how far behind it is', async () => {
     const { store } = await setup();
     await ats.query(
