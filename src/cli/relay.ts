@@ -17,6 +17,9 @@ import { openService } from './service.ts';
 
 // Each lane of the relay has one, and so have the ledger, and who asks for the metrics.
 const CONNECTIONS = 5;
+// What is in hand when it is told to stop has so long. A database that is frozen has no answer later either, and
+// what was not committed is moved by whoever comes next.
+const LET_GO_AFTER_MS = 3_000;
 // Longer than a turn takes while the database, or the queue, says nothing at all.
 const TURNS_WITHIN_MS = 120_000;
 
@@ -51,6 +54,9 @@ export const relay = async (
   }
   const ears = listenForRows({ listen: postgres.listen, onNotified: moving.wake });
   closers.add('ears', ears.close);
+  closers.add('patience', async () => {
+    setTimeout(postgres.letGo, Math.min(LET_GO_AFTER_MS, patienceOf(config))).unref();
+  });
   logger.info({ metrics: url }, 'Relay started');
   return runUntilTerminated({
     ...service,

@@ -220,6 +220,25 @@ describe('the outbox', () => {
     await waitFor(async () => (await waiting()) === 1);
   });
 
+  it('leaves no connection where it could not listen', async () => {
+    const { database } = await setup();
+    const connected = async () => {
+      const { rows: sessions } = await ats.query(
+        `SELECT FROM pg_stat_activity WHERE application_name = 'seek-signals'`,
+      );
+      return sessions.length;
+    };
+
+    const listening = database.listen(
+      'no such name',
+      () => {},
+      () => {},
+    );
+
+    await expect(listening).rejects.toThrow('syntax');
+    await waitFor(async () => (await connected()) === 0);
+  });
+
   it('is shared by relays side by side: each row is moved once', async () => {
     const { startRelay, waiting, counts } = await setup();
     await ats.query(

@@ -128,6 +128,18 @@ describe('the relay, as a process', () => {
     await waitFor(async () => (await health('ready')) === 200);
   });
 
+  it('stops when it is told to, while the database says nothing', async () => {
+    const { start, insert, counts } = await setup();
+    const relay = await start('relay');
+    await insert('before', 1);
+    await waitFor(async () => Object.keys(await counts()).length === 0);
+
+    await postgres.freeze();
+    const ended = await relay.end('SIGTERM').finally(postgres.thaw);
+
+    expect(ended).toMatchObject({ code: 0 });
+  });
+
   it.each([
     { without: 'DATABASE_URL', says: 'DATABASE_URL is required' },
     { without: 'REDIS_URL', says: 'REDIS_URL is required' },

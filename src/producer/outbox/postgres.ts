@@ -1,3 +1,4 @@
+import { Socket } from 'node:net';
 import type { Client, Pool, PoolClient } from 'pg';
 
 export type { PoolClient };
@@ -25,7 +26,14 @@ const options = (url: string) => ({
 export const openPostgres = async (url: string, max: number) => {
   // Loaded here and nowhere else: the library and the other commands never see it.
   const { default: pg } = await import('pg');
-  const pool: Pool = new pg.Pool({ ...options(url), max });
+  const sockets = new Set<Socket>();
+  const stream = (): Socket => {
+    const socket = new Socket();
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+    return socket;
+  };
+  const pool: Pool = new pg.Pool({ ...options(url), stream, max });
   // Of connections that nobody uses at the moment; who asks next gets another, or hears of it.
   pool.on('error', () => {});
 
@@ -59,13 +67,24 @@ export const openPostgres = async (url: string, max: number) => {
 
     /** Calls back for each notification, for as long as the connection lasts; then `onLost`. */
     listen: async (channel: string, onNotified: () => void, onLost: () => void) => {
-      const client: Client = new pg.Client(options(url));
+      const client: Client = new pg.Client({ ...options(url), stream });
       client.on('notification', onNotified);
       client.on('error', () => {});
       client.on('end', onLost);
-      await client.connect();
-      await client.query(`LISTEN ${channel}`);
+      try {
+        await client.connect();
+        await client.query(`LISTEN ${channel}`);
+      } catch (err) {
+        // Or a database that was frozen meanwhile listens for nobody, once it goes on.
+        void client.end();
+        throw err;
+      }
       return { close: () => client.end() };
+    },
+
+    /** Waits for nothing: what was not committed is undone, as if we had died. */
+    letGo: (): void => {
+      for (const socket of sockets) socket.destroy();
     },
 
     close: () => pool.end(),
