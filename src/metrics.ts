@@ -62,6 +62,10 @@ export const createMetrics = (readQueue: () => Promise<QueueReading>) => {
   return {
     relayed: counter('outbox_relayed_total', 'Rows of the outbox that were moved into the queue'),
     outboxRejected: counter('outbox_rejected_total', 'Rows of the outbox that can not be sent'),
+    outboxUnknown: counter(
+      'outbox_unknown_total',
+      'Times that the queue did not know the signal of a row that went into it; each row again every five minutes',
+    ),
     accepted: counter('accepted_total', 'Signals accepted, duplicates not counted', ['type']),
     attempts: counter('attempts_total', 'Attempts at delivery', ['outcome', 'code']),
     delivered: counter('delivered_total', 'Signals delivered to SEEK', ['type']),

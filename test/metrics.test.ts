@@ -37,6 +37,7 @@ describe('metrics', () => {
       'seek_signals_outbox_rejected_total counter',
       'seek_signals_outbox_relayed_total counter',
       'seek_signals_outbox_rows gauge',
+      'seek_signals_outbox_unknown_total counter',
       'seek_signals_partner_token_failures_total counter',
       'seek_signals_redis_memory_limit_bytes gauge',
       'seek_signals_redis_memory_used_bytes gauge',

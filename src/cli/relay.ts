@@ -48,7 +48,7 @@ export const relay = async (
       settlements: backend.settlements,
       ledger: createLedgerStore(postgres),
       ask: createAskQueue(createSignalLives(backend)),
-      ...{ keepMs: config.OUTBOX_KEEP_MS, logger },
+      ...{ keepMs: config.OUTBOX_KEEP_MS, logger, metrics },
     });
     closers.add('ledger', () => withDeadline(keeper.close(), patienceOf(config), queueIsSilent));
   }

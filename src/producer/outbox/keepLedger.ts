@@ -19,6 +19,7 @@ type Deps = {
   ask: AskQueue;
   keepMs: number;
   logger: Logger;
+  metrics: { outboxUnknown: { inc: (by: number) => void } };
   everyMs?: number;
   askAfterSeconds?: number;
   tendEveryMs?: number;
@@ -36,7 +37,7 @@ export const keepLedger = ({
   now = Date.now,
   ...deps
 }: Deps) => {
-  const { settlements, ledger, ask, keepMs, logger } = deps;
+  const { settlements, ledger, ask, keepMs, logger, metrics } = deps;
   let isStopped = false;
   const isDue = createNowAndThen(WARN_EVERY_MS);
   let tendedAt = Number.NEGATIVE_INFINITY;
@@ -75,6 +76,7 @@ export const keepLedger = ({
     await ledger.checked(left.map(({ id }) => id));
     const unknown = left.filter((_, index) => asked[index]?.kind === 'unknown');
     if (unknown.length === 0) return;
+    metrics.outboxUnknown.inc(unknown.length);
     const [first] = unknown;
     logger.warn(
       { signals: unknown.length, signalId: first?.signalId },

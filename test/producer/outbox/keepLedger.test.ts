@@ -24,9 +24,10 @@ describe('the keeper of the ledger', () => {
       written: [] as Settlement[],
       done: [] as string[],
       checked: [] as string[],
-      failures: 0,
+      unknown: [] as number[],
     };
     const logs = captureLogs();
+    const metrics = { outboxUnknown: { inc: (by: number) => seen.unknown.push(by) } };
     const keeper = keepLedger({
       settlements: {
         take: async (limit) => told.splice(0, limit),
@@ -48,7 +49,14 @@ describe('the keeper of the ledger', () => {
         prune: async () => old.shift() ?? 0,
       },
       ask: given.ask ?? (async () => ({ kind: 'on its way' })),
-      ...{ keepMs: 1_000, logger: logs.logger, everyMs: 1, tendEveryMs: 1, now: () => NOW },
+      ...{
+        keepMs: 1_000,
+        logger: logs.logger,
+        metrics,
+        everyMs: 1,
+        tendEveryMs: 1,
+        now: () => NOW,
+      },
     });
     return { ...seen, keeper, logs, old };
   };
@@ -121,16 +129,21 @@ describe('the keeper of the ledger', () => {
     expect(checked).toEqual(['1', '2']);
   });
 
-  it('says that the queue has lost some', async () => {
-    const { keeper, logs, written } = setup({
-      left: [{ id: '1', signalId: 'lost', state: 'queued' }],
-      ask: async () => ({ kind: 'unknown' }),
+  it('says that the queue has lost some, and counts them', async () => {
+    const { keeper, logs, written, unknown } = setup({
+      left: [
+        { id: '1', signalId: 'lost', state: 'queued' },
+        { id: '2', signalId: 'waits', state: 'queued' },
+        { id: '3', signalId: 'lost, too', state: 'dead' },
+      ],
+      ask: async (signalId) => ({ kind: signalId === 'waits' ? 'on its way' : 'unknown' }),
     });
 
     await waitFor(() => logs.text().includes('outbox.unknown'));
     await keeper.close();
 
-    expect(logs.lines()).toEqual([expect.objectContaining({ signals: 1, signalId: 'lost' })]);
+    expect(logs.lines()).toEqual([expect.objectContaining({ signals: 2, signalId: 'lost' })]);
+    expect(unknown).toEqual([2]);
     expect(written).toEqual([]);
   });
 
