@@ -322,6 +322,11 @@ describe('the outbox', () => {
     const { store, enqueue, waiting } = await setup();
     await insertLarge(20);
     await insertLarge(2, 1_100_000);
+    await ats.query(
+      `INSERT INTO seek_signals.outbox (signal, sender, idempotency_key)
+       VALUES ($1, repeat('x', 1100000), NULL), ($1, 'outbox', repeat('x', 1100000))`,
+      [complete()],
+    );
     const batches: number[] = [];
     const relay = async (taken: Taken[]): Promise<Relayed[]> => {
       batches.push(taken.length);
@@ -333,7 +338,7 @@ describe('the outbox', () => {
     expect(batches).toEqual([8, 8, 4]);
     expect(await waiting()).toBe(20);
     expect((await rows()).map(({ reason }) => reason)).toEqual(
-      Array.from({ length: 2 }, () => 'The signal is over 1 MiB'),
+      Array.from({ length: 4 }, () => 'The signal is over 1 MiB'),
     );
   });
 
