@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
+import type { Socket } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 
 type App = { fetch: (request: Request) => Response | Promise<Response> };
@@ -21,6 +22,11 @@ export const serve = async (app: App, { host, port }: { host: string; port: numb
     // Whoever embeds this keeps its own Request and Response.
     getRequestListener(app.fetch, { overrideGlobalObjects: false }),
   );
+  const open = new Set<Socket>();
+  server.on('connection', (socket) => {
+    open.add(socket);
+    socket.once('close', () => open.delete(socket));
+  });
   server.listen(port, host);
   await once(server, 'listening');
   const address = server.address();
@@ -30,14 +36,12 @@ export const serve = async (app: App, { host, port }: { host: string; port: numb
     url: `http://${host.includes(':') ? `[${host}]` : host}:${bound}`,
     port: bound,
     /** Answers what was asked, and takes no more. Who has not said all by `patienceMs` is cut off. */
-    close: async (patienceMs?: number): Promise<void> => {
+    close: async (patienceMs: number): Promise<void> => {
       const closed = once(server, 'close');
       server.close();
-      server.closeIdleConnections();
-      const timer =
-        patienceMs === undefined
-          ? undefined
-          : setTimeout(() => server.closeAllConnections(), patienceMs);
+      // To Node one that has said nothing yet is not idle, and from now on it looks after no timeouts.
+      for (const socket of open) if (socket.bytesRead === 0) socket.destroy();
+      const timer = setTimeout(() => server.closeAllConnections(), patienceMs);
       await closed.finally(() => clearTimeout(timer));
     },
     /** Cuts off whoever is still connected. */

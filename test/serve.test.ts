@@ -30,11 +30,24 @@ describe('a server that closes', () => {
     const asking = fetch(server.url);
     await isAsked;
 
-    const closing = server.close();
+    const closing = server.close(60_000);
     answer(new Response('here', { headers: { connection: 'close' } }));
 
     expect(await (await asking).text()).toBe('here');
     await closing;
+  });
+
+  it('waits for nobody who has said nothing', async () => {
+    const server = await start(async () => new Response('here'));
+    const socket = connect(server.port, '127.0.0.1');
+    await once(socket, 'connect');
+    // By its answer the server has seen both.
+    await (await fetch(server.url)).text();
+
+    await server.close(60_000);
+
+    expect(socket.bytesRead).toBe(0);
+    socket.destroy();
   });
 
   it('cuts off who is still talking when its patience ends', async () => {

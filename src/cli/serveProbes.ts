@@ -3,6 +3,8 @@ import { serve } from '../serve.ts';
 import type { Service } from './service.ts';
 
 const METRICS_PORT = 9464;
+// Nobody's signal hangs on an answer.
+const ANSWERED_WITHIN_MS = 1_000;
 
 /**
  * Health and metrics of a process that serves nothing else. Several on one machine want the same port: only one that
@@ -21,6 +23,6 @@ export const serveProbes = async ({ probes, closers, logger }: Service, config: 
     logger.warn({ port }, 'Metrics port in use; taking another');
     return serve(probes, { host, port: 0 });
   });
-  closers.add('probes', server.close);
+  closers.add('probes', () => server.close(ANSWERED_WITHIN_MS));
   return server.url;
 };
