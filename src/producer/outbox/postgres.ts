@@ -75,8 +75,9 @@ export const openPostgres = async (url: string, max: number) => {
         await client.connect();
         await client.query(`LISTEN ${channel}`);
       } catch (err) {
-        // Or a database that was frozen meanwhile listens for nobody, once it goes on.
-        void client.end();
+        // A standby lets in who may not listen there, and one that was frozen meanwhile goes on: by and by these
+        // would be all its connections.
+        client.end().catch(() => {});
         throw err;
       }
       return { close: () => client.end() };
