@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { open, rm } from 'node:fs/promises';
 
 import { ConfigError } from '../config.ts';
@@ -84,18 +83,14 @@ const openOutput = async (path: string): Promise<Sink> => {
 
 const toStandardOutput = (): Sink => {
   const { stdout } = process;
-  let failure: Error | undefined;
-  stdout.on('error', (err) => {
-    failure = err;
-  });
+  // Whoever writes hears of it.
+  stdout.on('error', () => {});
   return {
-    write: async (text) => {
-      if (failure !== undefined) throw failure;
-      if (!stdout.write(text)) await Promise.race([once(stdout, 'drain'), once(stdout, 'close')]);
-    },
-    finish: async () => {
-      if (failure !== undefined) throw failure;
-    },
+    write: (text) =>
+      new Promise<void>((resolve, reject) => {
+        stdout.write(text, (err) => (err ? reject(err) : resolve()));
+      }),
+    finish: async () => {},
     abandon: async () => {},
   };
 };

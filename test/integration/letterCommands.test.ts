@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:http';
+import { createServer, type ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -183,12 +183,11 @@ describe.each(['Redis', 'dev'] as const)('dead-letters export and import over %s
   }, 60_000);
 });
 
-it('dead-letters export leaves no file that is not the whole', async () => {
-  const file = join(folder, 'letters.ndjson');
-  const server = createServer((request, response) => {
+/** A `dev` in this test's folder, as far as an export asks for one. */
+const playDev = async (answer: (response: ServerResponse) => void): Promise<Env> => {
+  const server = createServer((_, response) => {
     response.writeHead(200, { 'content-type': 'application/x-ndjson' });
-    response.write(`${JSON.stringify(buildLetter())}\n`);
-    setTimeout(() => request.socket.destroy(), 50);
+    answer(response);
   });
   await once(server.listen(0, '127.0.0.1'), 'listening');
   closing.push(async () => server.close());
@@ -197,10 +196,27 @@ it('dead-letters export leaves no file that is not the whole', async () => {
   const apiUrl = `http://127.0.0.1:${port}`;
   const lock = await lockFolder(folder, { apiUrl, apiKey: 'key' });
   closing.push(lock.release);
+  return { EMBEDDED_PATH: folder };
+};
 
-  const { code, stderr } = await commands.run(['dead-letters', 'export', file], {
-    EMBEDDED_PATH: folder,
+it('dead-letters export has no more to say of letters that are larger than a pipe', async () => {
+  const letters = Array.from({ length: 20 }, () => buildLetter({ reason: 'x'.repeat(1_000_000) }));
+  const text = letters.map((letter) => `${JSON.stringify(letter)}\n`).join('');
+  const env = await playDev((response) => response.end(text));
+
+  const { code, stdout, stderr } = await commands.run(['dead-letters', 'export'], env);
+
+  expect([code, stdout]).toEqual([0, text]);
+  expect(stderr).toMatch(/^exported 20;.*\n20 of them hold their seek token in the clear.*\n$/);
+});
+
+it('dead-letters export leaves no file that is not the whole', async () => {
+  const file = join(folder, 'letters.ndjson');
+  const env = await playDev((response) => {
+    response.write(`${JSON.stringify(buildLetter())}\n`, () => response.destroy());
   });
+
+  const { code, stderr } = await commands.run(['dead-letters', 'export', file], env);
 
   expect([code, stderr]).toEqual([1, expect.stringMatching(/^Not exported: /)]);
   await expect(stat(file)).rejects.toThrow('ENOENT');
