@@ -21,6 +21,14 @@ const LOOK_EVERY_MS = 50;
 /** `seek-signals demo`: a scripted run over sample signals in a temporary folder, explained. */
 export const demo = async (env: NodeJS.ProcessEnv): Promise<number> => {
   const folder = await mkdtemp(join(tmpdir(), 'seek-signals-demo-'));
+  try {
+    return await playIn(folder, env);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+};
+
+const playIn = async (folder: string, env: NodeJS.ProcessEnv): Promise<number> => {
   process.stdout.write('Starting the queue, the simulated SEEK, API, worker and board …\n');
   const config = loadConfig({
     ...{ EMBEDDED_PATH: folder, LOG_LEVEL: env.LOG_LEVEL ?? 'silent' },
@@ -38,7 +46,6 @@ export const demo = async (env: NodeJS.ProcessEnv): Promise<number> => {
     return await play(createApi(apiUrl, apiKey), simulator);
   } finally {
     await service.closers.closeAll();
-    await rm(folder, { recursive: true, force: true });
   }
 };
 

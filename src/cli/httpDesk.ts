@@ -58,7 +58,7 @@ export const createHttpDesk = ({ apiUrl, apiKey }: { apiUrl: string; apiKey: str
     },
     enqueue: async (signals) => {
       const body = JSON.stringify({ signals });
-      const answer = await call('POST', '/signals/batch', { body });
+      const answer = await insist('POST', '/signals/batch', { body });
       const { results }: { results: (EnqueueResult | InvalidResult)[] } = JSON.parse(
         await answer.text(),
       );

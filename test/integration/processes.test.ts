@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
@@ -202,6 +202,17 @@ describe('the processes of a deployment', () => {
 
     expect(code).toBe(0);
     expect(ms).toBeLessThan(5_000 + SLACK_MS);
+  });
+
+  it('demo leaves nothing behind where it cannot start', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'seek-demo-'));
+    try {
+      const { code } = await commands.run(['demo'], { LOG_LEVEL: 'nonsense', TMPDIR: folder });
+
+      expect([code, await readdir(folder)]).toEqual([2, []]);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
   });
 
   it.each([
