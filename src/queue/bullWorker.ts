@@ -7,6 +7,7 @@ import {
 } from 'bullmq';
 
 import type { Logger } from '../logging.ts';
+import { createNowAndThen } from '../nowAndThen.ts';
 import { type JobWorker, LOCK_LOST, type Process, type WorkerOptions } from './backend.ts';
 
 const LOG_EVERY_MS = 10_000;
@@ -64,7 +65,7 @@ export const startBullWorker = <Result>(
   options: WorkerOptions<Result>,
   { logger, isReachable }: Around,
 ): JobWorker => {
-  let quietUntil = 0;
+  const isDue = createNowAndThen(LOG_EVERY_MS);
   let turnedAt = performance.now();
   let slots = options.concurrency;
   let closing = false;
@@ -112,9 +113,7 @@ export const startBullWorker = <Result>(
     if (err.name === 'ReplyError') rest();
     // The connection speaks for itself.
     const isOfConnection = err.code === 'ECONNREFUSED' || /^Socket timeout/.test(err.message);
-    if (isOfConnection || Date.now() < quietUntil) return;
-    quietUntil = Date.now() + LOG_EVERY_MS;
-    logger.error({ err }, 'Queue worker failed');
+    if (!isOfConnection && isDue()) logger.error({ err }, 'Queue worker failed');
   });
   worker.on('drained', turn);
   worker.on('failed', (job) => {

@@ -1,5 +1,7 @@
 import { Queue, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
+
+import { sharedRun } from '../sharedRun.ts';
 import type { Backend, BackendOptions, Process, QueueName } from './backend.ts';
 import { startBullWorker, toBullOptions } from './bullWorker.ts';
 import { createGroupedMoves } from './groupedMoves.ts';
@@ -43,7 +45,7 @@ export const openRedis = ({
   const replicas = createReplicas({ writer: client, connect, prefix, needed: waitReplicas });
   const queues = new Map<QueueName, Promise<Queue>>();
   const opened = new Set<Queue>();
-  let pinging: Promise<unknown> | undefined;
+  const ping = sharedRun(() => client.ping());
 
   const bullQueue = (name: QueueName): Promise<Queue> => {
     const known = queues.get(name);
@@ -91,10 +93,7 @@ export const openRedis = ({
     ping: async () => {
       // Asked at every probe: during an outage nothing may pile up.
       if (LOST.has(client.status)) throw new Error('Redis is not reachable');
-      pinging ??= client.ping().finally(() => {
-        pinging = undefined;
-      });
-      await pinging;
+      await ping();
     },
     close: async () => {
       // Not waiting for those that never came to be: without a Redis they would be waited for for ever.

@@ -1,5 +1,6 @@
 import { Redis, type RedisOptions } from 'ioredis';
 import type { Logger } from '../logging.ts';
+import { createNowAndThen } from '../nowAndThen.ts';
 
 const COMMAND_TIMEOUT_MS = 2_000;
 // A Redis on a slow disk is silent for two seconds at times (appendfsync everysec), and yet alive.
@@ -56,19 +57,19 @@ export const connectRedis = (
     ...(sentinels.length === 0 ? {} : viaSentinels(url, sentinels)),
   });
   if (sentinels.length > 0) keepAsking(client);
-  let quietUntil = 0;
+  let isDue = createNowAndThen(LOG_EVERY_MS);
   let lost = false;
 
   client.on('error', (err: NodeJS.ErrnoException) => {
-    if (Date.now() < quietUntil) return;
-    quietUntil = Date.now() + LOG_EVERY_MS;
+    if (!isDue()) return;
     lost = true;
     logger.error({ code: err.code, reason: err.message }, 'Redis is not reachable');
   });
   client.on('ready', () => {
     if (lost) logger.info('Redis is reachable again');
     lost = false;
-    quietUntil = 0;
+    // The next loss is another one.
+    isDue = createNowAndThen(LOG_EVERY_MS);
   });
 
   return client;
@@ -76,14 +77,13 @@ export const connectRedis = (
 
 const reconnecting = (logger: Logger) => {
   let demoted = false;
-  let quietUntil = 0;
+  const isDue = createNowAndThen(LOG_EVERY_MS);
   return {
     // A master that became a replica: the command was not carried out, and is sent again (2) to
     // whoever the address leads to by now.
     reconnectOnError: (err) => {
       if (!err.message.includes('READONLY')) return false;
-      if (Date.now() >= quietUntil) {
-        quietUntil = Date.now() + LOG_EVERY_MS;
+      if (isDue()) {
         logger.error({ reason: err.message }, 'Redis is a replica; asking for the master again');
       }
       demoted = true;

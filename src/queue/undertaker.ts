@@ -4,6 +4,7 @@ import { queueIsSilent, withDeadline } from '../deadline.ts';
 import type { Logger } from '../logging.ts';
 import { codeLabel } from '../metrics.ts';
 import { failureText } from '../schemas/signalJob.ts';
+import { sharedRun } from '../sharedRun.ts';
 import { type Backend, type JobQueue, SIGNALS } from './backend.ts';
 import { createBury } from './bury.ts';
 import { settlementOf } from './settlements.ts';
@@ -26,7 +27,6 @@ type Deps = {
  */
 export const createUndertaker = ({ backend, logger, metrics, sweepEveryMs = 5_000 }: Deps) => {
   const burying = createBury(backend);
-  let sweeping: Promise<void> | undefined;
   const underWay = new Set<Promise<unknown>>();
 
   const bury = async (job: Job): Promise<boolean> => {
@@ -79,12 +79,7 @@ export const createUndertaker = ({ backend, logger, metrics, sweepEveryMs = 5_00
     return watched;
   };
 
-  const sweep = (): Promise<void> => {
-    sweeping ??= noted(lookThrough()).finally(() => {
-      sweeping = undefined;
-    });
-    return sweeping;
-  };
+  const sweep = sharedRun(() => noted(lookThrough()));
 
   const timer = setInterval(() => void sweep(), sweepEveryMs);
 
@@ -101,5 +96,3 @@ export const createUndertaker = ({ backend, logger, metrics, sweepEveryMs = 5_00
     },
   };
 };
-
-export type Undertaker = ReturnType<typeof createUndertaker>;

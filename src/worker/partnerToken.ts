@@ -1,4 +1,6 @@
+import { parseJson } from '../parseJson.ts';
 import { PartnerTokenAnswerSchema } from '../schemas/seekApi.ts';
+import { sharedRun } from '../sharedRun.ts';
 import { type Answer, type Http, NoAnswerError } from './http.ts';
 
 const RENEW_EARLY_MS = 60_000;
@@ -42,23 +44,16 @@ type Held = { value: string; renewAt: number };
  */
 export const createPartnerToken = ({ now = () => performance.now(), ...deps }: Deps) => {
   let held: Held | undefined;
-  let asking: Promise<Held> | undefined;
 
-  const ask = (): Promise<Held> => {
-    asking ??= requestToken(deps, now)
-      .then((token) => {
-        held = token;
-        return token;
-      })
-      .catch((err: unknown) => {
-        if (err instanceof PartnerTokenError) deps.onFailure?.(err);
-        throw err;
-      })
-      .finally(() => {
-        asking = undefined;
-      });
-    return asking;
-  };
+  const ask = sharedRun(async (): Promise<Held> => {
+    try {
+      held = await requestToken(deps, now);
+      return held;
+    } catch (err) {
+      if (err instanceof PartnerTokenError) deps.onFailure?.(err);
+      throw err;
+    }
+  });
 
   /** The token, where one is at hand. */
   const peek = (): string | undefined =>
@@ -118,12 +113,4 @@ const readToken = ({ status, body, retryAfterMs }: Answer) => {
   // The body is not repeated: a token may stand in it.
   if (!parsed.success) throw new PartnerTokenError('token endpoint: answer has no token');
   return parsed.data;
-};
-
-const parseJson = (text: string): unknown => {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 };

@@ -1,5 +1,7 @@
 import type { Logger } from '../logging.ts';
+import { createNowAndThen } from '../nowAndThen.ts';
 import type { LaneReading, LaneState, LaneStore } from '../queue/laneState.ts';
+import { sharedRun } from '../sharedRun.ts';
 import { isOver, takeProbe, yieldProbe } from './laneRules.ts';
 import { createOneAtATime } from './oneAtATime.ts';
 
@@ -31,16 +33,15 @@ type Deps = {
 export const createSharedLane = ({ store, id, onTurn, reluctanceMs, logger, ...deps }: Deps) => {
   const { now, random } = deps;
   const inTurn = createOneAtATime();
+  const isDue = createNowAndThen(LOG_EVERY_MS, now);
   let state: LaneState = {};
   /** The store's clock against ours. */
   let ahead = 0;
   let readAt = Number.NEGATIVE_INFINITY;
-  let looking: Promise<void> | undefined;
   let watching: NodeJS.Timeout | undefined;
   let probe: 'no' | 'ours' | 'under way' = 'no';
   let probeSince = 0;
   let yieldedUntil = 0;
-  let quietUntil = Number.NEGATIVE_INFINITY;
   let done = false;
 
   const storeNow = (): number => now() + ahead;
@@ -76,15 +77,7 @@ export const createSharedLane = ({ store, id, onTurn, reluctanceMs, logger, ...d
     throw new Error('The lane is not to be written');
   };
 
-  const look = (): Promise<void> => {
-    looking ??= store
-      .read()
-      .then(take)
-      .finally(() => {
-        looking = undefined;
-      });
-    return looking;
-  };
+  const look = sharedRun(() => store.read().then(take));
 
   /** While the lane is closed: sees it open, and asks for the next try when a pause is over. */
   const watch = (): void => {
@@ -97,9 +90,7 @@ export const createSharedLane = ({ store, id, onTurn, reluctanceMs, logger, ...d
   };
 
   const complain = (err: Error): void => {
-    if (now() < quietUntil) return;
-    quietUntil = now() + LOG_EVERY_MS;
-    logger.warn({ reason: err.message }, 'Lane not read');
+    if (isDue()) logger.warn({ reason: err.message }, 'Lane not read');
   };
 
   const tend = async (): Promise<unknown> => {

@@ -7,6 +7,7 @@ import type { QueueStatus } from '../../queue/queueStatus.ts';
 import type { Redriven } from '../../queue/redriveLetters.ts';
 import { nameProblems } from '../../schemas/invalidFields.ts';
 import type { SignalLife } from '../../schemas/states.ts';
+import { sharedRun } from '../../sharedRun.ts';
 import { type LoggedIn, redriverOf } from '../login.ts';
 import { overviewPage, SHOWN_MS, signalPath } from './overview.ts';
 import { foundPage, noSignalPage, refusedPage, signalPage } from './signalPages.ts';
@@ -31,7 +32,8 @@ export type PagesDeps = {
 export const createPages = ({ now = Date.now, ...deps }: PagesDeps): Hono<LoggedIn> => {
   const { status, history, newestLetters, find, search, redrive, log } = deps;
   const app = new Hono<LoggedIn>();
-  const newest = shared(() => newestLetters(NEWEST_LETTERS));
+  // What takes longer than a page waits goes on behind it.
+  const newest = sharedRun(() => newestLetters(NEWEST_LETTERS));
 
   app.get('/', async (c) => {
     const [standing, past, letters] = await Promise.all([
@@ -82,17 +84,6 @@ export const createPages = ({ now = Date.now, ...deps }: PagesDeps): Hono<Logged
   });
 
   return app;
-};
-
-/** What takes longer than a page waits goes on behind it, and would pile up with each page that follows. */
-const shared = <T>(read: () => Promise<T>): (() => Promise<T>) => {
-  let reading: Promise<T> | undefined;
-  return () => {
-    reading ??= read().finally(() => {
-      reading = undefined;
-    });
-    return reading;
-  };
 };
 
 const isNoName = (text: string): boolean => /\p{Cc}/u.test(text);
