@@ -1,5 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 
+import { parseJson } from '../parseJson.ts';
 import { isObject } from '../schemas/isObject.ts';
 import { ApplicationIdSchema } from '../schemas/seekToken.ts';
 import { fingerprintOf } from '../tokenCipher.ts';
@@ -7,7 +8,7 @@ import { type Backend, DEAD_LETTERS, SIGNALS } from './backend.ts';
 import type { DeadLetters } from './deadLetters.ts';
 import { ERASED } from './discardReason.ts';
 import { memoryOf } from './memory.ts';
-import { parse, parseLetter } from './readLetter.ts';
+import { parseLetter } from './readLetter.ts';
 import type { SeekTokens } from './seekTokens.ts';
 import { toLife } from './signalLives.ts';
 
@@ -67,10 +68,10 @@ export const createEraseApplication = ({ backend, tokens, deadLetters, pause = w
       if (await erasing) seen.erased += 1;
     };
     for await (const { id, text } of backend.jobs.every(SIGNALS)) {
-      if (isOfIt.perhaps(text) && isOfIt.surely(parse(text))) await note(eraseSignal(id));
+      if (isOfIt.perhaps(text) && isOfIt.surely(parseJson(text))) await note(eraseSignal(id));
     }
     for await (const { text } of backend.jobs.every(DEAD_LETTERS)) {
-      const letter = isOfIt.perhaps(text) ? parseLetter(parse(text)) : undefined;
+      const letter = isOfIt.perhaps(text) ? parseLetter(parseJson(text)) : undefined;
       if (letter && isOfIt.surely(letter.job)) await note(eraseLetter(letter.signalId));
     }
     return seen;

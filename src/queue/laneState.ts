@@ -1,5 +1,7 @@
 import * as z from 'zod';
 
+import { parseJson } from '../parseJson.ts';
+
 /** What all workers share about the lane, in milliseconds of the clock that they share, too. */
 export type LaneState = z.infer<typeof LaneStateSchema>;
 
@@ -18,7 +20,7 @@ const ClosureSchema = z.object({
 
 export type Closure = z.infer<typeof ClosureSchema>;
 
-export const LaneStateSchema = z.object({
+const LaneStateSchema = z.object({
   /** Absent while the lane is open. */
   closed: ClosureSchema.optional(),
   /** SEEK limited our rate: so many requests a second seemed right at that time. */
@@ -72,10 +74,5 @@ export const viewLane = ({ state: { closed }, now }: LaneReading): LaneView =>
       };
 
 /** What is stored; what cannot be read counts as an open lane. */
-export const parseLaneState = (text: string): LaneState => {
-  try {
-    return LaneStateSchema.safeParse(JSON.parse(text)).data ?? {};
-  } catch {
-    return {};
-  }
-};
+export const parseLaneState = (text: string): LaneState =>
+  LaneStateSchema.safeParse(parseJson(text)).data ?? {};

@@ -2,8 +2,8 @@ import { hostname } from 'node:os';
 import type { Redis } from 'ioredis';
 import * as z from 'zod';
 
+import { parseJson } from '../parseJson.ts';
 import type { Settled } from './backend.ts';
-import { parse } from './readLetter.ts';
 import type { Settlement, Settlements } from './settlements.ts';
 
 const GROUP = 'outbox';
@@ -93,5 +93,5 @@ export const createRedisSettlements = (client: Redis, prefix: string): Settlemen
 const toReported = (entry: unknown): { id: string; settlement: Settlement | undefined } => {
   const [id, fields] = Array.isArray(entry) ? entry : [];
   const text = Array.isArray(fields) ? fields[1] : undefined;
-  return { id: String(id), settlement: SettlementSchema.safeParse(parse(String(text))).data };
+  return { id: String(id), settlement: SettlementSchema.safeParse(parseJson(String(text))).data };
 };

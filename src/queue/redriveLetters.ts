@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import type { Job } from 'bullmq';
 
 import type { DeadLetter } from '../schemas/deadLetter.ts';
@@ -97,8 +98,6 @@ export const createRedrive = ({ backend, find, every, now, pause = wait }: Deps)
     },
   };
 };
-
-const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /**
  * A failed letter is retried; the worker on `dead-letters` does the rest, as it does for the board's

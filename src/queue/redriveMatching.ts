@@ -62,7 +62,5 @@ export const createRedriveMatching =
     return run;
   };
 
-export type RedriveMatching = ReturnType<typeof createRedriveMatching>;
-
 const rest = (ms: number, signal: AbortSignal | undefined): Promise<unknown> =>
   wait(ms, undefined, signal && { signal }).catch(() => {});

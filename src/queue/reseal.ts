@@ -1,9 +1,10 @@
 import { setTimeout as wait } from 'node:timers/promises';
 
+import { parseJson } from '../parseJson.ts';
 import { SignalJobSchema, VERSION } from '../schemas/signalJob.ts';
 import { fingerprintOf, newTally, type Tally, type TokenCipher } from '../tokenCipher.ts';
 import { type Backend, DEAD_LETTERS, type QueueName, SIGNALS } from './backend.ts';
-import { parse, parseLetter } from './readLetter.ts';
+import { parseLetter } from './readLetter.ts';
 import { type SeekTokens, UnreadableTokensError } from './seekTokens.ts';
 
 const AT_ONCE = 50;
@@ -65,7 +66,7 @@ export const createReseal = ({ backend, tokens, cipher, pause = wait }: Deps) =>
   const resealJobs = async (name: QueueName, tally: Tally): Promise<string[]> => {
     const inHand: string[] = [];
     for await (const { id, text } of backend.jobs.every(name)) {
-      const data = parse(text);
+      const data = parseJson(text);
       const renewal = name === SIGNALS ? renew(data, id) : renewLetter(data);
       tally[renewal.kind] += 1;
       if (!('data' in renewal)) continue;
@@ -129,5 +130,3 @@ export const createReseal = ({ backend, tokens, cipher, pause = wait }: Deps) =>
     return total;
   };
 };
-
-export type Reseal = ReturnType<typeof createReseal>;
