@@ -92,6 +92,8 @@ export const createMetrics = (readQueue: () => Promise<QueueReading>) => {
     contentType: registry.contentType,
     /** The exposition text. Where the queue cannot be asked, its gauges are left out or NaN. */
     scrape: async (): Promise<string> => {
+      // First: of two scrapes at once neither takes away what the other is about to tell.
+      const reading = await readQueue().catch(() => undefined);
       signals.reset();
       backlog.set(Number.NaN);
       workers.set(Number.NaN);
@@ -103,7 +105,6 @@ export const createMetrics = (readQueue: () => Promise<QueueReading>) => {
       memoryLimit.remove();
       outboxRows.reset();
       outboxLag.remove();
-      const reading = await readQueue().catch(() => undefined);
       if (reading !== undefined) {
         for (const [state, count] of Object.entries(reading.counts)) signals.set({ state }, count);
         backlog.set(reading.backlog);

@@ -1,5 +1,6 @@
 import { Hono } from 'hono';
 
+import { queueIsSilent, withDeadline } from './deadline.ts';
 import type { Metrics } from './metrics.ts';
 
 const READY_WITHIN_MS = 2_000;
@@ -22,13 +23,11 @@ export const createProbes = ({ ping, isAlive, metrics }: Deps): Hono => {
   );
 
   app.get('/health/ready', async (c) => {
-    const late = new Promise<'late'>((resolve) => {
-      setTimeout(() => resolve('late'), READY_WITHIN_MS).unref();
-    });
-    const answer = await Promise.race([ping().then(() => 'ready' as const), late]).catch(
-      () => 'late',
+    const isReady = await withDeadline(ping(), READY_WITHIN_MS, queueIsSilent).then(
+      () => true,
+      () => false,
     );
-    return answer === 'ready'
+    return isReady
       ? c.json({ status: 'ready' })
       : c.json({ status: 'unavailable', message: 'The queue does not answer' }, 503);
   });

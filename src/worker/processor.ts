@@ -2,8 +2,7 @@ import { type Job, UnrecoverableError, WaitingError } from 'bullmq';
 
 import type { Logger } from '../logging.ts';
 import { codeLabel } from '../metrics.ts';
-import type { Ledger } from '../queue/backend.ts';
-import { LOCK_LOST } from '../queue/backend.ts';
+import { type Ledger, LOCK_LOST } from '../queue/backend.ts';
 import type { JobData } from '../queue/jobData.ts';
 import { RETRY_OPTIONS } from '../queue/jobOptions.ts';
 import { createLetGo } from '../queue/letGo.ts';
@@ -23,7 +22,6 @@ import { type DispatchSignal, TOKEN_KEY } from './dispatchSignal.ts';
 import { type Deferred, QUEUE } from './exchange.ts';
 import type { Attempted, Dispatched } from './isolate.ts';
 import { ageMsOf, type Judged, judge, type Policy } from './judge.ts';
-
 import { readJob } from './readJob.ts';
 import { createRoom } from './room.ts';
 import { createTryApart, guiltOf, isSuspect } from './suspects.ts';

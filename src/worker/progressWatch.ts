@@ -1,4 +1,4 @@
-import { withDeadline } from '../deadline.ts';
+import { queueIsSilent, withDeadline } from '../deadline.ts';
 
 const LOOK_EVERY_MS = 5_000;
 const ANSWER_WITHIN_MS = 2_000;
@@ -22,8 +22,9 @@ export const createProgressWatch = ({ now = () => performance.now(), ...deps }: 
   let dueSince: number | undefined;
 
   const look = async (): Promise<void> => {
-    const late = () => new Error('The queue does not answer');
-    const due = await withDeadline(deps.isWorkDue(), ANSWER_WITHIN_MS, late).catch(() => false);
+    const due = await withDeadline(deps.isWorkDue(), ANSWER_WITHIN_MS, queueIsSilent).catch(
+      () => false,
+    );
     dueSince = due ? (dueSince ?? now()) : undefined;
   };
   const timer = setInterval(() => void look(), LOOK_EVERY_MS);
