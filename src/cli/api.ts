@@ -15,7 +15,7 @@ import { createSignalLives } from '../queue/signalLives.ts';
 import { serve } from '../serve.ts';
 import { startTracing } from '../startTracing.ts';
 import { guardRedis } from './guardRedis.ts';
-import { ENQUEUE_DEADLINE_MS, openEnqueue } from './openEnqueue.ts';
+import { openEnqueue } from './openEnqueue.ts';
 import { openService, type Service } from './service.ts';
 
 const REQUIRED = ['REDIS_URL', 'API_KEYS'] as const;
@@ -64,8 +64,7 @@ export const startApi = async (
     importLetters: createImportLetters({ backend, lives, tokens: seekTokens }),
     seekTokens,
     recordSeekToken: createRecordSeekToken({
-      ...{ tokens: seekTokens, replicated: backend.replicated },
-      ...{ deadlineMs: ENQUEUE_DEADLINE_MS, logger },
+      ...{ tokens: seekTokens, replicated: backend.replicated, logger },
     }),
     eraseApplication: createEraseApplication({ backend, tokens: seekTokens, deadLetters }),
     onDiscarded: () => metrics.skipped.inc({ reason: 'discarded' }),

@@ -6,8 +6,6 @@ import { openSeekTokens } from '../queue/seekTokens.ts';
 import { createSignalLives } from '../queue/signalLives.ts';
 import { createSignalQueue } from '../queue/signalQueue.ts';
 
-export const ENQUEUE_DEADLINE_MS = 4_500;
-
 type Deps = { backend: Backend; logger: Logger; onAccepted?: (typeCode: string) => void };
 
 /** Takes signals in as the configuration says. */
@@ -21,5 +19,4 @@ export const openEnqueue = ({ backend, ...deps }: Deps, config: Config) =>
       rememberMs: config.REMEMBER_MS,
     }),
     parse: { allowUnknownTypes: config.ALLOW_UNKNOWN_TYPES, audience: config.SEEK_AUDIENCE },
-    deadlineMs: ENQUEUE_DEADLINE_MS,
   });

@@ -16,9 +16,6 @@ import { createEnqueue, type EnqueueResult, type InvalidResult, toResults } from
 import { InvalidSeekTokenError, QueueUnavailableError } from './errors.ts';
 import { createRecordSeekToken } from './recordSeekToken.ts';
 
-// Below the 5 seconds that are promised.
-const DEADLINE_MS = 4_500;
-
 export type ProducerOptions = {
   /** `redis://` or `rediss://`, with user name and password where needed. */
   redisUrl: string;
@@ -138,7 +135,6 @@ export const createProducer = ({
   const enqueueAll = createEnqueue({
     queue: createSignalQueue({ backend, lives, cipher, rememberMs }),
     parse: { allowUnknownTypes, audience: seekAudience },
-    deadlineMs: DEADLINE_MS,
     logger,
   });
 
@@ -155,7 +151,7 @@ export const createProducer = ({
     },
 
     recordSeekToken: createRecordSeekToken({
-      ...{ tokens, replicated: backend.replicated, deadlineMs: DEADLINE_MS, logger },
+      ...{ tokens, replicated: backend.replicated, logger },
     }),
 
     eraseApplication: async (applicationId) => {

@@ -22,18 +22,26 @@ export type EnqueueResult = {
 type Deps = {
   queue: Pick<SignalQueue, 'accept'>;
   parse: Rules;
-  /** The longest that a caller waits. */
-  deadlineMs: number;
+  deadlineMs?: number;
   logger: Logger;
   /** Called once for each signal that was not a duplicate. */
   onAccepted?: (typeCode: string) => void;
 };
 
+/** The longest that a caller waits, unless told otherwise: below the 5 seconds that are promised. */
+export const ENQUEUE_WITHIN_MS = 4_500;
+
 // As many as the queue takes in one step.
 const AT_ONCE = 50;
 
 /** Validate → identify → enqueue. Each result is an answer or an error; the queue's own fault throws. */
-export const createEnqueue = ({ queue, parse, deadlineMs, logger, onAccepted }: Deps) => {
+export const createEnqueue = ({
+  queue,
+  parse,
+  deadlineMs = ENQUEUE_WITHIN_MS,
+  logger,
+  onAccepted,
+}: Deps) => {
   const tracer = openTracer();
   const accept = async (signals: NewSignal[], span: Span): Promise<Acceptance[]> => {
     if (signals.length === 0) return [];

@@ -3,20 +3,21 @@ import type { Logger } from '../logging.ts';
 import type { SeekTokens } from '../queue/seekTokens.ts';
 import { toInvalidFields } from '../schemas/invalidFields.ts';
 import { SeekTokenInputSchema } from '../schemas/seekToken.ts';
+import { ENQUEUE_WITHIN_MS } from './enqueue.ts';
 import { InvalidSeekTokenError, QueueUnavailableError } from './errors.ts';
 
 type Deps = {
   tokens: Pick<SeekTokens, 'record'>;
   /** Resolves once the replicas that are asked for have what was written since. */
   replicated: (since: number) => Promise<void>;
-  deadlineMs: number;
+  deadlineMs?: number;
   logger: Logger;
   now?: () => number;
 };
 
 /** Records a seek token, and resolves with what the caller should look at. */
 export const createRecordSeekToken =
-  ({ tokens, replicated, deadlineMs, logger, now = Date.now }: Deps) =>
+  ({ tokens, replicated, deadlineMs = ENQUEUE_WITHIN_MS, logger, now = Date.now }: Deps) =>
   async (input: unknown): Promise<{ warnings?: string[] }> => {
     const parsed = SeekTokenInputSchema.safeParse(withDate(input), { reportInput: true });
     if (!parsed.success) throw new InvalidSeekTokenError(toInvalidFields(parsed.error));
