@@ -6,7 +6,7 @@ import { terminated } from '../lifecycle.ts';
 import { packageInfo } from '../packageInfo.ts';
 import type { FindOptions } from './find.ts';
 import type { Output } from './inspect.ts';
-import type { FilterOptions } from './readFilter.ts';
+import { addDeadLetters, type Run } from './letterCommands.ts';
 import type { SendOptions } from './send.ts';
 
 type Env = NodeJS.ProcessEnv;
@@ -24,7 +24,16 @@ const createProgram = (env: Env, onDone: (code: number) => void): Command => {
     .version(packageInfo.version)
     .exitOverride();
   const run = async (code: Promise<number>) => onDone(await code);
+  addProcesses(program, env, run);
+  addSignals(program, env, run);
+  addCheck(program, env, run);
+  addTokens(program, env, run);
+  addDeadLetters(program, env, run);
+  addOutbox(program, env, run);
+  return program;
+};
 
+const addProcesses = (program: Command, env: Env, run: Run): void => {
   const long: [string, string, () => Promise<Long>][] = [
     ['dev', 'everything in one terminal', async () => (await import('./dev.ts')).dev],
     ['api', 'the producer over HTTP', async () => (await import('./api.ts')).api],
@@ -46,7 +55,9 @@ const createProgram = (env: Env, onDone: (code: number) => void): Command => {
     .command('demo')
     .description('a scripted run, explained')
     .action(async () => run((await import('./demo.ts')).demo(env)));
+};
 
+const addSignals = (program: Command, env: Env, run: Run): void => {
   program
     .command('send <file>')
     .description('enqueue a file of signals, one a line; - is standard input')
@@ -80,6 +91,9 @@ const createProgram = (env: Env, onDone: (code: number) => void): Command => {
     .option('--limit <n>', 'at most so many', '100')
     .option('--json', 'for a program')
     .action(async (options: FindOptions) => run((await import('./find.ts')).find(env, options)));
+};
+
+const addCheck = (program: Command, env: Env, run: Run): void => {
   program
     .command('check')
     .description('is this deployment safe?')
@@ -91,6 +105,9 @@ const createProgram = (env: Env, onDone: (code: number) => void): Command => {
     .action(async (options: Output & { playground?: boolean }) =>
       run((await import('./check.ts')).check(env, options)),
     );
+};
+
+const addTokens = (program: Command, env: Env, run: Run): void => {
   const tokens = program.command('tokens').description('the seek tokens of applications');
   tokens
     .command('expiring')
@@ -106,7 +123,9 @@ const createProgram = (env: Env, onDone: (code: number) => void): Command => {
     .description('seal all that Redis keeps with the first of TOKEN_ENCRYPTION_KEYS')
     .option('--json', 'for a program')
     .action(async (options: Output) => run((await import('./tokens.ts')).reseal(env, options)));
-  addDeadLetters(program, env, run);
+};
+
+const addOutbox = (program: Command, env: Env, run: Run): void => {
   const outbox = program.command('outbox').description("the outbox in the ATS's own PostgreSQL");
   outbox
     .command('migrate')
@@ -125,72 +144,6 @@ const createProgram = (env: Env, onDone: (code: number) => void): Command => {
       const { reconcileOutbox } = await import('./outbox.ts');
       await run(reconcileOutbox(env, options, termination));
     });
-
-  return program;
-};
-
-type Run = (code: Promise<number>) => Promise<void>;
-
-const addDeadLetters = (program: Command, env: Env, run: Run): void => {
-  const letters = program.command('dead-letters').description('signals that were given up');
-  const load = () => import('./deadLetters.ts');
-  const filtered = (command: Command): Command =>
-    command
-      .option('--code <code>', 'with this error code')
-      .option('--type <typeCode>', 'of this type')
-      .option('--since <date>', 'died at or after')
-      .option('--until <date>', 'died before')
-      .option('--application <id>', 'of signals that name it')
-      .option('--position <id>', 'of signals that name this position profile')
-      .option('--text <text>', 'that stands in its id, type, code or reason')
-      .option('--json', 'for a program');
-  const limited = (command: Command): Command =>
-    filtered(command).option('--limit <n>', 'at most so many');
-
-  limited(letters.command('list').description('newest first')).action(
-    async (options: FilterOptions & Output) => run((await load()).list(env, options)),
-  );
-  filtered(letters.command('counts').description('how many of what, the most first')).action(
-    async (options: FilterOptions & Output) => run((await load()).counts(env, options)),
-  );
-  letters
-    .command('show <signalId>')
-    .description('one letter, with all its attempts')
-    .option('--json', 'for a program')
-    .action(async (id: string, options: Output) => run((await load()).show(env, id, options)));
-  limited(letters.command('redrive [signalIds...]').description('back into the queue'))
-    .option('--dry-run', 'only say how many, which would be refused, and why')
-    .option('--rate <n>', 'so many a second')
-    .action(async (ids: string[], options: FilterOptions & Output & { dryRun?: boolean }) => {
-      const termination = terminated();
-      await run((await import('./redrive.ts')).redrive(env, ids, options, termination));
-    });
-  limited(
-    letters
-      .command('export [file]')
-      .description('whole, one a line, with their seek tokens; - is standard output'),
-  ).action(async (file: string | undefined, options: FilterOptions) => {
-    const termination = terminated();
-    const { exportLetters } = await import('./exportLetters.ts');
-    await run(exportLetters(env, file ?? '-', options, termination));
-  });
-  letters
-    .command('import <file>')
-    .description('letters that were exported; - is standard input')
-    .option('--json', 'for a program')
-    .action(async (file: string, options: Output) => {
-      const termination = terminated();
-      const { importLetters } = await import('./importLetters.ts');
-      await run(importLetters(env, file, options, termination));
-    });
-  letters
-    .command('discard <signalIds...>')
-    .description('let them go')
-    .requiredOption('--reason <text>', 'kept with the signal')
-    .option('--json', 'for a program')
-    .action(async (ids: string[], options: Output & { reason: string }) =>
-      run((await load()).discard(env, ids, options)),
-    );
 };
 
 const main = async (argv: string[], env: Env): Promise<number> => {
