@@ -8,9 +8,9 @@ import type { JobData } from './jobData.ts';
 import type { LaneStore } from './laneState.ts';
 import type { Memory } from './memory.ts';
 import type { Finding } from './redisSafety.ts';
-import type { TokenStore } from './seekTokens.ts';
 import type { Settlement, Settlements } from './settlements.ts';
 import type { SignalIndex } from './signalIndex.ts';
+import type { TokenStore } from './tokenStore.ts';
 
 export const SIGNALS = 'signals';
 export const DEAD_LETTERS = 'dead-letters';

@@ -1,5 +1,5 @@
 import type { PgliteDatabase } from './pglitePool.ts';
-import type { TokenStore } from './seekTokens.ts';
+import type { TokenStore } from './tokenStore.ts';
 
 const TABLES = [
   `CREATE TABLE IF NOT EXISTS public.seek_tokens (

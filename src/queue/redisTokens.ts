@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 
 import { scanNames } from './scanNames.ts';
-import type { TokenStore } from './seekTokens.ts';
+import type { TokenStore } from './tokenStore.ts';
 
 const REPLACE = `
 if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end

@@ -5,7 +5,8 @@ import { SignalJobSchema, VERSION } from '../schemas/signalJob.ts';
 import { fingerprintOf, newTally, type Tally, type TokenCipher } from '../tokenCipher.ts';
 import { type Backend, DEAD_LETTERS, type QueueName, SIGNALS } from './backend.ts';
 import { parseLetter } from './readLetter.ts';
-import { type SeekTokens, UnreadableTokensError } from './seekTokens.ts';
+import type { SeekTokens } from './seekTokens.ts';
+import { UnreadableTokensError } from './tokenRecords.ts';
 
 const AT_ONCE = 50;
 // Most signals are in hand for less than a second, and few for longer than SEEK may take to answer.

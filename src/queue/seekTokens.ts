@@ -1,11 +1,6 @@
 import type { Config } from '../config.ts';
 import { describeToken } from '../masking.ts';
-import {
-  type ApplicationTokens,
-  ApplicationTokensSchema,
-  type KeptToken,
-  type TokenSource,
-} from '../schemas/seekToken.ts';
+import type { ApplicationTokens, KeptToken, TokenSource } from '../schemas/seekToken.ts';
 import {
   createTokenCipher,
   fingerprintOf,
@@ -13,40 +8,9 @@ import {
   type Tally,
   type TokenCipher,
 } from '../tokenCipher.ts';
-import { currentOf, isErasedSince, NO_TOKENS, withoutTokens, withToken } from './tokenRules.ts';
-
-/** Where what is known of applications lies: one text for each. */
-export type TokenStore = {
-  read: (applicationId: string) => Promise<string | undefined>;
-  /** Writes, unless somebody else has written since `before` was read: then `false`. */
-  replace: (
-    applicationId: string,
-    before: string | undefined,
-    after: StoredTokens,
-  ) => Promise<boolean>;
-  /** Notes whose a token is. Resolves with who had it first, if that was another application. */
-  claim: (fingerprint: string, applicationId: string, until: number) => Promise<string | undefined>;
-  /**
-   * Forgets whose these tokens were, where they were this application's. Resolves with those that are
-   * another's.
-   */
-  disown: (fingerprints: readonly string[], applicationId: string) => Promise<string[]>;
-  /** All of which something is known. */
-  applications: () => AsyncIterable<string>;
-  /** The applications whose newest token was received in this span, oldest first. */
-  receivedBetween: (from: number, to: number, limit: number) => Promise<string[]>;
-  countReceivedBetween: (from: number, to: number) => Promise<number>;
-};
-
-export type StoredTokens = {
-  text: string;
-  /** When the newest token was received; absent where there is none. */
-  receivedAt?: number;
-  /** Until when it is kept; absent: as before. */
-  until?: number;
-  /** Tokens received before need no longer be listed by their age. */
-  forgotten: number;
-};
+import { createTokenRecords } from './tokenRecords.ts';
+import { currentOf, isErasedSince, withoutTokens, withToken } from './tokenRules.ts';
+import type { TokenStore } from './tokenStore.ts';
 
 export type SeekToken = { token: string; source: TokenSource; receivedAt: string };
 
@@ -70,8 +34,6 @@ export type TokenView = {
 /** The token that counts, as people see it, and all that were received: that one, then the others. */
 export type ApplicationView = { applicationId: string; history: TokenView[] } & TokenView;
 
-// Others write now and then; so many times in a row that is no accident.
-const MOST_TRIES = 20;
 const DAY_MS = 86_400_000;
 
 type Deps = { store: TokenStore; cipher: TokenCipher; ttlDays: number; now?: () => number };
@@ -80,42 +42,7 @@ type Deps = { store: TokenStore; cipher: TokenCipher; ttlDays: number; now?: () 
 export const createSeekTokens = ({ store, cipher, ttlDays, now = Date.now }: Deps) => {
   const ttlMs = ttlDays * DAY_MS;
 
-  const read = async (applicationId: string) => {
-    const text = await store.read(applicationId);
-    return { text, known: text === undefined ? NO_TOKENS : parse(text) };
-  };
-
-  const change = async (
-    applicationId: string,
-    rule: (known: ApplicationTokens) => ApplicationTokens,
-    { keepsUntil = false } = {},
-  ): Promise<void> => {
-    for (let tries = 0; tries < MOST_TRIES; tries += 1) {
-      const { text, known } = await read(applicationId);
-      const changed = rule(known);
-      if (changed === known) return;
-      const stored = toStored(changed);
-      const after = keepsUntil ? stored : { ...stored, until: untilOf(changed) };
-      if (await store.replace(applicationId, text, after)) return;
-    }
-    throw new Error('The tokens of this application are not to be written');
-  };
-
-  const toStored = (known: ApplicationTokens): StoredTokens => {
-    const received = known.tokens.map(({ receivedAt }) => Date.parse(receivedAt));
-    return {
-      text: JSON.stringify(known),
-      // When the last of them expires there is none that lives.
-      ...(received.length === 0 ? {} : { receivedAt: Math.max(...received) }),
-      forgotten: now() - 2 * ttlMs,
-    };
-  };
-
-  /** Kept for as long again as a token lives: SEEK's word on how long that is has changed before. */
-  const untilOf = ({ tokens }: ApplicationTokens): number => {
-    const received = tokens.map(({ receivedAt }) => Date.parse(receivedAt));
-    return Math.max(now(), ...received) + 2 * ttlMs;
-  };
+  const { read, change } = createTokenRecords({ store, ttlMs, now });
 
   const expiryOf = ({ receivedAt }: KeptToken): number => Date.parse(receivedAt) + ttlMs;
 
@@ -128,7 +55,7 @@ export const createSeekTokens = ({ store, cipher, ttlDays, now = Date.now }: Dep
   });
 
   const find = async (applicationId: string): Promise<ApplicationView | undefined> => {
-    const { known } = await read(applicationId);
+    const known = await read(applicationId);
     const current = currentOf(known, now() - ttlMs);
     if (current === undefined) return undefined;
     return { applicationId, ...toView(current), history: known.tokens.map(toView) };
@@ -168,7 +95,7 @@ export const createSeekTokens = ({ store, cipher, ttlDays, now = Date.now }: Dep
     },
 
     lookup: async (applicationId: string): Promise<Lookup> => {
-      const { known } = await read(applicationId);
+      const known = await read(applicationId);
       const current = currentOf(known, now() - ttlMs);
       if (current === undefined) return { kind: 'none', erased: known.erasedAt !== undefined };
       const { sealed, source, receivedAt } = current;
@@ -236,20 +163,4 @@ export const openSeekTokens = (
 ) => {
   const cipher = createTokenCipher(TOKEN_ENCRYPTION_KEYS);
   return { cipher, tokens: createSeekTokens({ store, cipher, ttlDays }) };
-};
-
-/** By a newer version, or by nobody of ours. */
-export class UnreadableTokensError extends Error {
-  override readonly name = 'UnreadableTokensError';
-
-  constructor() {
-    super('What is kept of this application cannot be read');
-  }
-}
-
-/** What can't be read must not pass for nothing: it would be written over, and a token lost. */
-const parse = (text: string): ApplicationTokens => {
-  const read = ApplicationTokensSchema.safeParse(JSON.parse(text));
-  if (!read.success) throw new UnreadableTokensError();
-  return read.data;
 };
