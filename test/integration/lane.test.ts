@@ -224,12 +224,12 @@ describe('the lane', () => {
       },
     });
 
+    const began = performance.now();
     for (const { signalId } of await sendAll(many(14))) await until(signalId, 'delivered');
 
-    const [first = 0, last = 0] = [times[0], times.at(-1)];
     // Fifteen requests and more are fourteen gaps and more of 50 ms.
     expect(times.length).toBeGreaterThanOrEqual(15);
-    expect(last - first).toBeGreaterThan((times.length - 1) * 50 - 60);
+    expect((times.at(-1) ?? 0) - began).toBeGreaterThan((times.length - 1) * 50 - 10);
   });
 });
 

@@ -286,7 +286,6 @@ describe('secrets in files', () => {
     expect((await call('old-key', '/status')).status).toBe(401);
     await waitFor(
       async () => (await call('new-key', `/signals/${signalId}`)).body.state === 'delivered',
-      { timeoutMs: 20_000 },
     );
     const written = [api, worker].map((one) => JSON.stringify(one.written)).join('');
     expect(written).not.toMatch(/(?:old|new)-(?:key|client-secret)/);
@@ -411,7 +410,7 @@ describe('the commands for people', () => {
     const asked = commands.start(['status'], { REDIS_URL: 'redis://127.0.0.1:1' });
     closing.push(async () => asked.isRunning() && asked.end('SIGKILL'));
 
-    await waitFor(() => !asked.isRunning(), { timeoutMs: 10_000, what: 'status to end' });
+    await waitFor(() => !asked.isRunning(), { what: 'status to end' });
     expect(await asked.exited).toBe(1);
     expect(asked.written.stderr).not.toBe('');
   });

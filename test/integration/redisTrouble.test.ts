@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis';
 import { queueOptions } from '../../src/cli/service.ts';
 import { withDeadline } from '../../src/deadline.ts';
-import { createProducer } from '../../src/index.ts';
+import { createProducer, type Producer } from '../../src/index.ts';
 import { openRedis } from '../../src/queue/redis.ts';
 import { buildApplicationComplete } from '../support/buildSignal.ts';
 import { closeAfterEach } from '../support/closeAfterEach.ts';
@@ -19,6 +19,9 @@ const complete = (token = newToken()) => buildApplicationComplete({ token });
 
 const { closing } = closeAfterEach();
 
+const closeInTime = (producer: Producer): Promise<void> =>
+  withDeadline(producer.close(), 3_000 + SLACK_MS, () => new Error('close() hangs'));
+
 /** On a Redis of its own, which the test may mistreat. */
 const setup = async (options: Parameters<typeof startDispatcher>[1] = {}, given?: RedisServer) => {
   const redis = given ?? (await startRedis());
@@ -31,7 +34,7 @@ const setup = async (options: Parameters<typeof startDispatcher>[1] = {}, given?
   const dispatcher = await startDispatcher(platform, options);
   closing.push(dispatcher.stop);
   const producer = createProducer({ redisUrl: redis.url });
-  closing.push(() => withDeadline(producer.close(), 5_000, () => new Error('close() hangs')));
+  closing.push(() => closeInTime(producer));
   return { ...dispatcher, redis, producer };
 };
 
@@ -137,8 +140,7 @@ describe('a producer', () => {
       producer.enqueue({ typeCode: 'ApplicationComplete', token: newToken() }),
     ).rejects.toMatchObject({ name: 'QueueUnavailableError' });
 
-    const closed = withDeadline(producer.close(), 3_000, () => new Error('close() hangs'));
-    await expect(closed).resolves.toBeUndefined();
+    await expect(closeInTime(producer)).resolves.toBeUndefined();
   });
 
   it('closes in time while its Redis is frozen', async () => {
@@ -146,8 +148,7 @@ describe('a producer', () => {
     await producer.enqueue({ typeCode: 'ApplicationComplete', token: newToken() });
     redis.freeze();
 
-    const closed = withDeadline(producer.close(), 3_000, () => new Error('close() hangs'));
-    await expect(closed).resolves.toBeUndefined();
+    await expect(closeInTime(producer)).resolves.toBeUndefined();
     redis.thaw();
   });
 });
@@ -156,11 +157,10 @@ describe('workers', () => {
   it.each([
     ['was killed and restarted', async (redis: RedisServer) => redis.restart()],
     [
-      'froze for a while',
-      async (redis: RedisServer) => {
+      'froze for as long as callers notice',
+      async (redis: RedisServer, isTaken: () => Promise<boolean>) => {
         redis.freeze();
-        // As long as a command may take: callers notice.
-        await new Promise((resolve) => setTimeout(resolve, 3_000));
+        await waitFor(async () => !(await isTaken()));
         redis.thaw();
       },
     ],
@@ -171,12 +171,13 @@ describe('workers', () => {
       answers: (_request, number) => (number % 10 === 0 ? refused('FORBIDDEN') : delivered()),
     });
     const accepted = new Map<string, string>();
-    const offer = async () => {
+    const offer = async (): Promise<boolean> => {
       const token = newToken();
       const answer = await call('POST', '/signals', complete(token));
-      if (answer.status !== 202) return;
+      if (answer.status !== 202) return false;
       const { signalId }: Accepted = JSON.parse(await answer.text());
       accepted.set(signalId, token);
+      return true;
     };
     const offering = (async () => {
       for (let round = 0; round < 40; round += 1)
@@ -184,7 +185,7 @@ describe('workers', () => {
     })();
 
     await waitFor(() => accepted.size > 100);
-    await hurt(redis);
+    await hurt(redis, offer);
     await offering;
     const { signalId } = await send(complete());
     await waitFor(async () => ['delivered', 'dead'].includes((await find(signalId))?.state ?? ''));

@@ -47,7 +47,7 @@ describe.each<{ what: string; create: () => LaneStore }>([
           Array.from({ length: count }, async () => {
             const asked = performance.now();
             const waitMs = await store.takeSlot(perSecond);
-            return { waitMs, from: asked + waitMs - 1, to: performance.now() + waitMs + 1 };
+            return { waitMs, asked, from: asked + waitMs - 1, to: performance.now() + waitMs + 1 };
           }),
         );
         return slots.toSorted((a, b) => a.waitMs - b.waitMs);
@@ -155,7 +155,9 @@ describe.each<{ what: string; create: () => LaneStore }>([
 
     expect(second?.to).toBeGreaterThan((first?.from ?? 0) + 99);
     expect(third?.to).toBeGreaterThan((second?.from ?? 0) + 19);
-    expect(third?.from).toBeLessThan((second?.to ?? 0) + 21);
+    // One that is asked for later than its time comes at once.
+    const latest = Math.max((second?.to ?? 0) + 21, third?.asked ?? 0);
+    expect(third?.from).toBeLessThan(latest);
   });
 
   it('keeps no slots for later that nobody took', async () => {
