@@ -1,8 +1,8 @@
 import colours from 'picocolors';
-
 import { type Config, ConfigError, loadConfig } from '../config.ts';
 import { queueIsSilent, withDeadline } from '../deadline.ts';
 import { createLogger } from '../logging.ts';
+import { messageOf } from '../messageOf.ts';
 import { type LaneView, viewLane } from '../queue/laneState.ts';
 import type { Finding } from '../queue/redisSafety.ts';
 import { createHttp } from '../worker/http.ts';
@@ -125,7 +125,7 @@ const inspectCredentials = async (config: Config, playground: boolean): Promise<
         : []),
     ];
   } catch (err) {
-    const reason = err instanceof Error ? err.message : String(err);
+    const reason = messageOf(err);
     return err instanceof PartnerTokenError && err.code === 'CREDENTIALS_REFUSED'
       ? finding('error', `SEEK refuses SEEK_CLIENT_ID and SEEK_CLIENT_SECRET (${reason})`)
       : finding(

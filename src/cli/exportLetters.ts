@@ -1,6 +1,6 @@
 import { open, rm } from 'node:fs/promises';
-
 import { ConfigError } from '../config.ts';
+import { messageOf } from '../messageOf.ts';
 import { writeLetterLine } from '../queue/readLetterLine.ts';
 import type { DeadLetter } from '../schemas/deadLetter.ts';
 import { isObject } from '../schemas/isObject.ts';
@@ -39,7 +39,7 @@ export const exportLetters = (
       await output.finish();
     } catch (err) {
       await output.abandon();
-      const reason = err instanceof Error ? err.message : String(err);
+      const reason = messageOf(err);
       complain(`Not exported: ${reason}; what was written is not the whole`);
       return 1;
     }

@@ -1,4 +1,5 @@
 import { ConfigError } from '../config.ts';
+import { messageOf } from '../messageOf.ts';
 import type { Desk } from './desk.ts';
 import { atDesk, complain, type Output, print } from './inspect.ts';
 import { type Line, readLines } from './lines.ts';
@@ -43,7 +44,7 @@ export const importLetters = (
       await run.flush();
     } catch (err) {
       if (err instanceof ConfigError) throw err;
-      failure = err instanceof Error ? err.message : String(err);
+      failure = messageOf(err);
     }
     const isWhole = failure === undefined && !isTold;
     const stoppedAtLine = isWhole ? undefined : run.nextLine();

@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
-
 import { ConfigError } from '../config.ts';
 import { terminated } from '../lifecycle.ts';
+import { messageOf } from '../messageOf.ts';
 import { packageInfo } from '../packageInfo.ts';
 import type { FindOptions } from './find.ts';
 import type { Output } from './inspect.ts';
@@ -155,7 +155,7 @@ const main = async (argv: string[], env: Env): Promise<number> => {
     return code;
   } catch (err) {
     if (err instanceof CommanderError) return err.exitCode === 0 ? DONE : WRONG_USAGE;
-    const lines = (err instanceof Error ? err.message : String(err)).split('\n');
+    const lines = messageOf(err).split('\n');
     process.stderr.write(lines.map((line) => `seek-signals: ${line}\n`).join(''));
     return err instanceof ConfigError ? WRONG_USAGE : FAILED;
   }

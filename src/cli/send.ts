@@ -1,4 +1,5 @@
 import { ConfigError } from '../config.ts';
+import { messageOf } from '../messageOf.ts';
 import type { EnqueueResult, InvalidResult } from '../producer/enqueue.ts';
 import type { InvalidFields } from '../schemas/invalidFields.ts';
 import type { Desk } from './desk.ts';
@@ -67,7 +68,7 @@ export const send = (
       await run.end();
     } catch (err) {
       if (err instanceof ConfigError) throw err;
-      failure = err instanceof Error ? err.message : String(err);
+      failure = messageOf(err);
     } finally {
       progress.stop();
       await rejects.close();

@@ -238,7 +238,7 @@ const paths: Json = {
       summary: 'Let it go: the signal is then skipped, for the reason given',
       parameters: [
         path('signalId'),
-        query('reason', 'Kept with the signal; without it, the name of the API key is'),
+        query('reason', 'Kept with the signal, as the name of the API key is in any case'),
       ],
       responses: {
         ...{ 204: { description: 'Discarded' }, ...NOT_FOUND, ...BUSY },

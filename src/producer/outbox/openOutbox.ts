@@ -1,3 +1,4 @@
+import { messageOf } from '../../messageOf.ts';
 import { createOutboxStore, type OutboxReading } from './outboxStore.ts';
 import { openPostgres } from './postgres.ts';
 
@@ -11,7 +12,7 @@ export const readOutbox = async (databaseUrl: string): Promise<OutboxRead> => {
   try {
     return { kind: 'read', reading: await createOutboxStore(postgres).read() };
   } catch (err) {
-    return { kind: 'unreadable', reason: err instanceof Error ? err.message : String(err) };
+    return { kind: 'unreadable', reason: messageOf(err) };
   } finally {
     await postgres.close();
   }
