@@ -1,11 +1,11 @@
 import { type Context, Hono } from 'hono';
 import * as z from 'zod';
 
+import { toInvalidFields } from '../schemas/invalidFields.ts';
 import type { AccessTokens } from './accessTokens.ts';
 import { FaultSchema } from './faultSchema.ts';
 import type { Faults } from './faults.ts';
 import type { History } from './history.ts';
-import { fromZod } from './invalidFields.ts';
 import type { AcceptedSignal, RecordedRequest } from './records.ts';
 import { type Settings, SettingsPatchSchema } from './settings.ts';
 import { viewFault, viewRequest, viewSignal } from './views.ts';
@@ -21,7 +21,7 @@ type Deps = {
 };
 
 const refuse = (c: Context, error: z.ZodError) =>
-  c.json({ message: 'Input validation failed', invalidFields: fromZod(error) }, 422);
+  c.json({ message: 'Input validation failed', invalidFields: toInvalidFields(error) }, 422);
 
 // A body that is no JSON is refused by the schema, like any other wrong body.
 const readBody = (c: Context): Promise<unknown> => c.req.json().catch(() => undefined);

@@ -1,9 +1,9 @@
 import type { Context } from 'hono';
 import * as z from 'zod';
 
+import { toInvalidFields } from '../schemas/invalidFields.ts';
 import { type AccessTokens, AUDIENCES, type Audience } from './accessTokens.ts';
 import type { Faults } from './faults.ts';
-import { fromZod } from './invalidFields.ts';
 import type { Log } from './log.ts';
 import type { Settings } from './settings.ts';
 
@@ -51,7 +51,9 @@ export const createTokenEndpoint = ({ tokens, settings, faults, log, ...client }
     const request = TokenRequestSchema.safeParse(body);
 
     if (!request.success) {
-      const problems = Object.entries(fromZod(request.error)).map((entry) => entry.join(': '));
+      const problems = Object.entries(toInvalidFields(request.error)).map((entry) =>
+        entry.join(': '),
+      );
 
       return refuse(400, 'invalid_request', problems.join('; '));
     }

@@ -94,7 +94,7 @@ describe('the control API', () => {
     { fault: { kind: 'reset', rate: 1, next: 1 }, pointers: [''] },
     { fault: { kind: 'reset', rate: 2 }, pointers: ['/rate'] },
     { fault: { kind: 'slow', delayMs: -1, next: 0 }, pointers: ['/delayMs', '/next'] },
-    { fault: { kind: 'tokenEndpointDown', next: 1, contains: 'x' }, pointers: [''] },
+    { fault: { kind: 'tokenEndpointDown', next: 1, contains: 'x' }, pointers: ['/contains'] },
   ])('refuses the fault $fault, naming every problem', async ({ fault, pointers }) => {
     const { call, simulator } = await setup();
 
@@ -126,7 +126,7 @@ describe('the control API', () => {
     const { status, body } = await call('PATCH', '/simulator/settings', patch);
 
     expect(status).toBe(422);
-    expect(Object.keys(body.invalidFields)).toEqual(['/expiresIn', '/strictHeaders', '']);
+    expect(Object.keys(body.invalidFields)).toEqual(['/expiresIn', '/strictHeaders', '/other']);
     expect(simulator.settings.get()).toEqual(before);
   });
 
