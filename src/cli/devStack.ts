@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 
 import { parseApiKey, SCOPES } from '../apiKey.ts';
 import { apiPort, type Config } from '../config.ts';
+import { hasCode } from '../hasCode.ts';
 import type { Logger } from '../logging.ts';
 import { startSimulator } from '../simulator/startSimulator.ts';
 import { startWorker } from '../worker/startWorker.ts';
@@ -20,9 +21,7 @@ const onFreePort = async <Server extends { url: string }>(
   try {
     return await start(port);
   } catch (err) {
-    if (!(typeof err === 'object' && err !== null && 'code' in err && err.code === 'EADDRINUSE')) {
-      throw err;
-    }
+    if (!hasCode(err, 'EADDRINUSE')) throw err;
     logger.warn({ port }, 'Port in use; taking another');
     return start(0);
   }

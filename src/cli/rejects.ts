@@ -1,5 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
 
+import { hasCode } from '../hasCode.ts';
+
 // There are seek tokens in it.
 const OWNER_ONLY = 0o600;
 
@@ -18,7 +20,7 @@ export const createRejects = (path: string) => {
       name = candidate;
       return file;
     } catch (err) {
-      if (!(err instanceof Error && 'code' in err && err.code === 'EEXIST')) throw err;
+      if (!hasCode(err, 'EEXIST')) throw err;
       return openFree(number + 1);
     }
   };

@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import * as z from 'zod';
 
+import { hasCode } from '../hasCode.ts';
+
 type Content = Record<string, unknown>;
 type Lock = z.infer<typeof LockSchema>;
 export type FolderLock = Awaited<ReturnType<typeof lockFolder>>;
@@ -21,9 +23,6 @@ const LockSchema = z.looseObject({ id: z.uuid(), pid: z.int().positive() });
 // The locks of this process. A lock with our pid that is not among them was left behind by an
 // earlier life of the container: there, process numbers repeat.
 const ours = new Set<string>();
-
-const hasCode = (err: unknown, code: string) =>
-  typeof err === 'object' && err !== null && 'code' in err && err.code === code;
 
 const isAlive = ({ id, pid }: Lock) => {
   if (pid === process.pid) return ours.has(id);
