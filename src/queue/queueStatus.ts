@@ -32,7 +32,7 @@ export const createQueueStatus = (backend: Backend, now: () => number = Date.now
       const before = found === undefined ? listed : listed.slice(0, listed.indexOf(found));
       const stale = before.filter(({ acceptedAt }) => acceptedAt < now() - SETTLING_MS);
       await backend.ledger.strike(stale.map(({ signalId }) => signalId));
-      if (found !== undefined || stale.length < BATCH) return found;
+      if (found !== undefined || stale.length === 0 || listed.length < BATCH) return found;
     }
   };
 

@@ -29,6 +29,28 @@ describe.each(PLATFORMS)('the status of the queue on $name', ({ start }) => {
     await backend.close();
   });
 
+  it('names the oldest unsent signal behind many that a crash left listed', async () => {
+    await platform.clear();
+    const backend = platform.open(loadConfig({}), 'patient', captureLogs().logger);
+    const signals = await backend.queue(SIGNALS);
+    const now = Date.now();
+    const list = async (signalId: string, acceptedAt: number) =>
+      backend.ledger.markUnsent({ signalId, acceptedAt });
+    for (let n = 0; n < 99; n += 1) await list(`gone-${n}`, now - 3_600_000 + n);
+    // Which may be on its way into the queue.
+    await list('young', now - 20_000);
+    await signals.add(
+      'retried',
+      {},
+      { jobId: 'retried', delay: 3_600_000, timestamp: now - 10_000 },
+    );
+    await list('retried', now - 10_000);
+
+    expect((await createQueueStatus(backend)()).oldestUnsent?.signalId).toBe('retried');
+    await backend.ledger.strike(['young', 'retried']);
+    await backend.close();
+  });
+
   it('counts the workers that were heard of lately', async () => {
     await platform.clear();
     const backend = platform.open(loadConfig({}), 'patient', captureLogs().logger);
