@@ -6,6 +6,9 @@ import { everyLetter } from './letterPages.ts';
 import { type Trait, traitsOf } from './signalIndex.ts';
 import type { SignalLives } from './signalLives.ts';
 
+// One position may have as many dead letters as there are.
+const AT_ONCE = 100;
+
 type Deps = {
   backend: Pick<Backend, 'index' | 'queue'>;
   lives: Pick<SignalLives, 'find'>;
@@ -23,11 +26,14 @@ export const createFindSignals = ({ backend, lives }: Deps) => {
     for await (const { letter } of everyLetter(await backend.queue(DEAD_LETTERS))) {
       if (has(letter)) ids.add(letter.signalId);
     }
-    const found = await Promise.all([...ids].map(lives.find));
-    return found
-      .filter((life) => life !== undefined)
-      .sort((a, b) => Date.parse(b.acceptedAt) - Date.parse(a.acceptedAt))
-      .slice(0, limit);
+    const all = [...ids];
+    const newest: SignalLife[] = [];
+    for (let at = 0; at < all.length; at += AT_ONCE) {
+      const found = await Promise.all(all.slice(at, at + AT_ONCE).map(lives.find));
+      newest.push(...found.filter((life) => life !== undefined));
+      newest.sort((a, b) => Date.parse(b.acceptedAt) - Date.parse(a.acceptedAt)).splice(limit);
+    }
+    return newest;
   };
 
   return {
