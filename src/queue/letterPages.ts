@@ -15,10 +15,13 @@ export type Found = { letter: DeadLetter; position: string };
 
 /** Newest first: those that no worker has failed yet, then the failed ones. */
 export const everyLetter = async function* (queue: JobQueue): AsyncGenerator<Found> {
+  // What is failed meanwhile turns up once more, and moves others on to the page that is read next.
+  const met = new Set<string>();
+  const unmet = ({ letter: { signalId } }: Found) => !met.has(signalId) && met.add(signalId);
   const unfailed: Found[] = [];
-  for await (const found of pages(queue, UNFAILED, 'n')) unfailed.push(found);
+  for await (const found of pages(queue, UNFAILED, 'n')) if (unmet(found)) unfailed.push(found);
   yield* unfailed.sort((a, b) => (a.position < b.position ? 1 : -1));
-  yield* pages(queue, ['failed'], 'f');
+  for await (const found of pages(queue, ['failed'], 'f')) if (unmet(found)) yield found;
 };
 
 // What moved up while others went, behind our place in the list, is met on the second.

@@ -2,7 +2,7 @@ import type { Queue } from 'bullmq';
 
 import { DEAD_LETTERS, SIGNALS } from '../../src/queue/backend.ts';
 import { createDeadLetters } from '../../src/queue/deadLetters.ts';
-import { eachLetterOnce } from '../../src/queue/letterPages.ts';
+import { eachLetterOnce, everyLetter } from '../../src/queue/letterPages.ts';
 
 import { buildApplicationComplete, buildLetter, buildSignalJob } from '../support/buildSignal.ts';
 import { PLATFORMS } from '../support/platforms.ts';
@@ -290,6 +290,19 @@ describe.each(PLATFORMS)('redrives on $name', ({ start }) => {
         seen.push(letter.signalId);
         if (seen.length !== 150) continue;
         for (const id of seen.slice(0, 120)) await letters.remove(id);
+      }
+
+      expect(seen.toSorted()).toEqual(ids.toSorted());
+    }, 60_000);
+
+    it('are listed once each, though others die meanwhile', async () => {
+      const { backend, letters } = await setupDead(0);
+      const ids = await addLetters(letters, 'LISTED', 150);
+      const seen: string[] = [];
+
+      for await (const { letter } of everyLetter(await backend.queue(DEAD_LETTERS))) {
+        seen.push(letter.signalId);
+        if (seen.length === 50) await addLetters(letters, 'LATER', 20);
       }
 
       expect(seen.toSorted()).toEqual(ids.toSorted());
