@@ -1,21 +1,29 @@
+import { ConfigError } from '../config.ts';
 import { collectLetters } from './collectLetters.ts';
 import { atDesk, complain, type Output, print } from './inspect.ts';
-import { type FilterOptions, readFilter } from './readFilter.ts';
+import { type FilterOptions, readFilter, withoutProblems } from './readFilter.ts';
 import { renderCounts, renderLetter, renderLetters } from './renderLetters.ts';
 
 /** `seek-signals dead-letters list` */
-export const list = (env: NodeJS.ProcessEnv, options: FilterOptions & Output): Promise<number> =>
-  atDesk(env, async (desk) => {
-    print(await collectLetters(desk, readFilter(options)), options, renderLetters);
+export const list = (env: NodeJS.ProcessEnv, options: FilterOptions & Output): Promise<number> => {
+  const filter = withoutProblems((refuse) => readFilter(options, refuse));
+  return atDesk(env, async (desk) => {
+    print(await collectLetters(desk, filter), options, renderLetters);
     return 0;
   });
+};
 
 /** `seek-signals dead-letters counts` */
-export const counts = (env: NodeJS.ProcessEnv, options: FilterOptions & Output): Promise<number> =>
-  atDesk(env, async (desk) => {
-    print(await desk.countLetters(readFilter(options)), options, renderCounts);
+export const counts = (
+  env: NodeJS.ProcessEnv,
+  options: FilterOptions & Output,
+): Promise<number> => {
+  const filter = withoutProblems((refuse) => readFilter(options, refuse));
+  return atDesk(env, async (desk) => {
+    print(await desk.countLetters(filter), options, renderCounts);
     return 0;
   });
+};
 
 /** `seek-signals dead-letters show ID` */
 export const show = (env: NodeJS.ProcessEnv, signalId: string, output: Output): Promise<number> =>
@@ -34,8 +42,10 @@ export const discard = (
   env: NodeJS.ProcessEnv,
   ids: string[],
   options: Output & { reason: string },
-): Promise<number> =>
-  atDesk(env, async (desk) => {
+): Promise<number> => {
+  // Nobody could tell afterwards why.
+  if (options.reason.trim() === '') throw new ConfigError('--reason must not be empty');
+  return atDesk(env, async (desk) => {
     const discarded: string[] = [];
     for (const id of ids) {
       const outcome = await desk.discard(id, options.reason);
@@ -48,3 +58,4 @@ export const discard = (
     print({ discarded }, options, () => `discarded ${discarded.length} of ${ids.length}`);
     return discarded.length === ids.length ? 0 : 1;
   });
+};

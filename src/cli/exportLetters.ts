@@ -5,7 +5,7 @@ import { writeLetterLine } from '../queue/readLetterLine.ts';
 import type { DeadLetter } from '../schemas/deadLetter.ts';
 import { isObject } from '../schemas/isObject.ts';
 import { atDesk, complain } from './inspect.ts';
-import { type FilterOptions, readFilter } from './readFilter.ts';
+import { type FilterOptions, readFilter, withoutProblems } from './readFilter.ts';
 
 const STANDARD_OUTPUT = '-';
 // There are seek tokens in it.
@@ -20,9 +20,9 @@ export const exportLetters = (
   path: string,
   options: FilterOptions,
   termination: Promise<NodeJS.Signals>,
-): Promise<number> =>
-  atDesk(env, async (desk) => {
-    const filter = readFilter(options);
+): Promise<number> => {
+  const filter = withoutProblems((refuse) => readFilter(options, refuse));
+  return atDesk(env, async (desk) => {
     const output = path === STANDARD_OUTPUT ? toStandardOutput() : await openOutput(path);
     let isTold = false;
     void termination.then(() => {
@@ -53,6 +53,7 @@ export const exportLetters = (
     }
     return 0;
   });
+};
 
 type Sink = {
   write: (text: string) => Promise<unknown>;

@@ -1,14 +1,13 @@
 import { createInterface } from 'node:readline/promises';
 import { setTimeout as wait } from 'node:timers/promises';
 
-import { ConfigError } from '../config.ts';
 import type { Redriven } from '../queue/redriveLetters.ts';
 import { createRehearsal, type Rehearsal } from '../queue/rehearsal.ts';
 import { type InvalidFields, nameProblems } from '../schemas/invalidFields.ts';
 import { collectLetters } from './collectLetters.ts';
 import type { Desk } from './desk.ts';
 import { atDesk, complain, type Output, print } from './inspect.ts';
-import { type FilterOptions, readFilter, readNumber } from './readFilter.ts';
+import { type FilterOptions, readFilter, readNumber, withoutProblems } from './readFilter.ts';
 import { renderRehearsal } from './renderLetters.ts';
 
 export type RedriveOptions = FilterOptions & Output & { dryRun?: boolean; rate?: string };
@@ -25,14 +24,14 @@ export const redrive = (
   ids: string[],
   options: RedriveOptions,
   termination: Promise<NodeJS.Signals>,
-): Promise<number> =>
-  atDesk(env, async (desk) => {
-    const filter = readFilter(options);
-    const isFilter = Object.values(filter).some((value) => value !== undefined);
-    if (ids.length > 0 && isFilter) {
-      throw new ConfigError('Give signal ids or a filter, not both');
-    }
-    const rate = readNumber('rate', options.rate);
+): Promise<number> => {
+  const { filter, isFilter, rate } = withoutProblems((refuse) => {
+    const read = readFilter(options, refuse);
+    const isRead = Object.values(read).some((value) => value !== undefined);
+    if (ids.length > 0 && isRead) refuse('Give signal ids or a filter, not both');
+    return { filter: read, isFilter: isRead, rate: readNumber('rate', options.rate, refuse) };
+  });
+  return atDesk(env, async (desk) => {
     if (options.dryRun) {
       const rehearsal = ids.length > 0 ? await rehearse(desk, ids) : await desk.rehearse(filter);
       print(rehearsal, options, renderRehearsal);
@@ -49,6 +48,7 @@ export const redrive = (
     print(report, options, render(chosen.length));
     return report.redriven.length === chosen.length ? 0 : 1;
   });
+};
 
 /** Who forgets a filter on a terminal is asked; a program is taken at its word. */
 const isMeant = async (letters: number): Promise<boolean> => {

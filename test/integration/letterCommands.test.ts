@@ -148,6 +148,9 @@ describe.each(['Redis', 'dev'] as const)('dead-letters export and import over %s
 
     const none = await run('dead-letters', 'import', file);
     expect(none).toMatchObject({ code: 0, stdout: 'imported 0, known 3, bad 0\n', stderr: '' });
+    expect(await run('dead-letters', 'discard', ...ids, '--reason', ' ')).toMatchObject({
+      ...{ code: 2, stderr: 'seek-signals: --reason must not be empty\n' },
+    });
     expect((await run('dead-letters', 'discard', ...ids, '--reason', 'test')).code).toBe(0);
     expect(await counts()).toMatchObject({ dead: 0 });
 
