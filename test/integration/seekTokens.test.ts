@@ -344,6 +344,22 @@ describe.each(PLATFORMS)('seek tokens on $name', ({ start }) => {
     expect(ours.filter((id) => [soon, sooner, later, gone].includes(id))).toEqual([sooner, soon]);
   });
 
+  it('are not listed by a query that is wrong, with every problem at once', async () => {
+    const { call } = await setup({ workers: 0 });
+
+    const answer = await call('GET', '/applications/expiring?within=soon&limit=1001&by=x');
+
+    expect(answer.status).toBe(422);
+    expect(await answer.json()).toEqual({
+      message: 'Filter validation failed',
+      invalidFields: {
+        '/within': 'Expected a duration, such as 14d, 12h or 30m',
+        '/limit': 'Expected at most 1000',
+        '/by': 'Unknown field',
+      },
+    });
+  });
+
   describe('of an application that is erased', () => {
     it('go, and what waits for them is skipped', async () => {
       const { put, send, erase, call, find, stored, startWorker, until, seek } = await setup({

@@ -1,5 +1,6 @@
 import { type Context, Hono } from 'hono';
 import { HTTPException } from 'hono/http-exception';
+import * as z from 'zod';
 
 import { parseDuration } from '../../duration.ts';
 import type { Logger } from '../../logging.ts';
@@ -11,6 +12,7 @@ import { InvalidSeekTokenError } from '../errors.ts';
 import type { RecordSeekToken } from '../recordSeekToken.ts';
 import type { Caller } from './apiKeys.ts';
 import { readJson } from './readJson.ts';
+import { count, readQuery } from './readQuery.ts';
 
 export type ApplicationDeps = {
   recordSeekToken: RecordSeekToken;
@@ -25,23 +27,26 @@ const toWarning = (warning: string): string =>
   `299 - "${warning.replace(/^\/\w+: | \(.*\)$/gs, '')}"`;
 const MOST_LISTED = 1_000;
 
+const DURATION = 'Expected a duration, such as 14d, 12h or 30m';
+const ExpiringSchema = z.strictObject({
+  within: z
+    .string()
+    .default('14d')
+    .transform((text, context) => {
+      const ms = parseDuration(text);
+      if (ms === undefined) context.addIssue(DURATION);
+      return ms ?? z.NEVER;
+    }),
+  limit: count.max(MOST_LISTED, `Expected at most ${MOST_LISTED}`).default(MOST_LISTED),
+});
+
 /** `/applications`: which seek token each of them has. */
 export const createApplicationRoutes = ({ logger, ...deps }: ApplicationDeps) => {
   const app = new Hono<Caller>();
 
   app.get('/expiring', async (c) => {
-    const { within = '14d', limit = String(MOST_LISTED) } = c.req.query();
-    const ms = parseDuration(within);
-    if (ms === undefined)
-      throw new InvalidSeekTokenError({
-        '/within': 'Expected a duration, such as 14d, 12h or 30m',
-      });
-    if (!/^\d{1,4}$/.test(limit) || Number(limit) < 1 || Number(limit) > MOST_LISTED) {
-      throw new InvalidSeekTokenError({
-        '/limit': `Expected a whole number from 1 to ${MOST_LISTED}`,
-      });
-    }
-    return c.json({ applications: await deps.seekTokens.expiring(ms, Number(limit)) });
+    const { within, limit } = readQuery(ExpiringSchema, c.req.query());
+    return c.json({ applications: await deps.seekTokens.expiring(within, limit) });
   });
 
   app.put('/:applicationId/seek-token', async (c) => {
