@@ -41,6 +41,7 @@ export const loadConfig = <Required extends Variable = never>(
       ...parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`),
     );
   }
+  problems.push(...judgeViewer(values));
   for (const name of required) {
     if (
       values[name] === undefined &&
@@ -53,6 +54,14 @@ export const loadConfig = <Required extends Variable = never>(
     return Object.freeze(parsed.data);
   }
   throw new ConfigError([...new Set(problems)].join('\n'));
+};
+
+const VIEWER = ['BOARD_VIEWER_USERNAME', 'BOARD_VIEWER_PASSWORD'] as const;
+
+const judgeViewer = (values: Record<string, string>): string[] => {
+  const [given, ...more] = VIEWER.filter((name) => values[name] !== undefined);
+  const [missing] = VIEWER.filter((name) => name !== given);
+  return given === undefined || more.length > 0 ? [] : [`${given} is set without ${missing}`];
 };
 
 const has = <Required extends Variable>(

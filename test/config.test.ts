@@ -99,6 +99,16 @@ describe('loadConfig', () => {
 });
 
 describe('what is wrong with an environment', () => {
+  it.each([
+    ['BOARD_VIEWER_USERNAME', 'BOARD_VIEWER_PASSWORD'],
+    ['BOARD_VIEWER_PASSWORD', 'BOARD_VIEWER_USERNAME'],
+  ])('is %s alone', (name, missing) => {
+    expect(problems({ [name]: 'viewer' }, ['REDIS_URL'])).toEqual([
+      `${name} is set without ${missing}`,
+      'REDIS_URL is required',
+    ]);
+  });
+
   it('is told all at once, one problem a line', () => {
     const env = {
       REDIS_URL: 'http://redis',

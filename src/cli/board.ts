@@ -32,10 +32,7 @@ const accountsOf = (config: BoardConfig): Account[] => {
     readOnly: config.BOARD_READ_ONLY,
   };
   const { BOARD_VIEWER_USERNAME: username, BOARD_VIEWER_PASSWORD: password } = config;
-  if (username === undefined && password === undefined) return [operator];
-  if (username === undefined || password === undefined) {
-    throw new ConfigError('BOARD_VIEWER_USERNAME and BOARD_VIEWER_PASSWORD go together');
-  }
+  if (username === undefined || password === undefined) return [operator];
   if (username === operator.username) {
     throw new ConfigError('BOARD_VIEWER_USERNAME is BOARD_USERNAME: who is it?');
   }

@@ -40,7 +40,8 @@ const readConfiguration = (env: NodeJS.ProcessEnv): { config: Config; problems: 
     const variable = (text: string) => /^\w+?(?=_FILE\b|\b)/.exec(text)?.[0];
     const wrong = new Set(problems.map(variable));
     const rest = Object.entries(env).filter(([name]) => !wrong.has(variable(name)));
-    return { config: loadConfig(Object.fromEntries(rest)), problems };
+    // What goes with one that is left out is wrong without it.
+    return { ...readConfiguration(Object.fromEntries(rest)), problems };
   }
 };
 

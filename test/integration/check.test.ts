@@ -87,11 +87,13 @@ describe('check', () => {
   it('names all that is wrong with the configuration, and looks at the rest', async () => {
     const { code, of } = await check({
       ...{ WORKER_CONCURRENCY: 'many', LOG_LEVEL: 'loud', API_KEYS: '' },
+      ...{ BOARD_VIEWER_USERNAME: 'a:b', BOARD_VIEWER_PASSWORD: 'wrong-without-its-name' },
     });
 
     expect(code).toBe(1);
     expect(of('configuration')).toMatchObject([
       { level: 'error', message: expect.stringMatching(/^WORKER_CONCURRENCY/) },
+      { level: 'error', message: expect.stringMatching(/^BOARD_VIEWER_USERNAME must/) },
       { level: 'error', message: expect.stringMatching(/^LOG_LEVEL/) },
       { level: 'warning', message: expect.stringMatching(/^API_KEYS/) },
     ]);
