@@ -1,3 +1,5 @@
+import { gzipSync } from 'node:zlib';
+
 import { digestOf } from '../../src/apiKey.ts';
 import { createService } from '../../src/cli/service.ts';
 import { loadConfig } from '../../src/config.ts';
@@ -101,6 +103,21 @@ describe('POST /signals', () => {
     expect(answer.status).toBe(400);
     expect(await answer.json()).toEqual({ message: 'The body is not JSON in UTF-8' });
   });
+
+  it.each(['/signals', '/dead-letters/import'])(
+    'answers 415 to a compressed body',
+    async (path) => {
+      const { post } = await setup();
+
+      const answer = await post(path, Uint8Array.from(gzipSync('{}')), {
+        'content-encoding': 'gzip',
+      });
+
+      expect([answer.status, await answer.json()]).toEqual([
+        ...[415, { message: 'The body is compressed; send it as it is' }],
+      ]);
+    },
+  );
 
   it('refuses invalid UTF-8 within a token rather than change it', async () => {
     const { post, status } = await setup();

@@ -97,7 +97,7 @@ const toStream = (
 };
 
 const readLines = async (c: Context): Promise<Uint8Array[]> => {
-  const bytes = await readBody(c.req.raw.body, IMPORT_MEBIBYTES);
+  const bytes = await readBody(c, IMPORT_MEBIBYTES);
   const lines: Uint8Array[] = [];
   for (let at = 0; at < bytes.byteLength; ) {
     const end = bytes.indexOf(LINE_BREAK, at);

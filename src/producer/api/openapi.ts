@@ -19,7 +19,10 @@ const REFUSED = {
 };
 const NOT_FOUND = { 404: json('Nothing is kept under this id', ref('Problem')) };
 const TOO_LARGE = { 413: json('The body is too large', ref('Problem')) };
-const UNREADABLE = { 400: json('The body is not JSON, or a header is wrong', ref('Problem')) };
+const UNREADABLE = {
+  400: json('The body can’t be read, or a header is wrong', ref('Problem')),
+  415: json('The body is compressed', ref('Problem')),
+};
 const INVALID = { 422: json('SEEK would refuse it', ref('InvalidInput')) };
 const BUSY = { 409: json('The letter is on its way back to the queue', ref('Problem')) };
 
@@ -224,7 +227,7 @@ const paths: Json = {
       responses: {
         200: json('What became of them', ref('Imported')),
         ...{ 400: json('The body ended before its time', ref('Problem')) },
-        ...{ ...TOO_LARGE, ...REFUSED },
+        ...{ ...UNREADABLE, ...TOO_LARGE, ...REFUSED },
       },
     },
   },

@@ -19,12 +19,12 @@ type Options = {
 };
 
 /**
- * The body as JSON; 413 if it is larger than allowed, 400 if it can't be read. The parser's own
+ * The body as JSON; 413 if it is larger than allowed, 415 if it is compressed, 400 if it can't be read. The parser's own
  * message is kept back, for it quotes the body.
  */
 export const readJson = async (c: Context, options: Options): Promise<unknown> => {
   const { mebibytes, logger, ifEmpty } = options;
-  const bytes = await readBody(c.req.raw.body, mebibytes);
+  const bytes = await readBody(c, mebibytes);
   if (bytes.byteLength === 0 && ifEmpty !== undefined) return ifEmpty;
   const body = parse(bytes);
   logger?.info({ path: c.req.path, body: describeBody(body) }, 'api.request');
@@ -50,13 +50,14 @@ const describeBody = (body: unknown): unknown => {
 };
 
 /** As it comes, so that neither a missing nor an untrue Content-Length lets more in. */
-export const readBody = async (
-  body: ReadableStream<Uint8Array> | null,
-  mebibytes: number,
-): Promise<Uint8Array> => {
+export const readBody = async (c: Context, mebibytes: number): Promise<Uint8Array> => {
+  const encoding = c.req.header('content-encoding') ?? 'identity';
+  if (encoding !== 'identity') {
+    throw new HTTPException(415, { message: 'The body is compressed; send it as it is' });
+  }
   const chunks: Uint8Array[] = [];
   let size = 0;
-  for await (const chunk of whole(body)) {
+  for await (const chunk of whole(c.req.raw.body)) {
     size += chunk.byteLength;
     if (size > mebibytes * MEBIBYTE) {
       throw new HTTPException(413, { message: `The body is over ${mebibytes} MiB` });
