@@ -16,6 +16,7 @@ import { serve } from '../serve.ts';
 import { startTracing } from '../startTracing.ts';
 import { guardRedis } from './guardRedis.ts';
 import { openEnqueue } from './openEnqueue.ts';
+import { onPort } from './ports.ts';
 import { openService, type Service } from './service.ts';
 
 const REQUIRED = ['REDIS_URL', 'API_KEYS'] as const;
@@ -29,11 +30,11 @@ export const api = async (
   const service = openService(config, 'fail-fast');
   const { unfit } = await guardRedis(service, config.ALLOW_UNSAFE_REDIS);
   const tracer = await startTracing(config, service, 'api');
-  const { url } = await startApi(
-    { ...service, tracer },
-    config,
+  const secrets = followSecrets(env, REQUIRED, service);
+  const { url } = await onPort(
+    (port) => startApi({ ...service, tracer }, config, port, secrets),
     apiPort(config),
-    followSecrets(env, REQUIRED, service),
+    'API_PORT',
   );
   service.logger.info({ url }, 'API listening');
   return runUntilTerminated({

@@ -6,6 +6,7 @@ import { type Config, ConfigError, loadConfig, patienceOf } from '../config.ts';
 import { queueIsSilent, withDeadline } from '../deadline.ts';
 import { runUntilTerminated } from '../lifecycle.ts';
 import { serve } from '../serve.ts';
+import { onPort } from './ports.ts';
 import { openService, type Service } from './service.ts';
 
 const ANSWER_WITHIN_MS = 4_000;
@@ -17,7 +18,8 @@ export const board = async (
 ): Promise<number> => {
   const config = loadConfig(env, ['REDIS_URL', 'BOARD_USERNAME', 'BOARD_PASSWORD']);
   const service = openService(config, 'fail-fast');
-  const { url } = await startBoard(service, config, config.BOARD_PORT);
+  const start = (port: number) => startBoard(service, config, port);
+  const { url } = await onPort(start, config.BOARD_PORT, 'BOARD_PORT');
   service.logger.info({ url }, 'Board listening');
   return runUntilTerminated({ ...service, termination, timeoutMs: config.SHUTDOWN_TIMEOUT_MS });
 };

@@ -2,30 +2,15 @@ import { randomBytes } from 'node:crypto';
 
 import { parseApiKey, SCOPES } from '../apiKey.ts';
 import { apiPort, type Config } from '../config.ts';
-import { hasCode } from '../hasCode.ts';
 import type { Logger } from '../logging.ts';
 import { startSimulator } from '../simulator/startSimulator.ts';
 import { startWorker } from '../worker/startWorker.ts';
 import { startApi } from './api.ts';
 import { startBoard } from './board.ts';
+import { onFreePort } from './ports.ts';
 import type { Service } from './service.ts';
 
 const secret = () => randomBytes(12).toString('base64url');
-
-/** Takes `port`, or any free one if somebody else has it. */
-const onFreePort = async <Server extends { url: string }>(
-  start: (port: number) => Promise<Server>,
-  port: number,
-  logger: Logger,
-): Promise<Server> => {
-  try {
-    return await start(port);
-  } catch (err) {
-    if (!hasCode(err, 'EADDRINUSE')) throw err;
-    logger.warn({ port }, 'Port in use; taking another');
-    return start(0);
-  }
-};
 
 /** Everything on one queue in one process, with what is missing made up: keys, logins, and SEEK. */
 export const startDevStack = async (service: Service, config: Config) => {

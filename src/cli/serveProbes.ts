@@ -1,5 +1,6 @@
-import { type Config, ConfigError } from '../config.ts';
+import type { Config } from '../config.ts';
 import { serve } from '../serve.ts';
+import { onFreePort, onPort } from './ports.ts';
 import type { Service } from './service.ts';
 
 const METRICS_PORT = 9464;
@@ -13,16 +14,10 @@ const ANSWERED_WITHIN_MS = 1_000;
 export const serveProbes = async ({ probes, closers, logger }: Service, config: Config) => {
   if (config.METRICS_PORT === 0) return undefined;
   const host = config.METRICS_HOST;
-  const port = config.METRICS_PORT ?? METRICS_PORT;
-
-  const server = await serve(probes, { host, port }).catch((err: NodeJS.ErrnoException) => {
-    if (err.code !== 'EADDRINUSE') throw err;
-    if (config.METRICS_PORT !== undefined) {
-      throw new ConfigError(`METRICS_PORT ${port} is in use on ${host}`);
-    }
-    logger.warn({ port }, 'Metrics port in use; taking another');
-    return serve(probes, { host, port: 0 });
-  });
+  const start = (free: number) => serve(probes, { host, port: free });
+  const server = await (config.METRICS_PORT === undefined
+    ? onFreePort(start, METRICS_PORT, logger)
+    : onPort(start, config.METRICS_PORT, 'METRICS_PORT'));
   closers.add('probes', () => server.close(ANSWERED_WITHIN_MS));
   return server.url;
 };

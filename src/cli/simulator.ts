@@ -2,6 +2,7 @@ import { loadConfig } from '../config.ts';
 import { createClosers, runUntilTerminated } from '../lifecycle.ts';
 import { createLogger } from '../logging.ts';
 import { startSimulator } from '../simulator/startSimulator.ts';
+import { onPort } from './ports.ts';
 
 /** `seek-signals simulator`: a stand-in for SEEK. */
 export const simulator = async (
@@ -11,13 +12,18 @@ export const simulator = async (
   const config = loadConfig(env, ['SEEK_CLIENT_ID', 'SEEK_CLIENT_SECRET']);
   const logger = createLogger({ level: config.LOG_LEVEL });
   const closers = createClosers(logger);
-  const { url, graphqlUrl, authUrl, close } = await startSimulator({
-    host: config.SIMULATOR_HOST,
-    port: config.SIMULATOR_PORT,
-    clientId: config.SEEK_CLIENT_ID,
-    clientSecret: config.SEEK_CLIENT_SECRET,
-    log: (fields, message) => logger.info(fields, message),
-  });
+  const start = (port: number) =>
+    startSimulator({
+      ...{ host: config.SIMULATOR_HOST, port },
+      clientId: config.SEEK_CLIENT_ID,
+      clientSecret: config.SEEK_CLIENT_SECRET,
+      log: (fields, message) => logger.info(fields, message),
+    });
+  const { url, graphqlUrl, authUrl, close } = await onPort(
+    start,
+    config.SIMULATOR_PORT,
+    'SIMULATOR_PORT',
+  );
   closers.add('simulator', close);
   logger.info({ url, SEEK_API_URL: graphqlUrl, SEEK_AUTH_URL: authUrl }, 'Simulator listening');
   return runUntilTerminated({

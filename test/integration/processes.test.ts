@@ -235,7 +235,7 @@ describe('the processes of a deployment', () => {
 
     // At least one of them: the port may be somebody else's from the start.
     const written = first.written.stdout + second.written.stdout;
-    expect(written).toContain('Metrics port in use; taking another');
+    expect(written).toContain('Port in use; taking another');
     const url = await second.says(/"metrics":"([^"]+)"/);
     expect(url).not.toBe(await first.says(/"metrics":"([^"]+)"/));
     expect((await fetch(`${url}/health/ready`)).status).toBe(200);
@@ -245,6 +245,20 @@ describe('the processes of a deployment', () => {
     expect(insisting.written.stderr).toContain(`METRICS_PORT ${new URL(url).port} is in use`);
     expect((await second.end()).code).toBe(0);
   });
+
+  it.each(['api', 'board', 'simulator'])(
+    '%s says which port somebody else has',
+    async (command) => {
+      const { start, env } = await setup();
+      const { port } = new URL(env.SEEK_API_URL ?? '');
+      const variable = `${command.toUpperCase()}_PORT`;
+
+      const insisting = start(command, { [variable]: port });
+
+      expect(await insisting.exited).toBe(2);
+      expect(insisting.written.stderr).toContain(`${variable} ${port} is in use`);
+    },
+  );
 });
 
 describe('secrets in files', () => {

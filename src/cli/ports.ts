@@ -1,0 +1,34 @@
+import { ConfigError } from '../config.ts';
+import { hasCode } from '../hasCode.ts';
+import type { Logger } from '../logging.ts';
+
+type Start<Server> = (port: number) => Promise<Server>;
+
+/** Takes `port`, or any free one if somebody else has it. */
+export const onFreePort = async <Server>(
+  start: Start<Server>,
+  port: number,
+  logger: Logger,
+): Promise<Server> => {
+  try {
+    return await start(port);
+  } catch (err) {
+    if (!hasCode(err, 'EADDRINUSE')) throw err;
+    logger.warn({ port }, 'Port in use; taking another');
+    return start(0);
+  }
+};
+
+/** Takes `port`, or says by which variable it is to be changed. */
+export const onPort = async <Server>(
+  start: Start<Server>,
+  port: number,
+  variable: string,
+): Promise<Server> => {
+  try {
+    return await start(port);
+  } catch (err) {
+    if (!hasCode(err, 'EADDRINUSE')) throw err;
+    throw new ConfigError(`${variable} ${port} is in use`);
+  }
+};
