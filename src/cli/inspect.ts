@@ -2,6 +2,7 @@ import { type Config, loadConfig } from '../config.ts';
 import { readOutbox } from '../producer/outbox/openOutbox.ts';
 import type { Desk } from './desk.ts';
 import { openDesk } from './openDesk.ts';
+import { printable, printableJson } from './printable.ts';
 import { renderLife, renderStatus } from './render.ts';
 
 export type Output = { json?: boolean };
@@ -12,11 +13,11 @@ export const print = <Answer>(
   { json }: Output,
   render: (answer: Answer) => string,
 ): void => {
-  process.stdout.write(`${json ? JSON.stringify(answer) : render(answer)}\n`);
+  process.stdout.write(`${json ? printableJson(answer) : printable(render(answer))}\n`);
 };
 
 export const complain = (message: string): void => {
-  process.stderr.write(`${message}\n`);
+  process.stderr.write(`${printable(message)}\n`);
 };
 
 /** Opens the desk for one piece of work, and closes it whatever comes of that. */

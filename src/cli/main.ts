@@ -7,6 +7,7 @@ import { packageInfo } from '../packageInfo.ts';
 import type { FindOptions } from './find.ts';
 import type { Output } from './inspect.ts';
 import { addDeadLetters, type Run } from './letterCommands.ts';
+import { printable } from './printable.ts';
 import type { SendOptions } from './send.ts';
 
 type Env = NodeJS.ProcessEnv;
@@ -156,7 +157,7 @@ const main = async (argv: string[], env: Env): Promise<number> => {
   } catch (err) {
     if (err instanceof CommanderError) return err.exitCode === 0 ? DONE : WRONG_USAGE;
     const lines = messageOf(err).split('\n');
-    process.stderr.write(lines.map((line) => `seek-signals: ${line}\n`).join(''));
+    process.stderr.write(lines.map((line) => `seek-signals: ${printable(line)}\n`).join(''));
     return err instanceof ConfigError ? WRONG_USAGE : FAILED;
   }
 };

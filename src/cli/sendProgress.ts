@@ -1,5 +1,7 @@
 import { Presets, SingleBar } from 'cli-progress';
 
+import { printable } from './printable.ts';
+
 /** A bar on a terminal, and nothing elsewhere. `bytes`: how long the file is, where that is known. */
 export const startProgress = (bytes: number | undefined) => {
   const began = performance.now();
@@ -27,7 +29,7 @@ export const startProgress = (bytes: number | undefined) => {
     },
     /** Says something in a line of its own. */
     say: (text: string): void => {
-      process.stderr.write(`${isTTY ? CLEAR_LINE : ''}${text}\n`);
+      process.stderr.write(`${isTTY ? CLEAR_LINE : ''}${printable(text)}\n`);
     },
     stop: (): void => {
       if (isTTY) bar.stop();
