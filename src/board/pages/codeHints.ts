@@ -9,6 +9,7 @@ const HINTS = new Map([
   ['PARTNER_TOKEN', 'No partner token to be had. Tried again by itself.'],
   ['CREDENTIALS_REFUSED', 'SEEK refuses SEEK_CLIENT_ID and SEEK_CLIENT_SECRET: mend them.'],
   ['TOKEN_KEY', 'A token is sealed with a key that is not in TOKEN_ENCRYPTION_KEYS.'],
+  ['OTHER', 'A code that is not known here; the signals say which.'],
   ['STALLED', 'Workers died while they had this signal, alone, in hand.'],
   ['UNREADABLE', 'What lies in the queue is no signal.'],
   ['FAULT', 'A fault of ours: look for it in the log.'],

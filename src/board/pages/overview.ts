@@ -42,15 +42,16 @@ export const overviewPage = ({ status, history, letters }: Overview, now: number
       html`<h2>Newest dead letters</h2>`,
       letters === undefined
         ? html`<p class="warn">They could not be read in time: see Bull Board.</p>`
-        : newest(letters, now),
+        : newest(letters, status.counts.dead, now),
+      html`<footer>As of <code>${new Date(now).toISOString()}</code>, which is UTC; anew every ${REFRESH_SECONDS} seconds.</footer>`,
     ],
   });
 
 const lane = (view: LaneView, now: number, isManned: boolean): Html =>
   view.state === 'open'
     ? html`<div class="lane"><b class="good">The lane to SEEK is open.</b></div>`
-    : html`<div class="lane bad"><b class="bad">The lane to SEEK has been closed</b> for ${lasting(view.seconds)}:
-        ${view.code}: ${view.reason}. <span class="dim">${hintOf(view.code)}</span><br />
+    : html`<div class="lane bad"><b class="bad">The lane to SEEK has been closed</b> for ${lasting(view.seconds)},
+        since <code>${view.since}</code>: <bdi>${view.code}: ${view.reason}</bdi>. <span class="dim">${hintOf(view.code)}</span><br />
         Signals wait meanwhile. ${nextTry(view.nextProbeAt, now, isManned)}</div>`;
 
 const nextTry = (at: string, now: number, isManned: boolean): Html => {
@@ -72,6 +73,7 @@ const workers = (heard: Heard[], now: number): Html => {
   return html`<div class="lane ${state}">
     <b class="${state || 'good'}">${alive.length === 0 ? 'No worker is alive' : `Workers alive: ${alive.length}`}</b>
     ${alive.length <= 5 ? names(alive) : ''}
+    ${alive.length === 0 ? html`<br />Nothing is sent until one is started: <code>seek-signals worker</code>` : ''}
     ${silent.length === 0 ? '' : html`<br />Not heard of any more: ${names(silent)}`}
   </div>`;
 };
@@ -99,8 +101,6 @@ const counts = ({ counts: of }: QueueStatus, moments: Moment[], now: number): Ht
   return html`<div class="cards">
     ${charted('waiting', 'signals?status=waiting')} ${charted('retrying', 'signals?status=delayed')}
     ${charted('dead', 'dead-letters?status=failed')}
-  </div>
-  <div class="cards" style="margin-top:.6rem">
     ${plain('active', 'in hand now')} ${plain('delivered', 'in the last 24 hours')}
     ${plain('skipped', 'in the last 24 hours')}
   </div>`;
@@ -108,10 +108,11 @@ const counts = ({ counts: of }: QueueStatus, moments: Moment[], now: number): Ht
 
 const oldest = (unsent: QueueStatus['oldestUnsent']): Html => {
   if (unsent === undefined) return html`<h2>Oldest unsent signal</h2><p class="none">none</p>`;
-  const { ageSeconds: age, signalId } = unsent;
+  const { ageSeconds: age, signalId, acceptedAt } = unsent;
   const urgency = age > LATE_SECONDS ? 'bad' : age > WARN_SECONDS ? 'warn' : 'good';
   return html`<h2>Oldest unsent signal</h2>
-    <p><b class="${urgency}">${lasting(age)}</b> old, of the 24 hours that SEEK allows: ${signalLink(signalId)}
+    <p><b class="${urgency}">${lasting(age)}</b> old, of the 24 hours that SEEK allows: ${signalLink(signalId)},
+      accepted <code>${acceptedAt}</code>
       <meter min="0" max="${LATEST_SECONDS}" low="${WARN_SECONDS}" high="${LATE_SECONDS}" optimum="0"
         value="${Math.min(age, LATEST_SECONDS)}"></meter></p>`;
 };
@@ -124,8 +125,8 @@ const answers = (moments: Moment[], now: number): Html => {
     .map(
       ([code, count]) => html`<tr>
         <td class="${code === 'delivered' ? 'good' : ''}">${code}</td>
-        <td>${number(lastHour[code] ?? 0)}</td>
-        <td>${number(count)}</td>
+        <td class="number" data-of="last hour">${number(lastHour[code] ?? 0)}</td>
+        <td class="number" data-of="last 24 hours">${number(count)}</td>
         <td class="dim">${hintOf(code)}</td>
       </tr>`,
     );
@@ -144,7 +145,15 @@ const sum = (moments: Moment[]): Answers => {
   return total;
 };
 
-const newest = (letters: LetterView[], now: number): Html =>
+const newest = (letters: LetterView[], dead: number, now: number): Html =>
+  html`${letters.length === 0 ? '' : whatToDo(letters.length, dead)}${lettersTable(letters, now)}`;
+
+const whatToDo = (shown: number, dead: number): Html =>
+  html`<p>${shown} of ${number(Math.max(dead, shown))}. How many of what, since when: <code>seek-signals dead-letters counts</code>.
+    They stay until somebody decides: mend the cause, then redrive one on its page,
+    or <a href="${QUEUES}/queue/dead-letters?status=failed">all in Bull Board</a>.</p>`;
+
+const lettersTable = (letters: LetterView[], now: number): Html =>
   table(
     ['died', 'signal', 'type', 'why'],
     letters.map(
@@ -152,7 +161,7 @@ const newest = (letters: LetterView[], now: number): Html =>
         <td>${ago(diedAt, now)}</td>
         <td>${signalLink(signalId)}</td>
         <td>${typeCode}</td>
-        <td>${code}: ${reason}</td>
+        <td><bdi class="brief">${code}: ${reason}</bdi></td>
       </tr>`,
     ),
     'none',

@@ -3,7 +3,7 @@ import { html } from 'hono/html';
 import type { Attempt } from '../../schemas/signalJob.ts';
 import type { SignalLife, SignalState } from '../../schemas/states.ts';
 import { hintOf } from './codeHints.ts';
-import { ago, type Html, lasting, page, QUEUES, table } from './layout.ts';
+import { ago, type Html, lasting, number, page, QUEUES, table } from './layout.ts';
 import { signalLink, signalPath } from './overview.ts';
 
 const COLOUR: Record<SignalState, string> = {
@@ -28,14 +28,15 @@ export const signalPage = (life: SignalLife, { now, mayRedrive, isAsked }: View)
   const { signalId, typeCode, state, reason, acceptedAt, acceptedFrom } = life;
   const code = life.attempts.at(-1)?.code;
   const facts: [string, Html | string][] = [
-    ['state', html`<b class="${COLOUR[state]}">${state}</b> ${reason ?? ''}`],
+    ['state', html`<b class="${COLOUR[state]}">${state}</b> <bdi>${reason ?? ''}</bdi>`],
     ['type', typeCode],
     [
       'accepted',
       html`<code>${acceptedAt}</code>, ${ago(acceptedAt, now)}${acceptedFrom === undefined ? '' : `, from ${acceptedFrom}`}`,
     ],
   ];
-  if (life.applicationId !== undefined) facts.push(['application', life.applicationId]);
+  if (life.applicationId !== undefined)
+    facts.push(['application', html`<bdi>${life.applicationId}</bdi>`]);
   for (const id of life.positionProfileIds ?? [])
     facts.push(['position', html`<code>${id}</code>`]);
   for (const { at, by } of life.redriveLog ?? []) {
@@ -50,7 +51,7 @@ export const signalPage = (life: SignalLife, { now, mayRedrive, isAsked }: View)
   }
   if (life.lastDeferral !== undefined) {
     const { at, code: why, reason: said } = life.lastDeferral;
-    facts.push(['put off', html`<code>${at}</code>, no attempt spent: ${why}: ${said}`]);
+    facts.push(['put off', html`<code>${at}</code>, no attempt spent: <bdi>${why}: ${said}</bdi>`]);
   }
   if (state === 'dead' && code !== undefined && hintOf(code) !== '')
     facts.push(['hint', hintOf(code)]);
@@ -84,12 +85,12 @@ export const signalPage = (life: SignalLife, { now, mayRedrive, isAsked }: View)
 const attemptRow = (attempt: Attempt, index: number): Html => {
   const { at, outcome, durationMs, requestId, code, reason, bound } = attempt;
   return html`<tr>
-    <td class="number">${index + 1}</td>
+    <td class="number" data-of="#">${index + 1}</td>
     <td><code>${at}</code></td>
     <td>${outcome}</td>
-    <td class="number">${durationMs} ms</td>
-    <td><code>${requestId ?? ''}</code></td>
-    <td>${[code, reason].filter(Boolean).join(': ')}
+    <td class="number" data-of="took">${number(durationMs)} ms</td>
+    <td data-of="X-Request-Id"><code>${requestId ?? ''}</code></td>
+    <td><bdi>${[code, reason].filter(Boolean).join(': ')}</bdi>
       ${bound === undefined ? '' : html`<span class="dim">seek token: ${bound.source} of ${bound.receivedAt}${bound.expired ? ', expired' : ''}</span>`}</td>
   </tr>`;
 };
@@ -101,7 +102,7 @@ const whatToDo = ({ signalId, state }: SignalLife, mayRedrive: boolean): Html | 
       return html`${
         mayRedrive
           ? html`<form method="post" action="${signalPath(signalId)}/redrive">
-              <button>Redrive</button>: it goes back to the queue, with a fresh set of attempts.
+              <p><button>Redrive</button> It goes back to the queue, with a fresh set of attempts.</p>
             </form>`
           : ''
       }
@@ -128,10 +129,10 @@ export const foundPage = (sought: string, lives: SignalLife[], now: number): Htm
             <td>${signalLink(signalId)}</td>
             <td>${typeCode}</td>
             <td class="${COLOUR[state]}">${state}</td>
-            <td>${reason ?? attempts.at(-1)?.reason ?? ''}</td>
+            <td><bdi class="brief">${reason ?? attempts.at(-1)?.reason ?? ''}</bdi></td>
           </tr>`,
         ),
-        'None is kept. Signals that were delivered can be found for a time (KEEP_DELIVERED_MS); dead letters until somebody deals with them.',
+        'None is kept under exactly that. Signals that were delivered can be found for a time (KEEP_DELIVERED_MS); dead letters until somebody deals with them.',
       ),
     ],
   });

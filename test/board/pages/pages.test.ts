@@ -68,7 +68,7 @@ describe('the overview', () => {
     const page = (workers: number) => setup({ status: statusOf({ lane, workers }) }).text('/');
 
     expect(await page(1)).toMatch(
-      /been closed<\/b> for 60 min:\s+CREDENTIALS_REFUSED: HTTP 401\. .*mend them.*Next try in 60 s\./s,
+      /been closed<\/b> for 60 min,\s+since <code>2026-07-01T02:00:00.000Z<\/code>: <bdi>CREDENTIALS_REFUSED: HTTP 401<\/bdi>\. .*mend them.*Next try in 60 s\./s,
     );
     expect(await page(0)).toContain('Nobody tries it: no worker is alive.');
   });
@@ -144,6 +144,24 @@ describe('the overview', () => {
     expect(html).toContain('href="/signals/signal-1"');
     expect(html).toContain('FORBIDDEN: No.');
     expect(html).toContain('60 min ago');
+  });
+
+  it('says what is to be done about letters, and of how many these are the newest', async () => {
+    const counts = { waiting: 0, active: 0, retrying: 0, delivered: 0, skipped: 0, dead: 1_234 };
+    const { text } = setup({
+      newestLetters: async () => [letter()],
+      status: statusOf({ counts }),
+    });
+
+    expect(await text('/')).toMatch(/1 of 1,234\..*dead-letters counts.*redrive one on its page/s);
+    expect(await setup().text('/')).not.toContain('redrive');
+  });
+
+  it('says as of when it is, and what is missing where no worker is alive', async () => {
+    const html = await setup().text('/');
+
+    expect(html).toContain('As of <code>2026-07-01T03:00:00.000Z</code>, which is UTC');
+    expect(html).toContain('<code>seek-signals worker</code>');
   });
 
   it('does without them where there is no reading them', async () => {
