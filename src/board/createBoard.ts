@@ -7,6 +7,7 @@ import { refuseForeignOrigins } from './origin.ts';
 import { caching, pageHeaders, selfContained } from './pageHeaders.ts';
 import { createPages, type PagesDeps } from './pages/createPages.ts';
 import { QUEUES } from './pages/layout.ts';
+import { noAnswer } from './pages/noAnswer.ts';
 
 type Deps = {
   signals: Queue;
@@ -47,11 +48,15 @@ export const createBoard = ({ log = () => {}, pages, ...deps }: Deps): Hono<Logg
     const { method, headers } = c.req.raw;
     return askBullBoard(c, new Request(url, { method, headers }));
   });
-  app.get('/queue/*', (c) => c.redirect(`${QUEUES}${c.req.path}`));
+  app.get('/queue/*', (c) => {
+    // As it came: taken out of its encoding it could hold what no header may.
+    const { pathname, search } = new URL(c.req.url);
+    return c.redirect(`${QUEUES}${pathname}${search}`);
+  });
   app.notFound(nothingThere);
   app.onError((err, c) => {
     log({ err, path: c.req.path }, 'Board page failed');
-    return c.text('The queue does not answer\n', 503, { 'retry-after': '5' });
+    return noAnswer(c);
   });
 
   return app;

@@ -85,7 +85,7 @@ export const createLogin = (deps: Deps): MiddlewareHandler<LoggedIn> => {
     // A browser's first request carries no login: not worth a line.
     if (given) {
       guesses.note(address);
-      deps.log({ path: c.req.path }, 'Board login refused');
+      deps.log({ path: c.req.path, address }, 'Board login refused');
     }
     c.header('WWW-Authenticate', 'Basic realm="SEEK signals", charset="UTF-8"');
     return c.json({ message: 'Log in with the username and password of the board.' }, 401);

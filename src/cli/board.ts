@@ -2,6 +2,8 @@ import { Hono } from 'hono';
 
 import type { Account } from '../board/login.ts';
 import { openBoard } from '../board/openBoard.ts';
+import { caching, pageHeaders } from '../board/pageHeaders.ts';
+import { noAnswer } from '../board/pages/noAnswer.ts';
 import { type Config, ConfigError, loadConfig, patienceOf } from '../config.ts';
 import { queueIsSilent, withDeadline } from '../deadline.ts';
 import { runUntilTerminated } from '../lifecycle.ts';
@@ -60,13 +62,15 @@ export const startBoard = async (
   };
 
   const app = new Hono();
+  // An answer without the board is guarded as the board's own are.
+  app.use(caching, pageHeaders);
   app.route('/', probes);
   app.all('*', async (c) => {
     const answering = built().then((board) => board.fetch(c.req.raw, c.env));
     const answer = await withDeadline(answering, ANSWER_WITHIN_MS, queueIsSilent).catch(
       () => undefined,
     );
-    return answer ?? c.text('The queue does not answer\n', 503, { 'retry-after': '5' });
+    return answer ?? noAnswer(c);
   });
   const server = await serve(app, { host: config.BOARD_HOST, port });
   closers.add('board', () => server.close(patienceOf(config)));

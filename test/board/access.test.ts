@@ -50,7 +50,7 @@ describe('login', () => {
   it('logs a wrong login, without what was typed', async () => {
     await subject.request('GET', '/', { authorization: basic({ ...LOGIN, password: 'guess' }) });
 
-    expect(subject.logged).toEqual([{ path: '/', message: 'Board login refused' }]);
+    expect(subject.logged).toEqual([{ path: '/', address: '', message: 'Board login refused' }]);
   });
 
   it('lets who guesses wait, even with the right one, and then in', async () => {
@@ -180,6 +180,7 @@ describe('the page', () => {
 
     expect(await to('/queues/')).toBe('/queues');
     expect(await to('/queue/signals')).toBe('/queues/queue/signals');
+    expect(await to('/queue/a%0D%0Ab?status=failed')).toBe('/queues/queue/a%0D%0Ab?status=failed');
   });
 
   it.each(['/', '/signals/x', '/queues'])(

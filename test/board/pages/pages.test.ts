@@ -2,6 +2,7 @@ import { Hono } from 'hono';
 import type { LoggedIn } from '../../../src/board/login.ts';
 import type { PagesDeps } from '../../../src/board/pages/createPages.ts';
 import { createPages } from '../../../src/board/pages/createPages.ts';
+import { noAnswer } from '../../../src/board/pages/noAnswer.ts';
 import type { LetterView } from '../../../src/queue/deadLetters.ts';
 import { MOMENT_MS, type Moment } from '../../../src/queue/history.ts';
 import type { QueueStatus } from '../../../src/queue/queueStatus.ts';
@@ -191,6 +192,26 @@ describe('the overview', () => {
     await waitFor(() => reads.length === 2);
     reads[1]?.([]);
     expect(await fourth).not.toContain('FORBIDDEN: No.');
+  });
+});
+
+describe('where the queue does not answer', () => {
+  const app = new Hono().all('*', noAnswer);
+  const ask = (method: string, accept: string) =>
+    app.request('/x', { method, headers: { accept } });
+
+  it('says so to a person, and asks again by itself, but for a write', async () => {
+    const read = await ask('GET', 'text/html,*/*');
+    const write = await ask('POST', 'text/html,*/*');
+
+    expect([read.status, read.headers.get('retry-after')]).toEqual([503, '5']);
+    expect(await read.text()).toMatch(/http-equiv="refresh" content="5".*seek-signals check/s);
+    expect(write.status).toBe(503);
+    expect(await write.text()).not.toContain('http-equiv');
+  });
+
+  it('says so to a program in a line', async () => {
+    expect(await (await ask('GET', '*/*')).text()).toBe('The queue does not answer\n');
   });
 });
 
