@@ -230,6 +230,25 @@ describe('POST /signals', () => {
   });
 });
 
+describe('every answer', () => {
+  it.each([
+    ['GET', '/status', 200],
+    ['GET', '/dead-letters/export', 200],
+    ['GET', '/nowhere', 404],
+    ['POST', '/signals', 400],
+    ['GET', '/metrics', 200],
+  ])('of %s %s is for no cache, and what it says it is', async (method, path, status) => {
+    const { url } = await setup();
+    const headers = { authorization: `Bearer ${API_KEY}` };
+
+    const answer = await fetch(`${url}${path}`, { method, headers });
+
+    expect(answer.status).toBe(status);
+    expect(answer.headers.get('cache-control')).toBe('no-store');
+    expect(answer.headers.get('x-content-type-options')).toBe('nosniff');
+  });
+});
+
 describe('POST /signals/batch', () => {
   it('takes the good ones and says what is wrong with the bad, in order', async () => {
     const { call, find } = await setup();

@@ -1,4 +1,4 @@
-import { Hono } from 'hono';
+import { Hono, type MiddlewareHandler } from 'hono';
 import { HTTPException } from 'hono/http-exception';
 
 import type { ApiKey } from '../../apiKey.ts';
@@ -36,6 +36,7 @@ type Deps = SignalDeps &
 export const createApp = ({ apiKeys, status, probes, ...deps }: Deps): Hono<Caller> => {
   const app = new Hono<Caller>();
 
+  app.use(guarded);
   app.route('/', probes);
   app.get('/openapi.json', (c) => c.json(openApiDocument));
 
@@ -86,6 +87,13 @@ export const createApp = ({ apiKeys, status, probes, ...deps }: Deps): Hono<Call
   });
 
   return app;
+};
+
+// Answers hold what was said of candidates, an export tokens: not for a cache, and nothing but what they say they are.
+const guarded: MiddlewareHandler = async (c, next) => {
+  await next();
+  c.header('cache-control', 'no-store');
+  c.header('x-content-type-options', 'nosniff');
 };
 
 const bounded = ({
