@@ -77,7 +77,7 @@ const classifyErrors = (errors: SeekError[], retryAfterMs: number | undefined): 
   const decisive = errors.find((error) => !isPermanent(error)) ?? errors[0];
   if (decisive === undefined) return retry('UNKNOWN', 'errors without an error', retryAfterMs);
 
-  const code = decisive.extensions?.code ?? 'UNKNOWN';
+  const code = oneLine(decisive.extensions?.code ?? 'UNKNOWN');
   const reason = describeError(decisive);
   return isPermanent(decisive) ? { kind: 'dead', code, reason } : retry(code, reason, retryAfterMs);
 };
@@ -92,8 +92,11 @@ const describeError = ({ message, extensions }: SeekError): string => {
       ? Object.entries(fields).map(([pointer, problem]) => `${pointer}: ${String(problem)}`)
       : [];
   const text = [message, ...named].filter((part) => part !== '').join('; ');
-  return text.slice(0, MAX_REASON).toWellFormed();
+  return oneLine(text.slice(0, MAX_REASON).toWellFormed());
 };
+
+// In a list, whatever comes after a line break would be taken for the next signal.
+const oneLine = (text: string): string => text.replace(/[\r\n\u2028\u2029]+/g, ' ');
 
 const retry = (code: string, reason: string, retryAfterMs: number | undefined): Retry => ({
   kind: 'retry',

@@ -33,6 +33,15 @@ describe('classify: SEEK’s error codes, whatever the HTTP status', () => {
     expect(classify(refused(error(code)))).toEqual({ kind, code, reason: 'As SEEK says' });
   });
 
+  it('is told on one line', () => {
+    const said = error('FORBIDDEN\nDEAD', 'No.\r\n2  2026-11-27  delivered\u2028Yes');
+
+    expect(classify(refused(said))).toMatchObject({
+      code: 'FORBIDDEN DEAD',
+      reason: 'No. 2  2026-11-27  delivered Yes',
+    });
+  });
+
   it.each([
     { what: 'an error without a code', errors: [error()] },
     { what: 'an error without extensions', errors: [{ message: 'As SEEK says' }] },
