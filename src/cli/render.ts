@@ -5,7 +5,8 @@ import type { OutboxReading } from '../producer/outbox/outboxStore.ts';
 import type { LaneView } from '../queue/laneState.ts';
 import type { QueueStatus } from '../queue/queueStatus.ts';
 import type { Attempt, Deferral, Redrive } from '../schemas/signalJob.ts';
-import type { SignalLife, SignalState, SignalSubject } from '../schemas/states.ts';
+import type { SignalLife, SignalState } from '../schemas/states.ts';
+import { renderSubject } from './renderSubject.ts';
 
 const COLOUR: Record<SignalState, (text: string) => string> = {
   waiting: colours.cyan,
@@ -107,11 +108,6 @@ const renderOutbox = ({ pending, rejected, lagSeconds }: OutboxReading): string 
     `outbox: ${pending === 0 ? 'nothing to be moved' : `${pending} to be moved, the oldest for ${since(lagSeconds)}`}`,
     ...(rejected === 0 ? [] : [colours.red(`${rejected} that can not be sent`)]),
   ].join('; ');
-
-export const renderSubject = ({ applicationId, positionProfileIds }: SignalSubject): string[] => [
-  ...(applicationId === undefined ? [] : [`application: ${applicationId}`]),
-  ...(positionProfileIds === undefined ? [] : [`position: ${positionProfileIds.join(', ')}`]),
-];
 
 const renderDeferral = ({ at, code, reason }: Deferral): string =>
   `put off at ${at}, no attempt spent: ${code}: ${reason}`;

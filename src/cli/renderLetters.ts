@@ -1,13 +1,7 @@
 import type { LetterCount, LetterView } from '../queue/deadLetters.ts';
 import type { Rehearsal } from '../queue/rehearsal.ts';
-import {
-  columns,
-  renderAttempts,
-  renderRedrives,
-  renderState,
-  renderSubject,
-  times,
-} from './render.ts';
+import { columns, renderAttempts, renderRedrives, renderState, times } from './render.ts';
+import { renderSubject } from './renderSubject.ts';
 
 export const renderLetter = (letter: LetterView): string =>
   [

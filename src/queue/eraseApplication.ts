@@ -46,7 +46,10 @@ export const createEraseApplication = ({ backend, tokens, deadLetters, pause = w
     const queue = await backend.queue(SIGNALS);
     const job = await queue.getJob(signalId);
     if (job === undefined) return false;
-    const { applicationId, positionProfileIds, ...known } = toLife(job, 'skipped');
+    const { applicationId, candidateApplicationProfileId, positionProfileIds, ...known } = toLife(
+      job,
+      'skipped',
+    );
     const life = { ...known, reason: ERASED };
     const told = { life, memory: memoryOf(signalId, job.data, job.timestamp) };
     const finished = { jobId: signalId, finishedAt: job.finishedOn ?? 0 };

@@ -1,5 +1,9 @@
 import type { SignalLife } from '../../src/schemas/states.ts';
-import { buildApplicationComplete, buildPositionStatusUpdate } from '../support/buildSignal.ts';
+import {
+  buildApplicationComplete,
+  buildPositionStatusUpdate,
+  buildSignal,
+} from '../support/buildSignal.ts';
 import { PLATFORMS } from '../support/platforms.ts';
 import { refused } from '../support/scriptedSeek.ts';
 import { newToken } from '../support/startDispatcher.ts';
@@ -95,6 +99,22 @@ describe.each(PLATFORMS)('signals on $name', ({ start }) => {
 
     await until(signalId, 'skipped');
     expect(await search({ applicationId })).toEqual([]);
+  });
+
+  it('say whose they are by a candidate application profile, wherever they lie', async () => {
+    const { send, find, get, call, untilBuried } = await setup({
+      answers: () => refused('FORBIDDEN'),
+    });
+    const whose = { candidateApplicationProfileId: newName() };
+    const { signalId } = await send(buildSignal({ token: undefined, ...whose }));
+    await untilBuried(signalId);
+
+    expect(await find(signalId)).toMatchObject({ state: 'dead', ...whose });
+    expect(await get(`/dead-letters/${signalId}`)).toMatchObject(whose);
+    expect(await get('/dead-letters')).toMatchObject({ deadLetters: [{ signalId, ...whose }] });
+
+    await call('DELETE', `/dead-letters/${signalId}`);
+    expect(await find(signalId)).toMatchObject({ state: 'skipped', ...whose });
   });
 
   it.each([

@@ -29,6 +29,11 @@ describe('what a signal is about', () => {
       data: { signal: { positionProfileIds: ['p', 'q'] } },
       is: { positionProfileIds: ['p', 'q'] },
     },
+    {
+      data: { signal: { candidateApplicationProfileId: 'c' } },
+      is: { candidateApplicationProfileId: 'c' },
+    },
+    { data: { signal: { candidateApplicationProfileId: 7 } }, is: {} },
     { data: { signal: { token: 'secret' } }, is: {} },
     { data: 'anything', is: {} },
   ])('is told of $data', ({ data, is }) => {

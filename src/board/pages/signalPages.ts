@@ -37,6 +37,8 @@ export const signalPage = (life: SignalLife, { now, mayRedrive, isAsked }: View)
   ];
   if (life.applicationId !== undefined)
     facts.push(['application', html`<bdi>${life.applicationId}</bdi>`]);
+  if (life.candidateApplicationProfileId !== undefined)
+    facts.push(['application profile', html`<code>${life.candidateApplicationProfileId}</code>`]);
   for (const id of life.positionProfileIds ?? [])
     facts.push(['position', html`<code>${id}</code>`]);
   for (const { at, by } of life.redriveLog ?? []) {

@@ -49,6 +49,7 @@ const TOKEN_VIEW: Json = {
 };
 const SUBJECT = {
   applicationId: text('The application that the signal names'),
+  candidateApplicationProfileId: text('The candidate application profile that it names'),
   positionProfileIds: list(text('Of the position profiles that it names the first twenty')),
 };
 

@@ -232,6 +232,7 @@ describe("a signal's page", () => {
       find: async () =>
         life({
           ...{ attempts, redrives: 2, acceptedFrom: 'careers' },
+          candidateApplicationProfileId: 'candidate<1>',
           redriveLog: [{ at: '2026-07-01T00:00:05.000Z', by: 'board:ops' }],
         }),
     });
@@ -243,6 +244,7 @@ describe("a signal's page", () => {
     }
     expect(html).toContain('linkOut of 2026-06-30T00:00:00Z');
     expect(html).toContain('from careers');
+    expect(html).toContain('<code>candidate&lt;1&gt;</code>');
     expect(html).toContain('<code>2026-07-01T00:00:05.000Z</code>, by board:ops');
     expect(html).toContain('ask SEEK, then redrive');
   });
