@@ -11,6 +11,7 @@ import { type Output, print } from './inspect.ts';
 import { tryPlayground } from './playground.ts';
 import { columns, renderLane } from './render.ts';
 import { openRedisBackend } from './service.ts';
+import { whyAway } from './whyAway.ts';
 
 const REDIS_WITHIN_MS = 5_000;
 const TOKEN_WITHIN_MS = 8_000;
@@ -83,8 +84,11 @@ const inspectQueue = async (config: Config): Promise<Finding[]> => {
     };
     return await withDeadline(asking(), REDIS_WITHIN_MS, queueIsSilent);
   } catch (err) {
-    const refuses = err instanceof Error && err.name === 'ReplyError';
-    const message = refuses ? `${host} refuses: ${err.message}` : `${host} does not answer`;
+    const { refusal, trouble } = whyAway(err, backend, REDIS_URL);
+    const message =
+      refusal === undefined
+        ? `${host} does not answer${trouble === undefined ? '' : ` (${trouble})`}`
+        : `${host} refuses: ${refusal}`;
     return [{ subject: 'Redis', level: 'error', message }];
   } finally {
     await backend.close();

@@ -20,6 +20,7 @@ import { guardRedis } from './guardRedis.ts';
 import { createHttpDesk } from './httpDesk.ts';
 import { openEnqueue } from './openEnqueue.ts';
 import { openRedisBackend } from './service.ts';
+import { whyAway } from './whyAway.ts';
 
 const RunningDev = z.object({ apiUrl: z.string(), apiKey: z.string() });
 
@@ -58,10 +59,10 @@ export const reachRedis = async (config: Config<'REDIS_URL'>): Promise<Backend> 
   try {
     await withDeadline(backend.ping(), ANSWER_WITHIN_MS, silent);
   } catch (err) {
+    const { refusal, trouble } = whyAway(err, backend, config.REDIS_URL);
     await backend.close();
-    // A Redis that answers with a refusal, such as NOAUTH, says what is wrong.
-    const refusal = err instanceof Error && err.name === 'ReplyError' ? `: ${err.message}` : '';
-    throw new Error(`${silent().message}${refusal}`);
+    const why = refusal ?? trouble;
+    throw new Error(`${silent().message}${why === undefined ? '' : `: ${why}`}`);
   }
   return backend;
 };

@@ -164,6 +164,8 @@ export type Backend = {
   /** Calls `listener` whenever the queue is reached: for the first time, and again after a loss. */
   onReached: (listener: () => void) => void;
   ping: () => Promise<void>;
+  /** Why it is not reached, by the last error of the connection, without secrets. */
+  trouble: () => string | undefined;
   close: () => Promise<void>;
 };
 

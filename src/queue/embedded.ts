@@ -72,6 +72,7 @@ export const openEmbedded = async ({ folder, logger, ...options }: Options): Pro
     ping: async () => {
       await database.query('SELECT 1');
     },
+    trouble: () => undefined,
     close: async () => {
       await Promise.allSettled([...queues.values()].map(async (queue) => (await queue).close()));
       await database.close();

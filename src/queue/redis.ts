@@ -4,6 +4,7 @@ import type { Redis } from 'ioredis';
 import { sharedRun } from '../sharedRun.ts';
 import type { Backend, BackendOptions, Process, QueueName } from './backend.ts';
 import { startBullWorker, toBullOptions } from './bullWorker.ts';
+import { createTroubleOf } from './connectionTrouble.ts';
 import { createGroupedMoves } from './groupedMoves.ts';
 import { inspectRedis, readMemoryUse } from './inspectRedis.ts';
 import { createRedisJobData } from './jobData.ts';
@@ -42,6 +43,14 @@ export const openRedis = ({
 }: Options): Backend => {
   const connect = () => connectRedis({ url, sentinels }, temper, logger);
   const client = connect();
+  const troubleOf = createTroubleOf(url);
+  let trouble: string | undefined;
+  client.on('error', (err) => {
+    trouble = troubleOf(err);
+  });
+  client.on('ready', () => {
+    trouble = undefined;
+  });
   const replicas = createReplicas({ writer: client, connect, prefix, needed: waitReplicas });
   const queues = new Map<QueueName, Promise<Queue>>();
   const opened = new Set<Queue>();
@@ -95,6 +104,7 @@ export const openRedis = ({
       if (LOST.has(client.status)) throw new Error('Redis is not reachable');
       await ping();
     },
+    trouble: () => trouble,
     close: async () => {
       // Not waiting for those that never came to be: without a Redis they would be waited for for ever.
       await Promise.all([...opened].map((queue) => queue.close()));

@@ -1,6 +1,7 @@
 import { Redis, type RedisOptions } from 'ioredis';
 import type { Logger } from '../logging.ts';
 import { createNowAndThen } from '../nowAndThen.ts';
+import { createWordsOf } from './connectionTrouble.ts';
 
 const COMMAND_TIMEOUT_MS = 2_000;
 // A Redis on a slow disk is silent for two seconds at times (appendfsync everysec), and yet alive.
@@ -57,13 +58,14 @@ export const connectRedis = (
     ...(sentinels.length === 0 ? {} : viaSentinels(url, sentinels)),
   });
   if (sentinels.length > 0) keepAsking(client);
+  const wordsOf = createWordsOf(url);
   let isDue = createNowAndThen(LOG_EVERY_MS);
   let lost = false;
 
   client.on('error', (err: NodeJS.ErrnoException) => {
     if (!isDue()) return;
     lost = true;
-    logger.error({ code: err.code, reason: err.message }, 'Redis is not reachable');
+    logger.error({ code: err.code, reason: wordsOf(err) }, 'Redis is not reachable');
   });
   client.on('ready', () => {
     if (lost) logger.info('Redis is reachable again');

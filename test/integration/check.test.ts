@@ -11,6 +11,7 @@ import {
   type Script,
   startScriptedSeek,
 } from '../support/scriptedSeek.ts';
+import { selfSigned } from '../support/selfSigned.ts';
 import { API_KEY } from '../support/startDispatcher.ts';
 
 const SECRET = 'scripted-client-secret';
@@ -133,11 +134,40 @@ describe('check', () => {
 
   it('tells that Redis is not there, or not set', async () => {
     const away = await check({ REDIS_URL: `redis://:password@127.0.0.1:${await freePort()}` });
-    expect([away.code, away.of('Redis')]).toMatchObject([1, [{ level: 'error' }]]);
+    expect([away.code, away.of('Redis')]).toMatchObject([
+      1,
+      [{ level: 'error', message: expect.stringMatching(/does not answer \(.*ECONNREFUSED/) }],
+    ]);
     expect(JSON.stringify(away.findings)).not.toContain('password');
 
     const unset = await check({ REDIS_URL: '' });
     expect([unset.code, unset.of('configuration')]).toMatchObject([1, [{ level: 'error' }]]);
+  });
+
+  it('tells why a certificate is not trusted, and takes it from an authority that is named', async () => {
+    const tls = await selfSigned();
+    closing.push(tls.stop);
+    const port = await freePort();
+    await redisWith(
+      ...['--tls-port', `${port}`, '--tls-auth-clients', 'no'],
+      ...['--tls-cert-file', tls.cert, '--tls-key-file', tls.key, '--tls-ca-cert-file', tls.cert],
+    );
+    const url = `rediss://:password@127.0.0.1:${port}`;
+
+    const { of } = await check({ REDIS_URL: url });
+    expect(of('Redis').map(({ message }) => message)).toEqual([
+      expect.stringMatching(/does not answer \(DEPTH_ZERO_SELF_SIGNED_CERT: self-signed/),
+    ]);
+    const status = await commands.run(['status'], { REDIS_URL: url });
+    expect([status.code, status.stderr]).toEqual([
+      1,
+      expect.stringContaining('does not answer: DEPTH_ZERO_SELF_SIGNED_CERT'),
+    ]);
+
+    const trusted = await check({
+      ...{ REDIS_URL: `rediss://127.0.0.1:${port}`, NODE_EXTRA_CA_CERTS: tls.cert },
+    });
+    expect(trusted.of('Redis')).toMatchObject([{ level: 'ok' }]);
   });
 
   it('warns of what it may not ask, and repeats what Redis refuses', async () => {
