@@ -17,12 +17,16 @@ export type QueueReading = {
   /** Of the Redis, in bytes; a limit of 0 is none. */
   memory?: { used: number; limit: number } | undefined;
   tokensExpiring: number;
-  /** Of the ATS's own database, where this process moves what lies there. */
-  outbox?: { pending: number; rejected: number; lagSeconds: number } | undefined;
 };
 
+/** Of the ATS's own database, where this process moves what lies there. */
+export type OutboxReading = { pending: number; rejected: number; lagSeconds: number };
+
 /** Every metric, named once. Counters count what this process did; gauges ask the queue. */
-export const createMetrics = (readQueue: () => Promise<QueueReading>) => {
+export const createMetrics = (
+  readQueue: () => Promise<QueueReading>,
+  readOutbox: () => Promise<OutboxReading | undefined> = async () => undefined,
+) => {
   const registry = new Registry();
   const counter = <Label extends string>(name: string, help: string, labelNames: Label[] = []) =>
     new Counter({ name: `${PREFIX}${name}`, help, labelNames, registers: [registry] });
@@ -93,7 +97,11 @@ export const createMetrics = (readQueue: () => Promise<QueueReading>) => {
     /** The exposition text. Where the queue cannot be asked, its gauges are left out or NaN. */
     scrape: async (): Promise<string> => {
       // First: of two scrapes at once neither takes away what the other is about to tell.
-      const reading = await readQueue().catch(() => undefined);
+      // Of queue and outbox, either of which may be away, each is told of without the other.
+      const [reading, outbox] = await Promise.all([
+        readQueue().catch(() => undefined),
+        readOutbox().catch(() => undefined),
+      ]);
       signals.reset();
       backlog.set(Number.NaN);
       workers.set(Number.NaN);
@@ -113,17 +121,16 @@ export const createMetrics = (readQueue: () => Promise<QueueReading>) => {
         tokensExpiring.set(reading.tokensExpiring);
         if (reading.memory !== undefined) memoryUsed.set(reading.memory.used);
         if (reading.memory?.limit) memoryLimit.set(reading.memory.limit);
-        if (reading.outbox !== undefined) {
-          const { pending, rejected, lagSeconds } = reading.outbox;
-          outboxRows.set({ state: 'pending' }, pending);
-          outboxRows.set({ state: 'rejected' }, rejected);
-          outboxLag.set(lagSeconds);
-        }
         laneOpen.set(reading.laneClosed === undefined ? 1 : 0);
         if (reading.laneClosed !== undefined) {
           const { code, seconds } = reading.laneClosed;
           laneClosed.set({ code: codeLabel(code) }, seconds);
         }
+      }
+      if (outbox !== undefined) {
+        outboxRows.set({ state: 'pending' }, outbox.pending);
+        outboxRows.set({ state: 'rejected' }, outbox.rejected);
+        outboxLag.set(outbox.lagSeconds);
       }
       return registry.metrics();
     },

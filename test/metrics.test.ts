@@ -98,17 +98,26 @@ describe('metrics', () => {
 
   it('tell of the outbox where this process moves it, and otherwise nothing', async () => {
     const outbox = { pending: 3, rejected: 1, lagSeconds: 9 };
-    const told = async (reading: QueueReading) =>
-      samples(await setup(async () => reading).scrape()).filter((line) =>
-        /outbox_(rows|lag)/.test(line),
+    const told = async (...reads: Parameters<typeof createMetrics>) =>
+      samples(await createMetrics(...reads).scrape()).filter((line) =>
+        /outbox_(rows|lag)|workers/.test(line),
       );
-
-    expect(await told({ ...READING, outbox })).toEqual([
+    const away = () => Promise.reject(new Error('away'));
+    const rows = [
       'seek_signals_outbox_rows{state="pending"} 3',
       'seek_signals_outbox_rows{state="rejected"} 1',
       'seek_signals_outbox_lag_seconds 9',
-    ]);
-    expect(await told(READING)).toEqual([]);
+    ];
+    const workers = 'seek_signals_workers 2';
+    const readQueue = async () => READING;
+    const readOutbox = async () => outbox;
+
+    const both = await told(readQueue, readOutbox);
+    expect(both).toEqual(expect.arrayContaining([...rows, workers]));
+    expect(await told(readQueue)).toEqual([workers]);
+    // Of two that may be away, each is told of without the other.
+    expect(await told(readQueue, away)).toEqual([workers]);
+    expect(await told(away, readOutbox)).toEqual(expect.arrayContaining(rows));
   });
 
   it('tell of Redis’s memory as far as it is known, and of tokens about to expire', async () => {

@@ -3,7 +3,7 @@ import { describeConfig } from '../config.ts';
 import { queueIsSilent, withDeadline } from '../deadline.ts';
 import { createClosers } from '../lifecycle.ts';
 import { createLogger, type Logger } from '../logging.ts';
-import { createMetrics, type QueueReading } from '../metrics.ts';
+import { createMetrics, type OutboxReading } from '../metrics.ts';
 import { createProbes } from '../probes.ts';
 import type { Backend } from '../queue/backend.ts';
 import { createQueueStatus } from '../queue/queueStatus.ts';
@@ -17,7 +17,7 @@ const OUTBOX_WITHIN_MS = 1_500;
 const EXPIRING_WITHIN_MS = 14 * 24 * 3_600_000;
 
 /** The ATS's database, of a process that moves its outbox. */
-type Outbox = { read: () => Promise<QueueReading['outbox']>; ping: () => Promise<unknown> };
+type Outbox = { read: () => Promise<OutboxReading | undefined>; ping: () => Promise<unknown> };
 
 const NO_OUTBOX: Outbox = { read: async () => undefined, ping: async () => {} };
 
@@ -33,23 +33,17 @@ export const createService = (
   const status = createQueueStatus(backend);
   const { tokens } = openSeekTokens(backend.tokens, config);
   const read = () =>
-    Promise.all([
-      status(),
-      backend.memoryUse(),
-      tokens.countExpiring(EXPIRING_WITHIN_MS),
-      // Of two that may be away, each is told of without the other.
-      withDeadline(outbox.read(), OUTBOX_WITHIN_MS, queueIsSilent).catch(() => undefined),
-    ]);
-  const metrics = createMetrics(async () => {
+    Promise.all([status(), backend.memoryUse(), tokens.countExpiring(EXPIRING_WITHIN_MS)]);
+  const readQueue = async () => {
     // During an outage nothing may pile up, scrape after scrape.
     await withDeadline(backend.ping(), SCRAPE_WITHIN_MS, queueIsSilent);
-    const [reading, memory, tokensExpiring, rows] = await withDeadline(
+    const [reading, memory, tokensExpiring] = await withDeadline(
       read(),
       SCRAPE_WITHIN_MS,
       queueIsSilent,
     );
     return {
-      ...{ memory, tokensExpiring, outbox: rows },
+      ...{ memory, tokensExpiring },
       counts: reading.counts,
       ...{ backlog: reading.backlog, workers: reading.workers },
       oldestUnsentSeconds: reading.oldestUnsent?.ageSeconds ?? 0,
@@ -58,7 +52,10 @@ export const createService = (
           ? undefined
           : { code: reading.lane.code, seconds: reading.lane.seconds },
     };
-  });
+  };
+  const metrics = createMetrics(readQueue, () =>
+    withDeadline(outbox.read(), OUTBOX_WITHIN_MS, queueIsSilent),
+  );
   // What this process can say of its own health; nothing, unless a worker runs in it.
   const vitals: (() => boolean)[] = [];
   const isAlive = () => vitals.every((isWell) => isWell());
