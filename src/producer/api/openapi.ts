@@ -226,7 +226,6 @@ const paths: Json = {
       },
       responses: {
         200: json('What became of them', ref('Imported')),
-        ...{ 400: json('The body ended before its time', ref('Problem')) },
         ...{ ...UNREADABLE, ...TOO_LARGE, ...REFUSED },
       },
     },

@@ -19,8 +19,8 @@ type Options = {
 };
 
 /**
- * The body as JSON; 413 if it is larger than allowed, 415 if it is compressed, 400 if it can't be read. The parser's own
- * message is kept back, for it quotes the body.
+ * The body as JSON; 413 if it is larger than allowed, 415 if it is compressed, 400 if it can't be read. The
+ * parser's own message is kept back, for it quotes the body.
  */
 export const readJson = async (c: Context, options: Options): Promise<unknown> => {
   const { mebibytes, logger, ifEmpty } = options;
