@@ -9,26 +9,21 @@ export const onFreePort = async <Server>(
   start: Start<Server>,
   port: number,
   logger: Logger,
-): Promise<Server> => {
-  try {
-    return await start(port);
-  } catch (err) {
-    if (!hasCode(err, 'EADDRINUSE')) throw err;
+): Promise<Server> =>
+  start(port).catch((err: unknown) => {
+    if (!isTaken(err)) throw err;
     logger.warn({ port }, 'Port in use; taking another');
     return start(0);
-  }
-};
+  });
 
 /** Takes `port`, or says by which variable it is to be changed. */
 export const onPort = async <Server>(
   start: Start<Server>,
   port: number,
   variable: string,
-): Promise<Server> => {
-  try {
-    return await start(port);
-  } catch (err) {
-    if (!hasCode(err, 'EADDRINUSE')) throw err;
-    throw new ConfigError(`${variable} ${port} is in use`);
-  }
-};
+): Promise<Server> =>
+  start(port).catch((err: unknown) => {
+    throw isTaken(err) ? new ConfigError(`${variable} ${port} is in use`) : err;
+  });
+
+const isTaken = (err: unknown): boolean => hasCode(err, 'EADDRINUSE');
