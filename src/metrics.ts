@@ -20,7 +20,7 @@ export type QueueReading = {
 };
 
 /** Of the ATS's own database, where this process moves what lies there. */
-export type OutboxReading = { pending: number; rejected: number; lagSeconds: number };
+type OutboxReading = { pending: number; rejected: number; lagSeconds: number };
 
 /** Every metric, named once. Counters count what this process did; gauges ask the queue. */
 export const createMetrics = (

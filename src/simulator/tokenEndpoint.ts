@@ -1,7 +1,7 @@
 import type { Context } from 'hono';
 import * as z from 'zod';
 
-import { toInvalidFields } from '../schemas/invalidFields.ts';
+import { nameProblems, toInvalidFields } from '../schemas/invalidFields.ts';
 import { type AccessTokens, AUDIENCES, type Audience } from './accessTokens.ts';
 import type { Faults } from './faults.ts';
 import type { Log } from './log.ts';
@@ -51,11 +51,7 @@ export const createTokenEndpoint = ({ tokens, settings, faults, log, ...client }
     const request = TokenRequestSchema.safeParse(body);
 
     if (!request.success) {
-      const problems = Object.entries(toInvalidFields(request.error)).map((entry) =>
-        entry.join(': '),
-      );
-
-      return refuse(400, 'invalid_request', problems.join('; '));
+      return refuse(400, 'invalid_request', nameProblems(toInvalidFields(request.error)));
     }
 
     const { client_id, client_secret, audience: url } = request.data;

@@ -1,3 +1,4 @@
+import { hasCode } from '../../hasCode.ts';
 import type { Settlement } from '../../queue/settlements.ts';
 import type { Postgres } from './postgres.ts';
 
@@ -34,7 +35,7 @@ const PRUNE = `
 
 // No database takes a NUL, and one of an older encoding not all that SEEK, or who discards a letter, may
 // say. What happened is told anyway: one signal's words must not keep those of others from being told.
-const UNWRITABLE: ReadonlySet<unknown> = new Set(['22P05', '22021']);
+const UNWRITABLE = ['22P05', '22021'];
 
 /** The same rows as a ledger: what became of each signal, for as long as that is kept. */
 export const createLedgerStore = ({ query }: Pick<Postgres, 'query'>) => ({
@@ -51,7 +52,7 @@ export const createLedgerStore = ({ query }: Pick<Postgres, 'query'>) => ({
         last.map(({ at }) => at),
       ]);
     const rows = await write().catch((err: unknown) => {
-      if (!(err instanceof Error && 'code' in err && UNWRITABLE.has(err.code))) throw err;
+      if (!UNWRITABLE.some((code) => hasCode(err, code))) throw err;
       return write((reason) => reason.replaceAll(/[^ -~]/g, '?'));
     });
     return new Set(rows.map(({ signalId }) => signalId));
