@@ -133,7 +133,7 @@ const answers = (moments: Moment[], now: number): Html => {
   return table(
     ['answer', 'last hour', 'last 24 hours', ''],
     rows,
-    'no attempts in the last 24 hours, as far as workers have told: they do every 15 seconds',
+    'no attempts in the last 24 hours, as far as workers have told by now',
   );
 };
 
