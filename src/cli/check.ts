@@ -1,4 +1,5 @@
 import colours from 'picocolors';
+
 import { type Config, ConfigError, loadConfig } from '../config.ts';
 import { queueIsSilent, withDeadline } from '../deadline.ts';
 import { createLogger } from '../logging.ts';

@@ -1,4 +1,5 @@
 import { open, rm } from 'node:fs/promises';
+
 import { ConfigError } from '../config.ts';
 import { messageOf } from '../messageOf.ts';
 import { writeLetterLine } from '../queue/readLetterLine.ts';

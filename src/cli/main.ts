@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
+
 import { ConfigError } from '../config.ts';
 import { terminated } from '../lifecycle.ts';
 import { messageOf } from '../messageOf.ts';
