@@ -1,15 +1,27 @@
 import { isObject } from '../schemas/isObject.ts';
 import type { Signal } from '../schemas/signal.ts';
-import { SettlementSchema, type SkipReason, VERSION } from '../schemas/signalJob.ts';
+import { SettlementSchema, VERSION } from '../schemas/signalJob.ts';
 import type { SignalState } from '../schemas/states.ts';
 import type { TraceContext } from '../schemas/traceContext.ts';
 import { fingerprintOf, type TokenCipher } from '../tokenCipher.ts';
+import {
+  decide,
+  type Existing,
+  type Facts,
+  isConflict,
+  isRetryable,
+  type QueuedJob,
+  type SkipRecord,
+  toReopen,
+} from './acceptDecision.ts';
 import {
   type Admission,
   type Backend,
   DEAD_LETTERS,
   type JobQueue,
+  type Ledger,
   type NewJob,
+  type QueueName,
   SIGNALS,
 } from './backend.ts';
 import { memoryOf, REMEMBER_MS } from './memory.ts';
@@ -21,9 +33,9 @@ export type NewSignal = {
   signalId: string;
   contentId: string;
   signal: Signal;
-  /** The name of the API key, or of the application, that sends it. */
+  /** The name of the API key or of the application that sends it. */
   from: string;
-  /** Who wants to hear what becomes of it. */
+  /** Where workers report its outcome. */
   reportTo?: 'outbox' | undefined;
 };
 
@@ -33,98 +45,52 @@ export type Acceptance =
   | { kind: 'conflict'; signalId: string };
 
 type Deps = {
-  backend: Backend;
+  backend: Pick<Backend, 'admit' | 'replicated'> & {
+    queue: (name: QueueName) => Promise<Pick<JobQueue, 'getJob' | 'getJobState'>>;
+    ledger: Pick<Ledger, 'findSkipped' | 'reopen'>;
+    index: Pick<Backend['index'], 'note'>;
+  };
   lives: Pick<SignalLives, 'stateOf'>;
-  /** Seals the tokens that signals come with. */
+  /** Encrypts the seek tokens that signals carry. */
   cipher: Pick<TokenCipher, 'seal'>;
   rememberMs: number;
   now?: () => number;
 };
 
-/** The only place that adds signals. */
+/** The only code that adds new signals to the queue. */
 export const createSignalQueue = ({ backend, lives, cipher, rememberMs, now = Date.now }: Deps) => {
-  const { ledger } = backend;
+  const gatherFacts = createFactReader({ backend, lives, now });
 
-  /** Kept for lookups longer than it is remembered: it makes way for the same signal, sent anew. */
-  const findForgotten = async (queue: JobQueue, signalId: string): Promise<Settled> => {
-    // One that failed is on its way to the dead letters, however old it is.
-    if ((await queue.getJobState(signalId)) !== 'completed') return undefined;
-    const job = await queue.getJob(signalId);
-    if (job?.finishedOn === undefined) return undefined;
-    const { until } = memoryOf(signalId, job.data, job.timestamp);
-    return until <= now() ? { finishedAt: job.finishedOn } : undefined;
-  };
-
-  /** Skipped for want of a token: sent anew, it may find one. */
-  const findSkipped = async (queue: JobQueue, signalId: string): Promise<Settled> => {
-    const record = await ledger.findSkipped(signalId);
-    if (record === undefined || !MAY_BE_SENT_YET.has(record.reason)) return undefined;
-    const job = await queue.getJob(signalId);
-    if (job === undefined) return { finishedAt: undefined };
-    const outcome = SettlementSchema.safeParse(job.returnvalue).data?.outcome;
-    return outcome === 'skipped' ? { finishedAt: job.finishedOn } : undefined;
-  };
-
-  /** The content of what lies in a queue under this id; `undefined` where nothing does. */
-  const findLying = async (queue: JobQueue, signalId: string): Promise<Lying | undefined> => {
-    const letters = await backend.queue(DEAD_LETTERS);
-    const job = await queue.getJob(signalId);
-    const stored = await letters.getJob(signalId);
-    if (job === undefined && stored === undefined) return undefined;
-    // Whatever version wrote it: no more is looked at than what all of them have kept.
-    const data = job?.data ?? readLetter(stored)?.job;
-    return { contentId: isObject(data) ? memoryOf(signalId, data, 0).contentId : undefined };
-  };
-
-  /** Where others were at it between our looks, what we know is out of date: all is asked again. */
-  const admitAnew = async (job: NewJob, tries: number): Promise<Acceptance> => {
-    if (tries === MOST_TRIES) throw new Error('Others change this signal all the time');
-    const [admission] = await backend.admit([job]);
-    return conclude(job, admission, tries + 1);
-  };
-
-  const duplicate = async (job: NewJob, lying: Lying, tries: number): Promise<Acceptance> => {
-    const { signalId, contentId } = job;
-    // Without an Idempotency-Key the id is the content's own. Under a key, what can't be read can't be
-    // compared, and to call it the same might lose what is sent now.
-    if (signalId !== contentId && lying.contentId !== contentId) {
-      return { kind: 'conflict', signalId };
+  /** Carries out what `decide` says, beginning with the answer to the first attempt to enqueue. */
+  const conclude = async (job: NewJob, first: Admission | undefined): Promise<Acceptance> => {
+    const { signalId } = job;
+    let admission = first;
+    for (let attempts = 0; ; attempts += 1) {
+      if (admission === undefined) throw new Error(noAnswer(signalId));
+      const action = decide(await gatherFacts(job, admission, attempts === MAX_ATTEMPTS));
+      switch (action.kind) {
+        case 'accepted':
+          return { kind: 'accepted', signalId, duplicate: false, state: 'waiting' };
+        case 'duplicate':
+          return { kind: 'accepted', signalId, duplicate: true, state: action.state };
+        case 'conflict':
+          return { kind: 'conflict', signalId };
+        case 'reopen':
+          // Another process may have reopened it first. The next attempt shows what came of it.
+          await backend.ledger.reopen(signalId, action.finishedAt);
+          break;
+        case 'tryAgain':
+          break;
+      }
+      if (attempts === MAX_ATTEMPTS) throw new Error(gaveUp(signalId));
+      [admission] = await backend.admit([job]);
     }
-    const state = await lives.stateOf(signalId);
-    // Somebody reopened it, and may not have come any further. At last it is that nobody can read it.
-    if (state === undefined && tries < MOST_TRIES) return admitAnew(job, tries);
-    return { kind: 'accepted', signalId, duplicate: true, state: state ?? 'waiting' };
-  };
-
-  const conclude = async (
-    job: NewJob,
-    admission: Admission | undefined,
-    tries = 0,
-  ): Promise<Acceptance> => {
-    if (admission === undefined) throw new Error('Not answered');
-    const { signalId, contentId } = job;
-    if (admission.kind === 'added') {
-      return { kind: 'accepted', signalId, duplicate: false, state: 'waiting' };
-    }
-    const { remembered, queued } = admission;
-    const queue = await backend.queue(SIGNALS);
-    const reopened =
-      remembered === undefined
-        ? queued && (await findForgotten(queue, signalId))
-        : remembered === contentId && (await findSkipped(queue, signalId));
-    if (reopened) {
-      await ledger.reopen(signalId, reopened.finishedAt);
-      return admitAnew(job, tries);
-    }
-    const lying =
-      remembered === undefined ? await findLying(queue, signalId) : { contentId: remembered };
-    return lying === undefined ? admitAnew(job, tries) : duplicate(job, lying, tries);
   };
 
   return {
     /**
-     * Takes signals, in order; the ids must differ. Resolves once the queue has acknowledged every
-     * write; rejects if any of them is in doubt, and may then be repeated. Those that are new belong to
+     * Enqueues signals in order. Their ids must differ. Resolves once the queue has acknowledged every
+     * write. Rejects if any write is in doubt; it is then safe to repeat the call. New signals belong to
      * `trace`.
      */
     accept: async (signals: NewSignal[], trace?: TraceContext): Promise<Acceptance[]> => {
@@ -134,14 +100,14 @@ export const createSignalQueue = ({ backend, lives, cipher, rememberMs, now = Da
       const traced = jobs.flatMap(({ signalId, data }) =>
         traitsOf(data.signal).map((trait) => ({ ...trait, signalId })),
       );
-      // To be found by more than its id is no part of what is promised: it is not waited for in vain.
+      // Search by anything but the id is best effort: its failure does not fail the enqueue.
       const noted = backend.index.note(traced).catch(() => {});
       const admissions = await backend.admit(jobs);
       await noted;
       const acceptances = await Promise.all(
         jobs.map((job, index) => conclude(job, admissions[index])),
       );
-      // For duplicates too: their answer promises as much.
+      // For duplicates too: their answer makes the same promise as that of a new signal.
       if (acceptances.some(({ kind }) => kind === 'accepted')) await backend.replicated(since);
       return acceptances;
     },
@@ -150,33 +116,86 @@ export const createSignalQueue = ({ backend, lives, cipher, rememberMs, now = Da
 
 export type SignalQueue = ReturnType<typeof createSignalQueue>;
 
-/** What may have changed since: a worker said so because of the token that it found, or did not. */
-const MAY_BE_SENT_YET: ReadonlySet<string | undefined> = new Set<SkipReason>([
-  'no-token',
-  'token-expired',
-]);
+// To re-enqueue one signal. Concurrent updates need one or two; so many in a row point to a fault.
+const MAX_ATTEMPTS = 5;
 
-/** A signal that was settled, and when its job finished, if there still is one. */
-type Settled = { finishedAt: number | undefined } | undefined;
+const noAnswer = (signalId: string): string =>
+  `The queue did not say whether it added signal ${signalId}. Enqueue it again.`;
 
-/** What lies under an id already; unreadable without a content. */
-type Lying = { contentId: string | undefined };
+const gaveUp = (signalId: string): string =>
+  `Gave up after ${MAX_ATTEMPTS} attempts: concurrent updates to signal ${signalId}. Enqueue it again.`;
 
-// Others are at it now and then; so many times in a row that is no accident.
-const MOST_TRIES = 5;
+/**
+ * Reads from cheap to expensive, and stops at the fact that decides. A signal that was added costs no
+ * read; duplicates are frequent, and cost no more than their answer needs.
+ */
+const createFactReader = ({
+  backend,
+  lives,
+  now,
+}: Pick<Deps, 'backend' | 'lives'> & { now: () => number }) => {
+  // No other job than a completed one is past its dedupe window: the rest of it is not read.
+  const readJob = async (signalId: string): Promise<QueuedJob | undefined> => {
+    const queue = await backend.queue(SIGNALS);
+    const state = await queue.getJobState(signalId);
+    const job = state === 'completed' ? await queue.getJob(signalId) : undefined;
+    if (job === undefined) return { state };
+    const { until } = memoryOf(signalId, job.data, job.timestamp);
+    return { state, finishedAt: job.finishedOn, isPastWindow: until <= now() };
+  };
 
-type Circumstances = Pick<Deps, 'cipher' | 'rememberMs'> & {
+  const readSkip = async (signalId: string): Promise<SkipRecord | undefined> => {
+    const record = await backend.ledger.findSkipped(signalId);
+    if (record === undefined || !isRetryable(record.reason)) return undefined;
+    const job = await (await backend.queue(SIGNALS)).getJob(signalId);
+    if (job === undefined) return { reason: record.reason };
+    const outcome = SettlementSchema.safeParse(job.returnvalue).data?.outcome;
+    return { reason: record.reason, job: { outcome, finishedAt: job.finishedOn } };
+  };
+
+  // The signals queue first: a move to the dead letters adds the dead letter before it removes the job.
+  // A redrive between the two reads can still hide the signal, and `decide` then tries again.
+  const readExisting = async (signalId: string): Promise<Existing | undefined> => {
+    const signals = await backend.queue(SIGNALS);
+    const deadLetters = await backend.queue(DEAD_LETTERS);
+    const job = await signals.getJob(signalId);
+    const deadLetter = await deadLetters.getJob(signalId);
+    if (job === undefined && deadLetter === undefined) return undefined;
+    const data = job?.data ?? readLetter(deadLetter)?.job;
+    // Any version may have written it: reads only the fields that all versions write.
+    return { contentId: isObject(data) ? memoryOf(signalId, data, 0).contentId : undefined };
+  };
+
+  return async (
+    { signalId, contentId }: NewJob,
+    admission: Admission,
+    isLastAttempt: boolean,
+  ): Promise<Facts> => {
+    const facts = { signalId, contentId, added: admission.kind === 'added', isLastAttempt };
+    if (admission.kind === 'added') return facts;
+    const { remembered: recorded, queued } = admission;
+    const job = recorded === undefined && queued ? await readJob(signalId) : undefined;
+    const skip = recorded === contentId ? await readSkip(signalId) : undefined;
+    if (toReopen({ job, skip }) !== undefined) return { ...facts, job, skip };
+    const existing =
+      recorded === undefined ? await readExisting(signalId) : { contentId: recorded };
+    if (existing === undefined || isConflict({ ...facts, existing })) return { ...facts, existing };
+    return { ...facts, existing, state: await lives.stateOf(signalId) };
+  };
+};
+
+type JobContext = Pick<Deps, 'cipher' | 'rememberMs'> & {
   acceptedAt: string;
   trace: TraceContext | undefined;
 };
 
 const toJob = (
   { signalId, signal, contentId, from, reportTo }: NewSignal,
-  { acceptedAt, rememberMs, cipher, trace }: Circumstances,
+  { acceptedAt, rememberMs, cipher, trace }: JobContext,
 ): NewJob => {
   const data = {
-    ...keep(signal, signalId, cipher),
-    // What says nothing is left out: in a long queue it would be most of what we add to the signal.
+    ...encryptToken(signal, signalId, cipher),
+    // Default values are left out: in a long queue they would be most of what is stored beside the signal.
     ...(contentId === signalId ? {} : { contentId }),
     ...(rememberMs === REMEMBER_MS ? {} : { rememberMs }),
     ...(reportTo === undefined ? {} : { reportTo }),
@@ -187,7 +206,7 @@ const toJob = (
   return { signalId, contentId, data: { version: VERSION, ...data } };
 };
 
-const keep = (signal: Signal, signalId: string, cipher: Pick<TokenCipher, 'seal'>) => {
+const encryptToken = (signal: Signal, signalId: string, cipher: Pick<TokenCipher, 'seal'>) => {
   const { token, ...rest } = signal;
   const sealed = token === undefined ? undefined : cipher.seal(token, signalId);
   if (token === undefined || sealed === undefined) return { signal };
