@@ -1,7 +1,7 @@
 import { type DestinationStream, type Logger, pino } from 'pino';
 import pretty from 'pino-pretty';
 
-import { isDescription } from './masking.ts';
+import { isMaskedToken } from './observability/redact.ts';
 
 // The last line of defence: what is logged should hold no secret in the first place. A wildcard
 // stands for exactly one level, so each depth needs its own path.
@@ -10,7 +10,7 @@ const redact = {
   paths: SECRET_FIELDS.flatMap((name) => [name, `*.${name}`, `*.*.${name}`, `*.*.*.${name}`]),
   // A token that was described already may be told of.
   censor: (value: unknown) =>
-    typeof value === 'string' && isDescription(value) ? value : '[Redacted]',
+    typeof value === 'string' && isMaskedToken(value) ? value : '[Redacted]',
 };
 
 // An error of ioredis carries the command that failed, and with it the signal: name its parts.

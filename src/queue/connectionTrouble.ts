@@ -1,5 +1,5 @@
 import { messageOf } from '../messageOf.ts';
-import { scrub } from '../scrub.ts';
+import { redact } from '../observability/redact.ts';
 
 // A Redis that does not know AUTH repeats what it was given with it: the password.
 const REPEATED = /,? with args beginning with:.*/s;
@@ -11,7 +11,7 @@ export const createWordsOf = (url: string) => {
   const secrets = secretsOf(url);
   return (err: unknown): string => {
     const words = messageOf(err).replace(REPEATED, '').replace(/\s+/g, ' ').trim();
-    return scrub(words, secrets);
+    return redact(words, secrets);
   };
 };
 

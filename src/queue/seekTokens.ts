@@ -1,5 +1,5 @@
 import type { Config } from '../config.ts';
-import { describeToken } from '../masking.ts';
+import { maskToken } from '../observability/redact.ts';
 import type { ApplicationTokens, KeptToken, TokenSource } from '../schemas/seekToken.ts';
 import {
   createTokenCipher,
@@ -77,7 +77,7 @@ export const createSeekTokens = ({ store, cipher, ttlDays, now = Date.now }: Dep
       const sealed = cipher.seal(token, applicationId);
       const kept = {
         ...(sealed === undefined ? { token } : { sealed }),
-        ...{ fingerprint, masked: describeToken(token), source, receivedAt },
+        ...{ fingerprint, masked: maskToken(token), source, receivedAt },
       };
       // Whose it is comes first: an erasure in between finds the token, or nothing at all.
       const until = Math.max(now(), Date.parse(receivedAt)) + 2 * ttlMs;

@@ -1,5 +1,5 @@
+import { createRedactor } from '../observability/redact.ts';
 import { type SeekError, SeekErrorSchema } from '../schemas/seekApi.ts';
-import { createDeepScrub } from '../scrub.ts';
 
 /** The errors of an answer that can be read, with no secret in them; `undefined`: there are none. */
 export const readErrors = (
@@ -30,32 +30,34 @@ const MAX_INVALID_FIELDS = 1_000;
 
 /** Masks secrets in what an error says; what it is judged by keeps its place and its shape. */
 const createCleaner = (secrets: readonly string[]) => {
-  const scrub = createDeepScrub(secrets);
+  const redactor = createRedactor(secrets);
   const toText = (problem: unknown): string =>
-    typeof problem === 'string' ? scrub.text(problem) : JSON.stringify(scrub.value(problem));
+    typeof problem === 'string' ? redactor.text(problem) : JSON.stringify(redactor.value(problem));
   const cleanFields = (fields: unknown): unknown =>
     typeof fields === 'object' && fields !== null && !Array.isArray(fields)
       ? Object.fromEntries(
           Object.entries(fields)
             .slice(0, MAX_INVALID_FIELDS)
-            .map(([pointer, problem]) => [scrub.text(pointer), toText(problem)]),
+            .map(([pointer, problem]) => [redactor.text(pointer), toText(problem)]),
         )
-      : scrub.value(fields);
+      : redactor.value(fields);
 
   return ({ message, extensions }: SeekError): SeekError => {
-    if (extensions === undefined) return { message: scrub.text(message) };
+    if (extensions === undefined) return { message: redactor.text(message) };
     const { code, invalidFields, ...rest } = extensions;
     const others = Object.entries(rest).map(([key, value]) => [
-      scrub.text(key),
-      scrub.value(value),
+      redactor.text(key),
+      redactor.value(value),
     ]);
     return {
-      message: scrub.text(message),
+      message: redactor.text(message),
       extensions: {
         ...Object.fromEntries(others),
         ...(code === undefined
           ? {}
-          : { code: CODES.has(code) ? code : scrub.text(code).slice(0, MAX_CODE).toWellFormed() }),
+          : {
+              code: CODES.has(code) ? code : redactor.text(code).slice(0, MAX_CODE).toWellFormed(),
+            }),
         ...(invalidFields === undefined ? {} : { invalidFields: cleanFields(invalidFields) }),
       },
     };

@@ -1,10 +1,9 @@
 import { GraphQLClient } from 'graphql-request';
 import type { Logger } from '../logging.ts';
-import { maskBody } from '../masking.ts';
+import { maskBody, redactBody } from '../observability/redact.ts';
 import { isObject } from '../schemas/isObject.ts';
 import { toMutation } from '../schemas/seekApi.ts';
 import type { SeekSignal } from '../schemas/signal.ts';
-import { scrubBody } from '../scrub.ts';
 import type { Span } from '../tracing.ts';
 import type { SendResult } from './classify.ts';
 import { type Answer, type Http, NoAnswerError } from './http.ts';
@@ -86,7 +85,7 @@ export const createSeekClient =
     } finally {
       deps.onRequest?.((performance.now() - startedAt) / 1000);
       if (deps.logBodies) {
-        const body = answer === undefined ? undefined : scrubBody(answer.body, secrets);
+        const body = answer === undefined ? undefined : redactBody(answer.body, secrets);
         const request = maskBody({ query, variables });
         deps.logger.info(
           { requestId, request, status: answer?.status, answer: body },

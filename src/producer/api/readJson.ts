@@ -2,7 +2,7 @@ import type { Context } from 'hono';
 import { HTTPException } from 'hono/http-exception';
 
 import type { Logger } from '../../logging.ts';
-import { maskBody } from '../../masking.ts';
+import { maskBody } from '../../observability/redact.ts';
 
 const MEBIBYTE = 1024 * 1024;
 const MAX_CHUNKS = 1_000;

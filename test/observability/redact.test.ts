@@ -1,12 +1,11 @@
 import { createHash } from 'node:crypto';
 
-import { describeToken, maskBody } from '../src/masking.ts';
-import { scrub, scrubDeep } from '../src/scrub.ts';
-import { buildSignal, buildState } from './support/buildSignal.ts';
+import { maskBody, maskToken, redact, redactValue } from '../../src/observability/redact.ts';
+import { buildSignal, buildState } from '../support/buildSignal.ts';
 
 const digest = (text: string) => createHash('sha256').update(text).digest('hex').slice(0, 8);
 
-describe('describeToken', () => {
+describe('maskToken', () => {
   it.each([
     { token: 'abc', holds: '' },
     { token: 'a+b', holds: ', holds +' },
@@ -15,21 +14,21 @@ describe('describeToken', () => {
     { token: '% +', holds: ', holds white space and % and +' },
     { token: '', holds: '' },
     { token: 'ü😀', holds: '' },
-  ])('of $token tells its length, its digest and what is unusual', ({ token, holds }) => {
-    expect(describeToken(token)).toBe(
+  ])('gives the length, the digest and the unusual characters of $token', ({ token, holds }) => {
+    expect(maskToken(token)).toBe(
       `[token: length ${token.length}, sha256 ${digest(token)}${holds}]`,
     );
   });
 });
 
 describe('maskBody', () => {
-  it('shows a signal, its token described', () => {
+  it('shows a signal and masks its token', () => {
     const signal = buildSignal({
       positionProfileIds: ['seekAnz:positionProfile:1', 'seekAnz:positionProfile:2'],
       candidateApplicationProfileId: 'seekAnz:candidateApplicationProfile:1',
     });
 
-    expect(maskBody(signal)).toEqual({ ...signal, token: describeToken('seek-token-1') });
+    expect(maskBody(signal)).toEqual({ ...signal, token: maskToken('seek-token-1') });
   });
 
   it('shows numbers, booleans and null as they are', () => {
@@ -39,18 +38,18 @@ describe('maskBody', () => {
   it.each([
     { what: 'under a mistyped name', body: { tokn: 's3cret' } },
     { what: 'under no name', body: 's3cret' },
-    { what: 'in a list of its own', body: ['s3cret'] },
+    { what: 'in a list under no name', body: ['s3cret'] },
     { what: 'in a list under a mistyped name', body: { tokens: [['s3cret']] } },
     { what: 'deep down', body: { a: { b: [{ c: { token: 's3cret' } }] } } },
     { what: 'below a name that is shown', body: { label: { token: 's3cret' } } },
-  ])('describes a text $what', ({ body }) => {
+  ])('masks a text $what', ({ body }) => {
     const masked = JSON.stringify(maskBody(body));
 
     expect(masked).not.toContain('s3cret');
-    expect(masked).toContain(describeToken('s3cret'));
+    expect(masked).toContain(maskToken('s3cret'));
   });
 
-  it('leaves what it was given alone', () => {
+  it('does not change the body it receives', () => {
     const body = buildSignal();
 
     maskBody(body);
@@ -59,7 +58,7 @@ describe('maskBody', () => {
   });
 });
 
-describe('scrub', () => {
+describe('redact', () => {
   it.each([
     { text: 'nothing here', secrets: ['s3cret'], clean: 'nothing here' },
     { text: 'a s3cret, the s3cret', secrets: ['s3cret'], clean: 'a [masked], the [masked]' },
@@ -70,33 +69,33 @@ describe('scrub', () => {
     { text: 'untouched', secrets: [''], clean: 'untouched' },
     { text: 'untouched', secrets: [], clean: 'untouched' },
     { text: 'a\ud83d', secrets: ['a\ud83d'], clean: '[masked]' },
-  ])('$text without $secrets is $clean', ({ text, secrets, clean }) => {
-    expect(scrub(text, secrets)).toBe(clean);
+  ])('turns $text into $clean when $secrets are secret', ({ text, secrets, clean }) => {
+    expect(redact(text, secrets)).toBe(clean);
   });
 });
 
-describe('scrubDeep', () => {
-  it('reaches every depth, keys included, and leaves what is no text', () => {
+describe('redactValue', () => {
+  it('masks keys and texts at every depth, and leaves other values', () => {
     const value = { 'a s3cret': ['s3cret', { b: 's3cret', c: 7, d: null, e: true }] };
 
-    expect(scrubDeep(value, ['s3cret'])).toEqual({
+    expect(redactValue(value, ['s3cret'])).toEqual({
       'a [masked]': ['[masked]', { b: '[masked]', c: 7, d: null, e: true }],
     });
   });
 });
 
-describe('maskBody, of what is not what its name says', () => {
+describe('maskBody, for a value that does not look as its name says', () => {
   it.each([
     ['a typeCode', { typeCode: 'not-a-type+token' }],
     ['a timestamp', { timestamp: 'a-seek-token' }],
     ['an identifier', { positionProfileIds: ['a-seek-token'] }],
     ['a property of every object', { constructor: 'a-seek-token' }],
-  ])('describes %s', (_, body) => {
+  ])('masks %s', (_, body) => {
     expect(JSON.stringify(maskBody(body))).toMatch(/\[token: length/);
   });
 });
 
-describe('scrub, against a hostile answer', () => {
+describe('redact, for a hostile answer', () => {
   const token = 'seek+tök/en';
 
   it.each([
@@ -106,32 +105,34 @@ describe('scrub, against a hostile answer', () => {
     ['in JSON within JSON', 'seek+t\\\\u00f6k\\\\/en'],
     ['in a URL', 'seek%2Bt%C3%B6k%2Fen'],
     ['in a URL, in small letters', 'seek%2bt%c3%b6k%2fen'],
-    ['in HTML', 'seek&#43;t&#xF6;k&#x2f;en'],
+    ['in a URL in part', 'seek+t%C3%B6k/en'],
+    ['in base64', 'c2Vlayt0w7ZrL2Vu'],
+    ['in base64, escaped in a URL', 'c2Vlayt0w7ZrL2Vu'],
   ])('masks a token %s', (_, spelled) => {
-    expect(scrub(`before ${spelled} after`, [token])).toBe('before [masked] after');
+    expect(redact(`before ${spelled} after`, [token])).toBe('before [masked] after');
   });
 
   it('masks the beginning of a token that was cut short', () => {
-    expect(scrub('"seek-token-123… is not valid', ['seek-token-123456'])).toBe(
+    expect(redact('"seek-token-123… is not valid', ['seek-token-123456'])).toBe(
       '"[masked]… is not valid',
     );
   });
 
-  it('does not follow a value into any depth', () => {
+  it('masks a value that is nested too deep', () => {
     const nested = JSON.parse(`${'['.repeat(5_000)}"${token}"${']'.repeat(5_000)}`);
 
-    expect(JSON.stringify(scrubDeep(nested, [token]))).not.toContain(token);
+    expect(JSON.stringify(redactValue(nested, [token]))).not.toContain(token);
   });
 
-  it('masks the rest of a text from where a very long token begins', () => {
+  it('masks a text to its end from the start of a very long token', () => {
     const long = 'x'.repeat(1_000_000);
 
-    expect(scrub(`before ${long} after`, [long])).toBe('before [masked]');
+    expect(redact(`before ${long} after`, [long])).toBe('before [masked]');
   });
 
-  it('does not lose its way in a million backslashes', () => {
+  it('returns a million backslashes unchanged', () => {
     const text = '\\'.repeat(1_000_000);
 
-    expect(scrub(text, [token])).toBe(text);
+    expect(redact(text, [token])).toBe(text);
   });
 });

@@ -1,0 +1,236 @@
+import { createHash } from 'node:crypto';
+
+const MASK = '[masked]';
+
+// A server may cut a secret short. Any run of this many of its characters is masked.
+const MIN_RUN = 12;
+// Bounds the number of runs to look for. Text from the start of a longer secret is masked to its end.
+const MAX_SECRET = 4_000;
+// Deeper than any answer that is meant to be read.
+const MAX_DEPTH = 50;
+
+type Redact = (text: string) => string;
+
+/** Where secrets stand in a text: from, to. */
+type Spans = [number, number][];
+
+/** A text from outside with every known secret in it masked. */
+export const redact = (text: string, secrets: readonly string[]): string =>
+  createRedactText(secrets)(text);
+
+/** Redacts many texts and values with one set of secrets. */
+export const createRedactor = (secrets: readonly string[]) => {
+  const redactText = createRedactText(secrets);
+  return {
+    text: redactText,
+    value: (value: unknown) => redactDeep(value, redactText, MAX_DEPTH),
+  };
+};
+
+/** Redacts the texts and the keys at every depth of a value. */
+export const redactValue = (value: unknown, secrets: readonly string[]): unknown =>
+  createRedactor(secrets).value(value);
+
+/** Redacts a body. JSON is parsed first, so that no spelling of a character hides a secret. */
+export const redactBody = (text: string, secrets: readonly string[]): string => {
+  try {
+    return JSON.stringify(redactValue(JSON.parse(text), secrets));
+  } catch {
+    return redact(text, secrets);
+  }
+};
+
+/**
+ * Masks secrets that are literal, URL-encoded, escaped in JSON or in base64, in capitals or not. A text
+ * may encode some characters and not others. The search compares plain strings: a regular expression
+ * per secret would backtrack for hours on a secret and a text that are chosen for it.
+ */
+const createRedactText = (secrets: readonly string[]): Redact => {
+  const search = createSearch(secrets.flatMap(spellingsOf).map(fold));
+
+  return (text) => {
+    const spans = search(fold(text));
+    const { plain, toOriginal } = decode(text);
+    if (plain !== text) {
+      for (const [from, to] of search(fold(plain))) spans.push([toOriginal(from), toOriginal(to)]);
+    }
+    return (
+      mask(text, spans)
+        // PostgreSQL stores neither lone surrogates nor NUL, and would refuse the signal with them.
+        .toWellFormed()
+        .replaceAll('\0', '\u{fffd}')
+    );
+  };
+};
+
+/** What stands in a text, or in a decoded text, where a server repeats the secret. */
+const spellingsOf = (secret: string): string[] => {
+  const bytes = Buffer.from(secret);
+  return [
+    secret,
+    // The text is decoded once, a secret that contains `%2F` with it.
+    decode(secret).plain,
+    // These two let a text be encoded twice.
+    encodeURIComponent(secret.toWellFormed()),
+    JSON.stringify(secret).slice(1, -1),
+    // The base64 of a shorter secret is likely to be part of a word.
+    ...(bytes.length < MIN_RUN
+      ? []
+      : [bytes.toString('base64').replace(/=+$/, ''), bytes.toString('base64url')]),
+  ];
+};
+
+// Servers change the case, and forms write `+` for a space. Keeps the length: İ alone would grow.
+const fold = (text: string): string => text.replaceAll('İ', 'i').toLowerCase().replaceAll('+', ' ');
+
+// Takes whole runs of backslashes, because JSON within JSON doubles them.
+const ENCODED = new RegExp(
+  [
+    '\\\\+(?:u([0-9a-f]{4})|([bfnrt])|)',
+    '%[0-7][0-9a-f]|%[cd][0-9a-f]%[89ab][0-9a-f]',
+    '%e[0-9a-f](?:%[89ab][0-9a-f]){2}|%f[0-7](?:%[89ab][0-9a-f]){3}',
+  ].join('|'),
+  'gi',
+);
+
+const CONTROLS = new Map(Object.entries({ b: '\b', f: '\f', n: '\n', r: '\r', t: '\t' }));
+
+const decodeOne = (encoded: string, unit?: string, control?: string): string => {
+  if (unit !== undefined) return String.fromCharCode(Number.parseInt(unit, 16));
+  if (control !== undefined) return CONTROLS.get(control.toLowerCase()) ?? encoded;
+  if (encoded.startsWith('\\')) return '';
+  try {
+    return decodeURIComponent(encoded);
+  } catch {
+    return encoded;
+  }
+};
+
+/** The text with one layer of URL encoding and of JSON escapes taken off. */
+const decode = (text: string) => {
+  /** From each of these places on, the original is so many characters ahead. */
+  const places: number[] = [];
+  const shifts: number[] = [];
+  let shift = 0;
+  const plain = text.replace(
+    ENCODED,
+    (encoded: string, unit: string | undefined, control: string | undefined, at: number) => {
+      const one = decodeOne(encoded, unit, control);
+      // A backslash belongs to the character that follows it.
+      places.push(at - shift + Math.max(one.length, 1));
+      shift += encoded.length - one.length;
+      shifts.push(shift);
+      return one;
+    },
+  );
+
+  const toOriginal = (at: number): number => {
+    let low = 0;
+    let high = places.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((places[middle] ?? 0) <= at) low = middle + 1;
+      else high = middle;
+    }
+    return at + (shifts[low - 1] ?? 0);
+  };
+  return { plain, toOriginal };
+};
+
+const createSearch = (secrets: readonly string[]) => {
+  const short = new Set<string>();
+  const runs = new Set<string>();
+  const ends = new Set<string>();
+  for (const secret of new Set(secrets)) {
+    const length = Math.min(secret.length, MAX_SECRET);
+    if (length > 0 && length < MIN_RUN) short.add(secret);
+    for (let at = 0; at + MIN_RUN <= length; at += 1) runs.add(secret.slice(at, at + MIN_RUN));
+    if (secret.length > MAX_SECRET) ends.add(secret.slice(length - MIN_RUN, length));
+  }
+
+  return (text: string): Spans => {
+    const spans = [...short].flatMap((secret) => occurrences(text, secret));
+    if (runs.size === 0) return spans;
+    for (let at = 0; at + MIN_RUN <= text.length; at += 1) {
+      const run = text.slice(at, at + MIN_RUN);
+      if (!runs.has(run)) continue;
+      if (ends.has(run)) return [...spans, [at, text.length]];
+      const last = spans.at(-1);
+      if (last !== undefined && last[0] <= at && at <= last[1]) last[1] = at + MIN_RUN;
+      else spans.push([at, at + MIN_RUN]);
+    }
+    return spans;
+  };
+};
+
+const occurrences = (text: string, secret: string): Spans => {
+  const spans: Spans = [];
+  for (let at = text.indexOf(secret); at !== -1; at = text.indexOf(secret, at + secret.length)) {
+    spans.push([at, at + secret.length]);
+  }
+  return spans;
+};
+
+const mask = (text: string, spans: Spans): string => {
+  const kept: string[] = [];
+  let end = 0;
+  for (const [from, to] of spans.sort(([a], [b]) => a - b)) {
+    if (to <= end) continue;
+    if (from > end || end === 0) kept.push(text.slice(end, from), MASK);
+    end = to;
+  }
+  return [...kept, text.slice(end)].join('');
+};
+
+const redactDeep = (value: unknown, redactText: Redact, depth: number): unknown => {
+  if (typeof value === 'string') return redactText(value);
+  if (typeof value !== 'object' || value === null) return value;
+  if (depth === 0) return MASK;
+  if (Array.isArray(value)) return value.map((item) => redactDeep(item, redactText, depth - 1));
+  return Object.fromEntries(
+    Object.entries(value).map(([key, inner]) => [
+      redactText(key),
+      redactDeep(inner, redactText, depth - 1),
+    ]),
+  );
+};
+
+/**
+ * Enough of a token to understand "/input/token: Is not valid" without showing it: its length, the
+ * beginning of its SHA-256, and which characters it holds that a careless hop would have changed.
+ */
+export const maskToken = (token: string): string => {
+  const digest = createHash('sha256').update(token).digest('hex').slice(0, 8);
+  const unusual = [
+    ...(/\s/u.test(token) ? ['white space'] : []),
+    ...['%', '+'].filter((character) => token.includes(character)),
+  ];
+  return `[token: length ${token.length}, sha256 ${digest}${
+    unusual.length > 0 ? `, holds ${unusual.join(' and ')}` : ''
+  }]`;
+};
+
+export const isMaskedToken = (text: string): boolean =>
+  /^\[token: length \d+, sha256 [0-9a-f]{8}(?:, holds [a-z%+ ]+)?\]$/.test(text);
+
+// The fields of a signal that are not secret, and how they look. Any other value may be a token under a
+// mistyped or wrong name.
+const IDENTIFIER = /^[A-Za-z]+(?::[A-Za-z0-9_-]+){2,}$/;
+const SHOWN = new Map<string, RegExp>([
+  ['typeCode', /^[A-Za-z]{1,40}$/],
+  ['timestamp', /^\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)$/],
+  ['candidateApplicationProfileId', IDENTIFIER],
+  ['positionProfileIds', IDENTIFIER],
+  ['label', /^/],
+  ['query', /^/],
+]);
+
+/** A body for the log: every string that is not known to be harmless is masked as a token is. */
+export const maskBody = (body: unknown, name = ''): unknown => {
+  if (typeof body === 'string') return SHOWN.get(name)?.test(body) ? body : maskToken(body);
+  if (Array.isArray(body)) return body.map((item) => maskBody(item, name));
+  if (typeof body !== 'object' || body === null) return body;
+  return Object.fromEntries(
+    Object.entries(body).map(([key, value]) => [key, maskBody(value, key)]),
+  );
+};
