@@ -46,7 +46,7 @@ export const redactBody = (text: string, secrets: readonly string[]): string => 
  * per secret would backtrack for hours on a secret and a text that are chosen for it.
  */
 const createRedactText = (secrets: readonly string[]): Redact => {
-  const search = createSearch(secrets.flatMap(spellingsOf).map(fold));
+  const search = createSearch(secrets);
 
   return (text) => {
     const spans = search(fold(text));
@@ -63,40 +63,25 @@ const createRedactText = (secrets: readonly string[]): Redact => {
   };
 };
 
-/** What stands in a text, or in a decoded text, where a server repeats the secret. */
-const spellingsOf = (secret: string): string[] => {
-  const bytes = Buffer.from(secret);
-  return [
-    secret,
-    // The text is decoded once, a secret that contains `%2F` with it.
-    decode(secret).plain,
-    // These two let a text be encoded twice.
-    encodeURIComponent(secret.toWellFormed()),
-    JSON.stringify(secret).slice(1, -1),
-    // The base64 of a shorter secret is likely to be part of a word.
-    ...(bytes.length < MIN_RUN
-      ? []
-      : [bytes.toString('base64').replace(/=+$/, ''), bytes.toString('base64url')]),
-  ];
-};
-
 // Servers change the case, and forms write `+` for a space. Keeps the length: İ alone would grow.
 const fold = (text: string): string => text.replaceAll('İ', 'i').toLowerCase().replaceAll('+', ' ');
 
 // Takes whole runs of backslashes, because JSON within JSON doubles them.
 const ENCODED = new RegExp(
   [
-    '\\\\+(?:u([0-9a-f]{4})|([bfnrt])|)',
-    '%[0-7][0-9a-f]|%[cd][0-9a-f]%[89ab][0-9a-f]',
-    '%e[0-9a-f](?:%[89ab][0-9a-f]){2}|%f[0-7](?:%[89ab][0-9a-f]){3}',
+    '\\\\+(?:u([0-9a-f]{4})|([bfnrt])|)|%([0-7][0-9a-f])',
+    '%[cd][0-9a-f]%[89ab][0-9a-f]|%e[0-9a-f](?:%[89ab][0-9a-f]){2}|%f[0-7](?:%[89ab][0-9a-f]){3}',
   ].join('|'),
   'gi',
 );
 
 const CONTROLS = new Map(Object.entries({ b: '\b', f: '\f', n: '\n', r: '\r', t: '\t' }));
 
-const decodeOne = (encoded: string, unit?: string, control?: string): string => {
-  if (unit !== undefined) return String.fromCharCode(Number.parseInt(unit, 16));
+type Group = string | undefined;
+
+const decodeOne = (encoded: string, unit: Group, control: Group, ascii: Group): string => {
+  const code = unit ?? ascii;
+  if (code !== undefined) return String.fromCharCode(Number.parseInt(code, 16));
   if (control !== undefined) return CONTROLS.get(control.toLowerCase()) ?? encoded;
   if (encoded.startsWith('\\')) return '';
   try {
@@ -114,8 +99,8 @@ const decode = (text: string) => {
   let shift = 0;
   const plain = text.replace(
     ENCODED,
-    (encoded: string, unit: string | undefined, control: string | undefined, at: number) => {
-      const one = decodeOne(encoded, unit, control);
+    (encoded: string, unit: Group, control: Group, ascii: Group, at: number) => {
+      const one = decodeOne(encoded, unit, control, ascii);
       // A backslash belongs to the character that follows it.
       places.push(at - shift + Math.max(one.length, 1));
       shift += encoded.length - one.length;
@@ -137,27 +122,48 @@ const decode = (text: string) => {
   return { plain, toOriginal };
 };
 
+/** Finds secrets in folded texts. */
 const createSearch = (secrets: readonly string[]) => {
   const short = new Set<string>();
-  const runs = new Set<string>();
-  const ends = new Set<string>();
-  for (const secret of new Set(secrets)) {
+  /** How many characters are masked from the start of a run. */
+  const runs = new Map<string, number>();
+  const addRuns = (secret: string) => {
     const length = Math.min(secret.length, MAX_SECRET);
     if (length > 0 && length < MIN_RUN) short.add(secret);
-    for (let at = 0; at + MIN_RUN <= length; at += 1) runs.add(secret.slice(at, at + MIN_RUN));
-    if (secret.length > MAX_SECRET) ends.add(secret.slice(length - MIN_RUN, length));
+    for (let at = 0; at + MIN_RUN <= length; at += 1) {
+      const run = secret.slice(at, at + MIN_RUN);
+      if (!runs.has(run)) runs.set(run, MIN_RUN);
+    }
+    if (secret.length > MAX_SECRET) runs.set(secret.slice(length - MIN_RUN, length), Infinity);
+  };
+  // Only a secret that is there from its start: the runs of base64 would double the cost.
+  const addStart = (base64: string) => {
+    const run = fold(base64.slice(0, MIN_RUN));
+    runs.set(run, Math.max(base64.length, runs.get(run) ?? 0));
+  };
+  for (const secret of new Set(secrets)) {
+    addRuns(fold(secret));
+    // A text is decoded before the search, a secret that contains `%2F` with it.
+    const { plain } = decode(secret);
+    if (plain !== secret) addRuns(fold(plain));
+    const bytes = Buffer.from(secret);
+    // A shorter one is likely to be part of a word.
+    if (bytes.length < MIN_RUN) continue;
+    addStart(bytes.toString('base64').replace(/=+$/, ''));
+    addStart(bytes.toString('base64url'));
   }
 
   return (text: string): Spans => {
     const spans = [...short].flatMap((secret) => occurrences(text, secret));
     if (runs.size === 0) return spans;
     for (let at = 0; at + MIN_RUN <= text.length; at += 1) {
-      const run = text.slice(at, at + MIN_RUN);
-      if (!runs.has(run)) continue;
-      if (ends.has(run)) return [...spans, [at, text.length]];
+      const length = runs.get(text.slice(at, at + MIN_RUN));
+      if (length === undefined) continue;
+      const to = Math.min(at + length, text.length);
       const last = spans.at(-1);
-      if (last !== undefined && last[0] <= at && at <= last[1]) last[1] = at + MIN_RUN;
-      else spans.push([at, at + MIN_RUN]);
+      if (last !== undefined && last[0] <= at && at <= last[1]) last[1] = Math.max(last[1], to);
+      else spans.push([at, to]);
+      if (to === text.length) break;
     }
     return spans;
   };

