@@ -77,9 +77,9 @@ const ENCODED = new RegExp(
 
 const CONTROLS = new Map(Object.entries({ b: '\b', f: '\f', n: '\n', r: '\r', t: '\t' }));
 
-type Group = string | undefined;
+type Match = readonly (string | undefined)[];
 
-const decodeOne = (encoded: string, unit: Group, control: Group, ascii: Group): string => {
+const decodeOne = ([encoded = '', unit, control, ascii]: Match): string => {
   const code = unit ?? ascii;
   if (code !== undefined) return String.fromCharCode(Number.parseInt(code, 16));
   if (control !== undefined) return CONTROLS.get(control.toLowerCase()) ?? encoded;
@@ -96,18 +96,20 @@ const decode = (text: string) => {
   /** From each of these places on, the original is so many characters ahead. */
   const places: number[] = [];
   const shifts: number[] = [];
+  const parts: string[] = [];
+  let end = 0;
   let shift = 0;
-  const plain = text.replace(
-    ENCODED,
-    (encoded: string, unit: Group, control: Group, ascii: Group, at: number) => {
-      const one = decodeOne(encoded, unit, control, ascii);
-      // A backslash belongs to the character that follows it.
-      places.push(at - shift + Math.max(one.length, 1));
-      shift += encoded.length - one.length;
-      shifts.push(shift);
-      return one;
-    },
-  );
+  // Not `replace` with a function: on a text full of escapes its garbage takes three times as long.
+  for (const match of text.matchAll(ENCODED)) {
+    const one = decodeOne(match);
+    parts.push(text.slice(end, match.index), one);
+    end = match.index + match[0].length;
+    // A backslash belongs to the character that follows it.
+    places.push(match.index - shift + Math.max(one.length, 1));
+    shift += match[0].length - one.length;
+    shifts.push(shift);
+  }
+  const plain = parts.join('') + text.slice(end);
 
   const toOriginal = (at: number): number => {
     let low = 0;
