@@ -3,14 +3,15 @@ import type { Redis } from 'ioredis';
 
 import { isObject } from '../schemas/isObject.ts';
 import { createGather } from './gather.ts';
-import { GROUPED_MOVES, LISTS } from './groupedMovesScript.ts';
 import { type Memory, memoryOf, memoryText, msLeft } from './memory.ts';
 import { createQuickStates } from './quickStates.ts';
+import { defineScript } from './redis/commands.ts';
 import { redisKeys } from './redisKeys.ts';
-import { createScript } from './redisScript.ts';
 
 // Nobody else is served while a script runs. Shorter ones let worker and Redis work at the same time.
 const AT_ONCE = 50;
+// The fixed keys of the script, by BullMQ's names.
+const LISTS = ['wait', 'active', 'stalled', 'completed', 'delayed', 'meta', 'marker'];
 
 export type GroupedOptions = {
   client: Redis;
@@ -53,7 +54,7 @@ export const createGroupedMoves =
     const backend = createQuickStates(client)(name, opts, connections);
     const { remembered, skipped } = redisKeys(prefix);
     const completeOne = backend.moveToCompleted.bind(backend);
-    const script = createScript(client, GROUPED_MOVES);
+    const completeBatch = defineScript(client, 'completeBatch');
     const lists = LISTS.map((list) => backend.toKey(list));
 
     const moveSome = async (moves: Move[]): Promise<Moved[]> => {
@@ -64,7 +65,7 @@ export const createGroupedMoves =
         move.isSent ? 1 : 0,
       ]);
       const [codes, jobs] = readAnswer(
-        await script(
+        await completeBatch(
           [...lists, ...moves.flatMap(({ jobId }) => [remembered(jobId), skipped(jobId)])],
           [backend.toKey(''), finishedOn, lockMs, keep.age, keep.count, ...inputs],
         ),

@@ -1,6 +1,7 @@
 import type { Job } from 'bullmq';
 import type { Redis } from 'ioredis';
 
+import { defineScript } from './redis/commands.ts';
 import { redisKeys } from './redisKeys.ts';
 
 /**
@@ -14,27 +15,11 @@ export type JobData = {
   replace: (job: Job, from: unknown, to: unknown) => Promise<boolean>;
 };
 
-// A Redis without memory refuses a script whose first write could need some, and lets it finish once
-// it has made another: what becomes of a signal must be noted all the same.
-const SET_DATA = `
-redis.call('HDEL', KEYS[1], 'data')
-redis.call('HSET', KEYS[1], 'data', ARGV[2])`;
-
-// Who has anything to write is about to let go of it: from now on its place in the queue does not tell
-// any more for how long it has been unsent.
-const WRITE = `
-if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end${SET_DATA}
-redis.call('ZADD', KEYS[3], ARGV[3], ARGV[4])
-return 1`;
-
-/** Sets the data of the job KEYS[1] to ARGV[2], where they are exactly ARGV[1]. */
-export const REPLACE = `
-if redis.call('HGET', KEYS[1], 'data') ~= ARGV[1] then return 0 end${SET_DATA}
-return 1`;
-
 /** As BullMQ keeps it: under `PREFIX:QUEUE:ID`, its lock beside it. */
 export const createRedisJobData = (client: Redis, prefix: string): JobData => {
   const { unsent } = redisKeys(prefix);
+  const writeJobData = defineScript(client, 'writeJobData');
+  const replaceJobData = defineScript(client, 'replaceJobData');
   const keyOf = ({ queueName, id }: Job) => `${prefix}:${queueName}:${id}`;
 
   return {
@@ -43,14 +28,14 @@ export const createRedisJobData = (client: Redis, prefix: string): JobData => {
       const text = JSON.stringify(data);
       const keys = [key, `${key}:lock`, unsent];
       const values = [lock, text, job.timestamp, job.id ?? ''];
-      if ((await client.eval(WRITE, keys.length, ...keys, ...values)) !== 1) return false;
+      if ((await writeJobData(keys, values)) !== 1) return false;
       // Whoever is handed the job next, the undertaker first of all, reads it there.
       job.data = data;
       return true;
     },
     replace: async (job, from, to) => {
       const [before, after] = [JSON.stringify(from), JSON.stringify(to)];
-      return (await client.eval(REPLACE, 1, keyOf(job), before, after)) === 1;
+      return (await replaceJobData([keyOf(job)], [before, after])) === 1;
     },
   };
 };

@@ -10,35 +10,7 @@ import {
   momentsSince,
   toMoment,
 } from './history.ts';
-import { createScript } from './redisScript.ts';
-
-// All by the clock of Redis, but for which moment it is: a few minutes of error move a line on a chart.
-// KEYS: the workers, the moment, then the lists that count as waiting, retrying and dead. ARGV: the worker, how
-// long a silent one is kept, how long the moment is, how many lists there are of each kind; then answers and how many.
-const BEAT = `
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
--- First: a Redis without memory lets a script finish whose first write frees some.
-redis.call('ZREMRANGEBYSCORE', KEYS[1], 0, now - ARGV[2])
-redis.call('ZADD', KEYS[1], now, ARGV[1])
-local key = 2
-for kind, name in ipairs({ 'waiting', 'retrying', 'dead' }) do
-  local sum = 0
-  for _ = 1, tonumber(ARGV[3 + kind]) do
-    key = key + 1
-    local length = redis.call('TYPE', KEYS[key]).ok == 'list' and 'LLEN' or 'ZCARD'
-    sum = sum + redis.call(length, KEYS[key])
-  end
-  if sum >= (tonumber(redis.call('HGET', KEYS[2], name) or 0) or 0) then
-    redis.call('HSET', KEYS[2], name, sum)
-  end
-end
-for n = 7, #ARGV, 2 do redis.call('HINCRBY', KEYS[2], ARGV[n], ARGV[n + 1]) end
-redis.call('PEXPIRE', KEYS[2], ARGV[3])`;
-
-const READ = `
-local time = redis.call('TIME')
-return { time[1] * 1000 + math.floor(time[2] / 1000), redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES') }`;
+import { defineScript } from './redis/commands.ts';
 
 type Options = { client: Redis; prefix: string; now?: () => number };
 
@@ -56,8 +28,8 @@ export const createRedisHistory = ({ client, prefix, now = Date.now }: Options):
     ],
   ];
   const workers = keyOf('workers');
-  const beat = createScript(client, BEAT);
-  const readWorkers = createScript(client, READ);
+  const recordHeartbeat = defineScript(client, 'recordHeartbeat');
+  const readHeartbeats = defineScript(client, 'readHeartbeats');
 
   return {
     beat: async ({ worker, answers }) => {
@@ -66,7 +38,7 @@ export const createRedisHistory = ({ client, prefix, now = Date.now }: Options):
         count,
       ]);
       const lengths = counted.map(({ length }) => length);
-      await beat(
+      await recordHeartbeat(
         [workers, keyOf(momentOf(now())), ...counted.flat()],
         [worker, KEEP_SILENT_MS, KEEP_MOMENTS_MS, ...lengths, ...counts],
       );
@@ -77,7 +49,7 @@ export const createRedisHistory = ({ client, prefix, now = Date.now }: Options):
     read: async (sinceMs) => {
       const times = momentsSince(sinceMs, now());
       const [heard, stored] = await Promise.all([
-        readWorkers([workers], []),
+        readHeartbeats([workers], []),
         Promise.all(times.map((at) => client.hgetall(keyOf(at)))),
       ]);
       const [time, listed] = Array.isArray(heard) ? heard : [];

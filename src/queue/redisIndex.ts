@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 
-import { createScript } from './redisScript.ts';
+import { defineScript } from './redis/commands.ts';
 import { runPipeline } from './runPipeline.ts';
 import { groupIds, MOST_OF_A_TRAIT, nameOf, type SignalIndex } from './signalIndex.ts';
 
@@ -12,19 +12,6 @@ type Options = {
   now?: () => number;
 };
 
-// There are two generations: when the present one is full, it becomes the one before, and that goes. How many
-// signals it holds stands in the field 'signals', which is no request's name.
-// KEYS: the present one, the one before. ARGV: how many signals are full, how long they are kept in ms; for
-// each request its id, its signals, and how many these are.
-const NOTE_REQUESTS = `
-local signals = 0
-for n = 3, #ARGV, 3 do
-  redis.call('HSET', KEYS[1], ARGV[n], ARGV[n + 1])
-  signals = redis.call('HINCRBY', KEYS[1], 'signals', ARGV[n + 2])
-end
-redis.call('PEXPIRE', KEYS[1], ARGV[2])
-if signals >= tonumber(ARGV[1]) then redis.call('RENAME', KEYS[1], KEYS[2]) end`;
-
 /** In Redis, under `PREFIX:index:…`: ids by when they were noted, and by request. */
 export const createRedisIndex = ({
   client,
@@ -35,7 +22,7 @@ export const createRedisIndex = ({
 }: Options): SignalIndex => {
   const keyOf = (name: string): string => `${prefix}:index:${name}`;
   const generations = [keyOf('requests'), keyOf('requests-before')];
-  const noteRequests = createScript(client, NOTE_REQUESTS);
+  const indexRequests = defineScript(client, 'indexRequests');
 
   return {
     note: async (entries) => {
@@ -59,7 +46,7 @@ export const createRedisIndex = ({
       const values = requests.flatMap(({ requestId, signalIds }) => [
         ...[requestId, signalIds.join(' '), signalIds.length],
       ]);
-      await noteRequests(generations, [most, keepRequestsMs, ...values]);
+      await indexRequests(generations, [most, keepRequestsMs, ...values]);
     },
     findRequest: async (requestId) => {
       const found = await Promise.all(generations.map((key) => client.hget(key, requestId)));

@@ -1,30 +1,11 @@
 import type { Redis } from 'ioredis';
 
 import type { JobStore, QueueName, Told } from './backend.ts';
-import { REPLACE } from './jobData.ts';
 import { memoryText, msLeft } from './memory.ts';
+import { defineScript } from './redis/commands.ts';
 import { redisKeys } from './redisKeys.ts';
 import { runPipeline } from './runPipeline.ts';
 import { scanNames } from './scanNames.ts';
-
-// What is said of a job goes with it, in one step. BullMQ's own data of a job without parent, children
-// or deduplication are its hash and its logs.
-const GOES = `
-redis.call('DEL', KEYS[1], KEYS[2])
-if ARGV[2] ~= '' then
-  redis.call('SET', KEYS[3], ARGV[2], 'PX', ARGV[3])
-  if tonumber(ARGV[5]) > 0 then redis.call('SET', KEYS[4], ARGV[4], 'PX', ARGV[5]) end
-end
-return 1`;
-
-const REMOVE_FINISHED = `
-local finishedAt = redis.call('ZSCORE', KEYS[5], ARGV[1])
-if not finishedAt or tonumber(finishedAt) ~= tonumber(ARGV[6]) then return 0 end
-redis.call('ZREM', KEYS[5], ARGV[1])${GOES}`;
-
-const REMOVE_WAITING = `
-if redis.call('LREM', KEYS[5], 1, ARGV[1]) + redis.call('LREM', KEYS[6], 1, ARGV[1])
-  + redis.call('ZREM', KEYS[7], ARGV[1]) == 0 then return 0 end${GOES}`;
 
 type Options = { client: Redis; prefix: string; keepSkippedMs: number; now?: () => number };
 
@@ -37,6 +18,9 @@ export const createRedisJobs = ({
 }: Options): JobStore => {
   const keyOf = (name: QueueName, part: string) => `${prefix}:${name}:${part}`;
   const of = redisKeys(prefix);
+  const replaceJobData = defineScript(client, 'replaceJobData');
+  const removeFinishedJob = defineScript(client, 'removeFinishedJob');
+  const removeWaitingJob = defineScript(client, 'removeWaitingJob');
   const keysOf = (name: QueueName, id: string, told?: Told) => {
     const signalId = told?.life.signalId ?? id;
     return [
@@ -69,12 +53,12 @@ export const createRedisJobs = ({
     },
 
     swap: async (name, { id, text }, data) =>
-      (await client.eval(REPLACE, 1, keyOf(name, id), text, JSON.stringify(data))) === 1,
+      (await replaceJobData([keyOf(name, id)], [text, JSON.stringify(data)])) === 1,
 
     removeFinished: async (name, state, { jobId, finishedAt }, told) => {
       const keys = [...keysOf(name, jobId, told), keyOf(name, state)];
       const values = [...valuesOf(jobId, told), finishedAt];
-      return (await client.eval(REMOVE_FINISHED, keys.length, ...keys, ...values)) === 1;
+      return (await removeFinishedJob(keys, values)) === 1;
     },
 
     countDue: (name) =>
@@ -85,7 +69,7 @@ export const createRedisJobs = ({
       const lists = ['wait', 'paused', 'delayed'].map((list) => keyOf(name, list));
       const keys = [...keysOf(name, jobId, told), ...lists];
       const values = valuesOf(jobId, told);
-      return (await client.eval(REMOVE_WAITING, keys.length, ...keys, ...values)) === 1;
+      return (await removeWaitingJob(keys, values)) === 1;
     },
   };
 };

@@ -3,32 +3,16 @@ import type { SignalLife } from '../schemas/states.ts';
 import type { Ledger, Settled, Unsent } from './backend.ts';
 import { hoursOfLastDay, PENDING_MS } from './ledgerTimes.ts';
 import { msLeft, readMemory } from './memory.ts';
+import { defineScript } from './redis/commands.ts';
 import { redisKeys } from './redisKeys.ts';
 import { reportCommand } from './redisSettlements.ts';
 import { runPipeline } from './runPipeline.ts';
-
-// KEYS: its memory, job, logs, the completed, the record of its skip. ARGV: its id, when it finished or '', how
-// long it may take until it is admitted. What it begins with a Redis without memory refuses: or there would
-// be nothing left of a signal that can't be admitted anew.
-const REOPEN = `
-if ARGV[2] == '' then
-  if redis.call('EXISTS', KEYS[2]) == 1 or redis.call('EXISTS', KEYS[5]) == 0 then return 0 end
-else
-  local finishedAt = redis.call('ZSCORE', KEYS[4], ARGV[1])
-  if not finishedAt or tonumber(finishedAt) ~= tonumber(ARGV[2]) then return 0 end
-end
-redis.call('SET', KEYS[1], 'reopened', 'PX', ARGV[3])
-if ARGV[2] ~= '' then
-  redis.call('ZREM', KEYS[4], ARGV[1])
-  redis.call('DEL', KEYS[2], KEYS[3])
-end
-redis.call('DEL', KEYS[5])
-return 1`;
 
 type Options = { client: Redis; prefix: string; now?: () => number };
 
 export const createRedisLedger = ({ client, prefix, now = Date.now }: Options): Ledger => {
   const of = redisKeys(prefix);
+  const reopenSignal = defineScript(client, 'reopenSignal');
 
   /** Who was there first, of a list that is worked off in order. */
   const first = async (state: 'wait' | 'active'): Promise<Unsent[]> => {
@@ -104,7 +88,7 @@ export const createRedisLedger = ({ client, prefix, now = Date.now }: Options): 
         ...[of.list('completed'), of.skipped(signalId)],
       ];
       const values = [signalId, finishedAt ?? '', PENDING_MS];
-      return (await client.eval(REOPEN, keys.length, ...keys, ...values)) === 1;
+      return (await reopenSignal(keys, values)) === 1;
     },
 
     keepSkipped: async (life, until) => {

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFile, mkdtemp, rm, symlink } from 'node:fs/promises';
+import { copyFile, cp, mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -19,6 +19,8 @@ export const buildCommands = async () => {
   const compiler = join(PROJECT, 'node_modules/typescript/bin/tsc');
   const output = ['-p', join(PROJECT, 'tsconfig.build.json'), '--outDir', join(folder, 'dist')];
   await promisify(execFile)(process.execPath, [compiler, ...output]);
+  const scripts = 'queue/redis/lua';
+  await cp(join(PROJECT, 'src', scripts), join(folder, 'dist', scripts), { recursive: true });
 
   const started: ChildProcess[] = [];
   const outputs: string[] = [];

@@ -1,0 +1,47 @@
+import { readFileSync } from 'node:fs';
+import type { Redis } from 'ioredis';
+
+/** The files in `lua/`. The header of each describes its keys, its values and its result. */
+export type ScriptName =
+  | 'completeBatch'
+  | 'enqueueIfAbsent'
+  | 'indexRequests'
+  | 'readBreaker'
+  | 'readHeartbeats'
+  | 'readJobState'
+  | 'recordHeartbeat'
+  | 'releaseTokenOwnership'
+  | 'removeFinishedJob'
+  | 'removeWaitingJob'
+  | 'reopenSignal'
+  | 'replaceBreaker'
+  | 'replaceJobData'
+  | 'replaceTokens'
+  | 'reserveSlot'
+  | 'takeTokenOwnership'
+  | 'writeJobData';
+
+export type RunScript = (
+  keys: readonly string[],
+  values: readonly (string | number)[],
+) => Promise<unknown>;
+
+/**
+ * Makes a script a command of the client, once, and returns a function that calls it. ioredis sends the
+ * text once per connection, then its hash, and the text again if Redis has lost it. Inside `multi` ioredis
+ * does not see that Redis has lost it, so scripts are called on their own.
+ */
+export const defineScript = (client: Redis, name: ScriptName): RunScript => {
+  // The prefix sets it apart from the commands that BullMQ defines on the same client.
+  const command = `seek:${name}`;
+  if (!Reflect.has(client, command)) {
+    client.defineCommand(command, { lua: readScript(name) });
+  }
+  // ioredis has no types for defined commands. The number of keys comes first, because it varies.
+  return (keys, values) =>
+    Reflect.apply(Reflect.get(client, command), client, [keys.length, ...keys, ...values]);
+};
+
+/** The build copies `lua/` to `dist`, so that it is beside this file there too. */
+const readScript = (name: ScriptName): string =>
+  readFileSync(new URL(`./lua/${name}.lua`, import.meta.url), 'utf8');

@@ -1,0 +1,100 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { Redis } from 'ioredis';
+
+import { defineScript } from '../../../src/queue/redis/commands.ts';
+import { type RedisServer, startRedis } from '../../support/redisServer.ts';
+
+const FOLDER = new URL('../../../src/queue/redis/lua/', import.meta.url);
+const SCRIPTS = readdirSync(FOLDER);
+
+let redis: RedisServer;
+const clients: Redis[] = [];
+
+beforeAll(async () => {
+  redis = await startRedis();
+});
+afterEach(() => {
+  for (const client of clients.splice(0)) client.disconnect();
+});
+afterAll(async () => {
+  await redis.stop();
+});
+
+const connect = (): Redis => {
+  const client = new Redis(redis.url);
+  clients.push(client);
+  return client;
+};
+
+/** How many calls carried the text of a script, and how many its hash. */
+const countCalls = async (client: Redis) => {
+  const stats = await client.info('commandstats');
+  const callsOf = (command: string) =>
+    Number(new RegExp(`cmdstat_${command}:calls=(\\d+)`).exec(stats)?.[1] ?? 0);
+  return { texts: callsOf('eval'), hashes: callsOf('evalsha') };
+};
+
+describe('a Lua script', () => {
+  it.each(SCRIPTS)('%s compiles and describes its keys, values and result', async (file) => {
+    const text = readFileSync(new URL(file, FOLDER), 'utf8');
+
+    expect(await connect().script('LOAD', text)).toMatch(/^[0-9a-f]{40}$/);
+    expect(text).toMatch(/^-- /);
+    const [header = ''] = text.split('\n\n');
+    for (const part of ['\n-- KEYS: ', '\n-- ARGV: ', '\n-- Returns ']) {
+      expect(header).toContain(part);
+    }
+  });
+
+  it('runs with as many keys and values as the call passes', async () => {
+    const client = connect();
+    const release = defineScript(client, 'releaseTokenOwnership');
+    await client.mset('a', 'app', 'b', 'other', 'c', 'other');
+
+    expect(await release(['a'], ['app'])).toEqual([]);
+    expect(await release(['a', 'b', 'c'], ['app'])).toEqual([2, 3]);
+  });
+
+  it('is sent once per connection, and by its hash after that', async () => {
+    const client = connect();
+    await client.config('RESETSTAT');
+    const read = defineScript(client, 'readBreaker');
+
+    await Promise.all([read(['x'], []), read(['x'], [])]);
+    await read(['x'], []);
+
+    expect(await countCalls(client)).toEqual({ texts: 1, hashes: 2 });
+  });
+
+  it('runs after Redis has lost its script cache: its text is sent again', async () => {
+    const client = connect();
+    const replace = defineScript(client, 'replaceBreaker');
+    expect(await replace(['breaker'], ['', '{"n":1}'])).toBe(1);
+    await client.script('FLUSH');
+
+    const results = await Promise.all([
+      replace(['breaker'], ['{"n":1}', '{"n":2}']),
+      replace(['breaker'], ['{"n":1}', '{"n":3}']),
+    ]);
+
+    expect(results).toEqual([1, 0]);
+    expect(await client.get('breaker')).toBe('{"n":2}');
+  });
+
+  it('rejects with the error that Redis answers', async () => {
+    const client = connect();
+    await client.lpush('list', 'a');
+
+    await expect(defineScript(client, 'readBreaker')(['list'], [])).rejects.toThrow('WRONGTYPE');
+  });
+
+  it('is sent once although two callers define it', async () => {
+    const client = connect();
+    await client.config('RESETSTAT');
+
+    await defineScript(client, 'readBreaker')(['x'], []);
+    await defineScript(client, 'readBreaker')(['x'], []);
+
+    expect(await countCalls(client)).toEqual({ texts: 1, hashes: 1 });
+  });
+});
