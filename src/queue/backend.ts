@@ -4,7 +4,6 @@ import type { Logger } from '../logging.ts';
 import type { NewSignalJob } from '../schemas/signalJob.ts';
 import type { SignalLife } from '../schemas/states.ts';
 import type { History } from './history.ts';
-import type { JobData } from './jobData.ts';
 import type { LaneStore } from './laneState.ts';
 import type { Memory } from './memory.ts';
 import type { Finding } from './redisSafety.ts';
@@ -97,6 +96,17 @@ export type Ledger = {
   /** Of a signal that a worker skips, for as long as it is remembered: its duplicates are told. */
   keepSkipped: (life: SignalLife, until: number) => Promise<void>;
   findSkipped: (signalId: string) => Promise<SignalLife | undefined>;
+};
+
+/**
+ * What a worker stores with a job. BullMQ's own `updateData` does not check the lock: a worker that was
+ * frozen for longer than its locks last would overwrite what the job's next worker stored.
+ */
+export type JobData = {
+  /** Writes while this worker holds the job. `false`: another worker holds it by now. */
+  write: (job: Job, lock: string | undefined, data: unknown) => Promise<boolean>;
+  /** Writes while the job's data equals `from`, whichever worker holds the job. */
+  replace: (job: Job, from: unknown, to: unknown) => Promise<boolean>;
 };
 
 export type StoredJob = { id: string; text: string };

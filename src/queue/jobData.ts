@@ -1,19 +1,9 @@
 import type { Job } from 'bullmq';
 import type { Redis } from 'ioredis';
 
+import type { JobData } from './backend.ts';
 import { defineScript } from './redis/commands.ts';
 import { redisKeys } from './redisKeys.ts';
-
-/**
- * What a worker writes down with a job. BullMQ's own `updateData` asks nobody: a worker that was frozen
- * for longer than its locks last would write over what the job's next worker wrote.
- */
-export type JobData = {
-  /** Writes while the job is ours. `false`: it is another worker's by now. */
-  write: (job: Job, lock: string | undefined, data: unknown) => Promise<boolean>;
-  /** Writes while the job holds exactly `from`, whoever it belongs to. */
-  replace: (job: Job, from: unknown, to: unknown) => Promise<boolean>;
-};
 
 /** As BullMQ keeps it: under `PREFIX:QUEUE:ID`, its lock beside it. */
 export const createRedisJobData = (client: Redis, prefix: string): JobData => {

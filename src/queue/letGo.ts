@@ -1,7 +1,6 @@
 import { DelayedError, type Job, WaitingError } from 'bullmq';
 import type { Deferral, SignalJob } from '../schemas/signalJob.ts';
-import type { Ledger } from './backend.ts';
-import type { JobData } from './jobData.ts';
+import type { JobData, Ledger } from './backend.ts';
 
 // It goes to the end of the queue, so that another is the next to try; when that is, the lane says. One
 // that is put off again and again waits for longer, or it would be tried for days.

@@ -2,8 +2,7 @@ import { type Job, UnrecoverableError, WaitingError } from 'bullmq';
 
 import type { Logger } from '../logging.ts';
 import { codeLabel } from '../metrics.ts';
-import { type Ledger, LOCK_LOST } from '../queue/backend.ts';
-import type { JobData } from '../queue/jobData.ts';
+import { type JobData, type Ledger, LOCK_LOST } from '../queue/backend.ts';
 import { RETRY_OPTIONS } from '../queue/jobOptions.ts';
 import { createLetGo } from '../queue/letGo.ts';
 import { memoryOf } from '../queue/memory.ts';

@@ -1,7 +1,6 @@
 import { DelayedError, type Job, UnrecoverableError, WaitingError } from 'bullmq';
 
-import { LOCK_LOST } from '../../src/queue/backend.ts';
-import type { JobData } from '../../src/queue/jobData.ts';
+import { type JobData, LOCK_LOST } from '../../src/queue/backend.ts';
 import { RETRY_OPTIONS } from '../../src/queue/jobOptions.ts';
 import type { Outcome } from '../../src/worker/classify.ts';
 import type { Dispatched } from '../../src/worker/isolate.ts';
