@@ -1,8 +1,8 @@
 import { ConfigError } from '../config.ts';
 import { withDeadline } from '../deadline.ts';
 import type { Logger } from '../logging.ts';
-import type { Backend } from '../queue/backend.ts';
-import { APPEND_ONLY_FILE, EVICTION, type Finding } from '../queue/redisSafety.ts';
+import type { Backend, Finding } from '../queue/backend.ts';
+import { APPEND_ONLY_FILE, EVICTION } from '../queue/redisSafety.ts';
 
 // A Redis that has not been reached by then is away, and must not keep the process from starting.
 const REACHED_WITHIN_MS = 2_000;

@@ -2,7 +2,7 @@ import { v4 as uuidV4 } from 'uuid';
 
 import type { Config } from '../config.ts';
 import { createLogger } from '../logging.ts';
-import type { Finding } from '../queue/redisSafety.ts';
+import type { Finding } from '../queue/backend.ts';
 import { LIVE_AUDIENCE, PLAYGROUND_AUDIENCE } from '../schemas/seekApi.ts';
 import type { SeekSignal } from '../schemas/signal.ts';
 import { classify, type SendResult } from '../worker/classify.ts';

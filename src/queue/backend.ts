@@ -6,7 +6,6 @@ import type { SignalLife } from '../schemas/states.ts';
 import type { History } from './history.ts';
 import type { LaneStore } from './laneState.ts';
 import type { Memory } from './memory.ts';
-import type { Finding } from './redisSafety.ts';
 import type { Settlement, Settlements } from './settlements.ts';
 import type { SignalIndex } from './signalIndex.ts';
 import type { TokenStore } from './tokenStore.ts';
@@ -141,6 +140,13 @@ export type Finished = 'completed' | 'failed';
 export type FinishedJob = { jobId: string; finishedAt: number };
 
 export type MemoryUse = { used: number; limit: number };
+
+/** The result of one check of a deployment. */
+export type Finding = {
+  subject: string;
+  level: 'ok' | 'warning' | 'error';
+  message: string;
+};
 
 /** What the queue runs on. */
 export type Backend = {

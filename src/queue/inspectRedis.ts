@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 
-import type { MemoryUse } from './backend.ts';
-import { type Finding, judgeRedis } from './redisSafety.ts';
+import type { Finding, MemoryUse } from './backend.ts';
+import { judgeRedis } from './redisSafety.ts';
 
 /** Looks at a Redis as a place to keep signals. Rejects if it can't be asked at all. */
 export const inspectRedis = async (client: Redis, waitReplicas: number): Promise<Finding[]> => {

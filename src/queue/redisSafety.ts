@@ -1,8 +1,4 @@
-export type Finding = {
-  subject: string;
-  level: 'ok' | 'warning' | 'error';
-  message: string;
-};
+import type { Finding } from './backend.ts';
 
 /** What was read off a Redis. Absent: it may not be read. */
 export type RedisFacts = {

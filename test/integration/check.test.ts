@@ -1,5 +1,5 @@
 import { Redis } from 'ioredis';
-import type { Finding } from '../../src/queue/redisSafety.ts';
+import type { Finding } from '../../src/queue/backend.ts';
 import { buildCommands, type Commands, type Env } from '../support/commands.ts';
 import { SLACK_MS } from '../support/inTime.ts';
 import { freePort, type RedisServer, startRedis } from '../support/redisServer.ts';
