@@ -2,8 +2,8 @@ import * as z from 'zod';
 
 import { type ApiKey, parseApiKey } from './apiKey.ts';
 import { packageInfo } from './packageInfo.ts';
-import { MOST_REMEMBER_MS, REMEMBER_MS } from './queue/memory.ts';
 import { LIVE_AUDIENCE } from './schemas/seekApi.ts';
+import { MOST_REMEMBER_MS, REMEMBER_MS } from './schemas/signalJob.ts';
 import { parseTokenKey } from './tokenCipher.ts';
 
 const HOUR_MS = 3_600_000;

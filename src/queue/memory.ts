@@ -1,14 +1,8 @@
 import { isObject } from '../schemas/isObject.ts';
-import type { SignalJob } from '../schemas/signalJob.ts';
-
-/** How long a signal is known again when nobody says otherwise. A job says so only if it is another time. */
-export const REMEMBER_MS = 24 * 3_600_000;
+import { MOST_REMEMBER_MS, REMEMBER_MS, type SignalJob } from '../schemas/signalJob.ts';
 
 /** By what a signal that was settled is known again, and until when, in ms since the epoch. */
 export type Memory = { contentId: string; until: number };
-
-/** The longest that anybody may ask for: 366 days. */
-export const MOST_REMEMBER_MS = 366 * 24 * 3_600_000;
 
 export const isRememberMs = (value: unknown): value is number =>
   typeof value === 'number' &&

@@ -1,6 +1,6 @@
 import { isObject } from '../schemas/isObject.ts';
 import type { Signal } from '../schemas/signal.ts';
-import { SettlementSchema, VERSION } from '../schemas/signalJob.ts';
+import { REMEMBER_MS, SettlementSchema, VERSION } from '../schemas/signalJob.ts';
 import type { SignalState } from '../schemas/states.ts';
 import type { TraceContext } from '../schemas/traceContext.ts';
 import { fingerprintOf, type TokenCipher } from '../tokenCipher.ts';
@@ -24,7 +24,7 @@ import {
   type QueueName,
   SIGNALS,
 } from './backend.ts';
-import { memoryOf, REMEMBER_MS } from './memory.ts';
+import { memoryOf } from './memory.ts';
 import { readLetter } from './readLetter.ts';
 import { traitsOf } from './signalIndex.ts';
 import type { SignalLives } from './signalLives.ts';

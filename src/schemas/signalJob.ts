@@ -55,6 +55,12 @@ export type NewSignalJob = Omit<SignalJob, 'redrives' | 'attempts'>;
  */
 export const VERSION = 3;
 
+/** How long after acceptance a signal is recognised as a duplicate. A job holds only another time. */
+export const REMEMBER_MS = 24 * 3_600_000;
+
+/** The longest time that may be configured: 366 days. */
+export const MOST_REMEMBER_MS = 366 * 24 * 3_600_000;
+
 export const SignalJobSchema = z.object({
   version: z.literal([1, 2, VERSION]),
   signal: AnySignalSchema,
@@ -62,7 +68,7 @@ export const SignalJobSchema = z.object({
   sealedToken: z.object({ sealed: z.string(), fingerprint: z.string() }).optional(),
   /** Of the content, where an Idempotency-Key stands for it; otherwise the job's own id is. */
   contentId: z.string().optional(),
-  /** For how long it is known again, counted from its acceptance, where that is not the usual time. */
+  /** How long it is recognised as a duplicate, counted from its acceptance, if not `REMEMBER_MS`. */
   rememberMs: z.number().optional().catch(undefined),
   /** Who keeps a row of it, and wants to hear what becomes of it. */
   reportTo: z.literal('outbox').optional().catch(undefined),
