@@ -10,7 +10,6 @@ import {
   trace,
 } from '@opentelemetry/api';
 
-import { SIGNALS } from './queue/backend.ts';
 import { type TraceContext, TraceContextSchema } from './schemas/traceContext.ts';
 
 export type { Span, Tracer };
@@ -21,10 +20,10 @@ const NAME = 'seek-signal-dispatcher';
 /** Spans go to the SDK that the process has registered: ours, an application's, or none. */
 export const openTracer = (): Tracer => trace.getTracer(NAME);
 
-/** What all spans about the queue have in common. */
+/** The attributes of every span about the queue. The name is that of the signals' queue in `queue/backend.ts`. */
 export const QUEUE_ATTRIBUTES = {
   'messaging.system': 'bullmq',
-  'messaging.destination.name': SIGNALS,
+  'messaging.destination.name': 'signals',
 };
 
 /**

@@ -1,6 +1,7 @@
 import { createTraceState, trace } from '@opentelemetry/api';
 
-import { idsOf, toContext, toTraceContext } from '../src/tracing.ts';
+import { SIGNALS } from '../src/queue/backend.ts';
+import { idsOf, QUEUE_ATTRIBUTES, toContext, toTraceContext } from '../src/tracing.ts';
 
 const TRACE = '0af7651916cd43dd8448eb211c80319c';
 const SPAN = 'b7ad6b7169203331';
@@ -8,6 +9,12 @@ const traceparent = `00-${TRACE}-${SPAN}-01`;
 
 const spanOf = (given: object) =>
   trace.wrapSpanContext({ traceId: TRACE, spanId: SPAN, traceFlags: 1, ...given });
+
+describe('the attributes of spans about the queue', () => {
+  it('name the queue that signals are added to', () => {
+    expect(QUEUE_ATTRIBUTES['messaging.destination.name']).toBe(SIGNALS);
+  });
+});
 
 describe('the trace of a signal', () => {
   it('is written as W3C has it', () => {
