@@ -1,12 +1,13 @@
 import { constants } from 'node:os';
+import type { Logger } from 'pino';
 
 import { withDeadline } from './deadline.ts';
-import type { Logger } from './logging.ts';
 
+type Log = Pick<Logger, 'info' | 'error' | 'fatal'>;
 type Close = () => Promise<unknown>;
 
 /** Opened in order, closed in reverse: nothing outlives what it depends on. */
-export const createClosers = (logger: Logger) => {
+export const createClosers = (logger: Pick<Log, 'error'>) => {
   const opened: { name: string; close: Close }[] = [];
   let closing: Promise<void> | undefined;
 
@@ -52,7 +53,7 @@ export const terminated = (exit = (code: number): unknown => process.exit(code))
 
 type Stop = {
   closers: Closers;
-  logger: Logger;
+  logger: Log;
   /** Listened for since before anything was opened. */
   termination: Promise<NodeJS.Signals>;
   /** After this long the process ends, whatever is still open: before the platform kills it. */
