@@ -62,7 +62,7 @@ export const startApi = async (
     search: createSearch({ find: lives.find, findSignals: createFindSignals({ backend, lives }) }),
     deadLetters,
     exportLetters: createExportLetters(backend),
-    importLetters: createImportLetters({ backend, lives, tokens: seekTokens }),
+    importLetters: createImportLetters({ backend, lives, isErased: seekTokens.isErased }),
     seekTokens,
     recordSeekToken: createRecordSeekToken({
       ...{ tokens: seekTokens, replicated: backend.replicated, logger },

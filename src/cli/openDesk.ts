@@ -79,7 +79,7 @@ const openRedisDesk = async (config: Config<'REDIS_URL'>): Promise<Desk> => {
     return guarding;
   };
   const { tokens } = openSeekTokens(backend.tokens, config);
-  const importLetters = createImportLetters({ backend, lives, tokens });
+  const importLetters = createImportLetters({ backend, lives, isErased: tokens.isErased });
 
   return {
     enqueue: async (signals) => {

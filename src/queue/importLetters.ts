@@ -6,7 +6,6 @@ import { letterJobOptions } from './jobOptions.ts';
 import { applicationOf } from './letterFilter.ts';
 import { readLetter } from './readLetter.ts';
 import { readLetterLine } from './readLetterLine.ts';
-import type { SeekTokens } from './seekTokens.ts';
 import { traitsOf } from './signalIndex.ts';
 import type { SignalLives } from './signalLives.ts';
 
@@ -22,19 +21,18 @@ export type Imported = {
 type Deps = {
   backend: Backend;
   lives: Pick<SignalLives, 'find'>;
-  tokens: Pick<SeekTokens, 'lookup'>;
+  /** Whether the application was erased, and no token recorded for it since. */
+  isErased: (applicationId: string) => Promise<boolean>;
 };
 
 /**
  * Takes letters out of a file back. A worker fails each anew, with the reason that it had. May be
  * repeated, by many at once: what is known is left out.
  */
-export const createImportLetters = ({ backend, lives, tokens }: Deps) => {
-  const isErased = async (letter: DeadLetter): Promise<boolean> => {
+export const createImportLetters = ({ backend, lives, isErased }: Deps) => {
+  const isOfErased = async (letter: DeadLetter): Promise<boolean> => {
     const applicationId = applicationOf(letter);
-    if (typeof applicationId !== 'string') return false;
-    const found = await tokens.lookup(applicationId);
-    return found.kind === 'none' && found.erased;
+    return typeof applicationId === 'string' && (await isErased(applicationId));
   };
 
   /** Not if its signal is known, unless all that is known is that it was discarded, and it may come back. */
@@ -43,7 +41,7 @@ export const createImportLetters = ({ backend, lives, tokens }: Deps) => {
     const life = await lives.find(signalId);
     if (life === undefined && (await backend.ledger.recall(signalId)) !== undefined) return false;
     const comesBack = life === undefined || (life.state === 'skipped' && mayComeBack(life.reason));
-    return comesBack && !(await isErased(letter));
+    return comesBack && !(await isOfErased(letter));
   };
 
   const bringBack = async (letter: DeadLetter): Promise<'imported' | 'known'> => {

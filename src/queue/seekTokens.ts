@@ -61,8 +61,26 @@ export const createSeekTokens = ({ store, cipher, ttlDays, now = Date.now }: Dep
     return { applicationId, ...toView(current), history: known.tokens.map(toView) };
   };
 
+  const lookup = async (applicationId: string): Promise<Lookup> => {
+    const known = await read(applicationId);
+    const current = currentOf(known, now() - ttlMs);
+    if (current === undefined) return { kind: 'none', erased: known.erasedAt !== undefined };
+    const { sealed, source, receivedAt } = current;
+    const token = sealed === undefined ? current.token : cipher.open(sealed, applicationId);
+    if (token === undefined) return { kind: 'sealed' };
+    const expiresAt = new Date(expiryOf(current)).toISOString();
+    return { kind: 'found', token, source, receivedAt, expiresAt };
+  };
+
   return {
     find,
+    lookup,
+
+    /** Whether the application was erased, and no token recorded for it since. */
+    isErased: async (applicationId: string): Promise<boolean> => {
+      const found = await lookup(applicationId);
+      return found.kind === 'none' && found.erased;
+    },
 
     /**
      * Resolves once the store has acknowledged the write. `sharedWith`: the token was recorded for
@@ -92,17 +110,6 @@ export const createSeekTokens = ({ store, cipher, ttlDays, now = Date.now }: Dep
         return { erasedSince: true };
       }
       return sharedWith === undefined ? {} : { sharedWith };
-    },
-
-    lookup: async (applicationId: string): Promise<Lookup> => {
-      const known = await read(applicationId);
-      const current = currentOf(known, now() - ttlMs);
-      if (current === undefined) return { kind: 'none', erased: known.erasedAt !== undefined };
-      const { sealed, source, receivedAt } = current;
-      const token = sealed === undefined ? current.token : cipher.open(sealed, applicationId);
-      if (token === undefined) return { kind: 'sealed' };
-      const expiresAt = new Date(expiryOf(current)).toISOString();
-      return { kind: 'found', token, source, receivedAt, expiresAt };
     },
 
     /** The applications whose token expires within `ms` from now, the first to expire first. */

@@ -379,7 +379,7 @@ describe('the OpenAPI document', () => {
       ...{ apiKeys: () => [], find: lives.find, deadLetters: createDeadLetters({ backend }) },
       ...{
         exportLetters: createExportLetters(backend),
-        importLetters: createImportLetters({ backend, lives, tokens: seekTokens }),
+        importLetters: createImportLetters({ backend, lives, isErased: seekTokens.isErased }),
       },
       ...{ seekTokens, recordSeekToken: async () => ({}), eraseApplication: async () => 0 },
       ...{

@@ -27,7 +27,7 @@ describe.each(PLATFORMS)('an import on $name', ({ start }) => {
   const importBy = (way: Backend) =>
     createImportLetters({
       ...{ backend: way, lives: createSignalLives(backend) },
-      tokens: openSeekTokens(backend.tokens, config).tokens,
+      isErased: openSeekTokens(backend.tokens, config).tokens.isErased,
     });
 
   /** Does something in the very moment at which an import has read its letter back. */
