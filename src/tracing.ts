@@ -20,7 +20,7 @@ const NAME = 'seek-signal-dispatcher';
 /** Spans go to the SDK that the process has registered: ours, an application's, or none. */
 export const openTracer = (): Tracer => trace.getTracer(NAME);
 
-/** The attributes of every span about the queue. The name is that of the signals' queue in `queue/backend.ts`. */
+/** The attributes of every span about the queue. The name equals `SIGNALS` in `queue/backend.ts`. */
 export const QUEUE_ATTRIBUTES = {
   'messaging.system': 'bullmq',
   'messaging.destination.name': 'signals',

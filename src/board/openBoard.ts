@@ -1,32 +1,41 @@
 import { type Backend, DEAD_LETTERS, SIGNALS } from '../queue/backend.ts';
-import { createDeadLetters } from '../queue/deadLetters.ts';
-import { createFindSignals } from '../queue/findSignals.ts';
-import { createQueueStatus } from '../queue/queueStatus.ts';
-import { createSignalLives } from '../queue/signalLives.ts';
+import type { DeadLetters } from '../queue/deadLetters.ts';
+import type { FindSignals } from '../queue/findSignals.ts';
+import type { QueueStatus } from '../queue/queueStatus.ts';
+import type { SignalLives } from '../queue/signalLives.ts';
 import { createBoard } from './createBoard.ts';
 import type { Account } from './login.ts';
 
 type Deps = {
-  backend: Backend;
+  backend: Pick<Backend, 'bullQueue' | 'history'>;
+  lookup: Pick<SignalLives, 'find'>;
+  findSignals: Pick<FindSignals, 'byAny'>;
+  status: () => Promise<QueueStatus>;
+  deadLetters: Pick<DeadLetters, 'list' | 'redrive' | 'noteRedriver'>;
   accounts: readonly Account[];
   log?: (fields: Record<string, unknown>, message: string) => void;
 };
 
 /** The board over a queue. Rejects while that is not there. */
-export const openBoard = async ({ backend, ...deps }: Deps) => {
-  const { find } = createSignalLives(backend);
-  const deadLetters = createDeadLetters({ backend });
-
-  return createBoard({
+export const openBoard = async ({
+  backend,
+  lookup,
+  findSignals,
+  status,
+  deadLetters,
+  ...deps
+}: Deps) =>
+  createBoard({
     ...deps,
     signals: await backend.bullQueue(SIGNALS),
     deadLetters: await backend.bullQueue(DEAD_LETTERS),
     noteRedriver: deadLetters.noteRedriver,
     pages: {
-      ...{ find, history: backend.history, status: createQueueStatus(backend) },
-      search: createFindSignals({ backend, lives: { find } }).byAny,
+      find: lookup.find,
+      history: backend.history,
+      status,
+      search: findSignals.byAny,
       redrive: deadLetters.redrive,
       newestLetters: async (limit) => (await deadLetters.list({ limit })).deadLetters,
     },
   });
-};

@@ -5,17 +5,10 @@ import { typeLabel } from '../metrics.ts';
 import { createApp } from '../producer/api/app.ts';
 import { createRecordSeekToken } from '../producer/recordSeekToken.ts';
 import { createSearch } from '../producer/search.ts';
-import { createDeadLetters } from '../queue/deadLetters.ts';
 import { createEraseApplication } from '../queue/eraseApplication.ts';
-import { createExportLetters } from '../queue/exportLetters.ts';
-import { createFindSignals } from '../queue/findSignals.ts';
-import { createImportLetters } from '../queue/importLetters.ts';
-import { openSeekTokens } from '../queue/seekTokens.ts';
-import { createSignalLives } from '../queue/signalLives.ts';
 import { serve } from '../serve.ts';
 import { startTracing } from '../startTracing.ts';
 import { guardRedis } from './guardRedis.ts';
-import { openEnqueue } from './openEnqueue.ts';
 import { onPort } from './ports.ts';
 import { openService, type Service } from './service.ts';
 
@@ -45,33 +38,36 @@ export const api = async (
 
 /** Builds the API on a service, and serves it. */
 export const startApi = async (
-  { backend, logger, closers, metrics, status, probes, tracer }: Service,
+  service: Service,
   config: Config<'API_KEYS'>,
   port: number,
   secrets: () => Pick<Config<'API_KEYS'>, 'API_KEYS'> = () => config,
 ) => {
-  const lives = createSignalLives(backend);
-  const deadLetters = createDeadLetters({ backend });
-  const { tokens: seekTokens } = openSeekTokens(backend.tokens, config);
+  const { backend, logger, closers, metrics, probes, tracer } = service;
+  const { lookup, findSignals, deadLetters, seekTokens } = service;
   const onAccepted = (typeCode: string) => metrics.accepted.inc({ type: typeLabel(typeCode) });
   const stopping = new AbortController();
   const app = createApp({
     apiKeys: () => secrets().API_KEYS,
-    enqueue: openEnqueue({ backend, logger, onAccepted }, config),
-    find: lives.find,
-    search: createSearch({ find: lives.find, findSignals: createFindSignals({ backend, lives }) }),
+    enqueue: await service.openEnqueue(onAccepted),
+    find: lookup.find,
+    search: createSearch({ find: lookup.find, findSignals }),
     deadLetters,
-    exportLetters: createExportLetters(backend),
-    importLetters: createImportLetters({ backend, lives, isErased: seekTokens.isErased }),
+    exportLetters: service.exportDeadLetters,
+    importLetters: service.importDeadLetters,
     seekTokens,
     recordSeekToken: createRecordSeekToken({
-      ...{ tokens: seekTokens, replicated: backend.replicated, logger },
+      tokens: seekTokens,
+      replicated: backend.replicated,
+      logger,
     }),
     eraseApplication: createEraseApplication({ backend, tokens: seekTokens, deadLetters }),
     onDiscarded: () => metrics.skipped.inc({ reason: 'discarded' }),
-    status,
+    status: service.status,
     probes,
-    ...{ logger, tracer, stopping: stopping.signal },
+    logger,
+    tracer,
+    stopping: stopping.signal,
     logBodies: config.LOG_BODIES,
   });
   const server = await serve(app, { host: config.API_HOST, port });

@@ -45,13 +45,16 @@ const accountsOf = (config: BoardConfig): Account[] => {
 
 /** Builds the board on a service, and serves it: from the first moment the queue is there. */
 export const startBoard = async (
-  { backend, logger, closers, probes }: Service,
+  service: Service,
   config: BoardConfig,
   port: number,
 ) => {
+  const { backend, lookup, findSignals, status, deadLetters } = service;
+  const { logger, closers, probes } = service;
   const accounts = accountsOf(config);
   const log = (fields: Record<string, unknown>, message: string) => logger.info(fields, message);
-  const build = () => openBoard({ backend, accounts, log });
+  const build = () =>
+    openBoard({ backend, lookup, findSignals, status, deadLetters, accounts, log });
   let building: ReturnType<typeof build> | undefined;
   const built = (): ReturnType<typeof build> => {
     building ??= build().catch((err: unknown) => {

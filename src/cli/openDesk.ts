@@ -6,19 +6,11 @@ import { withDeadline } from '../deadline.ts';
 import { createLogger } from '../logging.ts';
 import { toResults } from '../producer/enqueue.ts';
 import { createSearch } from '../producer/search.ts';
-import type { Backend } from '../queue/backend.ts';
-import { createDeadLetters } from '../queue/deadLetters.ts';
-import { createExportLetters } from '../queue/exportLetters.ts';
-import { createFindSignals } from '../queue/findSignals.ts';
 import { readLock } from '../queue/folderLock.ts';
-import { createImportLetters } from '../queue/importLetters.ts';
-import { createQueueStatus } from '../queue/queueStatus.ts';
-import { openSeekTokens } from '../queue/seekTokens.ts';
-import { createSignalLives } from '../queue/signalLives.ts';
+import { type Composition, compose } from './compose.ts';
 import type { Desk } from './desk.ts';
 import { guardRedis } from './guardRedis.ts';
 import { createHttpDesk } from './httpDesk.ts';
-import { openEnqueue } from './openEnqueue.ts';
 import { openRedisBackend } from './service.ts';
 import { whyAway } from './whyAway.ts';
 
@@ -49,12 +41,15 @@ const userName = (): string => {
     return 'unknown';
   }
 };
-// Standard output is for the answer; what goes wrong is thrown, and told on standard error.
-const noLogger = () => createLogger({ level: 'silent' });
 
-/** The queue in Redis for one piece of work. Rejects where Redis is not there, or refuses. */
-export const reachRedis = async (config: Config<'REDIS_URL'>): Promise<Backend> => {
-  const backend = openRedisBackend(config, 'fail-fast', noLogger());
+/**
+ * Connects to Redis for one command, and builds on it what the command uses. The caller closes the
+ * backend. Rejects if Redis does not answer, or refuses the connection.
+ */
+export const reachRedis = async (config: Config<'REDIS_URL'>): Promise<Composition> => {
+  // Standard output holds the answer alone; errors are thrown, and printed on standard error.
+  const logger = createLogger({ level: 'silent' });
+  const backend = openRedisBackend(config, 'fail-fast', logger);
   const silent = () => new Error('The Redis of REDIS_URL does not answer');
   try {
     await withDeadline(backend.ping(), ANSWER_WITHIN_MS, silent);
@@ -64,44 +59,40 @@ export const reachRedis = async (config: Config<'REDIS_URL'>): Promise<Backend> 
     const why = refusal ?? trouble;
     throw new Error(`${silent().message}${why === undefined ? '' : `: ${why}`}`);
   }
-  return backend;
+  return compose(config, backend, logger);
 };
 
 const openRedisDesk = async (config: Config<'REDIS_URL'>): Promise<Desk> => {
-  const backend = await reachRedis(config);
-  const deadLetters = createDeadLetters({ backend });
-  const lives = createSignalLives(backend);
-  const queue = { backend, logger: noLogger() };
-  const enqueue = openEnqueue(queue, config);
+  const composition = await reachRedis(config);
+  const { backend, lookup, findSignals, deadLetters, seekTokens } = composition;
+  const enqueue = await composition.openEnqueue();
   let guarding: Promise<unknown> | undefined;
   const guard = (): Promise<unknown> => {
-    guarding ??= guardRedis(queue, config.ALLOW_UNSAFE_REDIS);
+    guarding ??= guardRedis(composition, config.ALLOW_UNSAFE_REDIS);
     return guarding;
   };
-  const { tokens } = openSeekTokens(backend.tokens, config);
-  const importLetters = createImportLetters({ backend, lives, isErased: tokens.isErased });
 
   return {
     enqueue: async (signals) => {
       await guard();
       return toResults(await enqueue(signals, { from: SENDER }));
     },
-    status: createQueueStatus(backend),
-    search: createSearch({ find: lives.find, findSignals: createFindSignals({ backend, lives }) }),
-    find: lives.find,
+    status: composition.status,
+    search: createSearch({ find: lookup.find, findSignals }),
+    find: lookup.find,
     letters: deadLetters.list,
     countLetters: deadLetters.count,
     letter: deadLetters.get,
     redrive: (signalId, { dryRun } = { dryRun: false }) =>
       dryRun ? deadLetters.wouldRedrive(signalId) : deadLetters.redrive(signalId, operator()),
     rehearse: deadLetters.rehearse,
-    exportLetters: createExportLetters(backend),
+    exportLetters: composition.exportDeadLetters,
     importLetters: async (lines) => {
       await guard();
-      return importLetters(lines);
+      return composition.importDeadLetters(lines);
     },
     discard: (signalId, reason) => deadLetters.discard(signalId, reason, operator()),
-    expiring: tokens.expiring,
+    expiring: seekTokens.expiring,
     close: backend.close,
   };
 };

@@ -1,16 +1,13 @@
 import { loadConfig } from '../config.ts';
-import { createLogger } from '../logging.ts';
 import { createAskQueue } from '../producer/outbox/askQueue.ts';
 import { createLedgerStore } from '../producer/outbox/ledgerStore.ts';
 import { MIGRATIONS, migrate, printMigrations } from '../producer/outbox/migrations.ts';
 import { createOutboxStore } from '../producer/outbox/outboxStore.ts';
 import { openPostgres } from '../producer/outbox/postgres.ts';
 import { createReconcile, type Reconciled } from '../producer/outbox/reconcile.ts';
-import { createSignalLives } from '../queue/signalLives.ts';
 import { guardRedis } from './guardRedis.ts';
 import { complain, type Output, print } from './inspect.ts';
 import { reachRedis } from './openDesk.ts';
-import { openEnqueue } from './openEnqueue.ts';
 
 /** `seek-signals outbox migrate` */
 export const migrateOutbox = async (
@@ -45,18 +42,17 @@ export const reconcileOutbox = async (
   termination: Promise<NodeJS.Signals>,
 ): Promise<number> => {
   const config = loadConfig(env, ['REDIS_URL', 'DATABASE_URL']);
-  const backend = await reachRedis(config);
+  const { backend, logger, lookup, openEnqueue } = await reachRedis(config);
   const postgres = await openPostgres(config.DATABASE_URL, 2);
   const stop = new AbortController();
   void termination.then(() => stop.abort());
   try {
-    const queue = { backend, logger: createLogger({ level: 'silent' }) };
-    await guardRedis(queue, config.ALLOW_UNSAFE_REDIS);
+    await guardRedis({ backend, logger }, config.ALLOW_UNSAFE_REDIS);
     const reconcile = createReconcile({
       store: createOutboxStore(postgres, true),
       ledger: createLedgerStore(postgres),
-      ask: createAskQueue(createSignalLives(backend)),
-      enqueue: openEnqueue(queue, config),
+      ask: createAskQueue(lookup),
+      enqueue: await openEnqueue(),
     });
     const { dryRun = false } = options;
     const reconciled = await reconcile({ dryRun, signal: stop.signal });

@@ -9,9 +9,7 @@ import { createLedgerStore } from '../producer/outbox/ledgerStore.ts';
 import { listenForRows } from '../producer/outbox/listenForRows.ts';
 import { createOutboxStore } from '../producer/outbox/outboxStore.ts';
 import { openPostgres } from '../producer/outbox/postgres.ts';
-import { createSignalLives } from '../queue/signalLives.ts';
 import { guardRedis } from './guardRedis.ts';
-import { openEnqueue } from './openEnqueue.ts';
 import { serveProbes } from './serveProbes.ts';
 import { openService } from './service.ts';
 
@@ -38,7 +36,7 @@ export const relay = async (
   const url = await serveProbes(service, config);
 
   const onAccepted = (typeCode: string) => metrics.accepted.inc({ type: typeLabel(typeCode) });
-  const enqueue = openEnqueue({ backend, logger, onAccepted }, config);
+  const enqueue = await service.openEnqueue(onAccepted);
   const reportTo = config.OUTBOX_LEDGER ? ('outbox' as const) : undefined;
   const moving = createRelay({ store, enqueue, logger, metrics, reportTo });
   closers.add('relay', () => withDeadline(moving.close(), patienceOf(config), queueIsSilent));
@@ -47,7 +45,7 @@ export const relay = async (
     const keeper = keepLedger({
       settlements: backend.settlements,
       ledger: createLedgerStore(postgres),
-      ask: createAskQueue(createSignalLives(backend)),
+      ask: createAskQueue(service.lookup),
       ...{ keepMs: config.OUTBOX_KEEP_MS, logger, metrics },
     });
     closers.add('ledger', () => withDeadline(keeper.close(), patienceOf(config), queueIsSilent));

@@ -7,11 +7,10 @@ import { createMetrics } from '../metrics.ts';
 import { createProbes } from '../probes.ts';
 import type { OutboxReading } from '../producer/outbox/outboxStore.ts';
 import type { Backend } from '../queue/backend.ts';
-import { createQueueStatus } from '../queue/queueStatus.ts';
 import { openRedis } from '../queue/redis.ts';
 import type { Temper } from '../queue/redisConnection.ts';
-import { openSeekTokens } from '../queue/seekTokens.ts';
 import type { Tracer } from '../tracing.ts';
+import { compose } from './compose.ts';
 
 const SCRAPE_WITHIN_MS = 2_000;
 const OUTBOX_WITHIN_MS = 1_500;
@@ -31,10 +30,10 @@ export const createService = (
 ) => {
   const closers = createClosers(logger);
   closers.add('queue', backend.close);
-  const status = createQueueStatus(backend);
-  const { tokens } = openSeekTokens(backend.tokens, config);
+  const composition = compose(config, backend, logger);
+  const { status, seekTokens } = composition;
   const read = () =>
-    Promise.all([status(), backend.memoryUse(), tokens.countExpiring(EXPIRING_WITHIN_MS)]);
+    Promise.all([status(), backend.memoryUse(), seekTokens.countExpiring(EXPIRING_WITHIN_MS)]);
   const readQueue = async () => {
     // During an outage nothing may pile up, scrape after scrape.
     await withDeadline(backend.ping(), SCRAPE_WITHIN_MS, queueIsSilent);
@@ -65,7 +64,7 @@ export const createService = (
     ...{ isAlive, metrics },
   });
 
-  return { backend, logger, closers, status, metrics, probes, vitals };
+  return { ...composition, closers, metrics, probes, vitals };
 };
 
 export type Service = ReturnType<typeof createService> & {

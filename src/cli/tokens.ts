@@ -1,7 +1,7 @@
 import { ConfigError, loadConfig } from '../config.ts';
 import { parseDuration } from '../duration.ts';
 import { createReseal, type Resealed } from '../queue/reseal.ts';
-import { type ApplicationView, openSeekTokens } from '../queue/seekTokens.ts';
+import type { ApplicationView } from '../queue/seekTokens.ts';
 import { atDesk, complain, type Output, print } from './inspect.ts';
 import { reachRedis } from './openDesk.ts';
 import { columns } from './render.ts';
@@ -29,9 +29,9 @@ export const expiring = (env: NodeJS.ProcessEnv, options: Options): Promise<numb
 /** `seek-signals tokens reseal`: only where every process has the first key already. */
 export const reseal = async (env: NodeJS.ProcessEnv, output: Output): Promise<number> => {
   const config = loadConfig(env, ['REDIS_URL', 'TOKEN_ENCRYPTION_KEYS']);
-  const backend = await reachRedis(config);
+  const { backend, seekTokens, cipher } = await reachRedis(config);
   try {
-    const resealed = await createReseal({ backend, ...openSeekTokens(backend.tokens, config) })();
+    const resealed = await createReseal({ backend, tokens: seekTokens, cipher })();
     print(resealed, output, renderResealed);
     return resealed.done && resealed.unopened === 0 ? 0 : 1;
   } finally {

@@ -1,13 +1,6 @@
-import type { Config } from '../config.ts';
 import { maskToken } from '../observability/redact.ts';
 import type { ApplicationTokens, KeptToken, TokenSource } from '../schemas/seekToken.ts';
-import {
-  createTokenCipher,
-  fingerprintOf,
-  newTally,
-  type Tally,
-  type TokenCipher,
-} from '../tokenCipher.ts';
+import { fingerprintOf, newTally, type Tally, type TokenCipher } from '../tokenCipher.ts';
 import { createTokenRecords } from './tokenRecords.ts';
 import { currentOf, isErasedSince, withoutTokens, withToken } from './tokenRules.ts';
 import type { TokenStore } from './tokenStore.ts';
@@ -162,12 +155,3 @@ export const createSeekTokens = ({ store, cipher, ttlDays, now = Date.now }: Dep
 };
 
 export type SeekTokens = ReturnType<typeof createSeekTokens>;
-
-/** The registry as a process is configured, and what it seals tokens with. */
-export const openSeekTokens = (
-  store: TokenStore,
-  { TOKEN_ENCRYPTION_KEYS = [], SEEK_TOKEN_TTL_DAYS: ttlDays }: Config,
-) => {
-  const cipher = createTokenCipher(TOKEN_ENCRYPTION_KEYS);
-  return { cipher, tokens: createSeekTokens({ store, cipher, ttlDays }) };
-};

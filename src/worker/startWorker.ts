@@ -9,10 +9,11 @@ import { type Metrics, typeLabel } from '../metrics.ts';
 import { type Backend, type JobWorker, SIGNALS } from '../queue/backend.ts';
 import { isWorkDue } from '../queue/isWorkDue.ts';
 import { startLetterWorker } from '../queue/letterWorker.ts';
-import { openSeekTokens } from '../queue/seekTokens.ts';
+import type { SeekTokens } from '../queue/seekTokens.ts';
 import { settlementOf } from '../queue/settlements.ts';
 import { createUndertaker } from '../queue/undertaker.ts';
 import { traceIdOf } from '../schemas/traceContext.ts';
+import type { TokenCipher } from '../tokenCipher.ts';
 import type { Tracer } from '../tracing.ts';
 import { backoffMs } from './backoff.ts';
 import { createBind } from './bind.ts';
@@ -36,6 +37,8 @@ const PATIENCE_MS = 60_000;
 
 type Deps = {
   backend: Backend;
+  seekTokens: Pick<SeekTokens, 'lookup'>;
+  cipher: Pick<TokenCipher, 'open'>;
   config: WorkerConfig;
   /** The credentials as they are at present; those of `config` unless given. */
   secrets?: () => Credentials;
@@ -50,7 +53,7 @@ type Deps = {
 
 /** Starts all that drains the queue: the worker itself, the undertaker, the worker on the letters. */
 export const startWorker = async ({ backend, config, closers, logger, metrics, ...deps }: Deps) => {
-  const { vitals, tracer, secrets = () => config } = deps;
+  const { seekTokens, cipher, vitals, tracer, secrets = () => config } = deps;
   const policy = {
     baseMs: config.RETRY_BASE_MS,
     maxMs: config.RETRY_MAX_MS,
@@ -91,8 +94,7 @@ export const startWorker = async ({ backend, config, closers, logger, metrics, .
     pauseMaxMs: config.LANE_PAUSE_MAX_MS,
     logger,
   });
-  const { cipher, tokens } = openSeekTokens(backend.tokens, config);
-  const bind = createBind({ tokens, cipher, expired: config.EXPIRED_TOKENS });
+  const bind = createBind({ tokens: seekTokens, cipher, expired: config.EXPIRED_TOKENS });
   const onRequest = settler.noteRequest;
   const dispatch = composeDispatch({
     config,

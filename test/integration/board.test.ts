@@ -1,7 +1,10 @@
 import { openBoard } from '../../src/board/openBoard.ts';
+import { compose } from '../../src/cli/compose.ts';
+import { loadConfig } from '../../src/config.ts';
 import { DEAD_LETTERS, SIGNALS } from '../../src/queue/backend.ts';
 
 import { buildApplicationComplete, buildPositionStatusUpdate } from '../support/buildSignal.ts';
+import { captureLogs } from '../support/captureLogs.ts';
 import { PLATFORMS } from '../support/platforms.ts';
 import { html, refused } from '../support/scriptedSeek.ts';
 import { newToken } from '../support/startDispatcher.ts';
@@ -18,7 +21,7 @@ describe.each(PLATFORMS)('the board over the queues on $name', ({ start }) => {
     const dispatcher = await onPlatform.setup(options);
     const backend = dispatcher.openBackend();
     const accounts = [{ ...LOGIN, readOnly: false }];
-    const app = await openBoard({ backend, accounts });
+    const app = await openBoard({ ...compose(loadConfig({}), backend, captureLogs().logger), accounts });
     const authorization = `Basic ${btoa(`${LOGIN.username}:${LOGIN.password}`)}`;
     const request = (method: string, path: string) =>
       app.request(`http://board.test${path}`, {

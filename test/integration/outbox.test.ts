@@ -1,6 +1,6 @@
 import pg from 'pg';
 
-import { openEnqueue } from '../../src/cli/openEnqueue.ts';
+import { compose } from '../../src/cli/compose.ts';
 import { openRedisBackend } from '../../src/cli/service.ts';
 import { loadConfig } from '../../src/config.ts';
 import { createOutbox } from '../../src/producer/outbox/createOutbox.ts';
@@ -79,7 +79,7 @@ const setup = async () => {
   const database = await openPostgres(postgres.url, 4);
   closing.push(database.close);
   const store = createOutboxStore(database);
-  const enqueue = openEnqueue({ backend, logger: logs.logger }, config);
+  const enqueue = await compose(config, backend, logs.logger).openEnqueue();
   const counts = { relayed: 0, rejected: 0 };
   const metrics = {
     relayed: {

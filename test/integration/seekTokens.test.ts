@@ -1,9 +1,8 @@
 import { randomBytes } from 'node:crypto';
 
-import { loadConfig } from '../../src/config.ts';
-import { DEAD_LETTERS, SIGNALS } from '../../src/queue/backend.ts';
+import { type Backend, DEAD_LETTERS, SIGNALS } from '../../src/queue/backend.ts';
 import { createReseal } from '../../src/queue/reseal.ts';
-import { openSeekTokens } from '../../src/queue/seekTokens.ts';
+import { createSeekTokens } from '../../src/queue/seekTokens.ts';
 import { createSignalLives } from '../../src/queue/signalLives.ts';
 import { createSignalQueue } from '../../src/queue/signalQueue.ts';
 import { createTokenCipher } from '../../src/tokenCipher.ts';
@@ -27,6 +26,12 @@ const newApplication = (): string => {
 
 const at = (applicationId: string): string =>
   `/applications/${encodeURIComponent(applicationId)}/seek-token`;
+
+/** The registry on a queue, and the cipher that it encrypts with; without a key, tokens stay in the clear. */
+const registryUnder = (backend: Backend, ...keys: string[]) => {
+  const cipher = createTokenCipher(keys.map((key) => Buffer.from(key, 'base64')));
+  return { cipher, tokens: createSeekTokens({ store: backend.tokens, cipher, ttlDays: 180 }) };
+};
 
 describe.each(PLATFORMS)('seek tokens on $name', ({ start }) => {
   const { setup: setupPlatform } = usePlatform(start);
@@ -439,7 +444,7 @@ describe.each(PLATFORMS)('seek tokens on $name', ({ start }) => {
       const [applicationId, token] = [newApplication(), newToken()];
       await put(applicationId, { token, source: 'linkOut' });
       const { signalId } = await send(buildApplicationComplete({ token }));
-      const { tokens } = openSeekTokens(backend.tokens, loadConfig({}));
+      const { tokens } = registryUnder(backend);
       await tokens.erase(applicationId);
       await put(applicationId, { token: newToken(), source: 'linkOut' });
 
@@ -577,8 +582,7 @@ describe.each(PLATFORMS)('seek tokens on $name', ({ start }) => {
         stored,
         sentTokens,
       } = await setup({ env: { TOKEN_ENCRYPTION_KEYS: oldKey }, workers: 0 });
-      const under = (...keys: string[]) =>
-        openSeekTokens(backend.tokens, loadConfig({ TOKEN_ENCRYPTION_KEYS: keys.join() }));
+      const under = (...keys: string[]) => registryUnder(backend, ...keys);
       const reseal = (...keys: string[]) => createReseal({ backend, ...under(...keys) })();
       // Of applications that other tests have left.
       await reseal(newerKey, oldKey);
@@ -588,7 +592,7 @@ describe.each(PLATFORMS)('seek tokens on $name', ({ start }) => {
       const [one, other] = [newApplication(), newApplication()];
       await put(one, { token: kept, source: 'linkOut' });
       const receivedAt = ago(1);
-      await under('').tokens.record(other, { token: clear, source: 'linkOut', receivedAt });
+      await under().tokens.record(other, { token: clear, source: 'linkOut', receivedAt });
       seek.answerWith([delivered(), refused('FORBIDDEN')]);
       const worker = await startWorker();
       const arrived = await direct(arrives);
@@ -635,9 +639,7 @@ describe.each(PLATFORMS)('seek tokens on $name', ({ start }) => {
       const { signalId } = await send(buildApplicationComplete({ token }));
       await waitFor(() => seek.requests.length === 1);
 
-      const { cipher, tokens } = openSeekTokens(
-        ...[backend.tokens, loadConfig({ TOKEN_ENCRYPTION_KEYS: `${newerKey},${oldKey}` })],
-      );
+      const { cipher, tokens } = registryUnder(backend, newerKey, oldKey);
       const pause = async () => {
         answerNow();
         await until(signalId, 'retrying');
@@ -646,9 +648,7 @@ describe.each(PLATFORMS)('seek tokens on $name', ({ start }) => {
       await close();
 
       expect(resealed).toMatchObject({ unopened: 0, done: true });
-      const { cipher: newer } = openSeekTokens(
-        ...[backend.tokens, loadConfig({ TOKEN_ENCRYPTION_KEYS: newerKey })],
-      );
+      const { cipher: newer } = registryUnder(backend, newerKey);
       const [sealed = ''] = /v1\.\w+\.[\w-]+/.exec(await stored(signalId)) ?? [];
       expect(newer.open(sealed, signalId)).toBe(token);
     });
@@ -661,9 +661,7 @@ describe.each(PLATFORMS)('seek tokens on $name', ({ start }) => {
       await startWorker();
       await send(buildApplicationComplete({ token: newToken() }));
       await waitFor(() => seek.requests.length === 1);
-      const { cipher, tokens } = openSeekTokens(
-        ...[backend.tokens, loadConfig({ TOKEN_ENCRYPTION_KEYS: `${newerKey},${oldKey}` })],
-      );
+      const { cipher, tokens } = registryUnder(backend, newerKey, oldKey);
       const old = createTokenCipher([Buffer.from(oldKey, 'base64')]).seal('t', 'newer');
       await (await backend.queue(SIGNALS)).add(
         ...['signal', { version: 4, kept: { elsewhere: old } }, { jobId: 'newer', delay: 60_000 }],

@@ -4,8 +4,9 @@ import { loadConfig } from '../../src/config.ts';
 import { type Backend, DEAD_LETTERS } from '../../src/queue/backend.ts';
 import { createDeadLetters } from '../../src/queue/deadLetters.ts';
 import { createImportLetters } from '../../src/queue/importLetters.ts';
-import { openSeekTokens } from '../../src/queue/seekTokens.ts';
+import { createSeekTokens } from '../../src/queue/seekTokens.ts';
 import { createSignalLives } from '../../src/queue/signalLives.ts';
+import { createTokenCipher } from '../../src/tokenCipher.ts';
 import { buildLetter } from '../support/buildSignal.ts';
 import { captureLogs } from '../support/captureLogs.ts';
 import { PLATFORMS, type Platform } from '../support/platforms.ts';
@@ -24,11 +25,11 @@ describe.each(PLATFORMS)('an import on $name', ({ start }) => {
     await platform.stop();
   });
 
-  const importBy = (way: Backend) =>
-    createImportLetters({
-      ...{ backend: way, lives: createSignalLives(backend) },
-      isErased: openSeekTokens(backend.tokens, config).tokens.isErased,
-    });
+  const importBy = (way: Backend) => {
+    const cipher = createTokenCipher([]);
+    const { isErased } = createSeekTokens({ store: backend.tokens, cipher, ttlDays: 180 });
+    return createImportLetters({ backend: way, lives: createSignalLives(backend), isErased });
+  };
 
   /** Does something in the very moment at which an import has read its letter back. */
   const onceReadBack = (act: (id: string) => Promise<unknown>): Backend => ({

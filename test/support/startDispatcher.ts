@@ -55,8 +55,7 @@ export const startDispatcher = async (platform: Platform, options: Options = {})
       },
       ['SEEK_CLIENT_ID', 'SEEK_CLIENT_SECRET', 'API_KEYS'],
     );
-  const openService = (temper: 'fail-fast' | 'patient') => {
-    const config = configOf();
+  const openService = (temper: 'fail-fast' | 'patient', config = configOf()) => {
     const backend = platform.open(config, temper, logs.logger);
     const service = createService(backend, logs.logger, config);
     const close = service.closers.closeAll;
@@ -65,8 +64,9 @@ export const startDispatcher = async (platform: Platform, options: Options = {})
   };
 
   const startOneWorker = async (more: Record<string, string> = {}) => {
-    const service = openService('patient');
-    await startWorker({ ...service, config: configOf(more) });
+    const config = configOf(more);
+    const service = openService('patient', config);
+    await startWorker({ ...service, config });
     return service;
   };
 

@@ -1,0 +1,65 @@
+import type { Config } from '../config.ts';
+import type { Logger } from '../logging.ts';
+import type { Backend } from '../queue/backend.ts';
+import { createDeadLetters } from '../queue/deadLetters.ts';
+import { createExportLetters } from '../queue/exportLetters.ts';
+import { createFindSignals } from '../queue/findSignals.ts';
+import { createImportLetters } from '../queue/importLetters.ts';
+import { createQueueStatus } from '../queue/queueStatus.ts';
+import { createSeekTokens } from '../queue/seekTokens.ts';
+import { createSignalLives } from '../queue/signalLives.ts';
+import { createTokenCipher } from '../tokenCipher.ts';
+
+/**
+ * The composition root: builds what a process needs on top of its queue, each part once. All users of a
+ * part share it, so that every seek token in one process is encrypted and opened by the same keys.
+ * Building has no effect: nothing connects, and no timer starts.
+ */
+export const compose = (config: Config, backend: Backend, logger: Logger) => {
+  const cipher = createTokenCipher(config.TOKEN_ENCRYPTION_KEYS ?? []);
+  const seekTokens = createSeekTokens({
+    store: backend.tokens,
+    cipher,
+    ttlDays: config.SEEK_TOKEN_TTL_DAYS,
+  });
+  const lookup = createSignalLives(backend);
+
+  return {
+    backend,
+    logger,
+    cipher,
+    seekTokens,
+    lookup,
+    findSignals: createFindSignals({ backend, lives: lookup }),
+    status: createQueueStatus(backend),
+    deadLetters: createDeadLetters({ backend }),
+    exportDeadLetters: createExportLetters(backend),
+    importDeadLetters: createImportLetters({
+      backend,
+      lives: lookup,
+      isErased: seekTokens.isErased,
+    }),
+
+    /**
+     * Accepts signals as the configuration says. `onAccepted` is called once for each signal that is not
+     * a duplicate. The code is imported on demand, because workers and boards do not accept signals.
+     */
+    openEnqueue: async (onAccepted: (typeCode: string) => void = () => {}) => {
+      const { createEnqueue } = await import('../producer/enqueue.ts');
+      const { createSignalQueue } = await import('../queue/signalQueue.ts');
+      return createEnqueue({
+        queue: createSignalQueue({
+          backend,
+          lives: lookup,
+          cipher,
+          rememberMs: config.REMEMBER_MS,
+        }),
+        parse: { allowUnknownTypes: config.ALLOW_UNKNOWN_TYPES, audience: config.SEEK_AUDIENCE },
+        logger,
+        onAccepted,
+      });
+    },
+  };
+};
+
+export type Composition = ReturnType<typeof compose>;
