@@ -44,11 +44,7 @@ const accountsOf = (config: BoardConfig): Account[] => {
 };
 
 /** Builds the board on a service, and serves it: from the first moment the queue is there. */
-export const startBoard = async (
-  service: Service,
-  config: BoardConfig,
-  port: number,
-) => {
+export const startBoard = async (service: Service, config: BoardConfig, port: number) => {
   const { backend, lookup, findSignals, status, deadLetters } = service;
   const { logger, closers, probes } = service;
   const accounts = accountsOf(config);

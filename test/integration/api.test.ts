@@ -5,14 +5,6 @@ import { createService } from '../../src/cli/service.ts';
 import { loadConfig } from '../../src/config.ts';
 import { createLogger } from '../../src/logging.ts';
 import { createApp } from '../../src/producer/api/app.ts';
-import { createEnqueue } from '../../src/producer/enqueue.ts';
-import { createDeadLetters } from '../../src/queue/deadLetters.ts';
-import { createExportLetters } from '../../src/queue/exportLetters.ts';
-import { createImportLetters } from '../../src/queue/importLetters.ts';
-import { createSeekTokens } from '../../src/queue/seekTokens.ts';
-import { createSignalLives } from '../../src/queue/signalLives.ts';
-import { createSignalQueue } from '../../src/queue/signalQueue.ts';
-import { createTokenCipher } from '../../src/tokenCipher.ts';
 import { buildApplicationComplete, buildSignal, buildState } from '../support/buildSignal.ts';
 import { SLACK_MS } from '../support/inTime.ts';
 import { onRedis, type Platform } from '../support/platforms.ts';
@@ -362,34 +354,24 @@ describe('the OpenAPI document', () => {
     const { get, backend } = await setup();
     const { paths } = await get<{ paths: Record<string, object> }>('/openapi.json');
     const logger = createLogger({ level: 'silent' });
-    const lives = createSignalLives(backend);
-    const { status, probes } = createService(backend, logger, loadConfig({}));
-    const cipher = createTokenCipher([]);
-    const seekTokens = createSeekTokens({ store: backend.tokens, cipher, ttlDays: 180 });
+    const service = createService(backend, logger, loadConfig({}));
     const app = createApp({
-      enqueue: createEnqueue({
-        ...{
-          queue: createSignalQueue({ backend, lives, cipher, rememberMs: 60_000 }),
-          deadlineMs: 1_000,
-          logger,
-        },
-        parse: { allowUnknownTypes: false, audience: 'https://graphql.seek.com' },
-      }),
+      apiKeys: () => [],
+      enqueue: await service.openEnqueue(),
+      find: service.lookup.find,
       search: async () => [],
-      ...{ apiKeys: () => [], find: lives.find, deadLetters: createDeadLetters({ backend }) },
-      ...{
-        exportLetters: createExportLetters(backend),
-        importLetters: createImportLetters({ backend, lives, isErased: seekTokens.isErased }),
-      },
-      ...{ seekTokens, recordSeekToken: async () => ({}), eraseApplication: async () => 0 },
-      ...{
-        onDiscarded: () => {},
-        status,
-        probes,
-        logger,
-        stopping: new AbortController().signal,
-        logBodies: false,
-      },
+      deadLetters: service.deadLetters,
+      exportLetters: service.exportDeadLetters,
+      importLetters: service.importDeadLetters,
+      seekTokens: service.seekTokens,
+      recordSeekToken: async () => ({}),
+      eraseApplication: async () => 0,
+      onDiscarded: () => {},
+      status: service.status,
+      probes: service.probes,
+      logger,
+      stopping: new AbortController().signal,
+      logBodies: false,
     });
 
     const described = Object.entries(paths).flatMap(([path, methods]) =>

@@ -21,7 +21,10 @@ describe.each(PLATFORMS)('the board over the queues on $name', ({ start }) => {
     const dispatcher = await onPlatform.setup(options);
     const backend = dispatcher.openBackend();
     const accounts = [{ ...LOGIN, readOnly: false }];
-    const app = await openBoard({ ...compose(loadConfig({}), backend, captureLogs().logger), accounts });
+    const app = await openBoard({
+      ...compose(loadConfig({}), backend, captureLogs().logger),
+      accounts,
+    });
     const authorization = `Basic ${btoa(`${LOGIN.username}:${LOGIN.password}`)}`;
     const request = (method: string, path: string) =>
       app.request(`http://board.test${path}`, {
