@@ -34,7 +34,10 @@ describe('the library', () => {
   it.each([
     ['the HTTP server', ['hono', '@hono/node-server', 'serve.ts']],
     ["the worker's HTTP client", ['undici', 'graphql-request', 'worker/http.ts']],
-    ['the embedded queue', ['queue/embedded.ts', 'queue/pglitePool.ts', '@electric-sql/pglite']],
+    [
+      'the embedded queue',
+      ['queue/embedded/openEmbedded.ts', 'queue/embedded/pglite.ts', '@electric-sql/pglite'],
+    ],
     ['the metrics', ['prom-client', 'metrics.ts']],
     ['an SDK of OpenTelemetry', SDK],
   ])('does not load %s', (_, names) => {

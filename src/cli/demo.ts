@@ -5,7 +5,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 
 import { loadConfig } from '../config.ts';
 import { createLogger } from '../logging.ts';
-import { lockFolder } from '../queue/folderLock.ts';
+import { lockFolder } from '../queue/embedded/folderLock.ts';
 import type { SignalLife } from '../schemas/states.ts';
 import type { Simulator } from '../simulator/createSimulator.ts';
 import { type Api, createApi } from './demoApi.ts';

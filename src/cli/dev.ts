@@ -2,7 +2,7 @@ import { type Config, loadConfig } from '../config.ts';
 import { runUntilTerminated } from '../lifecycle.ts';
 import { createLogger, type Logger } from '../logging.ts';
 import type { Backend } from '../queue/backend.ts';
-import { type FolderLock, lockFolder } from '../queue/folderLock.ts';
+import { type FolderLock, lockFolder } from '../queue/embedded/folderLock.ts';
 import { startTracing } from '../startTracing.ts';
 import { type DevStack, startDevStack } from './devStack.ts';
 import { createService, openRedisBackend, queueOptions } from './service.ts';
@@ -47,7 +47,7 @@ export const openEmbeddedQueue = async (
   lock: FolderLock,
 ): Promise<Backend> => {
   // Loaded here and nowhere else: the library and the production commands never see it.
-  const { openEmbedded } = await import('../queue/embedded.ts');
+  const { openEmbedded } = await import('../queue/embedded/openEmbedded.ts');
   const folder = config.EMBEDDED_PATH;
   const queue = await openEmbedded({ folder, logger, ...queueOptions(config) });
   const close = async () => {

@@ -6,7 +6,7 @@ import { withDeadline } from '../deadline.ts';
 import { createLogger } from '../logging.ts';
 import { toResults } from '../producer/enqueue.ts';
 import { createSearch } from '../producer/search.ts';
-import { readLock } from '../queue/folderLock.ts';
+import { readLock } from '../queue/embedded/folderLock.ts';
 import { type Composition, compose } from './compose.ts';
 import type { Desk } from './desk.ts';
 import { guardRedis } from './guardRedis.ts';

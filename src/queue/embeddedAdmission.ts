@@ -1,10 +1,10 @@
 import * as z from 'zod';
 
 import type { Admission, Backend, JobQueue, NewJob } from './backend.ts';
+import type { PgliteDatabase } from './embedded/pglite.ts';
 import { CLAIM, CONFIRM } from './embeddedLedgerSql.ts';
 import { signalJobOptions } from './jobOptions.ts';
 import { memoryOf } from './memory.ts';
-import type { PgliteDatabase } from './pglitePool.ts';
 
 const IdRow = z.object({ signal_id: z.string() });
 const ClaimRow = IdRow.extend({

@@ -1,4 +1,5 @@
 import { DEAD_LETTERS, SIGNALS } from './backend.ts';
+import type { PgliteDatabase } from './embedded/pglite.ts';
 import {
   ANSWER,
   type History,
@@ -7,7 +8,6 @@ import {
   momentsSince,
   toMoment,
 } from './history.ts';
-import type { PgliteDatabase } from './pglitePool.ts';
 
 const TABLE = `CREATE TABLE IF NOT EXISTS public.history (
   at bigint NOT NULL, name text NOT NULL, value bigint NOT NULL, PRIMARY KEY (at, name))`;

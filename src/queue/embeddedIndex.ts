@@ -1,4 +1,4 @@
-import type { PgliteDatabase } from './pglitePool.ts';
+import type { PgliteDatabase } from './embedded/pglite.ts';
 import { groupIds, MOST_OF_A_TRAIT, nameOf, type SignalIndex } from './signalIndex.ts';
 
 const TABLES = [

@@ -1,6 +1,6 @@
 import type { JobStore, Told } from './backend.ts';
+import type { PgliteDatabase } from './embedded/pglite.ts';
 import { msLeft } from './memory.ts';
-import type { PgliteDatabase } from './pglitePool.ts';
 
 // One statement: what is said of a job goes with it.
 const removing = (where: string) => `

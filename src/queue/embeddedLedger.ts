@@ -1,8 +1,8 @@
 import type { SignalLife } from '../schemas/states.ts';
 import type { Ledger } from './backend.ts';
+import type { PgliteDatabase } from './embedded/pglite.ts';
 import { COUNT, KEEP_SKIPPED, REOPEN, TABLES } from './embeddedLedgerSql.ts';
 import { hoursOfLastDay, PENDING_MS } from './ledgerTimes.ts';
-import type { PgliteDatabase } from './pglitePool.ts';
 
 type Options = { database: PgliteDatabase; now?: () => number };
 

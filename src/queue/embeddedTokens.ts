@@ -1,4 +1,4 @@
-import type { PgliteDatabase } from './pglitePool.ts';
+import type { PgliteDatabase } from './embedded/pglite.ts';
 import type { TokenStore } from './tokenStore.ts';
 
 const TABLES = [

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 
 import { Queue } from 'bullmq';
 
-import { lockFolder } from '../../src/queue/folderLock.ts';
+import { lockFolder } from '../../src/queue/embedded/folderLock.ts';
 
 import { buildApplicationComplete, buildLetter } from '../support/buildSignal.ts';
 import { buildCommands, type Commands, type Env } from '../support/commands.ts';

@@ -3,10 +3,10 @@ import { Redis } from 'ioredis';
 
 import { loadConfig } from '../../src/config.ts';
 import { type Backend, type NewJob, SIGNALS } from '../../src/queue/backend.ts';
+import { openPglite } from '../../src/queue/embedded/pglite.ts';
 import { createEmbeddedAdmission } from '../../src/queue/embeddedAdmission.ts';
 import { openEmbeddedLedger } from '../../src/queue/embeddedLedger.ts';
 import { signalJobOptions } from '../../src/queue/jobOptions.ts';
-import { openPglite } from '../../src/queue/pglitePool.ts';
 import { createRedisAdmission } from '../../src/queue/redisAdmission.ts';
 import { createRedisJobs } from '../../src/queue/redisJobs.ts';
 import { createRedisLedger } from '../../src/queue/redisLedger.ts';

@@ -1,9 +1,9 @@
 import { Redis } from 'ioredis';
 
 import { loadConfig } from '../../src/config.ts';
+import { openPglite } from '../../src/queue/embedded/pglite.ts';
 import { openEmbeddedHistory } from '../../src/queue/embeddedHistory.ts';
 import { type History, MOMENT_MS, momentsSince } from '../../src/queue/history.ts';
-import { openPglite } from '../../src/queue/pglitePool.ts';
 import { createRedisHistory } from '../../src/queue/redisHistory.ts';
 import { captureLogs } from '../support/captureLogs.ts';
 import { SLACK_MS } from '../support/inTime.ts';

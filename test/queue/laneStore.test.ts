@@ -1,7 +1,6 @@
 import { Redis } from 'ioredis';
-
+import { createMemoryLane } from '../../src/queue/embedded/breakerStore.ts';
 import type { LaneState, LaneStore } from '../../src/queue/laneState.ts';
-import { createMemoryLane } from '../../src/queue/memoryLane.ts';
 import { createRedisLane } from '../../src/queue/redisLane.ts';
 import { type RedisServer, startRedis } from '../support/redisServer.ts';
 

@@ -1,7 +1,6 @@
 import { Redis } from 'ioredis';
-
+import { openPglite } from '../../src/queue/embedded/pglite.ts';
 import { openEmbeddedIndex } from '../../src/queue/embeddedIndex.ts';
-import { openPglite } from '../../src/queue/pglitePool.ts';
 import { createRedisIndex } from '../../src/queue/redisIndex.ts';
 import {
   MOST_OF_A_TRAIT,

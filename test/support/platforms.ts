@@ -2,7 +2,7 @@ import { queueOptions } from '../../src/cli/service.ts';
 import type { Config } from '../../src/config.ts';
 import type { Logger } from '../../src/logging.ts';
 import { type Backend, DEAD_LETTERS, SIGNALS } from '../../src/queue/backend.ts';
-import { openEmbedded } from '../../src/queue/embedded.ts';
+import { openEmbedded } from '../../src/queue/embedded/openEmbedded.ts';
 import { openRedis } from '../../src/queue/redis.ts';
 import type { Temper } from '../../src/queue/redisConnection.ts';
 

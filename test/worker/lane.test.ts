@@ -1,5 +1,5 @@
+import { createMemoryLane } from '../../src/queue/embedded/breakerStore.ts';
 import type { LaneStore } from '../../src/queue/laneState.ts';
-import { createMemoryLane } from '../../src/queue/memoryLane.ts';
 import { createDispatchSignal } from '../../src/worker/dispatchSignal.ts';
 import { createLane, type RoadReport } from '../../src/worker/lane.ts';
 import { accepted } from '../schemas/parse.ts';

@@ -1,4 +1,4 @@
-import { createMemoryLane } from '../../src/queue/memoryLane.ts';
+import { createMemoryLane } from '../../src/queue/embedded/breakerStore.ts';
 import { createPacer } from '../../src/worker/pacer.ts';
 
 const { jest } = import.meta;

@@ -1,4 +1,4 @@
-import { type LaneStore, parseLaneState, SLOT_HORIZON_MS } from './laneState.ts';
+import { type LaneStore, parseLaneState, SLOT_HORIZON_MS } from '../laneState.ts';
 
 // The time of day, but never set back.
 const steadyNow = (): number => Math.floor(performance.timeOrigin + performance.now());

@@ -11,8 +11,8 @@ import {
   type WorkerOptions,
 } from 'bullmq';
 
-import { openPglite, type PgliteDatabase } from '../../src/queue/pglitePool.ts';
-import { waitFor } from '../support/waitFor.ts';
+import { openPglite, type PgliteDatabase } from '../../../src/queue/embedded/pglite.ts';
+import { waitFor } from '../../support/waitFor.ts';
 
 const openQueue = (db: PgliteDatabase, name: string) =>
   new Queue(name, { connection: db.pool }, createPostgresBackend);

@@ -5,7 +5,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { FolderLockedError, lockFolder, readLock } from '../../src/queue/folderLock.ts';
+import { FolderLockedError, lockFolder, readLock } from '../../../src/queue/embedded/folderLock.ts';
 
 describe('lockFolder', () => {
   let parent: string;

@@ -6,19 +6,19 @@ import {
   type Process,
   type QueueName,
   SIGNALS,
-} from './backend.ts';
-import { startBullWorker, toBullOptions } from './bullWorker.ts';
-import { createEmbeddedAdmission } from './embeddedAdmission.ts';
-import { openEmbeddedHistory } from './embeddedHistory.ts';
-import { openEmbeddedIndex } from './embeddedIndex.ts';
-import { createEmbeddedJobs } from './embeddedJobs.ts';
-import { openEmbeddedLedger } from './embeddedLedger.ts';
-import { openEmbeddedTokens } from './embeddedTokens.ts';
-import { createOwnJobData } from './jobData.ts';
-import { keepSkippedMsOf } from './ledgerTimes.ts';
-import { createMemoryLane } from './memoryLane.ts';
-import { openPglite } from './pglitePool.ts';
-import { indexTimesOf } from './signalIndex.ts';
+} from '../backend.ts';
+import { startBullWorker, toBullOptions } from '../bullWorker.ts';
+import { createEmbeddedAdmission } from '../embeddedAdmission.ts';
+import { openEmbeddedHistory } from '../embeddedHistory.ts';
+import { openEmbeddedIndex } from '../embeddedIndex.ts';
+import { createEmbeddedJobs } from '../embeddedJobs.ts';
+import { openEmbeddedLedger } from '../embeddedLedger.ts';
+import { openEmbeddedTokens } from '../embeddedTokens.ts';
+import { createOwnJobData } from '../jobData.ts';
+import { keepSkippedMsOf } from '../ledgerTimes.ts';
+import { indexTimesOf } from '../signalIndex.ts';
+import { createMemoryLane } from './breakerStore.ts';
+import { openPglite } from './pglite.ts';
 
 type Options = Omit<BackendOptions, 'prefix'> & {
   /** Where the queue is kept, already locked by the caller; in memory if absent. */
