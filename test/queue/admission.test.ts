@@ -3,9 +3,9 @@ import { Redis } from 'ioredis';
 
 import { loadConfig } from '../../src/config.ts';
 import { type Backend, type NewJob, SIGNALS } from '../../src/queue/backend.ts';
+import { createAdmission } from '../../src/queue/embedded/admission.ts';
+import { openKeyValueStore } from '../../src/queue/embedded/keyValueStore.ts';
 import { openPglite } from '../../src/queue/embedded/pglite.ts';
-import { createEmbeddedAdmission } from '../../src/queue/embeddedAdmission.ts';
-import { openEmbeddedLedger } from '../../src/queue/embeddedLedger.ts';
 import { signalJobOptions } from '../../src/queue/jobOptions.ts';
 import { createRedisAdmission } from '../../src/queue/redisAdmission.ts';
 import { createRedisJobs } from '../../src/queue/redisJobs.ts';
@@ -170,7 +170,7 @@ describe('in Redis', () => {
 describe('in the embedded queue', () => {
   it('a signal whose caller died between claim and add is added by the next', async () => {
     const database = await openPglite(undefined);
-    await openEmbeddedLedger({ database });
+    const store = await openKeyValueStore(database);
     const added: unknown[] = [];
     const queue = {
       addBulk: async (jobs: unknown[]) => {
@@ -178,8 +178,8 @@ describe('in the embedded queue', () => {
         return [];
       },
     };
-    const dying = createEmbeddedAdmission({
-      ...{ database },
+    const dying = createAdmission({
+      store,
       queue: async () => ({
         addBulk: () => Promise.reject(new Error('died')),
       }),
@@ -187,7 +187,7 @@ describe('in the embedded queue', () => {
     const job = buildJob();
     await expect(dying([job])).rejects.toThrow('died');
 
-    const admit = createEmbeddedAdmission({ database, queue: async () => queue });
+    const admit = createAdmission({ store, queue: async () => queue });
 
     expect(await admit([job])).toEqual([ADDED]);
     expect(added).toHaveLength(1);

@@ -1,8 +1,9 @@
 import { Redis } from 'ioredis';
 
 import { loadConfig } from '../../src/config.ts';
+import { openKeyValueStore } from '../../src/queue/embedded/keyValueStore.ts';
 import { openPglite } from '../../src/queue/embedded/pglite.ts';
-import { openEmbeddedHistory } from '../../src/queue/embeddedHistory.ts';
+import { createWorkerStats } from '../../src/queue/embedded/workerStats.ts';
 import { type History, MOMENT_MS, momentsSince } from '../../src/queue/history.ts';
 import { createRedisHistory } from '../../src/queue/redisHistory.ts';
 import { captureLogs } from '../support/captureLogs.ts';
@@ -88,8 +89,9 @@ describe.each<{ what: string; open: () => Promise<History> }>([
   {
     what: 'the embedded queue',
     open: async () => {
-      await database.query('DROP TABLE IF EXISTS public.history');
-      return openEmbeddedHistory({ database, now: () => now });
+      await database.query('DROP TABLE IF EXISTS seek_signals.store');
+      const store = await openKeyValueStore(database, () => now);
+      return createWorkerStats({ store, now: () => now });
     },
   },
 ])('the history in $what', ({ open }) => {

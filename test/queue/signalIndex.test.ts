@@ -1,6 +1,7 @@
 import { Redis } from 'ioredis';
+import { openKeyValueStore } from '../../src/queue/embedded/keyValueStore.ts';
 import { openPglite } from '../../src/queue/embedded/pglite.ts';
-import { openEmbeddedIndex } from '../../src/queue/embeddedIndex.ts';
+import { createSearchIndex } from '../../src/queue/embedded/searchIndex.ts';
 import { createRedisIndex } from '../../src/queue/redisIndex.ts';
 import {
   MOST_OF_A_TRAIT,
@@ -44,7 +45,10 @@ describe.each<{ what: string; open: () => Promise<SignalIndex> }>([
   },
   {
     what: 'the embedded queue',
-    open: () => openEmbeddedIndex({ database, ...TIMES, now: () => now }),
+    open: async () => {
+      const store = await openKeyValueStore(database, () => now);
+      return createSearchIndex({ store, ...TIMES, now: () => now });
+    },
   },
 ])('the index in $what', ({ open }) => {
   it('finds what was noted under a trait, the newest first, each once', async () => {

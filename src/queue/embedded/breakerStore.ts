@@ -1,9 +1,9 @@
 import { type LaneStore, parseLaneState, SLOT_HORIZON_MS } from '../laneState.ts';
 
-// The time of day, but never set back.
+// The time of day, but a clock that is set back does not set it back.
 const steadyNow = (): number => Math.floor(performance.timeOrigin + performance.now());
 
-/** The lane's state where one process has the queue to itself: it need not outlive it. */
+/** The circuit breaker's state, in memory: no other process shares it, and it may end with this one. */
 export const createMemoryLane = (now: () => number = steadyNow): LaneStore => {
   let stored = '';
   let nextSlot = 0;

@@ -10,18 +10,18 @@ type Content = Record<string, unknown>;
 type Lock = z.infer<typeof LockSchema>;
 export type FolderLock = Awaited<ReturnType<typeof lockFolder>>;
 
-/** Somebody else has the folder, or had it and left a lock that nobody can read. */
+/** Another process uses the folder, or left a lock there that cannot be read. */
 export class FolderLockedError extends Error {
   override readonly name = 'FolderLockedError';
 }
 
 const FILE = 'dispatcher.lock';
 
-// The id becomes part of a file's name, so it is never just any text that was found on disk.
+// The id becomes part of a file name, so no other text from the disk may pass as one.
 const LockSchema = z.looseObject({ id: z.uuid(), pid: z.int().positive() });
 
-// The locks of this process. A lock with our pid that is not among them was left behind by an
-// earlier life of the container: there, process numbers repeat.
+// The locks of this process. A restarted container repeats process ids, so a lock with our pid that is
+// not among these belongs to an earlier process.
 const ours = new Set<string>();
 
 const isAlive = ({ id, pid }: Lock) => {
@@ -29,12 +29,12 @@ const isAlive = ({ id, pid }: Lock) => {
   try {
     return process.kill(pid, 0);
   } catch (err) {
-    // Somebody else's process, but a process.
+    // The process exists, but belongs to another user.
     return hasCode(err, 'EPERM');
   }
 };
 
-/** `undefined` is a file that is no lock, as when its writer has created but not yet filled it. */
+/** `undefined`: the file is no lock, for example because its writer has created but not yet filled it. */
 const read = async (path: string) => {
   try {
     return LockSchema.safeParse(JSON.parse(await readFile(path, 'utf8'))).data;
@@ -45,7 +45,7 @@ const read = async (path: string) => {
   }
 };
 
-const readPatiently = async (path: string) => {
+const readWithRetries = async (path: string) => {
   for (let triesLeft = 50; triesLeft > 0; triesLeft--) {
     const found = await read(path);
     if (found !== undefined) return found;
@@ -71,44 +71,44 @@ const replace = async (path: string, lock: Lock) => {
 };
 
 const lockedBy = (folder: string, path: string, found: Lock | undefined) => {
-  const holder = found ? `process ${found.pid}` : 'a process that cannot be told from its lock';
+  const holder = found ? `process ${found.pid}` : 'a process that its lock does not name';
   const advice = `If that is not a dispatcher, delete ${path}`;
   return new FolderLockedError(`${folder} is used by ${holder}. ${advice}`);
 };
 
 /**
- * Takes the lock at `path`, or throws. A dead one cannot just be deleted and created anew: of two
- * who try, the slower would delete the new lock of the faster. So whoever wants to replace the dead
- * lock X first takes the lock `path.X`, in this same way, and then looks whether X is still there:
- * if it is, nobody has replaced it, and nobody else may.
+ * Takes the lock at `path`, or throws. The lock of a dead process cannot just be deleted and created
+ * again: of two processes that try, the slower would delete the new lock of the faster. So a process
+ * that replaces the dead lock X first takes the lock `path.X`, in this same way. If X is then still
+ * there, no other process has replaced it, and none may.
  */
 const take = async (folder: string, path: string, lock: Lock): Promise<void> => {
   while (!(await create(path, lock))) {
-    const found = await readPatiently(path);
+    const found = await readWithRetries(path);
     if (found === 'absent') continue;
     if (found === undefined || isAlive(found)) throw lockedBy(folder, path, found);
 
-    const right = `${path}.${found.id}`;
-    await take(folder, right, lock);
+    const replacementLock = `${path}.${found.id}`;
+    await take(folder, replacementLock, lock);
     try {
       const now = await read(path);
       if (now === 'absent' || now?.id !== found.id) continue;
       await replace(path, lock);
       return;
     } finally {
-      await rm(right, { force: true });
+      await rm(replacementLock, { force: true });
     }
   }
 };
 
 /**
- * One process at a time has the folder. `content` is for others to read (`readLock`); it may hold
- * secrets, so only the owner of the file may. Throws `FolderLockedError` if the folder is taken.
+ * Locks the folder for this process. Other processes of the same user can read `content` with `readLock`.
+ * It may hold secrets, so other users cannot. Throws `FolderLockedError` if another process has the lock.
  */
 export const lockFolder = async (folder: string, content: Content) => {
   const path = join(folder, FILE);
   const identity = { id: randomUUID(), pid: process.pid };
-  const hold = async () => {
+  const isHeld = async () => {
     const found = await read(path);
     return found !== 'absent' && found?.id === identity.id;
   };
@@ -123,19 +123,19 @@ export const lockFolder = async (folder: string, content: Content) => {
   }
 
   return {
-    /** Replaces the content as a whole: a reader finds the old or the new one. */
+    /** Replaces the content atomically: a reader finds the old or the new one. */
     update: async (next: Content): Promise<void> => {
-      if (!(await hold())) throw new Error(`${path} is no longer the lock of this process`);
+      if (!(await isHeld())) throw new Error(`${path} is no longer the lock of this process`);
       await replace(path, { ...next, ...identity });
     },
     release: async (): Promise<void> => {
-      if (await hold()) await rm(path, { force: true });
+      if (await isHeld()) await rm(path, { force: true });
       ours.delete(identity.id);
     },
   };
 };
 
-/** What the process that has the folder wrote into its lock, with its `pid`; undefined if none has. */
+/** The content of the folder's lock, with the `pid` of its process. Undefined if no running process has it. */
 export const readLock = async (
   folder: string,
 ): Promise<(Content & { pid: number }) | undefined> => {

@@ -8,26 +8,28 @@ import {
   SIGNALS,
 } from '../backend.ts';
 import { startBullWorker, toBullOptions } from '../bullWorker.ts';
-import { createEmbeddedAdmission } from '../embeddedAdmission.ts';
-import { openEmbeddedHistory } from '../embeddedHistory.ts';
-import { openEmbeddedIndex } from '../embeddedIndex.ts';
-import { createEmbeddedJobs } from '../embeddedJobs.ts';
-import { openEmbeddedLedger } from '../embeddedLedger.ts';
-import { openEmbeddedTokens } from '../embeddedTokens.ts';
 import { createOwnJobData } from '../jobData.ts';
 import { keepSkippedMsOf } from '../ledgerTimes.ts';
 import { indexTimesOf } from '../signalIndex.ts';
+import { createAdmission } from './admission.ts';
 import { createMemoryLane } from './breakerStore.ts';
+import { createJobStore } from './jobs.ts';
+import { openKeyValueStore } from './keyValueStore.ts';
+import { createLedger } from './ledger.ts';
 import { openPglite } from './pglite.ts';
+import { createSearchIndex } from './searchIndex.ts';
+import { createTokenStore } from './tokenStore.ts';
+import { createWorkerStats } from './workerStats.ts';
 
 type Options = Omit<BackendOptions, 'prefix'> & {
-  /** Where the queue is kept, already locked by the caller; in memory if absent. */
+  /** Where the queue is kept. The caller has locked it. In memory if absent. */
   folder?: string | undefined;
 };
 
-/** The queue inside this process, for development, the demo and tests. One process only. */
+/** The queue inside this process, for development, the demo and tests. Only one process may open a folder. */
 export const openEmbedded = async ({ folder, logger, ...options }: Options): Promise<Backend> => {
   const database = await openPglite(folder);
+  const store = await openKeyValueStore(database);
   const bull = withBackend(createPostgresBackend);
   const connection = database.pool;
   const queues = new Map<QueueName, Promise<Queue>>();
@@ -36,8 +38,8 @@ export const openEmbedded = async ({ folder, logger, ...options }: Options): Pro
     const queue = new bull.Queue(name, { connection });
     queue.on('error', () => {});
     await queue.waitUntilReady();
-    // Its type differs only in the backend, which nobody outside BullMQ touches; Bull Board's
-    // adapter, which is glad of either, names the one on Redis.
+    // The type differs from that of a queue on Redis only in BullMQ's internal backend. Bull Board's
+    // adapter accepts both, but names the one on Redis.
     return queue as unknown as Queue;
   };
   const bullQueue = (name: QueueName): Promise<Queue> => {
@@ -54,17 +56,17 @@ export const openEmbedded = async ({ folder, logger, ...options }: Options): Pro
       const start = (own: Process) => new bull.Worker(name, own, bullOptions);
       return startBullWorker(start, process, workerOptions, { logger, isReachable: () => true });
     },
-    ledger: await openEmbeddedLedger({ database }),
-    admit: createEmbeddedAdmission({ database, queue: () => bullQueue(SIGNALS) }),
-    index: await openEmbeddedIndex({ database, ...indexTimesOf(options) }),
-    history: await openEmbeddedHistory({ database }),
-    // Nobody moves an outbox into it.
+    ledger: createLedger({ store }),
+    admit: createAdmission({ store, queue: () => bullQueue(SIGNALS) }),
+    index: createSearchIndex({ store, ...indexTimesOf(options) }),
+    history: createWorkerStats({ store }),
+    // No relay moves outbox rows into the embedded queue.
     settlements: { take: async () => [], done: async () => {} },
     lane: createMemoryLane(),
-    tokens: await openEmbeddedTokens(database),
+    tokens: createTokenStore(store),
     jobData: createOwnJobData(),
-    jobs: createEmbeddedJobs({ database, keepSkippedMs: keepSkippedMsOf(options) }),
-    // It has no replicas, never evicts, and is there as long as this process is.
+    jobs: createJobStore({ store, keepSkippedMs: keepSkippedMsOf(options) }),
+    // It has no replicas, never evicts, and is reachable as long as this process runs.
     replicated: async () => {},
     inspect: async () => [],
     memoryUse: async () => undefined,

@@ -1,0 +1,60 @@
+import type { JobStore, Told } from '../backend.ts';
+import { msLeft } from '../memory.ts';
+import type { KeyValueStore } from './keyValueStore.ts';
+
+const remove = (where: string) =>
+  `DELETE FROM bullmq.job WHERE queue = $1 AND id = $2 AND ${where}`;
+const REMOVE_WAITING = remove(`state IN ('waiting', 'delayed')`);
+const REMOVE_FINISHED = remove('state = $3 AND finished_at_ms = $4');
+
+type Deps = { store: KeyValueStore; keepSkippedMs: number; now?: () => number };
+
+/** BullMQ's own table of jobs. */
+export const createJobStore = ({ store, keepSkippedMs, now = Date.now }: Deps): JobStore => {
+  // One transaction: a job that is gone without the record of its skip would be a lost signal.
+  const removeJob = (sql: string, params: readonly unknown[], skipped?: Told): Promise<boolean> =>
+    store.transaction(async (tx) => {
+      const { rowCount } = await tx.query(sql, params);
+      if (rowCount !== 1) return false;
+      if (skipped !== undefined) {
+        const { life, memory } = skipped;
+        const keepMs = Math.max(keepSkippedMs, msLeft(memory.until, now()));
+        const entry = { key: life.signalId, value: life, expiresAt: now() + keepMs };
+        await tx.put('skippedSignals', [entry]);
+      }
+      return true;
+    });
+
+  return {
+    every: async function* (name) {
+      const { rows } = await store.query<{ id: string; text: string }>(
+        'SELECT id, data::text AS text FROM bullmq.job WHERE queue = $1',
+        [name],
+      );
+      yield* rows;
+    },
+
+    swap: async (name, { id, text }, data) => {
+      const { rowCount } = await store.query(
+        `UPDATE bullmq.job SET data = $3::jsonb
+         WHERE queue = $1 AND id = $2 AND data = $4::jsonb`,
+        [name, id, JSON.stringify(data), text],
+      );
+      return rowCount === 1;
+    },
+
+    removeFinished: (name, state, { jobId, finishedAt }, skipped) =>
+      removeJob(REMOVE_FINISHED, [name, jobId, state, finishedAt], skipped),
+
+    removeWaiting: (name, jobId, skipped) => removeJob(REMOVE_WAITING, [name, jobId], skipped),
+
+    countDue: async (name) => {
+      const { rows } = await store.query<{ due: number }>(
+        `SELECT count(*)::int AS due FROM bullmq.job
+         WHERE queue = $1 AND state = 'delayed' AND process_at_ms <= $2`,
+        [name, now()],
+      );
+      return rows[0]?.due ?? 0;
+    },
+  };
+};
