@@ -59,23 +59,27 @@ const createStatements = (query: Query, now: () => number) => {
   const toRows = (entries: readonly Entry<unknown>[]) =>
     JSON.stringify(entries.map((entry) => ({ ...entry, value: JSON.stringify(entry.value) })));
 
+  const get = async <S extends Space>(space: S, keys: readonly string[]) => {
+    const { rows } = await query<{ key: string; value: string; expiresAt: number }>(
+      `SELECT key, value, expires_at AS "expiresAt" FROM seek_signals.store
+       WHERE space = $1 AND key = ANY($2) AND expires_at > $3`,
+      [space, keys, now()],
+    );
+    return new Map(
+      rows.map(({ key, value, expiresAt }) => {
+        const parsed: Spaces[S] = JSON.parse(value);
+        return [key, { value: parsed, expiresAt }];
+      }),
+    );
+  };
+
   return {
     /** For BullMQ's own tables. */
     query,
 
-    get: async <S extends Space>(space: S, keys: readonly string[]) => {
-      const { rows } = await query<{ key: string; value: string; expiresAt: number }>(
-        `SELECT key, value, expires_at AS "expiresAt" FROM seek_signals.store
-         WHERE space = $1 AND key = ANY($2) AND expires_at > $3`,
-        [space, keys, now()],
-      );
-      return new Map(
-        rows.map(({ key, value, expiresAt }) => {
-          const parsed: Spaces[S] = JSON.parse(value);
-          return [key, { value: parsed, expiresAt }];
-        }),
-      );
-    },
+    get,
+
+    find: async <S extends Space>(space: S, key: string) => (await get(space, [key])).get(key),
 
     put: async <S extends Space>(space: S, entries: readonly Entry<Spaces[S]>[]) => {
       await query(PUT, [space, toRows(entries)]);

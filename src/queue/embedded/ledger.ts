@@ -15,7 +15,7 @@ type Deps = { store: KeyValueStore; now?: () => number };
 /** Dedupe records, the unsent set, skipped signals and the counts of outcomes. */
 export const createLedger = ({ store, now = Date.now }: Deps): Ledger => ({
   recall: async (signalId) => {
-    const record = (await store.get('dedupeRecords', [signalId])).get(signalId)?.value;
+    const record = (await store.find('dedupeRecords', signalId))?.value;
     return record?.accepted ? record.contentId : undefined;
   },
 
@@ -70,8 +70,8 @@ export const createLedger = ({ store, now = Date.now }: Deps): Ledger => ({
   reopen: (signalId, finishedAt) =>
     store.transaction(async (tx) => {
       if (finishedAt === undefined) {
-        const isSkipped = (await tx.get('skippedSignals', [signalId])).has(signalId);
-        if (!isSkipped || (await tx.query(FIND_JOB, [signalId])).rows.length > 0) return false;
+        if ((await tx.find('skippedSignals', signalId)) === undefined) return false;
+        if ((await tx.query(FIND_JOB, [signalId])).rows.length > 0) return false;
       } else {
         const { rowCount } = await tx.query(REMOVE_COMPLETED, [signalId, finishedAt]);
         if (rowCount !== 1) return false;
@@ -86,6 +86,5 @@ export const createLedger = ({ store, now = Date.now }: Deps): Ledger => ({
       { key: life.signalId, value: life, expiresAt: Math.max(until, now() + PENDING_MS) },
     ]),
 
-  findSkipped: async (signalId) =>
-    (await store.get('skippedSignals', [signalId])).get(signalId)?.value,
+  findSkipped: async (signalId) => (await store.find('skippedSignals', signalId))?.value,
 });

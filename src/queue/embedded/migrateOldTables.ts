@@ -1,6 +1,6 @@
 import type { Query } from './pglite.ts';
 
-/** Tables of earlier versions, and what becomes of their rows. Without a query, they are dropped. */
+/** The tables of earlier versions, with their rows as rows of the store. Undefined: the rows are dropped. */
 const OLD_TABLES: Record<string, string | undefined> = {
   remembered: `'dedupeRecords', signal_id,
     json_build_object('contentId', content_id, 'accepted', accepted)::text, '-infinity', expires_at`,
@@ -16,13 +16,17 @@ const OLD_TABLES: Record<string, string | undefined> = {
   history: undefined,
 };
 
+const FIND_TABLES = `
+  SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename = ANY($1)`;
+
 /** Moves the rows into the store and drops the tables, so that an erased token does not come back. */
 export const migrateOldTables = async (query: Query): Promise<void> => {
-  for (const [table, columns] of Object.entries(OLD_TABLES)) {
-    const { rows } = await query('SELECT WHERE to_regclass($1) IS NOT NULL', [`public.${table}`]);
-    if (rows.length > 0 && columns !== undefined) {
-      await query(`INSERT INTO seek_signals.store SELECT ${columns} FROM public.${table}`);
+  const { rows } = await query<{ tablename: string }>(FIND_TABLES, [Object.keys(OLD_TABLES)]);
+  for (const { tablename } of rows) {
+    const columns = OLD_TABLES[tablename];
+    if (columns !== undefined) {
+      await query(`INSERT INTO seek_signals.store SELECT ${columns} FROM public.${tablename}`);
     }
-    await query(`DROP TABLE IF EXISTS public.${table}`);
+    await query(`DROP TABLE public.${tablename}`);
   }
 };

@@ -3,12 +3,11 @@ import type { KeyValueStore } from './keyValueStore.ts';
 
 /** Seek tokens by application, and which application each token belongs to. */
 export const createTokenStore = (store: KeyValueStore): TokenStore => ({
-  read: async (applicationId) =>
-    (await store.get('seekTokens', [applicationId])).get(applicationId)?.value,
+  read: async (applicationId) => (await store.find('seekTokens', applicationId))?.value,
 
   replace: (applicationId, before, { text, receivedAt, until }) =>
     store.transaction(async (tx) => {
-      const stored = (await tx.get('seekTokens', [applicationId])).get(applicationId);
+      const stored = await tx.find('seekTokens', applicationId);
       if (stored?.value !== before) return false;
       const expiresAt = until ?? stored?.expiresAt;
       await tx.put('seekTokens', [
@@ -19,7 +18,7 @@ export const createTokenStore = (store: KeyValueStore): TokenStore => ({
 
   claim: (fingerprint, applicationId, until) =>
     store.transaction(async (tx) => {
-      const stored = (await tx.get('tokenOwners', [fingerprint])).get(fingerprint);
+      const stored = await tx.find('tokenOwners', fingerprint);
       const owner = stored?.value ?? applicationId;
       const expiresAt = Math.max(until, stored?.expiresAt ?? 0);
       await tx.put('tokenOwners', [{ key: fingerprint, value: owner, expiresAt }]);

@@ -27,7 +27,7 @@ export const createWorkerStats = ({ store, now = Date.now }: Deps): History => {
       const at = momentOf(now());
       const key = String(at);
       await store.transaction(async (tx) => {
-        const bucket = { ...(await tx.get('workerStats', [key])).get(key)?.value };
+        const bucket = { ...(await tx.find('workerStats', key))?.value };
         const { rows } = await tx.query<Record<string, number>>(COUNT_JOBS);
         for (const [name, count] of Object.entries(rows[0] ?? {})) {
           bucket[name] = Math.max(bucket[name] ?? 0, count);
