@@ -20,16 +20,16 @@ export {
   type OutboxOptions,
   type OutboxRow,
 } from './producer/outbox/createOutbox.ts';
-export { type ApplyUrl, readSeekToken, type SeekTokenReading } from './producer/seekToken.ts';
+export { type ApplyUrl, readSeekToken, type SeekTokenReading } from './producer/readSeekToken.ts';
 export {
   defineWorkflow,
   type Moment,
   type Workflow,
   type WorkflowDefinition,
   WorkflowError,
-} from './producer/workflow.ts';
+} from './producer/workflow/defineWorkflow.ts';
 export type { InvalidFields } from './schemas/invalidFields.ts';
 export type { SeekTokenInput, TokenSource } from './schemas/seekToken.ts';
 export type { SignalInput, StateInput } from './schemas/signal.ts';
-export type { SignalState } from './schemas/states.ts';
+export type { SignalState } from './schemas/signalRecord.ts';
 export type { WorkflowStep } from './schemas/workflow.ts';

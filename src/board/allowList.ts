@@ -1,7 +1,7 @@
 import type { ControllerHandlerReturnType, HookContext } from '@bull-board/api/typings/app';
 
-import { isObject } from '../schemas/isObject.ts';
-import { maskJob, maskLogs, maskSettings } from './masking.ts';
+import { isObject } from '../schemas/json.ts';
+import { maskJob, maskLogs, maskSettings } from './maskJob.ts';
 
 type Names = { signals: string; deadLetters: string };
 type Answer = ControllerHandlerReturnType['body'];

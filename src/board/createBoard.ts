@@ -1,13 +1,15 @@
 import type { Queue } from 'bullmq';
 import { type Context, Hono } from 'hono';
-
+import type { DeadLetters } from '../deadLetters/deadLetters.ts';
+import { type Backend, DEAD_LETTERS, SIGNALS } from '../queue/backend.ts';
+import type { FindSignals, SignalLives } from '../queue/lookup.ts';
+import type { QueueStatus } from '../queue/status.ts';
+import { caching, pageHeaders, refuseForeignOrigins, selfContained } from './browserSecurity.ts';
 import { mountBullBoard } from './bullBoard.ts';
 import { type Account, createLogin, type LoggedIn } from './login.ts';
-import { refuseForeignOrigins } from './origin.ts';
-import { caching, pageHeaders, selfContained } from './pageHeaders.ts';
-import { createPages, type PagesDeps } from './pages/createPages.ts';
 import { QUEUES } from './pages/layout.ts';
-import { noAnswer } from './pages/noAnswer.ts';
+import { createPages, type PagesDeps } from './pages/routes.ts';
+import { noAnswer } from './pages/unavailable.ts';
 
 type Deps = {
   signals: Queue;
@@ -66,3 +68,37 @@ const nothingThere = (c: Context): Response =>
   c.req.method === 'GET' || c.req.method === 'HEAD'
     ? c.json({ message: 'There is no such page.' }, 404)
     : c.json({ message: 'Refused: the board knows no such write.' }, 403);
+
+type OpenBoardDeps = {
+  backend: Pick<Backend, 'bullQueue' | 'history'>;
+  lookup: Pick<SignalLives, 'find'>;
+  findSignals: Pick<FindSignals, 'byAny'>;
+  status: () => Promise<QueueStatus>;
+  deadLetters: Pick<DeadLetters, 'list' | 'redrive' | 'noteRedriver'>;
+  accounts: readonly Account[];
+  log?: (fields: Record<string, unknown>, message: string) => void;
+};
+
+/** The board over a queue. Rejects while that is not there. */
+export const openBoard = async ({
+  backend,
+  lookup,
+  findSignals,
+  status,
+  deadLetters,
+  ...deps
+}: OpenBoardDeps) =>
+  createBoard({
+    ...deps,
+    signals: await backend.bullQueue(SIGNALS),
+    deadLetters: await backend.bullQueue(DEAD_LETTERS),
+    noteRedriver: deadLetters.noteRedriver,
+    pages: {
+      find: lookup.find,
+      history: backend.history,
+      status,
+      search: findSignals.byAny,
+      redrive: deadLetters.redrive,
+      newestLetters: async (limit) => (await deadLetters.list({ limit })).deadLetters,
+    },
+  });

@@ -1,14 +1,12 @@
-import type { Config } from '../config.ts';
-import type { Logger } from '../logging.ts';
+import type { Config } from '../config/config.ts';
+import { createDeadLetters } from '../deadLetters/deadLetters.ts';
+import { createExportLetters, createImportLetters } from '../deadLetters/transfer.ts';
+import type { Logger } from '../observability/logger.ts';
 import type { Backend } from '../queue/backend.ts';
-import { createDeadLetters } from '../queue/deadLetters.ts';
-import { createExportLetters } from '../queue/exportLetters.ts';
-import { createFindSignals } from '../queue/findSignals.ts';
-import { createImportLetters } from '../queue/importLetters.ts';
-import { createQueueStatus } from '../queue/queueStatus.ts';
-import { createSeekTokens } from '../queue/seekTokens.ts';
-import { createSignalLives } from '../queue/signalLives.ts';
-import { createTokenCipher } from '../tokenCipher.ts';
+import { createFindSignals, createSignalLives } from '../queue/lookup.ts';
+import { createQueueStatus } from '../queue/status.ts';
+import { createTokenCipher } from '../runtime/tokenCipher.ts';
+import { createSeekTokens } from '../seekTokens/registry.ts';
 
 /**
  * The composition root: builds what a process needs on top of its queue, each part once. All users of a
@@ -46,7 +44,7 @@ export const compose = (config: Config, backend: Backend, logger: Logger) => {
      */
     openEnqueue: async (onAccepted: (typeCode: string) => void = () => {}) => {
       const { createEnqueue } = await import('../producer/enqueue.ts');
-      const { createSignalQueue } = await import('../queue/signalQueue.ts');
+      const { createSignalQueue } = await import('../queue/acceptSignals.ts');
       return createEnqueue({
         queue: createSignalQueue({
           backend,

@@ -1,15 +1,14 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
-
-import { ConfigError } from '../config.ts';
-import { terminated } from '../lifecycle.ts';
-import { messageOf } from '../messageOf.ts';
-import { packageInfo } from '../packageInfo.ts';
-import type { FindOptions } from './find.ts';
-import type { Output } from './inspect.ts';
-import { addDeadLetters, type Run } from './letterCommands.ts';
-import { printable } from './printable.ts';
-import type { SendOptions } from './send.ts';
+import { ConfigError } from '../config/config.ts';
+import { messageOf } from '../runtime/errors.ts';
+import { terminated } from '../runtime/lifecycle.ts';
+import { packageInfo } from '../runtime/packageInfo.ts';
+import type { FindOptions } from './commands/find.ts';
+import type { Output } from './commands/inspect.ts';
+import type { SendOptions } from './commands/send.ts';
+import type { FilterOptions } from './io/filterOptions.ts';
+import { printable } from './io/terminal.ts';
 
 type Env = NodeJS.ProcessEnv;
 /** Runs until the process is told to stop; resolves with its exit code. */
@@ -37,12 +36,28 @@ const createProgram = (env: Env, onDone: (code: number) => void): Command => {
 
 const addProcesses = (program: Command, env: Env, run: Run): void => {
   const long: [string, string, () => Promise<Long>][] = [
-    ['dev', 'everything in one terminal', async () => (await import('./dev.ts')).dev],
-    ['api', 'the producer over HTTP', async () => (await import('./api.ts')).api],
-    ['worker', 'drains the queue into SEEK', async () => (await import('./worker.ts')).worker],
-    ['board', 'how things stand, and Bull Board', async () => (await import('./board.ts')).board],
-    ['relay', 'moves the outbox into the queue', async () => (await import('./relay.ts')).relay],
-    ['simulator', 'a stand-in for SEEK', async () => (await import('./simulator.ts')).simulator],
+    ['dev', 'everything in one terminal', async () => (await import('./processes/dev.ts')).dev],
+    ['api', 'the producer over HTTP', async () => (await import('./processes/api.ts')).api],
+    [
+      'worker',
+      'drains the queue into SEEK',
+      async () => (await import('./processes/worker.ts')).worker,
+    ],
+    [
+      'board',
+      'how things stand, and Bull Board',
+      async () => (await import('./processes/board.ts')).board,
+    ],
+    [
+      'relay',
+      'moves the outbox into the queue',
+      async () => (await import('./processes/relay.ts')).relay,
+    ],
+    [
+      'simulator',
+      'a stand-in for SEEK',
+      async () => (await import('./processes/simulator.ts')).simulator,
+    ],
   ];
   for (const [name, description, load] of long) {
     program
@@ -56,7 +71,7 @@ const addProcesses = (program: Command, env: Env, run: Run): void => {
   program
     .command('demo')
     .description('a scripted run, explained')
-    .action(async () => run((await import('./demo.ts')).demo(env)));
+    .action(async () => run((await import('./demo/demo.ts')).demo(env)));
 };
 
 const addSignals = (program: Command, env: Env, run: Run): void => {
@@ -68,19 +83,21 @@ const addSignals = (program: Command, env: Env, run: Run): void => {
     .option('--json', 'for a program')
     .action(async (file: string, options: SendOptions) => {
       const termination = terminated();
-      await run((await import('./send.ts')).send(env, file, options, termination));
+      await run((await import('./commands/send.ts')).send(env, file, options, termination));
     });
   program
     .command('status')
     .description('how many signals are where, and the oldest unsent one')
     .option('--json', 'for a program')
-    .action(async (options: Output) => run((await import('./inspect.ts')).status(env, options)));
+    .action(async (options: Output) =>
+      run((await import('./commands/inspect.ts')).status(env, options)),
+    );
   program
     .command('show <signalId>')
     .description('the life of one signal')
     .option('--json', 'for a program')
     .action(async (id: string, options: Output) =>
-      run((await import('./inspect.ts')).show(env, id, options)),
+      run((await import('./commands/inspect.ts')).show(env, id, options)),
     );
   program
     .command('find')
@@ -92,7 +109,9 @@ const addSignals = (program: Command, env: Env, run: Run): void => {
     .option('--from <name>', 'the name of the API key, or of the application')
     .option('--limit <n>', 'at most so many', '100')
     .option('--json', 'for a program')
-    .action(async (options: FindOptions) => run((await import('./find.ts')).find(env, options)));
+    .action(async (options: FindOptions) =>
+      run((await import('./commands/find.ts')).find(env, options)),
+    );
 };
 
 const addCheck = (program: Command, env: Env, run: Run): void => {
@@ -105,7 +124,7 @@ const addCheck = (program: Command, env: Env, run: Run): void => {
     )
     .option('--json', 'for a program')
     .action(async (options: Output & { playground?: boolean }) =>
-      run((await import('./check.ts')).check(env, options)),
+      run((await import('./commands/check.ts')).check(env, options)),
     );
 };
 
@@ -118,13 +137,15 @@ const addTokens = (program: Command, env: Env, run: Run): void => {
     .option('--limit <n>', 'at most so many', '1000')
     .option('--json', 'for a program')
     .action(async (options: Output & { within: string; limit: string }) =>
-      run((await import('./tokens.ts')).expiring(env, options)),
+      run((await import('./commands/tokens.ts')).expiring(env, options)),
     );
   tokens
     .command('reseal')
     .description('seal all that Redis keeps with the first of TOKEN_ENCRYPTION_KEYS')
     .option('--json', 'for a program')
-    .action(async (options: Output) => run((await import('./tokens.ts')).reseal(env, options)));
+    .action(async (options: Output) =>
+      run((await import('./commands/tokens.ts')).reseal(env, options)),
+    );
 };
 
 const addOutbox = (program: Command, env: Env, run: Run): void => {
@@ -134,7 +155,7 @@ const addOutbox = (program: Command, env: Env, run: Run): void => {
     .description('make its table, or bring it up to date')
     .option('--print', 'only say by what SQL')
     .action(async (options: { print?: boolean }) =>
-      run((await import('./outbox.ts')).migrateOutbox(env, options)),
+      run((await import('./commands/outbox.ts')).migrateOutbox(env, options)),
     );
   outbox
     .command('reconcile')
@@ -143,7 +164,7 @@ const addOutbox = (program: Command, env: Env, run: Run): void => {
     .option('--json', 'for a program')
     .action(async (options: Output & { dryRun?: boolean }) => {
       const termination = terminated();
-      const { reconcileOutbox } = await import('./outbox.ts');
+      const { reconcileOutbox } = await import('./commands/outbox.ts');
       await run(reconcileOutbox(env, options, termination));
     });
 };
@@ -167,3 +188,69 @@ const main = async (argv: string[], env: Env): Promise<number> => {
 process.exitCode = await main(process.argv, process.env);
 // What still holds the process open by now, such as a connection that can't be closed, may not.
 process.stdout.write('', () => process.exit());
+
+/** Takes a command's exit code down. */
+export type Run = (code: Promise<number>) => Promise<void>;
+
+/** `seek-signals dead-letters …` */
+export const addDeadLetters = (program: Command, env: NodeJS.ProcessEnv, run: Run): void => {
+  const letters = program.command('dead-letters').description('signals that were given up');
+  const load = () => import('./commands/deadLetters.ts');
+  const filtered = (command: Command): Command =>
+    command
+      .option('--code <code>', 'with this error code')
+      .option('--type <typeCode>', 'of this type')
+      .option('--since <date>', 'died at or after')
+      .option('--until <date>', 'died before')
+      .option('--application <id>', 'of signals that name it')
+      .option('--position <id>', 'of signals that name this position profile')
+      .option('--text <text>', 'that stands in its id, type, code or reason')
+      .option('--json', 'for a program');
+  const limited = (command: Command): Command =>
+    filtered(command).option('--limit <n>', 'at most so many');
+
+  limited(letters.command('list').description('newest first')).action(
+    async (options: FilterOptions & Output) => run((await load()).list(env, options)),
+  );
+  filtered(letters.command('counts').description('how many of what, the most first')).action(
+    async (options: FilterOptions & Output) => run((await load()).counts(env, options)),
+  );
+  letters
+    .command('show <signalId>')
+    .description('one letter, with all its attempts')
+    .option('--json', 'for a program')
+    .action(async (id: string, options: Output) => run((await load()).show(env, id, options)));
+  limited(letters.command('redrive [signalIds...]').description('back into the queue'))
+    .option('--dry-run', 'only say how many, which would be refused, and why')
+    .option('--rate <n>', 'so many a second')
+    .action(async (ids: string[], options: FilterOptions & Output & { dryRun?: boolean }) => {
+      const termination = terminated();
+      await run((await import('./commands/redrive.ts')).redrive(env, ids, options, termination));
+    });
+  limited(
+    letters
+      .command('export [file]')
+      .description('whole, one a line, with their seek tokens; - is standard output'),
+  ).action(async (file: string | undefined, options: FilterOptions) => {
+    const termination = terminated();
+    const { exportLetters } = await import('./commands/transferDeadLetters.ts');
+    await run(exportLetters(env, file ?? '-', options, termination));
+  });
+  letters
+    .command('import <file>')
+    .description('letters that were exported; - is standard input')
+    .option('--json', 'for a program')
+    .action(async (file: string, options: Output) => {
+      const termination = terminated();
+      const { importLetters } = await import('./commands/transferDeadLetters.ts');
+      await run(importLetters(env, file, options, termination));
+    });
+  letters
+    .command('discard <signalIds...>')
+    .description('let them go')
+    .requiredOption('--reason <text>', 'kept with the signal')
+    .option('--json', 'for a program')
+    .action(async (ids: string[], options: Output & { reason: string }) =>
+      run((await load()).discard(env, ids, options)),
+    );
+};

@@ -1,5 +1,5 @@
-import { StillOnTheirWayError } from '../queue/eraseApplication.ts';
 import type { InvalidFields } from '../schemas/invalidFields.ts';
+import { StillOnTheirWayError } from '../seekTokens/eraseApplication.ts';
 
 /** SEEK would refuse the signal. Nothing was queued. */
 export class InvalidSignalError extends Error {

@@ -1,8 +1,8 @@
-import type { NewSignal } from '../queue/signalQueue.ts';
+import type { NewSignal } from '../queue/acceptSignals.ts';
 import { type ParseOptions, parseSignal } from '../schemas/parseSignal.ts';
-import { applyWorkflow } from './applyWorkflow.ts';
 import { InvalidSignalError } from './errors.ts';
-import { identify } from './identify.ts';
+import { identify } from './signalId.ts';
+import { applyWorkflow } from './workflow/applyWorkflow.ts';
 
 export type Sender = {
   /** The name of the API key, or of the application. */

@@ -1,8 +1,8 @@
-import { withDeadline } from '../deadline.ts';
-import type { Logger } from '../logging.ts';
-import type { SeekTokens } from '../queue/seekTokens.ts';
+import type { Logger } from '../observability/logger.ts';
+import { withDeadline } from '../runtime/async.ts';
 import { toInvalidFields } from '../schemas/invalidFields.ts';
 import { SeekTokenInputSchema } from '../schemas/seekToken.ts';
+import type { SeekTokens } from '../seekTokens/registry.ts';
 import { ENQUEUE_WITHIN_MS } from './enqueue.ts';
 import { InvalidSeekTokenError, QueueUnavailableError } from './errors.ts';
 

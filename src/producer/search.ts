@@ -1,6 +1,6 @@
-import type { FindSignals } from '../queue/findSignals.ts';
-import type { SignalLife } from '../schemas/states.ts';
-import { signalIdOfKey } from './identify.ts';
+import type { FindSignals } from '../queue/lookup.ts';
+import type { SignalLife } from '../schemas/signalRecord.ts';
+import { signalIdOfKey } from './signalId.ts';
 
 /** One of these, and nothing else, says what is looked for. */
 export type Criterion =

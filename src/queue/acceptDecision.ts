@@ -1,5 +1,5 @@
 import type { SkipReason } from '../schemas/signalJob.ts';
-import type { SignalState } from '../schemas/states.ts';
+import type { SignalState } from '../schemas/signalRecord.ts';
 
 /**
  * What is known of a signal after an attempt to enqueue it. An optional field is absent where there is

@@ -1,14 +1,12 @@
 import type { Job, Queue } from 'bullmq';
-
-import type { Logger } from '../logging.ts';
+import type { Logger } from '../observability/logger.ts';
+import { isObject } from '../schemas/json.ts';
 import type { NewSignalJob } from '../schemas/signalJob.ts';
-import type { SignalLife } from '../schemas/states.ts';
-import type { History } from './history.ts';
-import type { LaneStore } from './laneState.ts';
-import type { Memory } from './memory.ts';
-import type { Settlement, Settlements } from './settlements.ts';
-import type { SignalIndex } from './signalIndex.ts';
-import type { TokenStore } from './tokenStore.ts';
+import type { SignalLife } from '../schemas/signalRecord.ts';
+import type { LaneStore } from './breakerState.ts';
+import type { Memory } from './dedupeWindow.ts';
+import type { SignalIndex } from './searchIndex.ts';
+import type { History } from './workerStats.ts';
 
 export const SIGNALS = 'signals';
 export const DEAD_LETTERS = 'dead-letters';
@@ -190,4 +188,67 @@ export type BackendOptions = {
   rememberMs: number;
   keepDeliveredMs: number;
   logger: Logger;
+};
+
+/** What became of a signal, for the outbox that it came from. */
+export type Settlement = {
+  signalId: string;
+  outcome: 'delivered' | 'skipped' | 'dead';
+  /** In milliseconds. */
+  at: number;
+  /** Of the last request to SEEK. */
+  requestId?: string | undefined;
+  reason?: string | undefined;
+};
+
+export type Reported = { id: string; settlement: Settlement };
+
+/**
+ * Settlements on their way to the outbox. They are no promise: a worker may die before it has told, and
+ * who is never asked keeps a million of them. Whoever wants to be certain asks the queue.
+ */
+export type Settlements = {
+  /** Those that we have in hand, that nobody has, or that somebody has had for a minute: of each up to `limit`. */
+  take: (limit: number) => Promise<Reported[]>;
+  /** They have been written down. */
+  done: (ids: string[]) => Promise<void>;
+};
+
+/** What is to be told of a job that has come to its end; nothing where nobody has asked for it. */
+export const settlementOf = (data: unknown, report: Report): { report?: Report } =>
+  isObject(data) && data.reportTo === 'outbox' ? { report } : {};
+
+type Report = Omit<Settlement, 'signalId' | 'outcome'>;
+
+/** Where what is known of applications lies: one text for each. */
+export type TokenStore = {
+  read: (applicationId: string) => Promise<string | undefined>;
+  /** Writes, unless somebody else has written since `before` was read: then `false`. */
+  replace: (
+    applicationId: string,
+    before: string | undefined,
+    after: StoredTokens,
+  ) => Promise<boolean>;
+  /** Notes whose a token is. Resolves with who had it first, if that was another application. */
+  claim: (fingerprint: string, applicationId: string, until: number) => Promise<string | undefined>;
+  /**
+   * Forgets whose these tokens were, where they were this application's. Resolves with those that are
+   * another's.
+   */
+  disown: (fingerprints: readonly string[], applicationId: string) => Promise<string[]>;
+  /** All of which something is known. */
+  applications: () => AsyncIterable<string>;
+  /** The applications whose newest token was received in this span, oldest first. */
+  receivedBetween: (from: number, to: number, limit: number) => Promise<string[]>;
+  countReceivedBetween: (from: number, to: number) => Promise<number>;
+};
+
+export type StoredTokens = {
+  text: string;
+  /** When the newest token was received; absent where there is none. */
+  receivedAt?: number;
+  /** Until when it is kept; absent: as before. */
+  until?: number;
+  /** Tokens received before need no longer be listed by their age. */
+  forgotten: number;
 };

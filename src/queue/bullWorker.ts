@@ -2,12 +2,11 @@ import {
   type WorkerOptions as BullOptions,
   DelayedError,
   type Job,
+  type JobsOptions,
   WaitingError,
   type Worker,
 } from 'bullmq';
-
-import type { Logger } from '../logging.ts';
-import { createNowAndThen } from '../nowAndThen.ts';
+import { createNowAndThen, type Logger } from '../observability/logger.ts';
 import { type JobWorker, LOCK_LOST, type Process, type WorkerOptions } from './backend.ts';
 
 const LOG_EVERY_MS = 10_000;
@@ -179,3 +178,34 @@ export const startBullWorker = <Result>(
     abortJobs: (reason) => worker.cancelAllJobs(reason),
   };
 };
+
+/** The name under which workers register how long a signal waits between attempts. */
+export const SEEK_BACKOFF = 'seek';
+
+// BullMQ must never be the one to give up: the worker judges each attempt by its own configuration.
+const UNBOUNDED = 1_000_000_000;
+
+/** Taken over by the worker as well, for a job that somebody else added may carry anything. */
+export const RETRY_OPTIONS = {
+  attempts: UNBOUNDED,
+  backoff: { type: SEEK_BACKOFF },
+  // Stack traces of refused signals would say nothing, and would be kept with each of them.
+  stackTraceLimit: 0,
+  // A failed job is the undertaker's.
+  removeOnFail: false,
+} satisfies JobsOptions;
+
+/** The options of every job in `signals`. */
+export const signalJobOptions = (signalId: string, acceptedAt: number): JobsOptions => ({
+  ...RETRY_OPTIONS,
+  jobId: signalId,
+  timestamp: acceptedAt,
+});
+
+/** The options of every letter. A redriven one completes and vanishes, so that its id is free. */
+export const letterJobOptions = (letterId: string): JobsOptions => ({
+  ...RETRY_OPTIONS,
+  backoff: { type: 'fixed', delay: 1_000 },
+  jobId: letterId,
+  removeOnComplete: true,
+});

@@ -1,7 +1,7 @@
 import type * as z from 'zod';
 import { DateTimeSchema } from './dateTime.ts';
 import { type InvalidFields, toInvalidFields } from './invalidFields.ts';
-import { isObject } from './isObject.ts';
+import { isObject } from './json.ts';
 import {
   AnySignalSchema,
   FIELD_NAMES,
@@ -9,7 +9,7 @@ import {
   SIGNAL_SCHEMAS,
   type Signal,
 } from './signal.ts';
-import { warningsFor } from './warnings.ts';
+import { warningsFor } from './signalWarnings.ts';
 
 const MAX_FUTURE_MS = 24 * 60 * 60 * 1000;
 

@@ -5,10 +5,9 @@ import { toInvalidFields } from '../schemas/invalidFields.ts';
 import type { AccessTokens } from './accessTokens.ts';
 import { FaultSchema } from './faultSchema.ts';
 import type { Faults } from './faults.ts';
-import type { History } from './history.ts';
-import type { AcceptedSignal, RecordedRequest } from './records.ts';
+import type { AcceptedSignal, History, RecordedRequest } from './records.ts';
+import { viewFault, viewRequest, viewSignal } from './records.ts';
 import { type Settings, SettingsPatchSchema } from './settings.ts';
-import { viewFault, viewRequest, viewSignal } from './views.ts';
 
 const ListSchema = z.object({ limit: z.coerce.number().int().min(1).default(100) });
 

@@ -1,15 +1,19 @@
 import { setTimeout } from 'node:timers/promises';
 import { Hono } from 'hono';
-
+import { serve } from '../runtime/httpServer.ts';
 import { createAccessTokens } from './accessTokens.ts';
-import type { SimulatorEnv } from './answer.ts';
 import { createControlApi } from './controlApi.ts';
 import { createFaults, type Faults } from './faults.ts';
-import { createGraphqlEndpoint } from './graphqlEndpoint.ts';
-import { createHistory, type History } from './history.ts';
+import type { SimulatorEnv } from './graphql/answer.ts';
+import { createGraphqlEndpoint } from './graphql/graphqlEndpoint.ts';
 import type { Log } from './log.ts';
 import { renderPage } from './page.ts';
-import type { AcceptedSignal, RecordedRequest } from './records.ts';
+import {
+  type AcceptedSignal,
+  createHistory,
+  type History,
+  type RecordedRequest,
+} from './records.ts';
 import { createSettings, type Settings, type SettingsPatch } from './settings.ts';
 import { createTokenEndpoint } from './tokenEndpoint.ts';
 
@@ -69,4 +73,36 @@ export const createSimulator = ({
   app.route('/simulator', createControlApi(deps));
 
   return { app, ...deps };
+};
+
+export type RunningSimulator = Simulator & {
+  url: string;
+  graphqlUrl: string;
+  authUrl: string;
+  /** Resolves once the port is free. Whoever is still connected is cut off. */
+  close: () => Promise<void>;
+};
+
+type StartOptions = SimulatorOptions & {
+  host?: string;
+  /** 0, the default, takes any free port. */
+  port?: number;
+};
+
+/** Resolves once the simulator listens; rejects if the port cannot be had. */
+export const startSimulator = async ({
+  host = '127.0.0.1',
+  port = 0,
+  ...options
+}: StartOptions): Promise<RunningSimulator> => {
+  const simulator = createSimulator(options);
+  const { url, cut } = await serve(simulator.app, { host, port });
+
+  return {
+    ...simulator,
+    url,
+    graphqlUrl: `${url}/graphql`,
+    authUrl: `${url}/oauth/token`,
+    close: cut,
+  };
 };

@@ -2,9 +2,8 @@ import { html } from 'hono/html';
 
 import type { AccessTokens } from './accessTokens.ts';
 import type { Faults } from './faults.ts';
-import type { History } from './history.ts';
-import type { AcceptedSignal, RecordedRequest } from './records.ts';
-import { viewFault, viewRequest, viewSignal } from './views.ts';
+import type { AcceptedSignal, History, RecordedRequest } from './records.ts';
+import { viewFault, viewRequest, viewSignal } from './records.ts';
 
 const SHOWN = 50;
 

@@ -1,5 +1,6 @@
-import { queueIsSilent, withDeadline } from '../deadline.ts';
-import type { Answers, History } from '../queue/history.ts';
+import { codeLabel, type Metrics } from '../observability/metrics.ts';
+import type { Answers, History } from '../queue/workerStats.ts';
+import { queueIsSilent, withDeadline } from '../runtime/async.ts';
 
 const BEAT_EVERY_MS = 15_000;
 const LEAVE_WITHIN_MS = 1_000;
@@ -48,3 +49,35 @@ export const createHeartbeat = ({ history, worker, everyMs = BEAT_EVERY_MS }: De
     },
   };
 };
+
+export type Counters = {
+  attempts: { inc: (labels: { outcome: string; code: string }) => void };
+  deferred: { inc: (labels: { code: string }) => void };
+  tokenFailures: { inc: (labels: { code: string }) => void };
+};
+
+/** Counts what became of attempts a second time, for those who look at the board. */
+export const countAnswers = (
+  count: (answer: string) => void,
+  { attempts, deferred, tokenFailures, requestSeconds }: Metrics,
+): Counters & Pick<Metrics, 'requestSeconds'> => ({
+  attempts: {
+    inc: ({ outcome, code }) => {
+      attempts.inc({ outcome, code });
+      count(code === '' ? outcome : code);
+    },
+  },
+  deferred: {
+    inc: ({ code }) => {
+      deferred.inc({ code });
+      count(code);
+    },
+  },
+  tokenFailures: {
+    inc: ({ code }) => {
+      tokenFailures.inc({ code });
+      count(codeLabel(code));
+    },
+  },
+  requestSeconds,
+});

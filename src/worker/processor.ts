@@ -1,12 +1,12 @@
 import { type Job, UnrecoverableError, WaitingError } from 'bullmq';
 
-import type { Logger } from '../logging.ts';
-import { codeLabel } from '../metrics.ts';
+import type { Logger } from '../observability/logger.ts';
+import { codeLabel } from '../observability/metrics.ts';
+import type { Tracer } from '../observability/tracing.ts';
 import { type JobData, type Ledger, LOCK_LOST } from '../queue/backend.ts';
-import { RETRY_OPTIONS } from '../queue/jobOptions.ts';
-import { createLetGo } from '../queue/letGo.ts';
-import { memoryOf } from '../queue/memory.ts';
-import { toLife } from '../queue/signalLives.ts';
+import { RETRY_OPTIONS } from '../queue/bullWorker.ts';
+import { memoryOf } from '../queue/dedupeWindow.ts';
+import { toLife } from '../queue/lookup.ts';
 import {
   type Attempt,
   failureText,
@@ -14,16 +14,15 @@ import {
   type SignalJob,
   withAttempt,
 } from '../schemas/signalJob.ts';
-import type { Tracer } from '../tracing.ts';
-import { type AttemptTrace, createAttemptTrace } from './attemptTrace.ts';
-import { givenUpForAge } from './classify.ts';
-import { type DispatchSignal, TOKEN_KEY } from './dispatchSignal.ts';
-import { type Deferred, QUEUE } from './exchange.ts';
-import type { Attempted, Dispatched } from './isolate.ts';
-import { ageMsOf, type Judged, judge, type Policy } from './judge.ts';
+import { type AttemptTrace, createAttemptTrace } from './attemptSpan.ts';
+import type { Attempted, Dispatched } from './delivery/bisectBatch.ts';
+import { type DispatchSignal, TOKEN_KEY } from './delivery/deliverSignal.ts';
+import { type Deferred, QUEUE } from './delivery/sendAuthorised.ts';
+import { ageMsOf, type Judged, judge, type Policy } from './evaluateAttempt.ts';
+import { createRoom, createTryApart, guiltOf, isSuspect } from './poisonSignals.ts';
 import { readJob } from './readJob.ts';
-import { createRoom } from './room.ts';
-import { createTryApart, guiltOf, isSuspect } from './suspects.ts';
+import { createLetGo } from './releaseJob.ts';
+import { givenUpForAge } from './seek/classify.ts';
 
 /** Thrown for BullMQ's sake alone: it carries the wait to the backoff strategy. */
 export class RetryError extends Error {

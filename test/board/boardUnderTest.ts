@@ -1,7 +1,7 @@
 import { Queue, UnrecoverableError, Worker } from 'bullmq';
 
 import { createBoard } from '../../src/board/createBoard.ts';
-import type { PagesDeps } from '../../src/board/pages/createPages.ts';
+import type { PagesDeps } from '../../src/board/pages/routes.ts';
 
 import { startRedis } from '../support/redisServer.ts';
 import { waitFor } from '../support/waitFor.ts';

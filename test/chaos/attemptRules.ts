@@ -1,4 +1,4 @@
-import type { SignalLife } from '../../src/schemas/states.ts';
+import type { SignalLife } from '../../src/schemas/signalRecord.ts';
 
 import type { Evidence, Terms } from './evidence.ts';
 import { about, type Finding } from './finding.ts';

@@ -1,5 +1,5 @@
-import type { LetterView } from '../../src/queue/deadLetters.ts';
-import type { SignalLife } from '../../src/schemas/states.ts';
+import type { LetterView } from '../../src/deadLetters/deadLetters.ts';
+import type { SignalLife } from '../../src/schemas/signalRecord.ts';
 
 import { check } from './checker.ts';
 import { type Evidence, NO_HARM, type Terms } from './evidence.ts';

@@ -1,9 +1,8 @@
-import type { LetterView } from '../../src/queue/deadLetters.ts';
-import type { SignalLife } from '../../src/schemas/states.ts';
-
+import type { LetterView } from '../../src/deadLetters/deadLetters.ts';
+import type { SignalLife } from '../../src/schemas/signalRecord.ts';
+import type { Stage } from './environment.ts';
 import type { History } from './history.ts';
 import type { Offered } from './signals.ts';
-import type { Stage } from './stage.ts';
 
 /** What there is to judge by when all is quiet. */
 export type Evidence = {

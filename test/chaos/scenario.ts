@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import type { Commands, Env } from '../support/commands.ts';
 
 import { check } from './checker.ts';
+import { openStage, type Stage } from './environment.ts';
 import { gather, NO_HARM, type Terms } from './evidence.ts';
 import type { Finding } from './finding.ts';
 import type { Options } from './options.ts';
 import { createRandom } from './random.ts';
 import { settle } from './settle.ts';
-import { openStage, type Stage } from './stage.ts';
 
 export type Scenario = {
   name: string;

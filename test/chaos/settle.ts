@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-import type { Stage } from './stage.ts';
+import type { Stage } from './environment.ts';
 
 const LOOK_EVERY_MS = 300;
 // So long without a request, and what is active is held by the dead.

@@ -1,4 +1,4 @@
-import { identify } from '../../src/producer/identify.ts';
+import { identify } from '../../src/producer/signalId.ts';
 import { parseSignal } from '../../src/schemas/parseSignal.ts';
 import { LIVE_AUDIENCE } from '../../src/schemas/seekApi.ts';
 

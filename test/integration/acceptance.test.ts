@@ -1,9 +1,9 @@
 import { Redis } from 'ioredis';
 
-import { queueOptions } from '../../src/cli/service.ts';
+import { queueOptions } from '../../src/cli/processes/service.ts';
 import { createProducer } from '../../src/index.ts';
 import { SIGNALS } from '../../src/queue/backend.ts';
-import { openRedis } from '../../src/queue/redis.ts';
+import { openRedis } from '../../src/queue/redis/openRedis.ts';
 
 import { buildApplicationComplete, buildSignalJob } from '../support/buildSignal.ts';
 import { onRedis, PLATFORMS, type Platform } from '../support/platforms.ts';

@@ -1,9 +1,8 @@
 import { gzipSync } from 'node:zlib';
-
-import { digestOf } from '../../src/apiKey.ts';
-import { createService } from '../../src/cli/service.ts';
-import { loadConfig } from '../../src/config.ts';
-import { createLogger } from '../../src/logging.ts';
+import { createService } from '../../src/cli/processes/service.ts';
+import { digestOf } from '../../src/config/apiKey.ts';
+import { loadConfig } from '../../src/config/config.ts';
+import { createLogger } from '../../src/observability/logger.ts';
 import { createApp } from '../../src/producer/api/app.ts';
 import { buildApplicationComplete, buildSignal, buildState } from '../support/buildSignal.ts';
 import { SLACK_MS } from '../support/inTime.ts';
@@ -424,7 +423,7 @@ describe('LOG_BODIES', () => {
 describe('an API whose Redis is not there', () => {
   it('answers 503 with Retry-After in time, and lives', async () => {
     const nowhere = loadConfig({ REDIS_URL: 'redis://127.0.0.1:1' }, ['REDIS_URL']);
-    const { openRedisBackend } = await import('../../src/cli/service.ts');
+    const { openRedisBackend } = await import('../../src/cli/processes/service.ts');
     const away: Platform = {
       open: (_, temper, logger) => openRedisBackend(nowhere, temper, logger),
       clear: async () => {},

@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 
 import { createApplyForm } from '../../examples/apply-form/app.ts';
-import { queueOptions } from '../../src/cli/service.ts';
+import { queueOptions } from '../../src/cli/processes/service.ts';
 import { createProducer } from '../../src/index.ts';
-import { openRedis } from '../../src/queue/redis.ts';
+import { openRedis } from '../../src/queue/redis/openRedis.ts';
 
 import { closeAfterEach } from '../support/closeAfterEach.ts';
 import type { Platform } from '../support/platforms.ts';

@@ -1,6 +1,6 @@
-import { openBoard } from '../../src/board/openBoard.ts';
+import { openBoard } from '../../src/board/createBoard.ts';
 import { compose } from '../../src/cli/compose.ts';
-import { loadConfig } from '../../src/config.ts';
+import { loadConfig } from '../../src/config/config.ts';
 import { DEAD_LETTERS, SIGNALS } from '../../src/queue/backend.ts';
 
 import { buildApplicationComplete, buildPositionStatusUpdate } from '../support/buildSignal.ts';

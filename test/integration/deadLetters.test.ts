@@ -1,9 +1,8 @@
 import { Worker } from 'bullmq';
 import { Redis } from 'ioredis';
-
+import { createBury } from '../../src/deadLetters/moveToDeadLetters.ts';
+import { createLetterProcessor } from '../../src/deadLetters/redriveWorker.ts';
 import { DEAD_LETTERS, SIGNALS } from '../../src/queue/backend.ts';
-import { createBury } from '../../src/queue/bury.ts';
-import { createLetterProcessor } from '../../src/queue/letterWorker.ts';
 
 import {
   buildApplicationComplete,

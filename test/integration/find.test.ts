@@ -1,4 +1,4 @@
-import type { SignalLife } from '../../src/schemas/states.ts';
+import type { SignalLife } from '../../src/schemas/signalRecord.ts';
 import {
   buildApplicationComplete,
   buildPositionStatusUpdate,

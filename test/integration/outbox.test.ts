@@ -1,21 +1,20 @@
 import pg from 'pg';
 
 import { compose } from '../../src/cli/compose.ts';
-import { openRedisBackend } from '../../src/cli/service.ts';
-import { loadConfig } from '../../src/config.ts';
+import { openRedisBackend } from '../../src/cli/processes/service.ts';
+import { loadConfig } from '../../src/config/config.ts';
 import { createOutbox } from '../../src/producer/outbox/createOutbox.ts';
-import { createRelay } from '../../src/producer/outbox/createRelay.ts';
-import { createLedgerStore } from '../../src/producer/outbox/ledgerStore.ts';
-import { listenForRows } from '../../src/producer/outbox/listenForRows.ts';
 import { MIGRATIONS, migrate, printMigrations } from '../../src/producer/outbox/migrations.ts';
+import { listenForRows } from '../../src/producer/outbox/notifications.ts';
+import { createLedgerStore } from '../../src/producer/outbox/outcomeRows.ts';
+import { openPostgres } from '../../src/producer/outbox/postgres.ts';
+import { createRelay, relayAll } from '../../src/producer/outbox/relay.ts';
 import {
   createOutboxStore,
   type Relayed,
+  TAKE,
   type Taken,
-} from '../../src/producer/outbox/outboxStore.ts';
-import { openPostgres } from '../../src/producer/outbox/postgres.ts';
-import { relayAll } from '../../src/producer/outbox/relayAll.ts';
-import { TAKE } from '../../src/producer/outbox/takeRows.ts';
+} from '../../src/producer/outbox/rows.ts';
 import { SIGNALS } from '../../src/queue/backend.ts';
 import { captureLogs } from '../support/captureLogs.ts';
 import { type PostgresServer, startPostgres } from '../support/postgresServer.ts';

@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis';
-import { queueOptions } from '../../src/cli/service.ts';
+import { queueOptions } from '../../src/cli/processes/service.ts';
 import { createProducer, type EnqueueResult, QueueUnavailableError } from '../../src/index.ts';
-import { openRedis } from '../../src/queue/redis.ts';
+import { openRedis } from '../../src/queue/redis/openRedis.ts';
 import { buildLetter } from '../support/buildSignal.ts';
 import { closeAfterEach } from '../support/closeAfterEach.ts';
 import { SLACK_MS } from '../support/inTime.ts';

@@ -1,11 +1,10 @@
 import { randomBytes } from 'node:crypto';
-
+import { createSignalQueue } from '../../src/queue/acceptSignals.ts';
 import { type Backend, DEAD_LETTERS, SIGNALS } from '../../src/queue/backend.ts';
-import { createReseal } from '../../src/queue/reseal.ts';
-import { createSeekTokens } from '../../src/queue/seekTokens.ts';
-import { createSignalLives } from '../../src/queue/signalLives.ts';
-import { createSignalQueue } from '../../src/queue/signalQueue.ts';
-import { createTokenCipher } from '../../src/tokenCipher.ts';
+import { createSignalLives } from '../../src/queue/lookup.ts';
+import { createTokenCipher } from '../../src/runtime/tokenCipher.ts';
+import { createReseal } from '../../src/seekTokens/reencrypt.ts';
+import { createSeekTokens } from '../../src/seekTokens/registry.ts';
 import { buildApplicationComplete, buildSignal } from '../support/buildSignal.ts';
 import { PLATFORMS } from '../support/platforms.ts';
 import { after, delivered, hang, refused } from '../support/scriptedSeek.ts';

@@ -4,8 +4,8 @@ import {
   InvalidSignalError,
   QueueUnavailableError,
 } from '../../src/producer/errors.ts';
-import { defineWorkflow } from '../../src/producer/workflow.ts';
-import type { Acceptance, NewSignal } from '../../src/queue/signalQueue.ts';
+import { defineWorkflow } from '../../src/producer/workflow/defineWorkflow.ts';
+import type { Acceptance, NewSignal } from '../../src/queue/acceptSignals.ts';
 import { buildSignal, buildState } from '../support/buildSignal.ts';
 import { captureLogs } from '../support/captureLogs.ts';
 

@@ -1,5 +1,5 @@
 import { type Action, decide, type Facts, isRetryable } from '../../src/queue/acceptDecision.ts';
-import { SIGNAL_STATES } from '../../src/schemas/states.ts';
+import { SIGNAL_STATES } from '../../src/schemas/signalRecord.ts';
 
 const FINISHED_AT = 1_000;
 const SAME = { contentId: 'content' };

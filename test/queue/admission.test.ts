@@ -1,15 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { Redis } from 'ioredis';
 
-import { loadConfig } from '../../src/config.ts';
+import { loadConfig } from '../../src/config/config.ts';
 import { type Backend, type NewJob, SIGNALS } from '../../src/queue/backend.ts';
+import { signalJobOptions } from '../../src/queue/bullWorker.ts';
 import { createAdmission } from '../../src/queue/embedded/admission.ts';
 import { openKeyValueStore } from '../../src/queue/embedded/keyValueStore.ts';
 import { openPglite } from '../../src/queue/embedded/pglite.ts';
-import { signalJobOptions } from '../../src/queue/jobOptions.ts';
-import { createRedisAdmission } from '../../src/queue/redisAdmission.ts';
-import { createRedisJobs } from '../../src/queue/redisJobs.ts';
-import { createRedisLedger } from '../../src/queue/redisLedger.ts';
+import { createRedisAdmission } from '../../src/queue/redis/admission.ts';
+import { createRedisLedger } from '../../src/queue/redis/bookkeeping.ts';
+import { createRedisJobs } from '../../src/queue/redis/jobStore.ts';
 import { VERSION } from '../../src/schemas/signalJob.ts';
 import { captureLogs } from '../support/captureLogs.ts';
 import { closeAfterEach } from '../support/closeAfterEach.ts';
@@ -96,7 +96,7 @@ describe('in Redis', () => {
     const client = new Redis(redis.url);
     closing.push(async () => client.disconnect());
     const platform = { url: redis.url, prefix: '{p}' };
-    const { openRedis } = await import('../../src/queue/redis.ts');
+    const { openRedis } = await import('../../src/queue/redis/openRedis.ts');
     const backend = openRedis({
       ...{ ...platform, temper: 'fail-fast', logger: captureLogs().logger },
       ...{ rememberMs: 60_000, keepDeliveredMs: 60_000 },

@@ -1,7 +1,7 @@
 import { type Job, Queue, Worker } from 'bullmq';
 import { Redis } from 'ioredis';
 
-import { createOwnJobData, createRedisJobData } from '../../src/queue/jobData.ts';
+import { createOwnJobData, createRedisJobData } from '../../src/queue/redis/jobStore.ts';
 import { type RedisServer, startRedis } from '../support/redisServer.ts';
 
 const PREFIX = 'seek';

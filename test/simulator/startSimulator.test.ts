@@ -1,6 +1,6 @@
 import { Agent, type IncomingMessage, request } from 'node:http';
 import { AUDIENCES } from '../../src/simulator/accessTokens.ts';
-import { type RunningSimulator, startSimulator } from '../../src/simulator/startSimulator.ts';
+import { type RunningSimulator, startSimulator } from '../../src/simulator/createSimulator.ts';
 import { buildSignal, CREDENTIALS, SEND_SIGNAL } from './setup.ts';
 
 type Reply = { status: number | undefined; body: string; complete: boolean };

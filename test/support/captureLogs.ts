@@ -1,4 +1,4 @@
-import { createLogger } from '../../src/logging.ts';
+import { createLogger } from '../../src/observability/logger.ts';
 
 /** Our own logger, writing into memory: what a log file would hold, byte for byte. */
 export const captureLogs = (level = 'trace') => {

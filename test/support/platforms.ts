@@ -1,10 +1,10 @@
-import { queueOptions } from '../../src/cli/service.ts';
-import type { Config } from '../../src/config.ts';
-import type { Logger } from '../../src/logging.ts';
+import { queueOptions } from '../../src/cli/processes/service.ts';
+import type { Config } from '../../src/config/config.ts';
+import type { Logger } from '../../src/observability/logger.ts';
 import { type Backend, DEAD_LETTERS, SIGNALS } from '../../src/queue/backend.ts';
 import { openEmbedded } from '../../src/queue/embedded/openEmbedded.ts';
-import { openRedis } from '../../src/queue/redis.ts';
-import type { Temper } from '../../src/queue/redisConnection.ts';
+import type { Temper } from '../../src/queue/redis/connection.ts';
+import { openRedis } from '../../src/queue/redis/openRedis.ts';
 
 import { captureLogs } from './captureLogs.ts';
 import { startRedis } from './redisServer.ts';

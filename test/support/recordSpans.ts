@@ -6,7 +6,7 @@ import {
   SimpleSpanProcessor,
 } from '@opentelemetry/sdk-trace-node';
 
-import { openTracer } from '../../src/tracing.ts';
+import { openTracer } from '../../src/observability/tracing.ts';
 
 type Config = ConstructorParameters<typeof NodeTracerProvider>[0];
 

@@ -1,12 +1,12 @@
-import { startApi } from '../../src/cli/api.ts';
-import { createService } from '../../src/cli/service.ts';
-import { loadConfig } from '../../src/config.ts';
-import { withDeadline } from '../../src/deadline.ts';
+import { startApi } from '../../src/cli/processes/api.ts';
+import { createService } from '../../src/cli/processes/service.ts';
+import { loadConfig } from '../../src/config/config.ts';
+import type { LetterView } from '../../src/deadLetters/deadLetters.ts';
+import type { Tracer } from '../../src/observability/tracing.ts';
 import type { Backend } from '../../src/queue/backend.ts';
-import type { LetterView } from '../../src/queue/deadLetters.ts';
-import type { QueueStatus } from '../../src/queue/queueStatus.ts';
-import type { SignalLife, SignalState } from '../../src/schemas/states.ts';
-import type { Tracer } from '../../src/tracing.ts';
+import type { QueueStatus } from '../../src/queue/status.ts';
+import { withDeadline } from '../../src/runtime/async.ts';
+import type { SignalLife, SignalState } from '../../src/schemas/signalRecord.ts';
 import { startWorker } from '../../src/worker/startWorker.ts';
 
 import { captureLogs } from './captureLogs.ts';

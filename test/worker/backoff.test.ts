@@ -1,4 +1,4 @@
-import { backoffMs } from '../../src/worker/backoff.ts';
+import { backoffMs } from '../../src/worker/evaluateAttempt.ts';
 
 const POLICY = { baseMs: 2_000, maxMs: 10_800_000 };
 const middle = () => 0.5;

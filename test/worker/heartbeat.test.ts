@@ -1,4 +1,4 @@
-import type { Beat } from '../../src/queue/history.ts';
+import type { Beat } from '../../src/queue/workerStats.ts';
 import { createHeartbeat } from '../../src/worker/heartbeat.ts';
 import { waitFor } from '../support/waitFor.ts';
 

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 
-import { backoffMs } from '../../src/worker/backoff.ts';
-import { classify, exhaust, type SendResult } from '../../src/worker/classify.ts';
-import { parseRetryAfter } from '../../src/worker/http.ts';
+import { backoffMs } from '../../src/worker/evaluateAttempt.ts';
+import { classify, exhaust, type SendResult } from '../../src/worker/seek/classify.ts';
+import { parseRetryAfter } from '../../src/worker/seek/http.ts';
 // For the seed that all properties share.
 import '../support/arbitraries.ts';
 

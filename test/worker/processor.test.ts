@@ -1,10 +1,10 @@
 import { DelayedError, type Job, UnrecoverableError, WaitingError } from 'bullmq';
 
 import { type JobData, LOCK_LOST } from '../../src/queue/backend.ts';
-import { RETRY_OPTIONS } from '../../src/queue/jobOptions.ts';
-import type { Outcome } from '../../src/worker/classify.ts';
-import type { Dispatched } from '../../src/worker/isolate.ts';
+import { RETRY_OPTIONS } from '../../src/queue/bullWorker.ts';
+import type { Dispatched } from '../../src/worker/delivery/bisectBatch.ts';
 import { createProcessor, RetryError } from '../../src/worker/processor.ts';
+import type { Outcome } from '../../src/worker/seek/classify.ts';
 import { buildSignal, buildSignalJob } from '../support/buildSignal.ts';
 import { captureLogs } from '../support/captureLogs.ts';
 

@@ -1,8 +1,8 @@
 import { html } from 'hono/html';
 
 import type { Attempt } from '../../schemas/signalJob.ts';
-import type { SignalLife, SignalState } from '../../schemas/states.ts';
-import { hintOf } from './codeHints.ts';
+import type { SignalLife, SignalState } from '../../schemas/signalRecord.ts';
+import { hintOf } from './errorCodes.ts';
 import { ago, type Html, lasting, number, page, QUEUES, table } from './layout.ts';
 import { signalLink, signalPath } from './overview.ts';
 

@@ -1,18 +1,18 @@
 import { Hono, type MiddlewareHandler } from 'hono';
 import { HTTPException } from 'hono/http-exception';
 
-import type { ApiKey } from '../../apiKey.ts';
-import type { DeadLetters } from '../../queue/deadLetters.ts';
-import { ERASE_WITHIN_MS } from '../../queue/eraseApplication.ts';
-import type { QueueStatus } from '../../queue/queueStatus.ts';
+import type { ApiKey } from '../../config/apiKey.ts';
+import type { DeadLetters } from '../../deadLetters/deadLetters.ts';
+import type { QueueStatus } from '../../queue/status.ts';
+import { ERASE_WITHIN_MS } from '../../seekTokens/eraseApplication.ts';
 import {
   IdempotencyConflictError,
   InvalidSeekTokenError,
   InvalidSignalError,
   QueueUnavailableError,
 } from '../errors.ts';
-import { type Caller, requireApiKey } from './apiKeys.ts';
 import { type ApplicationDeps, createApplicationRoutes } from './applications.ts';
+import { type Caller, requireApiKey } from './authenticate.ts';
 import { available } from './available.ts';
 import { createDeadLetterRoutes, type DeadLetterDeps } from './deadLetters.ts';
 import { openApiDocument } from './openapi.ts';

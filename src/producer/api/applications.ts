@@ -1,18 +1,16 @@
 import { type Context, Hono } from 'hono';
 import { HTTPException } from 'hono/http-exception';
 import * as z from 'zod';
-
-import { parseDuration } from '../../duration.ts';
-import type { Logger } from '../../logging.ts';
-import type { EraseApplication } from '../../queue/eraseApplication.ts';
-import type { SeekTokens } from '../../queue/seekTokens.ts';
+import type { Logger } from '../../observability/logger.ts';
+import { parseDuration } from '../../runtime/duration.ts';
 import { toInvalidFields } from '../../schemas/invalidFields.ts';
 import { ApplicationIdSchema } from '../../schemas/seekToken.ts';
+import type { EraseApplication } from '../../seekTokens/eraseApplication.ts';
+import type { SeekTokens } from '../../seekTokens/registry.ts';
 import { InvalidSeekTokenError } from '../errors.ts';
 import type { RecordSeekToken } from '../recordSeekToken.ts';
-import type { Caller } from './apiKeys.ts';
-import { readJson } from './readJson.ts';
-import { count, readQuery } from './readQuery.ts';
+import type { Caller } from './authenticate.ts';
+import { count, readJson, readQuery } from './readRequest.ts';
 
 export type ApplicationDeps = {
   recordSeekToken: RecordSeekToken;

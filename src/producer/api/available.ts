@@ -1,4 +1,4 @@
-import { withDeadline } from '../../deadline.ts';
+import { withDeadline } from '../../runtime/async.ts';
 import { QueueUnavailableError } from '../errors.ts';
 
 const DEADLINE_MS = 5_000;

@@ -2,13 +2,18 @@ import { type Context, Hono } from 'hono';
 import { HTTPException } from 'hono/http-exception';
 import * as z from 'zod';
 
-import type { DeadLetters } from '../../queue/deadLetters.ts';
+import type { DeadLetters } from '../../deadLetters/deadLetters.ts';
 import { TextSchema } from '../../schemas/identifiers.ts';
-import type { Caller } from './apiKeys.ts';
-import { createLetterFileRoutes, type LetterFileDeps } from './letterFiles.ts';
-import { CountSchema, ListSchema, RedriveOneSchema, RedriveSchema } from './letterQuery.ts';
-import { readJson } from './readJson.ts';
-import { readQuery } from './readQuery.ts';
+import type { Caller } from './authenticate.ts';
+import { createLetterFileRoutes, type LetterFileDeps } from './deadLetterFiles.ts';
+import {
+  CountSchema,
+  ListSchema,
+  RedriveOneSchema,
+  RedriveSchema,
+  readJson,
+  readQuery,
+} from './readRequest.ts';
 
 // By then the answer was that the queue is not available.
 const GIVEN_UP_AFTER_MS = 61_000;

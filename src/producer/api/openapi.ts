@@ -1,5 +1,5 @@
-import { packageInfo } from '../../packageInfo.ts';
-import { instant, type Json, json, list, object, ref, schemas, text } from './openApiSchemas.ts';
+import { packageInfo } from '../../runtime/packageInfo.ts';
+import { instant, type Json, json, list, object, ref, schemas, text } from './openapiSchemas.ts';
 
 const path = (name: string): Json => ({ name, in: 'path', required: true, schema: text() });
 const query = (name: string, description: string, schema: Json = text()): Json => ({

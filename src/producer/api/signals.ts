@@ -2,15 +2,14 @@ import { type Context, Hono } from 'hono';
 import { HTTPException } from 'hono/http-exception';
 import * as z from 'zod';
 
-import type { Logger } from '../../logging.ts';
-import type { SignalLife } from '../../schemas/states.ts';
-import type { Tracer } from '../../tracing.ts';
+import type { Logger } from '../../observability/logger.ts';
+import type { Tracer } from '../../observability/tracing.ts';
+import type { SignalLife } from '../../schemas/signalRecord.ts';
 import { type Enqueue, toResults } from '../enqueue.ts';
 import { InvalidSignalError } from '../errors.ts';
 import type { Criterion, Search } from '../search.ts';
-import type { Caller } from './apiKeys.ts';
-import { readJson } from './readJson.ts';
-import { count, readQuery } from './readQuery.ts';
+import type { Caller } from './authenticate.ts';
+import { count, readJson, readQuery } from './readRequest.ts';
 import { traceRequests } from './traceRequests.ts';
 
 const MAX_BATCH = 1000;

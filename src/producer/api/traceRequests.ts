@@ -1,7 +1,7 @@
 import { context, SpanKind, type Tracer, trace } from '@opentelemetry/api';
 import type { MiddlewareHandler } from 'hono';
 
-import { fail, toContext } from '../../tracing.ts';
+import { fail, toContext } from '../../observability/tracing.ts';
 
 /** A span for each request, which continues the caller's trace. What a handler does is part of it. */
 export const traceRequests =

@@ -1,4 +1,4 @@
-import { readSeekToken, type SeekTokenReading } from '../seekToken.ts';
+import { readSeekToken, type SeekTokenReading } from '../readSeekToken.ts';
 
 declare global {
   namespace Express {

@@ -1,4 +1,4 @@
-import { readSeekToken, type SeekTokenReading } from '../seekToken.ts';
+import { readSeekToken, type SeekTokenReading } from '../readSeekToken.ts';
 
 type Request = { url: string; originalUrl?: string };
 type Instance = {

@@ -1,4 +1,4 @@
-import { readSeekToken, type SeekTokenReading } from '../seekToken.ts';
+import { readSeekToken, type SeekTokenReading } from '../readSeekToken.ts';
 
 /** For `new Hono<{ Variables: SeekTokenVariables }>()`. */
 export type SeekTokenVariables = {

@@ -6,9 +6,8 @@ import {
   type NewJob,
   SIGNALS,
 } from '../backend.ts';
-import { signalJobOptions } from '../jobOptions.ts';
-import { PENDING_MS } from '../ledgerTimes.ts';
-import { memoryOf } from '../memory.ts';
+import { signalJobOptions } from '../bullWorker.ts';
+import { memoryOf, PENDING_MS } from '../dedupeWindow.ts';
 import type { KeyValueStore } from './keyValueStore.ts';
 
 const FIND_JOBS = `

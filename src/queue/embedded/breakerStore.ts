@@ -1,4 +1,4 @@
-import { type LaneStore, parseLaneState, SLOT_HORIZON_MS } from '../laneState.ts';
+import { type LaneStore, parseLaneState, SLOT_HORIZON_MS } from '../breakerState.ts';
 
 // The time of day, but a clock that is set back does not set it back.
 const steadyNow = (): number => Math.floor(performance.timeOrigin + performance.now());

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import * as z from 'zod';
 
-import { hasCode } from '../../hasCode.ts';
+import { hasCode } from '../../runtime/errors.ts';
 
 type Content = Record<string, unknown>;
 type Lock = z.infer<typeof LockSchema>;

@@ -1,5 +1,5 @@
 import type { JobStore, Told } from '../backend.ts';
-import { msLeft } from '../memory.ts';
+import { msLeft } from '../dedupeWindow.ts';
 import type { KeyValueStore } from './keyValueStore.ts';
 
 const remove = (where: string) =>

@@ -1,4 +1,4 @@
-import type { SignalLife } from '../../schemas/states.ts';
+import type { SignalLife } from '../../schemas/signalRecord.ts';
 import { migrateOldTables } from './migrateOldTables.ts';
 import type { PgliteDatabase, Query } from './pglite.ts';
 

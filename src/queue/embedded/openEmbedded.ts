@@ -8,14 +8,14 @@ import {
   SIGNALS,
 } from '../backend.ts';
 import { startBullWorker, toBullOptions } from '../bullWorker.ts';
-import { createOwnJobData } from '../jobData.ts';
-import { keepSkippedMsOf } from '../ledgerTimes.ts';
-import { indexTimesOf } from '../signalIndex.ts';
+import { keepSkippedMsOf } from '../dedupeWindow.ts';
+import { createOwnJobData } from '../redis/jobStore.ts';
+import { indexTimesOf } from '../searchIndex.ts';
 import { createAdmission } from './admission.ts';
+import { createLedger } from './bookkeeping.ts';
 import { createMemoryLane } from './breakerStore.ts';
 import { createJobStore } from './jobs.ts';
 import { openKeyValueStore } from './keyValueStore.ts';
-import { createLedger } from './ledger.ts';
 import { openPglite } from './pglite.ts';
 import { createSearchIndex } from './searchIndex.ts';
 import { createTokenStore } from './tokenStore.ts';

@@ -1,4 +1,4 @@
-import { groupIds, MOST_OF_A_TRAIT, nameOf, type SignalIndex } from '../signalIndex.ts';
+import { groupIds, MOST_OF_A_TRAIT, nameOf, type SignalIndex } from '../searchIndex.ts';
 import type { KeyValueStore } from './keyValueStore.ts';
 
 type Deps = {

@@ -1,4 +1,4 @@
-import type { TokenStore } from '../tokenStore.ts';
+import type { TokenStore } from '../backend.ts';
 import type { KeyValueStore } from './keyValueStore.ts';
 
 /** Seek tokens by application, and which application each token belongs to. */

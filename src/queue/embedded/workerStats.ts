@@ -6,7 +6,7 @@ import {
   momentOf,
   momentsSince,
   toMoment,
-} from '../history.ts';
+} from '../workerStats.ts';
 import type { KeyValueStore } from './keyValueStore.ts';
 
 const COUNT_JOBS = `

@@ -45,3 +45,24 @@ export const defineScript = (client: Redis, name: ScriptName): RunScript => {
 /** The build copies `lua/` to `dist`, so that it is beside this file there too. */
 const readScript = (name: ScriptName): string =>
   readFileSync(new URL(`./lua/${name}.lua`, import.meta.url), 'utf8');
+
+/** The answers of a pipeline, in order; throws the first error among them. */
+export const runPipeline = async (pipeline: ReturnType<Redis['pipeline']>): Promise<unknown[]> =>
+  ((await pipeline.exec()) ?? []).map(([err, value]) => {
+    if (err) throw err;
+    return value;
+  });
+
+const PAGE = 1_000;
+
+/** The rest of each key's name that begins so, a page at a time: what is there all the while is found. */
+export const scanNames = async function* (
+  client: Redis,
+  start: string,
+  options: { type?: string } = {},
+): AsyncGenerator<string[]> {
+  const match = `${start.replace(/[[\]*?\\]/g, '\\$&')}*`;
+  for await (const keys of client.scanStream({ match, count: PAGE, ...options })) {
+    yield keys.map((key: string) => key.slice(start.length));
+  }
+};

@@ -1,12 +1,12 @@
 import { Hono } from 'hono';
 import type { LoggedIn } from '../../../src/board/login.ts';
-import type { PagesDeps } from '../../../src/board/pages/createPages.ts';
-import { createPages } from '../../../src/board/pages/createPages.ts';
-import { noAnswer } from '../../../src/board/pages/noAnswer.ts';
-import type { LetterView } from '../../../src/queue/deadLetters.ts';
-import { MOMENT_MS, type Moment } from '../../../src/queue/history.ts';
-import type { QueueStatus } from '../../../src/queue/queueStatus.ts';
-import type { SignalLife } from '../../../src/schemas/states.ts';
+import type { PagesDeps } from '../../../src/board/pages/routes.ts';
+import { createPages } from '../../../src/board/pages/routes.ts';
+import { noAnswer } from '../../../src/board/pages/unavailable.ts';
+import type { LetterView } from '../../../src/deadLetters/deadLetters.ts';
+import type { QueueStatus } from '../../../src/queue/status.ts';
+import { MOMENT_MS, type Moment } from '../../../src/queue/workerStats.ts';
+import type { SignalLife } from '../../../src/schemas/signalRecord.ts';
 import { waitFor } from '../../support/waitFor.ts';
 import { EMPTY } from '../boardUnderTest.ts';
 

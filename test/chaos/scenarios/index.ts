@@ -1,13 +1,13 @@
 import type { Scenario } from '../scenario.ts';
-import { deadlySignal } from './deadly.ts';
 import { faults, faultsInBatches } from './faults.ts';
 import { rateLimited } from './limited.ts';
 import { outboxKilled, outboxWiped } from './outbox.ts';
+import { deadlySignal } from './poison.ts';
 import { redisAway, redisFrozen, redisHalfOpen, redisKilled } from './redis.ts';
 import { redriveKilled } from './redrive.ts';
 import { seekDown, seekHalfOpen, seekSlow, tokensDown } from './seek.ts';
+import { undertakerKilled } from './sweeper.ts';
 import { tokensKept } from './tokens.ts';
-import { undertakerKilled } from './undertaker.ts';
 import { producerKilled, rollingDeploy, workerKilled, workerStopped } from './workers.ts';
 
 /** The longest first: what waits for locks leaves the machine to the others. */

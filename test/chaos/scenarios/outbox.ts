@@ -1,6 +1,6 @@
-import { type OutboxAts, openOutboxAts } from '../outboxAts.ts';
+import type { Stage } from '../environment.ts';
+import { type OutboxAts, openOutboxAts } from '../outboxProducers.ts';
 import type { Scenario } from '../scenario.ts';
-import type { Stage } from '../stage.ts';
 import { takeSlowly } from './takeSlowly.ts';
 
 const WORKERS = 2;

@@ -1,9 +1,9 @@
 import { startTcpProxy } from '../../support/tcpProxy.ts';
 import { waitFor } from '../../support/waitFor.ts';
-import type { Worker } from '../crew.ts';
+import type { Stage } from '../environment.ts';
+import type { Worker } from '../processes.ts';
 import type { Scenario } from '../scenario.ts';
 import { readUnsettled } from '../settle.ts';
-import type { Stage } from '../stage.ts';
 import { refuse, take } from '../verdicts.ts';
 
 const LETTERS_WITHIN_MS = 120_000;

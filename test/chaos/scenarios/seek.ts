@@ -1,7 +1,6 @@
 import { empty, hang, html } from '../../support/scriptedSeek.ts';
-
+import type { Stage } from '../environment.ts';
 import type { Scenario } from '../scenario.ts';
-import type { Stage } from '../stage.ts';
 import { refuse, silence, take } from '../verdicts.ts';
 import { takeSlowly } from './takeSlowly.ts';
 

@@ -1,4 +1,4 @@
-import type { Stage } from '../stage.ts';
+import type { Stage } from '../environment.ts';
 import { take } from '../verdicts.ts';
 
 /** SEEK takes everything, at its leisure, so that there is always something under way. */

@@ -13,7 +13,7 @@ import {
   seekToken as ofHono,
   type SeekTokenVariables,
 } from '../../../src/producer/middleware/hono.ts';
-import type { SeekTokenReading } from '../../../src/producer/seekToken.ts';
+import type { SeekTokenReading } from '../../../src/producer/readSeekToken.ts';
 
 declare module 'fastify' {
   interface FastifyRequest extends WithSeekToken {}

@@ -1,11 +1,11 @@
+import { createLedger } from '../../../src/queue/embedded/bookkeeping.ts';
 import { createJobStore } from '../../../src/queue/embedded/jobs.ts';
 import { openKeyValueStore } from '../../../src/queue/embedded/keyValueStore.ts';
-import { createLedger } from '../../../src/queue/embedded/ledger.ts';
 import { openPglite } from '../../../src/queue/embedded/pglite.ts';
 import { createSearchIndex } from '../../../src/queue/embedded/searchIndex.ts';
 import { createTokenStore } from '../../../src/queue/embedded/tokenStore.ts';
-import { nameOf } from '../../../src/queue/signalIndex.ts';
-import type { SignalLife } from '../../../src/schemas/states.ts';
+import { nameOf } from '../../../src/queue/searchIndex.ts';
+import type { SignalLife } from '../../../src/schemas/signalRecord.ts';
 
 let database: Awaited<ReturnType<typeof openPglite>>;
 let now = 1_800_000_000_000;

@@ -1,0 +1,74 @@
+import { v4 as uuidV4 } from 'uuid';
+
+import type { Config } from '../../config/config.ts';
+import { createLogger } from '../../observability/logger.ts';
+import type { Finding } from '../../queue/backend.ts';
+import { LIVE_AUDIENCE, PLAYGROUND_AUDIENCE } from '../../schemas/seekApi.ts';
+import type { SeekSignal } from '../../schemas/signal.ts';
+import { classify, type SendResult } from '../../worker/seek/classify.ts';
+import type { Http } from '../../worker/seek/http.ts';
+import { createSeekClient } from '../../worker/seek/seekClient.ts';
+
+// SEEK's public test data (developer.seek.com, "Playground environment"): nobody's application.
+const TOKEN = 'globalPublicTest-WfRFAhG25YC8ADe3QvxAVz';
+const POSITION = 'seekAnzPublicTest:positionProfile:jobAd:27cuZeA47';
+const FORBIDDEN = 'FORBIDDEN';
+
+const sampleSignals = (now: Date): SeekSignal[] => {
+  const state = {
+    status: { label: 'Interview', index: 2, total: 4 },
+    success: null,
+    timestamp: now.toISOString(),
+  };
+  return [
+    { typeCode: 'ApplicationComplete', token: TOKEN },
+    { typeCode: 'ApplicationStatusUpdate', token: TOKEN, current: state },
+    { typeCode: 'PositionStatusUpdate', positionProfileIds: [POSITION], current: state },
+  ];
+};
+
+/**
+ * Sends one signal of each type to SEEK's Playground, and judges the answers. It validates a mutation
+ * like the live environment, and then refuses it: FORBIDDEN is the pass mark.
+ */
+export const tryPlayground = async (
+  config: Config<'SEEK_CLIENT_SECRET'>,
+  http: Http,
+  partnerToken: string,
+): Promise<Finding[]> => {
+  if (config.SEEK_AUDIENCE === LIVE_AUDIENCE) {
+    const message = `SEEK_AUDIENCE is the live one; the Playground's is ${PLAYGROUND_AUDIENCE}`;
+    return [{ subject: 'playground', level: 'error', message }];
+  }
+  const send = createSeekClient({
+    ...{ http, apiUrl: config.SEEK_API_URL, userAgent: config.SEEK_USER_AGENT },
+    ...{ secrets: () => [config.SEEK_CLIENT_SECRET], logBodies: false },
+    logger: createLogger({ level: 'silent' }),
+  });
+  const findings: Finding[] = [];
+  for (const signal of sampleSignals(new Date())) {
+    const requestId = uuidV4();
+    const result = await send({ signals: [signal], partnerToken, requestId });
+    findings.push(judge(signal.typeCode, result, requestId));
+  }
+  return findings;
+};
+
+const judge = (typeCode: string, result: SendResult, requestId: string): Finding => {
+  const finding = (level: Finding['level'], message: string): Finding => ({
+    ...{ subject: typeCode, level, message: `${message} (X-Request-Id ${requestId})` },
+  });
+  if (result.kind === 'aborted') return finding('error', 'let go of');
+  const outcome = classify(result);
+  switch (outcome.kind) {
+    case 'delivered':
+    case 'skipped':
+      return finding('error', 'taken: this is not the Playground');
+    case 'retry':
+      return finding('error', `not known: ${outcome.code}: ${outcome.reason}`);
+    case 'dead':
+      return outcome.code === FORBIDDEN
+        ? finding('ok', 'valid; FORBIDDEN is what the Playground answers then')
+        : finding('error', `${outcome.code}: ${outcome.reason}`);
+  }
+};

@@ -1,0 +1,65 @@
+import Table from 'cli-table3';
+import logUpdate from 'log-update';
+import colours from 'picocolors';
+
+import type { SignalLife } from '../../schemas/signalRecord.ts';
+import { renderState } from '../io/render.ts';
+
+type Row = { title: string; life?: SignalLife };
+
+/** Tells the story: a table that lives on a terminal, a line for each change elsewhere. */
+export const createScreen = (titles: string[]) => {
+  const live = process.stdout.isTTY === true;
+  const rows: Row[] = titles.map((title) => ({ title }));
+
+  const draw = (): string => {
+    const table = new Table({ head: ['signal', 'state', 'attempts', 'last answer'] });
+    for (const { title, life } of rows) {
+      table.push([
+        title,
+        life === undefined ? '' : renderState(life.state),
+        life === undefined ? '' : String(life.attempts.length),
+        life?.attempts.at(-1)?.code ?? '',
+      ]);
+    }
+    return table.toString();
+  };
+
+  return {
+    say: (text: string): void => {
+      if (live) logUpdate.clear();
+      process.stdout.write(`${text}\n`);
+      if (live) logUpdate(draw());
+    },
+
+    /** Shows a life where it has changed since it was shown last. */
+    show: (title: string, life: SignalLife): void => {
+      const row = rows.find((candidate) => candidate.title === title);
+      if (row === undefined || isSame(row.life, life)) return;
+      row.life = life;
+      if (live) {
+        logUpdate(draw());
+        return;
+      }
+      const last = life.attempts.at(-1);
+      const answer = last?.code === undefined ? '' : `, ${last.code}`;
+      process.stdout.write(`    ${renderState(life.state)} after ${attemptsOf(life)}${answer}\n`);
+    },
+
+    end: (): void => {
+      if (live) logUpdate.done();
+    },
+  };
+};
+
+export type Screen = ReturnType<typeof createScreen>;
+
+export const attemptsOf = ({ attempts }: SignalLife): string =>
+  `${attempts.length} attempt${attempts.length === 1 ? '' : 's'}`;
+
+export const heading = (text: string): string => `\n${colours.bold(text)}`;
+
+const isSame = (before: SignalLife | undefined, after: SignalLife): boolean =>
+  before?.state === after.state &&
+  before.attempts.length === after.attempts.length &&
+  before.redrives === after.redrives;

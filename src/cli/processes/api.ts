@@ -1,0 +1,79 @@
+import { apiPort, type Config, loadConfig, patienceOf } from '../../config/config.ts';
+import { typeLabel } from '../../observability/metrics.ts';
+import { createApp } from '../../producer/api/app.ts';
+import { createRecordSeekToken } from '../../producer/recordSeekToken.ts';
+import { createSearch } from '../../producer/search.ts';
+import { serve } from '../../runtime/httpServer.ts';
+import { runUntilTerminated } from '../../runtime/lifecycle.ts';
+import { createEraseApplication } from '../../seekTokens/eraseApplication.ts';
+import { guardRedis } from './guardRedis.ts';
+import { startTracing } from './otelSdk.ts';
+import { onPort } from './probesServer.ts';
+import { openService, type Service } from './service.ts';
+import { followSecrets } from './watchSecrets.ts';
+
+const REQUIRED = ['REDIS_URL', 'API_KEYS'] as const;
+
+/** `seek-signals api`: the producer over HTTP. */
+export const api = async (
+  env: NodeJS.ProcessEnv,
+  termination: Promise<NodeJS.Signals>,
+): Promise<number> => {
+  const config = loadConfig(env, REQUIRED);
+  const service = openService(config, 'fail-fast');
+  const { unfit } = await guardRedis(service, config.ALLOW_UNSAFE_REDIS);
+  const tracer = await startTracing(config, service, 'api');
+  const secrets = followSecrets(env, REQUIRED, service);
+  const { url } = await onPort(
+    (port) => startApi({ ...service, tracer }, config, port, secrets),
+    apiPort(config),
+    'API_PORT',
+  );
+  service.logger.info({ url }, 'API listening');
+  return runUntilTerminated({
+    ...service,
+    ...{ termination, unfit, timeoutMs: config.SHUTDOWN_TIMEOUT_MS },
+  });
+};
+
+/** Builds the API on a service, and serves it. */
+export const startApi = async (
+  service: Service,
+  config: Config<'API_KEYS'>,
+  port: number,
+  secrets: () => Pick<Config<'API_KEYS'>, 'API_KEYS'> = () => config,
+) => {
+  const { backend, logger, closers, metrics, probes, tracer } = service;
+  const { lookup, findSignals, deadLetters, seekTokens } = service;
+  const onAccepted = (typeCode: string) => metrics.accepted.inc({ type: typeLabel(typeCode) });
+  const stopping = new AbortController();
+  const app = createApp({
+    apiKeys: () => secrets().API_KEYS,
+    enqueue: await service.openEnqueue(onAccepted),
+    find: lookup.find,
+    search: createSearch({ find: lookup.find, findSignals }),
+    deadLetters,
+    exportLetters: service.exportDeadLetters,
+    importLetters: service.importDeadLetters,
+    seekTokens,
+    recordSeekToken: createRecordSeekToken({
+      tokens: seekTokens,
+      replicated: backend.replicated,
+      logger,
+    }),
+    eraseApplication: createEraseApplication({ backend, tokens: seekTokens, deadLetters }),
+    onDiscarded: () => metrics.skipped.inc({ reason: 'discarded' }),
+    status: service.status,
+    probes,
+    logger,
+    tracer,
+    stopping: stopping.signal,
+    logBodies: config.LOG_BODIES,
+  });
+  const server = await serve(app, { host: config.API_HOST, port });
+  closers.add('api', () => {
+    stopping.abort();
+    return server.close(patienceOf(config));
+  });
+  return server;
+};

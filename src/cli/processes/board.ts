@@ -1,0 +1,76 @@
+import { Hono } from 'hono';
+import { caching, pageHeaders } from '../../board/browserSecurity.ts';
+import { openBoard } from '../../board/createBoard.ts';
+import type { Account } from '../../board/login.ts';
+import { noAnswer } from '../../board/pages/unavailable.ts';
+import { type Config, ConfigError, loadConfig, patienceOf } from '../../config/config.ts';
+import { queueIsSilent, withDeadline } from '../../runtime/async.ts';
+import { serve } from '../../runtime/httpServer.ts';
+import { runUntilTerminated } from '../../runtime/lifecycle.ts';
+import { onPort } from './probesServer.ts';
+import { openService, type Service } from './service.ts';
+
+const ANSWER_WITHIN_MS = 4_000;
+
+/** `seek-signals board`: how things stand, and Bull Board over both queues. */
+export const board = async (
+  env: NodeJS.ProcessEnv,
+  termination: Promise<NodeJS.Signals>,
+): Promise<number> => {
+  const config = loadConfig(env, ['REDIS_URL', 'BOARD_USERNAME', 'BOARD_PASSWORD']);
+  const service = openService(config, 'fail-fast');
+  const start = (port: number) => startBoard(service, config, port);
+  const { url } = await onPort(start, config.BOARD_PORT, 'BOARD_PORT');
+  service.logger.info({ url }, 'Board listening');
+  return runUntilTerminated({ ...service, termination, timeoutMs: config.SHUTDOWN_TIMEOUT_MS });
+};
+
+type BoardConfig = Config<'BOARD_USERNAME' | 'BOARD_PASSWORD'>;
+
+/** The operator, and where there is one, somebody who may only look. */
+const accountsOf = (config: BoardConfig): Account[] => {
+  const operator = {
+    username: config.BOARD_USERNAME,
+    password: config.BOARD_PASSWORD,
+    readOnly: config.BOARD_READ_ONLY,
+  };
+  const { BOARD_VIEWER_USERNAME: username, BOARD_VIEWER_PASSWORD: password } = config;
+  if (username === undefined || password === undefined) return [operator];
+  if (username === operator.username) {
+    throw new ConfigError('BOARD_VIEWER_USERNAME is BOARD_USERNAME: who is it?');
+  }
+  return [operator, { username, password, readOnly: true }];
+};
+
+/** Builds the board on a service, and serves it: from the first moment the queue is there. */
+export const startBoard = async (service: Service, config: BoardConfig, port: number) => {
+  const { backend, lookup, findSignals, status, deadLetters } = service;
+  const { logger, closers, probes } = service;
+  const accounts = accountsOf(config);
+  const log = (fields: Record<string, unknown>, message: string) => logger.info(fields, message);
+  const build = () =>
+    openBoard({ backend, lookup, findSignals, status, deadLetters, accounts, log });
+  let building: ReturnType<typeof build> | undefined;
+  const built = (): ReturnType<typeof build> => {
+    building ??= build().catch((err: unknown) => {
+      building = undefined;
+      throw err;
+    });
+    return building;
+  };
+
+  const app = new Hono();
+  // An answer without the board is guarded as the board's own are.
+  app.use(caching, pageHeaders);
+  app.route('/', probes);
+  app.all('*', async (c) => {
+    const answering = built().then((board) => board.fetch(c.req.raw, c.env));
+    const answer = await withDeadline(answering, ANSWER_WITHIN_MS, queueIsSilent).catch(
+      () => undefined,
+    );
+    return answer ?? noAnswer(c);
+  });
+  const server = await serve(app, { host: config.BOARD_HOST, port });
+  closers.add('board', () => server.close(patienceOf(config)));
+  return server;
+};

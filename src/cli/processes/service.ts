@@ -1,0 +1,101 @@
+import type { Config } from '../../config/config.ts';
+import { describeConfig } from '../../config/config.ts';
+import { createProbes } from '../../observability/health.ts';
+import { createLogger, type Logger } from '../../observability/logger.ts';
+import { createMetrics } from '../../observability/metrics.ts';
+import type { Tracer } from '../../observability/tracing.ts';
+import type { OutboxReading } from '../../producer/outbox/rows.ts';
+import type { Backend } from '../../queue/backend.ts';
+import type { Temper } from '../../queue/redis/connection.ts';
+import { openRedis } from '../../queue/redis/openRedis.ts';
+import { queueIsSilent, withDeadline } from '../../runtime/async.ts';
+import { createClosers } from '../../runtime/lifecycle.ts';
+import { compose } from '../compose.ts';
+
+const SCRAPE_WITHIN_MS = 2_000;
+const OUTBOX_WITHIN_MS = 1_500;
+const EXPIRING_WITHIN_MS = 14 * 24 * 3_600_000;
+
+/** The ATS's database, of a process that moves its outbox. */
+type Outbox = { read: () => Promise<OutboxReading | undefined>; ping: () => Promise<unknown> };
+
+const NO_OUTBOX: Outbox = { read: async () => undefined, ping: async () => {} };
+
+/** What every long-running process has, around the queue that it was given. */
+export const createService = (
+  backend: Backend,
+  logger: Logger,
+  config: Config,
+  outbox: Outbox = NO_OUTBOX,
+) => {
+  const closers = createClosers(logger);
+  closers.add('queue', backend.close);
+  const composition = compose(config, backend, logger);
+  const { status, seekTokens } = composition;
+  const read = () =>
+    Promise.all([status(), backend.memoryUse(), seekTokens.countExpiring(EXPIRING_WITHIN_MS)]);
+  const readQueue = async () => {
+    // During an outage nothing may pile up, scrape after scrape.
+    await withDeadline(backend.ping(), SCRAPE_WITHIN_MS, queueIsSilent);
+    const [reading, memory, tokensExpiring] = await withDeadline(
+      read(),
+      SCRAPE_WITHIN_MS,
+      queueIsSilent,
+    );
+    return {
+      ...{ memory, tokensExpiring },
+      counts: reading.counts,
+      ...{ backlog: reading.backlog, workers: reading.workers },
+      oldestUnsentSeconds: reading.oldestUnsent?.ageSeconds ?? 0,
+      laneClosed:
+        reading.lane.state === 'open'
+          ? undefined
+          : { code: reading.lane.code, seconds: reading.lane.seconds },
+    };
+  };
+  const metrics = createMetrics(readQueue, () =>
+    withDeadline(outbox.read(), OUTBOX_WITHIN_MS, queueIsSilent),
+  );
+  // What this process can say of its own health; nothing, unless a worker runs in it.
+  const vitals: (() => boolean)[] = [];
+  const isAlive = () => vitals.every((isWell) => isWell());
+  const probes = createProbes({
+    ping: () => Promise.all([backend.ping(), outbox.ping()]),
+    ...{ isAlive, metrics },
+  });
+
+  return { ...composition, closers, metrics, probes, vitals };
+};
+
+export type Service = ReturnType<typeof createService> & {
+  /** Where its work is traced. */
+  tracer?: Tracer | undefined;
+};
+
+/** The same on Redis, for the processes of a deployment. */
+export const openService = (
+  config: Config<'REDIS_URL'>,
+  temper: Temper,
+  outbox?: Outbox,
+): Service => {
+  const logger = createLogger({ level: config.LOG_LEVEL });
+  logger.info({ configuration: describeConfig(config) }, 'Starting');
+  const backend = openRedisBackend(config, temper, logger);
+  return createService(backend, logger, config, outbox);
+};
+
+export const openRedisBackend = (config: Config<'REDIS_URL'>, temper: Temper, logger: Logger) =>
+  openRedis({
+    url: config.REDIS_URL,
+    sentinels: config.REDIS_SENTINELS,
+    waitReplicas: config.WAIT_REPLICAS,
+    temper,
+    logger,
+    ...queueOptions(config),
+  });
+
+export const queueOptions = (config: Config) => ({
+  prefix: config.QUEUE_PREFIX,
+  rememberMs: config.REMEMBER_MS,
+  keepDeliveredMs: config.KEEP_DELIVERED_MS,
+});

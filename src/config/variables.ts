@@ -1,0 +1,142 @@
+import * as z from 'zod';
+import { packageInfo } from '../runtime/packageInfo.ts';
+import { parseTokenKey } from '../runtime/tokenCipher.ts';
+import { LIVE_AUDIENCE } from '../schemas/seekApi.ts';
+import { MOST_REMEMBER_MS, REMEMBER_MS } from '../schemas/signalJob.ts';
+import { type ApiKey, parseApiKey } from './apiKey.ts';
+
+const HOUR_MS = 3_600_000;
+
+const wholeNumber = (least: number, most: number) =>
+  z
+    .string()
+    .regex(/^\d+$/, `must be a whole number from ${least} to ${most}`)
+    .transform(Number)
+    .pipe(z.number().min(least, `must be at least ${least}`).max(most, `must be at most ${most}`));
+
+const milliseconds = (least = 1) => wholeNumber(least, MOST_REMEMBER_MS);
+const port = () => wholeNumber(0, 65_535);
+const url = (protocol: RegExp, expected: string) =>
+  z.url({ protocol, error: `must be a URL: ${expected}` });
+// Configuration is logged at start, and a URL with it.
+const publicUrl = (expected: string) =>
+  url(/^https?$/, expected).refine(
+    (text) => !URL.canParse(text) || new URL(text).username + new URL(text).password === '',
+    'must hold no credentials',
+  );
+const isDecodable = (text: string): boolean => {
+  try {
+    const { username, password } = new URL(text);
+    return decodeURIComponent(username + password) !== undefined;
+  } catch {
+    return !URL.canParse(text);
+  }
+};
+const flag = () =>
+  z.enum(['true', 'false'], 'must be true or false').transform((text) => text === 'true');
+
+const otlpProtocol = () =>
+  z.enum(['http/protobuf', 'http/json'], 'must be http/protobuf or http/json');
+
+// HTTP Basic can transport nothing else.
+const login = (allowed: RegExp, besides?: string) =>
+  z.string().regex(allowed, `must not hold ${besides ? `${besides} or ` : ''}a control character`);
+
+// In a file they may stand in lines.
+const apiKeys = z.string().transform((text, context): ApiKey[] =>
+  text.split(/,|\r?\n/).flatMap((entry) => {
+    const parsed = parseApiKey(entry.trim());
+    if (typeof parsed !== 'string') return [parsed];
+    context.addIssue(parsed);
+    return [];
+  }),
+);
+
+const tokenKeys = z.string().transform((text, context): Buffer[] =>
+  text.split(',').flatMap((entry) => {
+    const key = parseTokenKey(entry.trim());
+    if (key === undefined)
+      context.addIssue('must be keys of 32 bytes in base64, separated by commas');
+    return key === undefined ? [] : [key];
+  }),
+);
+
+const sentinels = z.string().transform((text, context): { host: string; port: number }[] =>
+  text.split(',').map((entry) => {
+    const [, host = '', port = '26379'] = /^([^:\s]+)(?::(\d+))?$/.exec(entry.trim()) ?? [];
+    if (host === '' || Number(port) > 65_535) {
+      context.addIssue('must be host:port, separated by commas');
+    }
+    return { host, port: Number(port) };
+  }),
+);
+
+/** One row a variable. What each is for stands in .env.example. */
+export const VARIABLES = {
+  REDIS_URL: url(/^rediss?$/, 'redis://host:6379 or rediss://…')
+    .refine(isDecodable, 'must have its user name and password percent-encoded')
+    .optional(),
+  REDIS_SENTINELS: sentinels.optional(),
+  ALLOW_UNSAFE_REDIS: flag().default(false),
+  WAIT_REPLICAS: wholeNumber(0, 100).default(0),
+  QUEUE_PREFIX: z.string().default('{seek}'),
+  EMBEDDED_PATH: z.string().default('.seek-signals'),
+  SEEK_API_URL: publicUrl('https://…').default('https://graphql.seek.com/graphql'),
+  SEEK_AUTH_URL: publicUrl('https://…').default('https://auth.seek.com/oauth/token'),
+  SEEK_AUDIENCE: z.string().default(LIVE_AUDIENCE),
+  SEEK_CLIENT_ID: z.string().optional(),
+  SEEK_CLIENT_SECRET: z.string().optional(),
+  SEEK_USER_AGENT: z
+    .string()
+    .regex(/^[\x20-\x7e]+$/, 'must be visible ASCII')
+    .default(`${packageInfo.name}/${packageInfo.version}`),
+  SEEK_TIMEOUT_MS: milliseconds().default(10_000),
+  WORKER_CONCURRENCY: wholeNumber(1, 1000).optional(),
+  BATCH_SIZE: wholeNumber(1, 100).default(1),
+  BATCH_LINGER_MS: milliseconds(0).default(5),
+  RATE_LIMIT_PER_SECOND: wholeNumber(1, 100_000).optional(),
+  LANE_PAUSE_MAX_MS: milliseconds().default(60_000),
+  RETRY_MAX_ATTEMPTS: wholeNumber(1, 1_000_000).default(25),
+  RETRY_BASE_MS: milliseconds().default(2_000),
+  RETRY_MAX_MS: milliseconds().default(3 * HOUR_MS),
+  RETRY_MAX_AGE_MS: milliseconds().default(72 * HOUR_MS),
+  REMEMBER_MS: milliseconds().default(REMEMBER_MS),
+  KEEP_DELIVERED_MS: milliseconds().default(24 * HOUR_MS),
+  KEEP_DELIVERED_COUNT: wholeNumber(1, 100_000_000).default(10_000),
+  ALLOW_UNKNOWN_TYPES: flag().default(false),
+  SEEK_TOKEN_TTL_DAYS: wholeNumber(1, 3_650).default(180),
+  EXPIRED_TOKENS: z.enum(['send', 'skip'], 'must be send or skip').default('send'),
+  TOKEN_ENCRYPTION_KEYS: tokenKeys.optional(),
+  DATABASE_URL: url(/^postgres(ql)?$/, 'postgresql://host:5432/database').optional(),
+  OUTBOX_LEDGER: flag().default(false),
+  OUTBOX_KEEP_MS: milliseconds().default(7 * 24 * HOUR_MS),
+  API_HOST: z.string().default('127.0.0.1'),
+  API_PORT: port().optional(),
+  PORT: port().optional(),
+  API_KEYS: apiKeys.optional(),
+  BOARD_HOST: z.string().default('127.0.0.1'),
+  BOARD_PORT: port().default(3001),
+  BOARD_USERNAME: login(/^[^:\p{Cc}]+$/u, 'a colon').optional(),
+  BOARD_PASSWORD: login(/^\P{Cc}+$/u).optional(),
+  BOARD_READ_ONLY: flag().default(false),
+  BOARD_VIEWER_USERNAME: login(/^[^:\p{Cc}]+$/u, 'a colon').optional(),
+  BOARD_VIEWER_PASSWORD: login(/^\P{Cc}+$/u).optional(),
+  METRICS_HOST: z.string().default('127.0.0.1'),
+  METRICS_PORT: port().optional(),
+  SIMULATOR_HOST: z.string().default('127.0.0.1'),
+  SIMULATOR_PORT: port().default(3002),
+  OTEL_EXPORTER_OTLP_ENDPOINT: publicUrl('http://host:4318').optional(),
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: publicUrl('http://host:4318/v1/traces').optional(),
+  OTEL_EXPORTER_OTLP_PROTOCOL: otlpProtocol().default('http/protobuf'),
+  OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: otlpProtocol().optional(),
+  OTEL_TRACES_EXPORTER: z.enum(['otlp', 'none'], 'must be otlp or none').default('otlp'),
+  OTEL_SDK_DISABLED: z.string().toLowerCase().pipe(flag()).default(false),
+  SHUTDOWN_TIMEOUT_MS: milliseconds().default(25_000),
+  LOG_LEVEL: z
+    .enum(
+      ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
+      'must be trace, debug, info, warn, error, fatal or silent',
+    )
+    .default('info'),
+  LOG_BODIES: flag().default(false),
+};

@@ -1,0 +1,40 @@
+import { Hono } from 'hono';
+
+import { queueIsSilent, withDeadline } from '../runtime/async.ts';
+import type { Metrics } from './metrics.ts';
+
+const READY_WITHIN_MS = 2_000;
+
+type Deps = {
+  ping: () => Promise<unknown>;
+  /** Whether this process does what it is there for. An absent queue is no fault of its own. */
+  isAlive: () => boolean;
+  metrics: Pick<Metrics, 'scrape' | 'contentType'>;
+};
+
+/** Health and metrics, the same in every process, and without a key. */
+export const createProbes = ({ ping, isAlive, metrics }: Deps): Hono => {
+  const app = new Hono();
+
+  app.get('/health/live', (c) =>
+    isAlive()
+      ? c.json({ status: 'alive' })
+      : c.json({ status: 'stuck', message: 'Signals are due, and this worker takes none' }, 503),
+  );
+
+  app.get('/health/ready', async (c) => {
+    const isReady = await withDeadline(ping(), READY_WITHIN_MS, queueIsSilent).then(
+      () => true,
+      () => false,
+    );
+    return isReady
+      ? c.json({ status: 'ready' })
+      : c.json({ status: 'unavailable', message: 'The queue does not answer' }, 503);
+  });
+
+  app.get('/metrics', async (c) =>
+    c.text(await metrics.scrape(), 200, { 'content-type': metrics.contentType }),
+  );
+
+  return app;
+};

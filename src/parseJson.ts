@@ -1,8 +1,0 @@
-/** `undefined` where it is not JSON: anything may lie in Redis, or come from outside. */
-export const parseJson = (text: string): unknown => {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-};

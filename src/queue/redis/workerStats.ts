@@ -1,0 +1,71 @@
+import type { Redis } from 'ioredis';
+
+import { DEAD_LETTERS, SIGNALS } from '../backend.ts';
+import {
+  ANSWER,
+  type History,
+  KEEP_MOMENTS_MS,
+  KEEP_SILENT_MS,
+  momentOf,
+  momentsSince,
+  toMoment,
+} from '../workerStats.ts';
+import { defineScript } from './commands.ts';
+
+type Options = { client: Redis; prefix: string; now?: () => number };
+
+/** In Redis, under `PREFIX:history:…`: a hash for each moment, and the workers by when they were heard of. */
+export const createRedisHistory = ({ client, prefix, now = Date.now }: Options): History => {
+  const keyOf = (name: string | number): string => `${prefix}:history:${name}`;
+  const listsOf = (queue: string, ...lists: string[]) =>
+    lists.map((list) => `${prefix}:${queue}:${list}`);
+  const counted = [
+    listsOf(SIGNALS, 'wait', 'paused', 'prioritized'),
+    listsOf(SIGNALS, 'delayed'),
+    [
+      ...listsOf(SIGNALS, 'failed'),
+      ...listsOf(DEAD_LETTERS, 'wait', 'active', 'delayed', 'failed'),
+    ],
+  ];
+  const workers = keyOf('workers');
+  const recordHeartbeat = defineScript(client, 'recordHeartbeat');
+  const readHeartbeats = defineScript(client, 'readHeartbeats');
+
+  return {
+    beat: async ({ worker, answers }) => {
+      const counts = Object.entries(answers).flatMap(([name, count]) => [
+        `${ANSWER}${name}`,
+        count,
+      ]);
+      const lengths = counted.map(({ length }) => length);
+      await recordHeartbeat(
+        [workers, keyOf(momentOf(now())), ...counted.flat()],
+        [worker, KEEP_SILENT_MS, KEEP_MOMENTS_MS, ...lengths, ...counts],
+      );
+    },
+    leave: async (worker) => {
+      await client.zrem(workers, worker);
+    },
+    read: async (sinceMs) => {
+      const times = momentsSince(sinceMs, now());
+      const [heard, stored] = await Promise.all([
+        readHeartbeats([workers], []),
+        Promise.all(times.map((at) => client.hgetall(keyOf(at)))),
+      ]);
+      const [time, listed] = Array.isArray(heard) ? heard : [];
+      return {
+        now: Number(time),
+        workers: toWorkers(Array.isArray(listed) ? listed : []),
+        moments: times.flatMap((at, index) => {
+          const counts = stored[index] ?? {};
+          return Object.keys(counts).length === 0 ? [] : [toMoment(at, counts)];
+        }),
+      };
+    },
+  };
+};
+
+const toWorkers = (listed: unknown[]) =>
+  listed.flatMap((worker, index) =>
+    index % 2 === 0 ? [{ worker: String(worker), at: Number(listed[index + 1]) }] : [],
+  );

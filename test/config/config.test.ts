@@ -1,0 +1,376 @@
+import { createHash } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import {
+  apiPort,
+  ConfigError,
+  describeConfig,
+  loadConfig,
+  tracesUrlOf,
+} from '../../src/config/config.ts';
+import { packageInfo } from '../../src/runtime/packageInfo.ts';
+
+/** The lines of the error; none where the environment is fine. */
+const problems = (env: NodeJS.ProcessEnv, required: Parameters<typeof loadConfig>[1] = []) => {
+  try {
+    loadConfig(env, required);
+    return [];
+  } catch (err) {
+    if (err instanceof ConfigError) return err.message.split('\n');
+    throw err;
+  }
+};
+
+describe('loadConfig', () => {
+  it('has a default for all that has one', () => {
+    expect(loadConfig({})).toEqual(
+      expect.objectContaining({
+        QUEUE_PREFIX: '{seek}',
+        SEEK_API_URL: 'https://graphql.seek.com/graphql',
+        SEEK_AUTH_URL: 'https://auth.seek.com/oauth/token',
+        SEEK_AUDIENCE: 'https://graphql.seek.com',
+        SEEK_USER_AGENT: `${packageInfo.name}/${packageInfo.version}`,
+        SEEK_TIMEOUT_MS: 10_000,
+        BATCH_SIZE: 1,
+        BATCH_LINGER_MS: 5,
+        LANE_PAUSE_MAX_MS: 60_000,
+        WAIT_REPLICAS: 0,
+        ALLOW_UNSAFE_REDIS: false,
+        RETRY_MAX_ATTEMPTS: 25,
+        RETRY_BASE_MS: 2_000,
+        RETRY_MAX_MS: 10_800_000,
+        RETRY_MAX_AGE_MS: 259_200_000,
+        REMEMBER_MS: 86_400_000,
+        KEEP_DELIVERED_MS: 86_400_000,
+        KEEP_DELIVERED_COUNT: 10_000,
+        ALLOW_UNKNOWN_TYPES: false,
+        API_HOST: '127.0.0.1',
+        BOARD_HOST: '127.0.0.1',
+        BOARD_PORT: 3001,
+        BOARD_READ_ONLY: false,
+        SHUTDOWN_TIMEOUT_MS: 25_000,
+        LOG_LEVEL: 'info',
+        LOG_BODIES: false,
+      }),
+    );
+  });
+
+  it('has no default for what must be chosen', () => {
+    const config = loadConfig({});
+
+    for (const name of [
+      'REDIS_URL',
+      'SEEK_CLIENT_ID',
+      'SEEK_CLIENT_SECRET',
+      'API_KEYS',
+      'BOARD_USERNAME',
+      'BOARD_PASSWORD',
+    ]) {
+      expect(config).not.toHaveProperty(name);
+    }
+  });
+
+  it('reads numbers, flags and texts', () => {
+    const env = { WORKER_CONCURRENCY: '7', LOG_BODIES: 'true', QUEUE_PREFIX: '{mine}' };
+
+    expect(loadConfig(env)).toMatchObject({
+      WORKER_CONCURRENCY: 7,
+      LOG_BODIES: true,
+      QUEUE_PREFIX: '{mine}',
+    });
+  });
+
+  it('ignores what is not ours', () => {
+    expect(loadConfig({ PATH: '/bin', HOME: '/root' })).toEqual(loadConfig({}));
+  });
+
+  it('takes an empty value for unset', () => {
+    const env = {
+      REDIS_URL: '',
+      WORKER_CONCURRENCY: '',
+      LOG_LEVEL: '',
+      API_KEYS: '',
+      API_KEYS_FILE: '',
+    };
+
+    expect(loadConfig(env)).toEqual(loadConfig({}));
+    expect(problems({ REDIS_URL: '' }, ['REDIS_URL'])).toEqual(['REDIS_URL is required']);
+  });
+
+  it('cannot be changed afterwards', () => {
+    expect(Object.isFrozen(loadConfig({}))).toBe(true);
+  });
+});
+
+describe('what is wrong with an environment', () => {
+  it.each([
+    ['BOARD_VIEWER_USERNAME', 'BOARD_VIEWER_PASSWORD'],
+    ['BOARD_VIEWER_PASSWORD', 'BOARD_VIEWER_USERNAME'],
+  ])('is %s alone', (name, missing) => {
+    expect(problems({ [name]: 'viewer' }, ['REDIS_URL'])).toEqual([
+      `${name} is set without ${missing}`,
+      'REDIS_URL is required',
+    ]);
+  });
+
+  it('is told all at once, one problem a line', () => {
+    const env = {
+      REDIS_URL: 'http://redis',
+      WORKER_CONCURRENCY: '0',
+      LOG_LEVEL: 'loud',
+      LOG_BODIES: 'yes',
+      SEEK_CLIENT_ID: '',
+    };
+
+    expect(problems(env, ['REDIS_URL', 'SEEK_CLIENT_ID', 'SEEK_CLIENT_SECRET']).toSorted()).toEqual(
+      [
+        'LOG_BODIES must be true or false',
+        'LOG_LEVEL must be trace, debug, info, warn, error, fatal or silent',
+        'REDIS_URL must be a URL: redis://host:6379 or rediss://…',
+        'SEEK_CLIENT_ID is required',
+        'SEEK_CLIENT_SECRET is required',
+        'WORKER_CONCURRENCY must be at least 1',
+      ],
+    );
+  });
+
+  it.each([
+    { WORKER_CONCURRENCY: '1001' },
+    { BATCH_SIZE: '0' },
+    { BATCH_SIZE: '101' },
+    { RATE_LIMIT_PER_SECOND: '0' },
+    { WAIT_REPLICAS: '-1' },
+    { REDIS_SENTINELS: 'one:26379,,two' },
+    { REDIS_SENTINELS: 'one:99999' },
+    { WORKER_CONCURRENCY: '5.5' },
+    { WORKER_CONCURRENCY: '-1' },
+    { WORKER_CONCURRENCY: ' 5' },
+    { WORKER_CONCURRENCY: '1e2' },
+    { WORKER_CONCURRENCY: '0x10' },
+    { RETRY_MAX_ATTEMPTS: '0' },
+    { RETRY_BASE_MS: '0' },
+    { SEEK_TIMEOUT_MS: '10s' },
+    { API_PORT: '65536' },
+    { PORT: 'http' },
+    { ALLOW_UNKNOWN_TYPES: 'TRUE' },
+    { BOARD_READ_ONLY: '1' },
+    { REDIS_URL: 'localhost:6379' },
+    { REDIS_URL: 'redis' },
+    { SEEK_API_URL: 'graphql.seek.com' },
+    { SEEK_AUTH_URL: 'ftp://auth.seek.com' },
+    { SEEK_USER_AGENT: 'ü/1' },
+    { SEEK_USER_AGENT: 'a\r\nX-Evil: 1' },
+  ])('is named: %j', (env) => {
+    const [name] = Object.keys(env);
+
+    expect(problems(env)).toEqual([expect.stringMatching(new RegExp(`^${name} must be `))]);
+  });
+
+  it.each([
+    { REDIS_URL: 'http://user:s3cret@redis' },
+    { API_KEYS: 'ats:s3cret key' },
+    { WORKER_CONCURRENCY: 's3cret' },
+    { SEEK_CLIENT_SECRET: 's3cret', SEEK_CLIENT_SECRET_FILE: '/nowhere' },
+  ])('is told without its value: %j', (env) => {
+    const told = problems(env);
+
+    expect(told).toHaveLength(1);
+    expect(told.join()).not.toContain('s3cret');
+  });
+});
+
+describe('REDIS_URL', () => {
+  it.each(['redis://127.0.0.1:6379', 'rediss://user:pass@redis.example:6380/2'])(
+    'may be %s',
+    (url) => {
+      expect(loadConfig({ REDIS_URL: url })).toMatchObject({ REDIS_URL: url });
+    },
+  );
+});
+
+describe('NAME_FILE', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'seek-config-'));
+  const file = (name: string, content: string) => {
+    const path = join(folder, name);
+    writeFileSync(path, content);
+    return path;
+  };
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  it.each([
+    { content: 's3cret', value: 's3cret' },
+    { content: 's3cret\n', value: 's3cret' },
+    { content: 's3cret\r\n', value: 's3cret' },
+    { content: ' s3cret \n\n', value: ' s3cret \n' },
+  ])('holds the value, but for the last line’s end: $content', ({ content, value }) => {
+    const env = { SEEK_CLIENT_SECRET_FILE: file('secret', content) };
+
+    expect(loadConfig(env, ['SEEK_CLIENT_SECRET'])).toMatchObject({ SEEK_CLIENT_SECRET: value });
+  });
+
+  it('works for every variable', () => {
+    expect(loadConfig({ WORKER_CONCURRENCY_FILE: file('number', '7\n') })).toMatchObject({
+      WORKER_CONCURRENCY: 7,
+    });
+  });
+
+  it('that is empty counts as unset', () => {
+    const env = { SEEK_CLIENT_SECRET_FILE: file('empty', '\n') };
+
+    expect(problems(env, ['SEEK_CLIENT_SECRET'])).toEqual(['SEEK_CLIENT_SECRET is required']);
+  });
+
+  it('may not stand beside NAME', () => {
+    const env = { API_KEYS: 'a', API_KEYS_FILE: file('keys', 'b') };
+
+    expect(problems(env)).toEqual(['API_KEYS and API_KEYS_FILE are both set; give one of them']);
+  });
+
+  it('that does not exist is named like one that cannot be read, among the other problems', () => {
+    const env = { API_KEYS_FILE: '/nowhere/keys', LOG_LEVEL: 'loud' };
+
+    expect(problems(env).toSorted()).toEqual([
+      'API_KEYS_FILE names a file that cannot be read: /nowhere/keys',
+      'LOG_LEVEL must be trace, debug, info, warn, error, fatal or silent',
+    ]);
+  });
+
+  it('that cannot be read is named, among the other problems', () => {
+    const env = { API_KEYS_FILE: folder, LOG_LEVEL: 'loud' };
+
+    expect(problems(env)).toHaveLength(2);
+    expect(problems(env).join()).toContain('API_KEYS_FILE');
+  });
+});
+
+describe('API_KEYS', () => {
+  const all = ['enqueue', 'read', 'operate'];
+
+  it.each([
+    { text: 'k1', keys: [{ name: 'default', key: 'k1', scopes: all }] },
+    { text: 'ats:k1', keys: [{ name: 'ats', key: 'k1', scopes: all }] },
+    {
+      text: 'ats:k1, crm-2:k2 ,k3',
+      keys: [
+        { name: 'ats', key: 'k1' },
+        { name: 'crm-2', key: 'k2' },
+        { name: 'default', key: 'k3' },
+      ],
+    },
+    { text: 'ats:k:1=/+', keys: [{ name: 'ats', key: 'k:1=/+' }] },
+    { text: ':k1', keys: [{ name: 'default', key: ':k1' }] },
+    { text: 'a+b:c', keys: 'must name no scopes but enqueue, read, operate' },
+    { text: 'ats+enqueue:k1', keys: [{ name: 'ats', key: 'k1', scopes: ['enqueue'] }] },
+    { text: 'ops+operate+read:k1', keys: [{ name: 'ops', scopes: ['read', 'operate'] }] },
+    { text: 'k1+enqueue', keys: [{ name: 'default', key: 'k1+enqueue', scopes: all }] },
+    {
+      text: 'ats:k1\ncrm+read:k2',
+      keys: [{ name: 'ats' }, { name: 'crm', scopes: ['read'], key: 'k2' }],
+    },
+  ])('$text is $keys', ({ text, keys }) => {
+    if (typeof keys === 'string')
+      expect(problems({ API_KEYS: text })).toEqual([`API_KEYS ${keys}`]);
+    else expect(loadConfig({ API_KEYS: text }).API_KEYS).toMatchObject(keys);
+  });
+
+  it('may be hashes, and then the key itself is not known', () => {
+    const sha256 = createHash('sha256').update('k1').digest();
+    const [hashed, plain] =
+      loadConfig({ API_KEYS: `ats+read:sha256=${sha256.toString('hex')},k1` }).API_KEYS ?? [];
+
+    expect(hashed).toEqual({ name: 'ats', scopes: ['read'], sha256 });
+    expect(plain).toMatchObject({ key: 'k1', sha256 });
+  });
+
+  it.each(['k1,', ',', 'ats:', 'two words', 'ü', 'k1,ats:,k2'])('%j is refused', (text) => {
+    expect(problems({ API_KEYS: text })).toContain(
+      'API_KEYS must be keys of visible ASCII characters, separated by commas',
+    );
+  });
+});
+
+describe('apiPort', () => {
+  it.each([
+    { env: {}, port: 3000 },
+    { env: { PORT: '8080' }, port: 8080 },
+    { env: { API_PORT: '4000' }, port: 4000 },
+    { env: { API_PORT: '4000', PORT: '8080' }, port: 4000 },
+    { env: { API_PORT: '0', PORT: '8080' }, port: 0 },
+  ])('of $env is $port', ({ env, port }) => {
+    expect(apiPort(loadConfig(env))).toBe(port);
+  });
+});
+
+describe('where traces go', () => {
+  const BASE = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318' };
+
+  it.each([
+    ['nowhere', {}, undefined],
+    ['below the endpoint', BASE, 'http://collector:4318/v1/traces'],
+    [
+      'below its path, its query kept',
+      { OTEL_EXPORTER_OTLP_ENDPOINT: 'https://collector/otlp/?key=1' },
+      'https://collector/otlp/v1/traces?key=1',
+    ],
+    [
+      'to the endpoint for traces, as it is',
+      { ...BASE, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'http://traces:4318/' },
+      'http://traces:4318/',
+    ],
+    ['nowhere if disabled', { ...BASE, OTEL_SDK_DISABLED: 'TRUE' }, undefined],
+    ['nowhere without an exporter', { ...BASE, OTEL_TRACES_EXPORTER: 'none' }, undefined],
+    ['nowhere if empty', { OTEL_EXPORTER_OTLP_ENDPOINT: '' }, undefined],
+  ])('%s', (_, env: NodeJS.ProcessEnv, url) => {
+    expect(tracesUrlOf(loadConfig(env))).toBe(url);
+  });
+
+  it('is refused with every problem, credentials and gRPC among them', () => {
+    expect(
+      problems({
+        OTEL_EXPORTER_OTLP_ENDPOINT: 'collector:4317',
+        OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'https://:s3cret@collector',
+        OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc',
+        OTEL_TRACES_EXPORTER: 'jaeger',
+      }),
+    ).toEqual([
+      'OTEL_EXPORTER_OTLP_ENDPOINT must be a URL: http://host:4318',
+      'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT must hold no credentials',
+      'OTEL_EXPORTER_OTLP_PROTOCOL must be http/protobuf or http/json',
+      'OTEL_TRACES_EXPORTER must be otlp or none',
+    ]);
+  });
+});
+
+describe('describeConfig', () => {
+  it('tells what is set, and no secret', () => {
+    const described = describeConfig(
+      loadConfig({
+        REDIS_URL: 'redis://user:s3cret@redis:6379',
+        SEEK_CLIENT_ID: 'client-1',
+        SEEK_CLIENT_SECRET: 's3cret',
+        API_KEYS: 'ats:s3cret',
+        BOARD_USERNAME: 'ops',
+        BOARD_PASSWORD: 's3cret',
+        OTEL_EXPORTER_OTLP_ENDPOINT: 'https://collector/otlp?key=s3cret',
+      }),
+    );
+
+    expect(described).toMatchObject({
+      REDIS_URL: 'redis://redis:6379',
+      OTEL_EXPORTER_OTLP_ENDPOINT: 'https://collector/otlp',
+      SEEK_CLIENT_ID: 'client-1',
+      SEEK_CLIENT_SECRET: '[set]',
+      API_KEYS: '[set]',
+      BOARD_USERNAME: 'ops',
+      BOARD_PASSWORD: '[set]',
+      BATCH_SIZE: 1,
+    });
+    expect(JSON.stringify(described)).not.toContain('s3cret');
+  });
+
+  it('does not claim that a missing secret is set', () => {
+    expect(describeConfig(loadConfig({}))).not.toHaveProperty('SEEK_CLIENT_SECRET');
+  });
+});

@@ -1,0 +1,68 @@
+import { readFileSync } from 'node:fs';
+
+import { loadConfig } from '../../src/config/config.ts';
+import { VARIABLES } from '../../src/config/variables.ts';
+
+const LINE = /^(?:# )?([A-Z][A-Z_]+)=(.*)$/;
+
+const setting = (line: string) => {
+  const [, name, value] = LINE.exec(line) ?? [];
+  return name === undefined ? [] : [{ name, value: value ?? '', needed: !line.startsWith('#') }];
+};
+
+describe('.env.example', () => {
+  const settings = readFileSync(new URL('../../.env.example', import.meta.url), 'utf8')
+    .split('\n')
+    .flatMap(setting);
+
+  it('names every variable once, and no other', () => {
+    expect(settings.map(({ name }) => name).sort()).toEqual(Object.keys(VARIABLES).sort());
+  });
+
+  it('states the defaults that the code has', () => {
+    const defaults: Record<string, unknown> = { ...loadConfig({}) };
+
+    for (const { name, value } of settings) {
+      expect({ name, value: String(defaults[name] ?? '') }).toEqual({ name, value });
+    }
+  });
+
+  it.each(['api', 'worker', 'board', 'relay'])(
+    'says %s reads what docker-compose.yml passes on',
+    (service) => {
+      const lines = readFileSync(new URL('../../.env.example', import.meta.url), 'utf8').split(
+        '\n',
+      );
+      const readers = (at: number): string => {
+        const start = lines.slice(0, at).findLastIndex((line) => !line.startsWith('#')) + 1;
+        const text = lines.slice(start, at).join(' ').replaceAll('#', '').replace(/ +/g, ' ');
+        // What the image sets is not for a composition to change.
+        return text.includes('image sets') ? '' : (/Read by: ([^.]+)\./.exec(text)?.[1] ?? '');
+      };
+      const read = lines.flatMap((line, at) => {
+        const [, name] = LINE.exec(line) ?? [];
+        const isRead = readers(at).split(', ').includes(service);
+        return name !== undefined && name !== 'PORT' && isRead ? [name] : [];
+      });
+
+      const compose = readFileSync(new URL('../../docker-compose.yml', import.meta.url), 'utf8');
+      const namesIn = (start: string) => {
+        const behind = compose.slice(compose.indexOf(`\n${start}`) + 1);
+        const [block = ''] = behind.split(
+          new RegExp(`\\n(?=${start.startsWith(' ') ? ' {0,2}' : ''}\\w)`),
+        );
+        return [...block.matchAll(/^ +([A-Z][A-Z_]+):/gm)].map(([, name]) => name);
+      };
+      const passed = [...namesIn('x-common: &common'), ...namesIn(`  ${service}:`)];
+
+      expect(read.length).toBeGreaterThan(5);
+      expect(read.filter((name) => !passed.includes(name))).toEqual([]);
+    },
+  );
+
+  it('leaves uncommented only what has no default', () => {
+    for (const { name, value, needed } of settings) {
+      expect({ name, empty: value === '' || !needed }).toEqual({ name, empty: true });
+    }
+  });
+});

@@ -1,0 +1,28 @@
+import { createRehearsal } from '../../src/deadLetters/redriveMany.ts';
+import { DeadLetterSchema } from '../../src/schemas/deadLetter.ts';
+import { buildLetter } from '../support/buildSignal.ts';
+
+const letter = (signalId: string) => DeadLetterSchema.parse(buildLetter({ signalId }));
+
+describe('createRehearsal', () => {
+  it('counts, names the most frequent problem first, and shows a few letters without their jobs', () => {
+    const { add, outcome } = createRehearsal();
+    for (let n = 0; n < 7; n += 1) add(letter(`good-${n}`), undefined);
+    add(letter('bad-1'), { '/a': 'once', '/b': 'twice' });
+    add(letter('bad-2'), { '/b': 'twice' });
+
+    const { samples, ...rest } = outcome();
+
+    expect(rest).toEqual({
+      ...{ wouldRedrive: 7, invalid: 2 },
+      refusals: [
+        { pointer: '/b', message: 'twice', count: 2, example: 'bad-1' },
+        { pointer: '/a', message: 'once', count: 1, example: 'bad-1' },
+      ],
+    });
+    expect(samples).toHaveLength(5);
+    expect(Object.keys(samples[0] ?? {})).toEqual([
+      ...['signalId', 'typeCode', 'code', 'reason', 'diedAt'],
+    ]);
+  });
+});

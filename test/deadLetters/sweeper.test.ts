@@ -1,0 +1,71 @@
+import { randomUUID } from 'node:crypto';
+import { UnrecoverableError } from 'bullmq';
+
+import { loadConfig } from '../../src/config/config.ts';
+import { createDeadLetters } from '../../src/deadLetters/deadLetters.ts';
+import { createUndertaker } from '../../src/deadLetters/sweeper.ts';
+import { type Backend, SIGNALS } from '../../src/queue/backend.ts';
+import { signalJobOptions } from '../../src/queue/bullWorker.ts';
+import { createSignalLives } from '../../src/queue/lookup.ts';
+import { buildSignalJob } from '../support/buildSignal.ts';
+import { captureLogs } from '../support/captureLogs.ts';
+import { PLATFORMS, type Platform } from '../support/platforms.ts';
+import { waitFor } from '../support/waitFor.ts';
+
+describe.each(PLATFORMS)('a burial on $name', ({ start }) => {
+  const { logger } = captureLogs();
+  let platform: Platform;
+  let backend: Backend;
+  beforeAll(async () => {
+    platform = await start();
+    await platform.clear();
+    backend = platform.open(loadConfig({}), 'patient', logger);
+  });
+  afterAll(async () => {
+    await backend.close();
+    await platform.stop();
+  });
+
+  const fail = async (signalId: string): Promise<void> => {
+    const queue = await backend.queue(SIGNALS);
+    await queue.add('x', buildSignalJob(), signalJobOptions(signalId, Date.now()));
+    const worker = await backend.work(
+      SIGNALS,
+      async () => {
+        throw new UnrecoverableError('FORBIDDEN: no');
+      },
+      { concurrency: 1 },
+    );
+    await waitFor(async () => (await queue.getJobState(signalId)) === 'failed');
+    await worker.close();
+  };
+
+  it('takes away no reason of somebody who discards the letter before it is noted', async () => {
+    const signalId = randomUUID();
+    await fail(signalId);
+    const { discard } = createDeadLetters({ backend });
+    const discarded: string[] = [];
+    const { settle } = backend.ledger;
+    const undertaker = createUndertaker({
+      backend: {
+        ...backend,
+        ledger: {
+          ...backend.ledger,
+          settle: async (entries) => {
+            discarded.push(await discard(signalId, 'by hand'));
+            await settle(entries);
+          },
+        },
+      },
+      ...{ logger, metrics: { dead: { inc: () => {} } }, sweepEveryMs: 3_600_000 },
+    });
+
+    await undertaker.sweep();
+    await undertaker.close();
+
+    expect(discarded).toEqual(['discarded']);
+    expect(await createSignalLives(backend).find(signalId)).toMatchObject({
+      ...{ state: 'skipped', reason: expect.stringMatching(/: by hand$/) },
+    });
+  });
+});

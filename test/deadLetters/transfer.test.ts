@@ -1,0 +1,68 @@
+import { randomUUID } from 'node:crypto';
+
+import { loadConfig } from '../../src/config/config.ts';
+import { createDeadLetters } from '../../src/deadLetters/deadLetters.ts';
+import { createImportLetters } from '../../src/deadLetters/transfer.ts';
+import { type Backend, DEAD_LETTERS } from '../../src/queue/backend.ts';
+import { createSignalLives } from '../../src/queue/lookup.ts';
+import { createTokenCipher } from '../../src/runtime/tokenCipher.ts';
+import { createSeekTokens } from '../../src/seekTokens/registry.ts';
+import { buildLetter } from '../support/buildSignal.ts';
+import { captureLogs } from '../support/captureLogs.ts';
+import { PLATFORMS, type Platform } from '../support/platforms.ts';
+
+describe.each(PLATFORMS)('an import on $name', ({ start }) => {
+  const config = loadConfig({});
+  let platform: Platform;
+  let backend: Backend;
+  beforeAll(async () => {
+    platform = await start();
+    await platform.clear();
+    backend = platform.open(config, 'fail-fast', captureLogs().logger);
+  });
+  afterAll(async () => {
+    await backend.close();
+    await platform.stop();
+  });
+
+  const importBy = (way: Backend) => {
+    const cipher = createTokenCipher([]);
+    const { isErased } = createSeekTokens({ store: backend.tokens, cipher, ttlDays: 180 });
+    return createImportLetters({ backend: way, lives: createSignalLives(backend), isErased });
+  };
+
+  /** Does something in the very moment at which an import has read its letter back. */
+  const onceReadBack = (act: (id: string) => Promise<unknown>): Backend => ({
+    ...backend,
+    queue: async (name) => {
+      const queue = await backend.queue(name);
+      if (name !== DEAD_LETTERS) return queue;
+      const { add, getJob } = queue;
+      return Object.assign(Object.create(queue), {
+        add: add.bind(queue),
+        getJob: async (id: string) => {
+          const job = await getJob.call(queue, id);
+          await act(id);
+          return job;
+        },
+      });
+    },
+  });
+
+  it('takes away no reason of somebody who discards the letter as it comes back', async () => {
+    const signalId = randomUUID();
+    const letter = buildLetter({ signalId, burial: { jobId: signalId, finishedAt: 1 } });
+    const lines = [Buffer.from(JSON.stringify(letter))];
+    const { discard } = createDeadLetters({ backend });
+    const { find } = createSignalLives(backend);
+    await importBy(backend)(lines);
+    expect(await discard(signalId, 'first')).toBe('discarded');
+
+    const told = await importBy(onceReadBack((id) => discard(id, 'second')))(lines);
+
+    expect(told).toEqual({ imported: 1, known: 0, bad: [] });
+    expect(await find(signalId)).toMatchObject({
+      ...{ state: 'skipped', reason: expect.stringMatching(/: second$/) },
+    });
+  });
+});

@@ -1,0 +1,283 @@
+import { letterJobOptions } from '../../src/queue/bullWorker.ts';
+
+import { buildApplicationComplete } from '../support/buildSignal.ts';
+import { onRedis, PLATFORMS } from '../support/platforms.ts';
+import {
+  delivered,
+  empty,
+  html,
+  refused,
+  reset,
+  type ScriptedAnswer,
+  slow,
+} from '../support/scriptedSeek.ts';
+import { newToken } from '../support/startDispatcher.ts';
+import { usePlatform } from '../support/usePlatform.ts';
+import { waitFor } from '../support/waitFor.ts';
+
+const { setup } = usePlatform(onRedis);
+
+const complete = (token = newToken()) => buildApplicationComplete({ token });
+const many = (count: number) => Array.from({ length: count }, () => complete());
+
+/** Counts what is under way at SEEK at the same time, from the moment it is asked to. */
+const watched = (answer: () => ScriptedAnswer) => {
+  let underWay = 0;
+  const seen = { most: 0 };
+  const counted = (): ScriptedAnswer => (response, socket) => {
+    underWay += 1;
+    seen.most = Math.max(seen.most, underWay);
+    response.once('close', () => {
+      underWay -= 1;
+    });
+    slow(20, answer())(response, socket);
+  };
+  return { seen, counted };
+};
+
+describe('the lane', () => {
+  it.each([
+    ['HTTP_503', () => html(503)],
+    ['INTERNAL_SERVER_ERROR', () => refused('INTERNAL_SERVER_ERROR')],
+    ['UNREACHABLE', () => reset()],
+    ['HTTP_200', () => empty()],
+    ['UNAUTHENTICATED', () => refused('UNAUTHENTICATED')],
+  ])(
+    'closes for all workers when SEEK is down (%s), and lets one signal try at a time',
+    async (code, answer) => {
+      let down = true;
+      const { seen, counted } = watched(answer);
+      const { seek, sendAll, until, status, logs } = await setup({
+        workers: 3,
+        env: { WORKER_CONCURRENCY: '5' },
+        answers: () => (down ? counted() : delivered()),
+      });
+
+      const accepted = await sendAll(many(60));
+      const lane = await waitFor(async () => {
+        const now = (await status()).lane;
+        return now.state === 'closed' && now;
+      });
+      expect(lane).toMatchObject({ code, since: expect.any(String), reason: expect.any(String) });
+
+      // By the third probe every worker has heard of it, and what was under way has been answered.
+      await waitFor(() => logs.lines().filter(({ msg }) => msg === 'lane.probed').length >= 3);
+      seen.most = 0;
+      const before = seek.requests.length;
+      await waitFor(() => seek.requests.length >= before + 4);
+      // An UNAUTHENTICATED probe is two requests, one after the other.
+      expect(seen.most).toBe(1);
+
+      down = false;
+      const lives = [];
+      for (const { signalId } of accepted) lives.push(await until(signalId, 'delivered'));
+      const attempts = lives.reduce((sum, life) => sum + life.attempts.length, 0);
+      expect(attempts).toBeLessThanOrEqual(seek.requests.length);
+      // Far fewer than were waiting: who was not sent has spent nothing.
+      expect(lives.filter((life) => life.attempts.length > 1).length).toBeLessThan(45);
+      expect((await status()).lane).toEqual({ state: 'open' });
+      const lines = logs.lines().map(({ msg }) => msg);
+      expect(lines.filter((msg) => msg === 'lane.closed')).toHaveLength(1);
+      expect(lines.filter((msg) => msg === 'lane.opened')).toHaveLength(1);
+    },
+  );
+
+  it('tries with another signal each time, so that none is worn out by it', async () => {
+    let down = true;
+    const { seek, sendAll, status } = await setup({
+      env: { RETRY_BASE_MS: '60000', RETRY_MAX_MS: '60000', WORKER_CONCURRENCY: '5' },
+      answers: () => (down ? html(503) : delivered()),
+    });
+
+    await sendAll(many(30));
+    await waitFor(async () => (await status()).lane.state === 'closed');
+    await waitFor(() => seek.requests.length >= 12);
+    down = false;
+    await waitFor(async () => (await status()).counts.delivered >= 15);
+
+    const tokens = seek.inputs().map((input) => JSON.stringify(input));
+    expect(new Set(tokens).size).toBe(tokens.length);
+  });
+
+  it('stays open when one signal alone comes to trouble again and again', async () => {
+    const poisoned = newToken();
+    const { sendAll, until, untilBuried, send, logs } = await setup({
+      env: { RETRY_MAX_ATTEMPTS: '8' },
+      answers: ({ text }) => (text.includes(poisoned) ? html(500) : delivered()),
+    });
+
+    const { signalId } = await send(complete(poisoned));
+    const letter = await untilBuried(signalId);
+    const others = await sendAll(many(20));
+    for (const other of others) await until(other.signalId, 'delivered');
+
+    expect(letter).toMatchObject({ code: 'HTTP_500' });
+    expect(letter.attempts).toHaveLength(8);
+    expect(logs.lines().some(({ msg }) => msg === 'lane.closed')).toBe(false);
+  });
+
+  it('slows down for a rate limit, honours Retry-After, and spends no attempt', async () => {
+    const times: number[] = [];
+    let limited = 0;
+    const { sendAll, until, status, logs } = await setup({
+      workers: 2,
+      env: { RETRY_MAX_ATTEMPTS: '1', WORKER_CONCURRENCY: '5' },
+      answers: (_, number) => {
+        times.push(performance.now());
+        if (number <= 5 || limited >= 30) return delivered();
+        limited += 1;
+        return number % 2 === 0
+          ? refused('RATE_LIMITED', { headers: { 'retry-after': '1' } })
+          : html(429, { 'retry-after': '1' });
+      },
+    });
+
+    const accepted = await sendAll(many(40));
+    const lane = await waitFor(async () => {
+      const now = (await status()).lane;
+      return now.state === 'closed' && now;
+    });
+    expect(['RATE_LIMITED', 'HTTP_429']).toContain(lane.code);
+    limited = 30;
+    for (const { signalId } of accepted) {
+      const life = await until(signalId, 'delivered');
+      expect(life.attempts).toHaveLength(1);
+    }
+
+    const closedAt = logs.lines().find(({ msg }) => msg === 'lane.closed');
+    expect(closedAt).toMatchObject({ limitedAt: expect.any(Number) });
+    const gaps = times.map((at, index) => at - (times[index - 1] ?? at));
+    expect(Math.max(...gaps)).toBeGreaterThan(900);
+  });
+
+  it('goes on, slower, after a rate limit that asks for no pause', async () => {
+    const { sendAll, until, logs } = await setup({
+      env: { RETRY_MAX_ATTEMPTS: '1', WORKER_CONCURRENCY: '5' },
+      answers: (_, number) => (number % 4 === 0 ? refused('RATE_LIMITED') : delivered()),
+    });
+
+    for (const { signalId } of await sendAll(many(20))) {
+      expect((await until(signalId, 'delivered')).attempts).toHaveLength(1);
+    }
+
+    const messages = logs.lines().map(({ msg }) => msg);
+    expect(messages).toContain('lane.slowed');
+    expect(messages).not.toContain('lane.closed');
+  });
+
+  it('gives up for their age signals that spend no attempts', async () => {
+    const { send, untilBuried } = await setup({
+      env: { RETRY_MAX_AGE_MS: '1' },
+      answers: () => refused('RATE_LIMITED', { message: 'Slow down' }),
+    });
+
+    const { signalId } = await send(complete());
+    const letter = await untilBuried(signalId);
+
+    expect(letter.code).toBe('RATE_LIMITED');
+    expect(letter.reason).toMatch(/Slow down \(given up after/);
+  });
+
+  it('closes for refused credentials: an error line, no attempts, and no storm of token requests', async () => {
+    let wrong = true;
+    const { seek, sendAll, until, status, logs } = await setup({
+      workers: 2,
+      env: { LANE_PAUSE_MAX_MS: '500' },
+      token: () => (wrong ? refused('access_denied', { status: 401 }) : undefined),
+    });
+
+    const accepted = await sendAll(many(20));
+    const lane = await waitFor(async () => {
+      const now = (await status()).lane;
+      return now.state === 'closed' && now;
+    });
+    await waitFor(() => seek.tokenRequests.length >= 4);
+    expect(lane).toMatchObject({
+      code: 'CREDENTIALS_REFUSED',
+      reason: 'token endpoint: HTTP 401',
+    });
+    expect(seek.requests).toHaveLength(0);
+
+    wrong = false;
+    for (const { signalId } of accepted) {
+      expect((await until(signalId, 'delivered')).attempts).toHaveLength(1);
+    }
+    const closedMs = logs.lines().find(({ msg }) => msg === 'lane.opened')?.closedForMs;
+    // One a worker that found it out, then one a pause.
+    expect(seek.tokenRequests.length).toBeLessThan(6 + Number(closedMs) / 400);
+    const errors = logs.lines().filter(({ level }) => level === 'error');
+    expect(errors[0]).toMatchObject({
+      msg: 'SEEK refuses SEEK_CLIENT_ID and SEEK_CLIENT_SECRET',
+    });
+    expect(logs.text()).not.toContain('scripted-client-secret');
+  });
+
+  it('counts requests, of all workers together, against RATE_LIMIT_PER_SECOND', async () => {
+    const times: number[] = [];
+    const { sendAll, until } = await setup({
+      workers: 2,
+      env: { RATE_LIMIT_PER_SECOND: '20' },
+      answers: (_, number) => {
+        times.push(performance.now());
+        // The repetition is a request as well.
+        return number === 1 ? refused('UNAUTHENTICATED') : delivered();
+      },
+    });
+
+    const began = performance.now();
+    for (const { signalId } of await sendAll(many(14))) await until(signalId, 'delivered');
+
+    // Fifteen requests and more are fourteen gaps and more of 50 ms.
+    expect(times.length).toBeGreaterThanOrEqual(15);
+    expect((times.at(-1) ?? 0) - began).toBeGreaterThan((times.length - 1) * 50 - 10);
+  });
+});
+
+describe.each(PLATFORMS)('what spends no attempt, on $name', ({ start }) => {
+  const { setup: setupOn } = usePlatform(start);
+
+  it('leaves a signal of a newer version alone, and tries the others', async () => {
+    const { send, until, openBackend, find } = await setupOn();
+    const queue = await openBackend().queue('signals');
+    const data = { version: 4, signal: { shape: 'unknown' } };
+
+    await queue.add('ApplicationComplete', data, { jobId: 'from-the-future' });
+    const { signalId } = await send(complete());
+    await until(signalId, 'delivered');
+    await waitFor(async () => (await queue.getJobState('from-the-future')) === 'delayed');
+
+    const job = await queue.getJob('from-the-future');
+    expect(job?.data).toEqual(data);
+    expect(job?.attemptsMade).toBe(0);
+    expect(await find('from-the-future')).toMatchObject({ state: 'retrying', attempts: [] });
+  });
+
+  it('shows its dead letters with their reason, and leaves one that was retried to it', async () => {
+    const { openBackend, startWorker } = await setupOn({ workers: 0 });
+    const letters = await openBackend().queue('dead-letters');
+    const data = { version: 2, code: 'BAD_USER_INPUT', reason: 'Is not valid', shape: 'unknown' };
+    await letters.add('ApplicationComplete', data, letterJobOptions('letter-from-the-future'));
+
+    await startWorker();
+    const failed = await waitFor(async () => {
+      const state = await letters.getJobState('letter-from-the-future');
+      return state === 'failed' && (await letters.getJob('letter-from-the-future'));
+    });
+    expect(failed.failedReason).toBe('BAD_USER_INPUT: Is not valid');
+    await failed.retry('failed');
+    await waitFor(async () => (await failed.getState()) === 'delayed');
+
+    expect((await letters.getJob('letter-from-the-future'))?.data).toEqual(data);
+  });
+
+  it('tries a signal again that was told to slow down, with no attempt spent', async () => {
+    const { send, until } = await setupOn({
+      env: { RETRY_MAX_ATTEMPTS: '1' },
+      answers: [refused('RATE_LIMITED', { status: 429 }), html(429)],
+    });
+
+    const { signalId } = await send(complete());
+
+    expect((await until(signalId, 'delivered')).attempts).toHaveLength(1);
+  });
+});

@@ -1,0 +1,96 @@
+import { createProbes } from '../../src/observability/health.ts';
+
+const { jest } = import.meta;
+
+type Doubles = { ping?: () => Promise<void>; isAlive?: () => boolean };
+
+const setup = ({ ping = async () => {}, isAlive = () => true }: Doubles = {}) => {
+  const app = createProbes({
+    ping,
+    isAlive,
+    metrics: {
+      scrape: async () => 'seek_signals_lane_open 1\n',
+      contentType: 'text/plain; version=0.0.4; charset=utf-8',
+    },
+  });
+
+  return { get: async (path: string) => app.request(path) };
+};
+
+describe('/health/live', () => {
+  it('says that the process is alive', async () => {
+    const response = await setup().get('/health/live');
+
+    expect(response.status).toBe(200);
+    await expect(response.json()).resolves.toEqual({ status: 'alive' });
+  });
+
+  it('answers 503 where the worker is stuck, and says what that means', async () => {
+    const response = await setup({ isAlive: () => false }).get('/health/live');
+
+    expect(response.status).toBe(503);
+    await expect(response.json()).resolves.toEqual({
+      ...{ status: 'stuck', message: 'Signals are due, and this worker takes none' },
+    });
+  });
+
+  it('does not depend on the queue', async () => {
+    const { get } = setup({ ping: () => Promise.reject(new Error('ECONNREFUSED')) });
+
+    expect((await get('/health/live')).status).toBe(200);
+  });
+});
+
+describe('/health/ready', () => {
+  const UNAVAILABLE = { status: 'unavailable', message: 'The queue does not answer' };
+
+  it('says that the queue answers', async () => {
+    const response = await setup().get('/health/ready');
+
+    expect(response.status).toBe(200);
+    await expect(response.json()).resolves.toEqual({ status: 'ready' });
+  });
+
+  it('answers 503 where the queue is away', async () => {
+    const { get } = setup({ ping: () => Promise.reject(new Error('ECONNREFUSED')) });
+
+    const response = await get('/health/ready');
+
+    expect(response.status).toBe(503);
+    await expect(response.json()).resolves.toEqual(UNAVAILABLE);
+  });
+
+  it('answers 503 after two seconds where the queue is silent', async () => {
+    jest.useFakeTimers();
+    try {
+      let status: number | undefined;
+      const { get } = setup({ ping: () => new Promise(() => {}) });
+      const answered = get('/health/ready').then((response) => {
+        status = response.status;
+      });
+
+      await jest.advanceTimersByTimeAsync(1_999);
+      expect(status).toBeUndefined();
+      await jest.advanceTimersByTimeAsync(1);
+      await answered;
+
+      expect(status).toBe(503);
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+
+  it('does not depend on whether the worker is stuck', async () => {
+    expect((await setup({ isAlive: () => false }).get('/health/ready')).status).toBe(200);
+  });
+});
+
+describe('/metrics', () => {
+  it('is the exposition text, under its content type', async () => {
+    const response = await setup().get('/metrics');
+
+    expect(response.status).toBe(200);
+    expect(response.headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8');
+    await expect(response.text()).resolves.toBe('seek_signals_lane_open 1\n');
+  });
+});

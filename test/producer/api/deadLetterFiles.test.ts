@@ -1,0 +1,70 @@
+import { createLetterFileRoutes } from '../../../src/producer/api/deadLetterFiles.ts';
+import { serve } from '../../../src/runtime/httpServer.ts';
+import { type DeadLetter, DeadLetterSchema } from '../../../src/schemas/deadLetter.ts';
+import { buildLetter } from '../../support/buildSignal.ts';
+import { captureLogs } from '../../support/captureLogs.ts';
+import { waitFor } from '../../support/waitFor.ts';
+
+const letter = DeadLetterSchema.parse(buildLetter({ reason: 'x'.repeat(10_000) }));
+
+let stop = async () => {};
+afterEach(() => stop());
+
+const setup = async (letters: () => AsyncGenerator<DeadLetter>) => {
+  const logs = captureLogs();
+  const app = createLetterFileRoutes({
+    exportLetters: letters,
+    importLetters: async () => ({ imported: 0, known: 0, bad: [] }),
+    logger: logs.logger,
+  });
+  const server = await serve(app, { host: '127.0.0.1', port: 0 });
+  stop = server.cut;
+  const ended = () => waitFor(() => logs.lines().find(({ msg }) => msg === 'letters.exported'));
+  return { url: `${server.url}/export`, ended };
+};
+
+describe('an export', () => {
+  it('that the queue breaks off does not look whole', async () => {
+    const { url, ended } = await setup(async function* () {
+      yield letter;
+      yield letter;
+      throw new Error('gone');
+    });
+
+    const text = await fetch(url)
+      .then((answer) => answer.text())
+      .catch(() => undefined);
+
+    const last = text?.split('\n').at(-1) ?? 'cut off';
+    expect(() => JSON.parse(last)).toThrow();
+    expect(await ended()).toMatchObject({ exported: 2, isWhole: false });
+  });
+
+  it('that cannot begin is no answer of 200', async () => {
+    const { url } = await setup(async function* () {
+      throw new Error('gone');
+      // biome-ignore lint/correctness/noUnreachable: it makes it one of letters
+      yield letter;
+    });
+
+    expect((await fetch(url)).status).toBe(500);
+  });
+
+  it('ends when its client hangs up', async () => {
+    let isReturned = false;
+    const { url, ended } = await setup(async function* () {
+      try {
+        for (;;) yield letter;
+      } finally {
+        isReturned = true;
+      }
+    });
+    const client = new AbortController();
+
+    await fetch(url, { signal: client.signal });
+    client.abort();
+
+    expect(await ended()).toMatchObject({ isWhole: false });
+    await waitFor(() => isReturned);
+  });
+});

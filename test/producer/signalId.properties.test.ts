@@ -1,0 +1,138 @@
+import fc from 'fast-check';
+
+import { identify } from '../../src/producer/signalId.ts';
+import { accepted } from '../schemas/parse.ts';
+import { moment, offset, signalInput, text, writeMoment } from '../support/arbitraries.ts';
+import { buildApplicationComplete, buildSignal } from '../support/buildSignal.ts';
+
+type Json = Record<string, unknown>;
+
+const idOf = (input: unknown) => identify(accepted(input)).signalId;
+
+/** The same, with the keys of every object in another order. */
+const reorder = (value: unknown, by: readonly number[]): unknown => {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  const ranked = Object.entries(value).map(([key, inner], n) => ({
+    entry: [key, reorder(inner, by)] as const,
+    rank: by[n % by.length] ?? 0,
+  }));
+  return Object.fromEntries(ranked.sort((a, b) => a.rank - b.rank).map(({ entry }) => entry));
+};
+
+describe('the same signal', () => {
+  it('has the same signalId in whatever order its fields come', () => {
+    const ranks = fc.array(fc.nat(100), { minLength: 1, maxLength: 7 });
+
+    fc.assert(
+      fc.property(signalInput, ranks, (input, by) => {
+        expect(idOf(reorder(input, by))).toBe(idOf(input));
+      }),
+    );
+  });
+
+  it('has the same signalId under whatever offset it was timed', () => {
+    fc.assert(
+      fc.property(moment, offset, offset, fc.nat(4), (when, one, other, zeros) => {
+        const [a, b] = [writeMoment(when, one), writeMoment(when, other, zeros)];
+
+        expect(idOf(buildApplicationComplete({ timestamp: a }))).toBe(
+          idOf(buildApplicationComplete({ timestamp: b })),
+        );
+      }),
+    );
+  });
+
+  it('has the same signalId with one position as with a list of it, and null as left out', () => {
+    fc.assert(
+      fc.property(signalInput, (input) => {
+        const { positionProfileIds: ids } = input;
+        const written = typeof ids === 'string' ? { ...input, positionProfileIds: [ids] } : input;
+        const kept = Object.entries(written).filter(([, value]) => value !== null);
+
+        expect(idOf(Object.fromEntries(kept))).toBe(idOf(input));
+      }),
+    );
+  });
+});
+
+describe('another signal', () => {
+  it('has another signalId: any two differ in it where they differ in meaning', () => {
+    fc.assert(
+      fc.property(signalInput, signalInput, (one, other) => {
+        const differ =
+          JSON.stringify(sorted(accepted(one))) !== JSON.stringify(sorted(accepted(other)));
+
+        expect(idOf(one) !== idOf(other)).toBe(differ);
+      }),
+    );
+  });
+
+  it('has another signalId for a single change in any one place', () => {
+    fc.assert(
+      fc.property(signalInput, fc.nat(1_000), (input, pick) => {
+        const places = leaves(input);
+        const at = places[pick % places.length] ?? [];
+
+        expect(idOf(change(input, at))).not.toBe(idOf(input));
+      }),
+    );
+  });
+});
+
+const sorted = (value: unknown): unknown => {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return Object.fromEntries(entries.map(([key, inner]) => [key, sorted(inner)]));
+};
+
+/** The paths of all values that may be changed and leave the signal valid. */
+const leaves = (value: unknown, path: string[] = []): string[][] => {
+  const last = path.at(-1);
+  if (last === 'typeCode' || last === 'timestamp') return [];
+  if (value === null && last !== 'success') return [];
+  if (typeof value !== 'object' || value === null) return [path];
+  return Object.entries(value).flatMap(([key, inner]) => leaves(inner, [...path, key]));
+};
+
+const change = (value: unknown, [key, ...rest]: string[]): unknown => {
+  if (key === undefined) return changed(value);
+  if (Array.isArray(value)) {
+    return value.map((item, n) => (String(n) === key ? change(item, rest) : item));
+  }
+  const object: Json = { ...Object(value) };
+  return { ...object, [key]: change(object[key], rest) };
+};
+
+const changed = (value: unknown): unknown => {
+  if (typeof value === 'number') return value === 0 ? 1 : value - 1;
+  if (typeof value === 'string') return value === 'x' ? 'y' : 'x';
+  return value === true ? null : true;
+};
+
+describe('an Idempotency-Key', () => {
+  const signal = accepted(buildSignal());
+  const name = fc.oneof(text, fc.string(), fc.constantFrom('', '"', '","', '["', '\\'));
+
+  it('stands for one signal among the keys of its scope, whatever is in either name', () => {
+    fc.assert(
+      fc.property(name, name, name, name, (scope, key, otherScope, otherKey) => {
+        const one = identify(signal, { scope, key });
+        const other = identify(signal, { scope: otherScope, key: otherKey });
+
+        expect(one.signalId === other.signalId).toBe(scope === otherScope && key === otherKey);
+        expect(one.contentId).toBe(identify(signal).signalId);
+        expect(one.signalId).not.toBe(one.contentId);
+      }),
+    );
+  });
+
+  it('gives the same signalId to any content', () => {
+    fc.assert(
+      fc.property(signalInput, name, (input, key) => {
+        const one = identify(accepted(input), { scope: 'ats', key });
+
+        expect(one.signalId).toBe(identify(signal, { scope: 'ats', key }).signalId);
+      }),
+    );
+  });
+});

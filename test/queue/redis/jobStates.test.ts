@@ -1,0 +1,59 @@
+import { createRedisBackend, Queue, type RedisQueueBackend, Worker } from 'bullmq';
+import { Redis } from 'ioredis';
+
+import { createQuickStates } from '../../../src/queue/redis/batchedCompletion.ts';
+import { type RedisServer, startRedis } from '../../support/redisServer.ts';
+
+let redis: RedisServer;
+let client: Redis;
+
+beforeAll(async () => {
+  redis = await startRedis();
+  client = new Redis(redis.url, { maxRetriesPerRequest: null });
+});
+afterAll(async () => {
+  client.disconnect();
+  await redis.stop();
+});
+
+it('the state of a job is what BullMQ says, whatever it is', async () => {
+  const options = { connection: client, prefix: '{test}' };
+  const quick = new Queue('q', options, createQuickStates(client));
+  const own = new Queue('q', options, createRedisBackend);
+  const worker = new Worker<unknown, unknown, string, RedisQueueBackend>(
+    ...(['q', undefined, options, createRedisBackend] as const),
+  );
+  for (const jobId of ['done', 'bad', 'held', 'waits']) await own.add('signal', {}, { jobId });
+  const take = async () => (await worker.getNextJob('lock', { block: false })) ?? undefined;
+  await (await take())?.moveToCompleted(1, 'lock', false);
+  await (await take())?.moveToFailed(new Error('no'), 'lock', false);
+  await take();
+  await own.add('signal', {}, { jobId: 'late', delay: 60_000 });
+  await own.add('signal', {}, { jobId: 'first', priority: 1 });
+  await (await own.getJob('waits'))?.log('a line');
+
+  const states = async (queue: typeof quick) =>
+    Promise.all(
+      // Beside jobs, names of what BullMQ itself keeps, and of nothing.
+      [
+        'done',
+        'bad',
+        'held',
+        'waits',
+        'late',
+        'first',
+        'meta',
+        'wait',
+        'waits:logs',
+        'nothing',
+      ].map((id) => queue.getJobState(id)),
+    );
+
+  expect(await states(quick)).toEqual(await states(own));
+  expect(await states(quick)).toEqual([
+    ...['completed', 'failed', 'active', 'waiting', 'delayed', 'prioritized'],
+    ...['unknown', 'unknown', 'unknown', 'unknown'],
+  ]);
+  expect(await (await quick.getJob('held'))?.getState()).toBe('active');
+  await Promise.all([worker.close(), quick.close(), own.close()]);
+});

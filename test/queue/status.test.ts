@@ -1,0 +1,68 @@
+import { loadConfig } from '../../src/config/config.ts';
+import { DEAD_LETTERS, SIGNALS } from '../../src/queue/backend.ts';
+import { createQueueStatus } from '../../src/queue/status.ts';
+import { captureLogs } from '../support/captureLogs.ts';
+import { PLATFORMS } from '../support/platforms.ts';
+import { waitFor } from '../support/waitFor.ts';
+
+describe.each(PLATFORMS)('the status of the queue on $name', ({ start }) => {
+  let platform: Awaited<ReturnType<typeof start>>;
+  beforeAll(async () => {
+    platform = await start();
+  });
+  afterAll(() => platform.stop());
+
+  it('counts as backlog what workers have to do now, and retries only when they are due', async () => {
+    await platform.clear();
+    const backend = platform.open(loadConfig({}), 'patient', captureLogs().logger);
+    const [signals, letters] = [await backend.queue(SIGNALS), await backend.queue(DEAD_LETTERS)];
+    const status = createQueueStatus(backend);
+    await signals.add('waits', {});
+    await signals.add('is due soon', {}, { delay: 50 });
+    await signals.add('is not due', {}, { delay: 3_600_000 });
+    await letters.add('comes back', {});
+
+    await waitFor(async () => (await status()).backlog === 3);
+
+    // Nobody has brought it back to the queue: no worker is there.
+    expect((await status()).counts).toMatchObject({ waiting: 1, retrying: 2, dead: 1 });
+    await backend.close();
+  });
+
+  it('names the oldest unsent signal behind many that a crash left listed', async () => {
+    await platform.clear();
+    const backend = platform.open(loadConfig({}), 'patient', captureLogs().logger);
+    const signals = await backend.queue(SIGNALS);
+    const now = Date.now();
+    const list = async (signalId: string, acceptedAt: number) =>
+      backend.ledger.markUnsent({ signalId, acceptedAt });
+    for (let n = 0; n < 99; n += 1) await list(`gone-${n}`, now - 3_600_000 + n);
+    // Which may be on its way into the queue.
+    await list('young', now - 20_000);
+    await signals.add(
+      'retried',
+      {},
+      { jobId: 'retried', delay: 3_600_000, timestamp: now - 10_000 },
+    );
+    await list('retried', now - 10_000);
+
+    expect((await createQueueStatus(backend)()).oldestUnsent?.signalId).toBe('retried');
+    await backend.ledger.strike(['young', 'retried']);
+    await backend.close();
+  });
+
+  it('counts the workers that were heard of lately', async () => {
+    await platform.clear();
+    const backend = platform.open(loadConfig({}), 'patient', captureLogs().logger);
+    const workers = async () => (await createQueueStatus(backend)()).workers;
+
+    expect(await workers()).toBe(0);
+    await backend.history.beat({ worker: 'one', answers: {} });
+    await backend.history.beat({ worker: 'two', answers: {} });
+    expect(await workers()).toBe(2);
+    await backend.history.leave('one');
+    expect(await workers()).toBe(1);
+    await backend.history.leave('two');
+    await backend.close();
+  });
+});

@@ -1,0 +1,155 @@
+import { Redis } from 'ioredis';
+
+import { loadConfig } from '../../src/config/config.ts';
+import { openKeyValueStore } from '../../src/queue/embedded/keyValueStore.ts';
+import { openPglite } from '../../src/queue/embedded/pglite.ts';
+import { createWorkerStats } from '../../src/queue/embedded/workerStats.ts';
+import { createRedisHistory } from '../../src/queue/redis/workerStats.ts';
+import { type History, MOMENT_MS, momentsSince } from '../../src/queue/workerStats.ts';
+import { captureLogs } from '../support/captureLogs.ts';
+import { SLACK_MS } from '../support/inTime.ts';
+import { PLATFORMS } from '../support/platforms.ts';
+import { type RedisServer, startRedis } from '../support/redisServer.ts';
+import { waitFor } from '../support/waitFor.ts';
+
+const HOUR_MS = 3_600_000;
+
+describe('the moments of the last hours', () => {
+  it.each([
+    { hours: 1, count: 12 },
+    { hours: 24, count: 288 },
+    { hours: 100, count: 288 },
+  ])('are $count of $hours hours, the last of them the present one', ({ hours, count }) => {
+    const now = 7 * HOUR_MS + 1;
+
+    const moments = momentsSince(hours * HOUR_MS, now);
+
+    expect(moments).toHaveLength(count);
+    expect(moments.at(-1)).toBe(7 * HOUR_MS);
+    expect(moments.at(-2)).toBe(7 * HOUR_MS - MOMENT_MS);
+  });
+});
+
+describe.each(PLATFORMS)('the history on $name', ({ start }) => {
+  it('counts what lies where when a worker says that it is alive', async () => {
+    const platform = await start();
+    await platform.clear();
+    const backend = platform.open(loadConfig({}), 'patient', captureLogs().logger);
+    const [signals, letters] = [
+      await backend.queue('signals'),
+      await backend.queue('dead-letters'),
+    ];
+    await signals.add('a', {});
+    await signals.add('b', {}, { priority: 1 });
+    await signals.add('c', {}, { delay: HOUR_MS });
+    await letters.add('d', {});
+    // Both times in one moment.
+    await waitFor(() => Date.now() % MOMENT_MS < MOMENT_MS - SLACK_MS);
+
+    await backend.history.beat({ worker: 'w', answers: {} });
+
+    const { moments, workers, now } = await backend.history.read(HOUR_MS);
+    expect(moments).toEqual([
+      { at: expect.any(Number), waiting: 2, retrying: 1, dead: 1, answers: {} },
+    ]);
+    expect(workers).toEqual([{ worker: 'w', at: expect.any(Number) }]);
+    // Of a moment the most is kept.
+    await signals.remove((await signals.getRanges(['waiting'], 0, 0))[0] ?? '');
+    await backend.history.beat({ worker: 'w', answers: {} });
+    expect((await backend.history.read(HOUR_MS)).moments.at(-1)).toMatchObject({ waiting: 2 });
+    expect(now - (workers[0]?.at ?? 0)).toBeLessThan(5_000);
+    await backend.close();
+    await platform.stop();
+  });
+});
+
+let redis: RedisServer;
+let client: Redis;
+let database: Awaited<ReturnType<typeof openPglite>>;
+let prefixes = 0;
+let now = 1_800_000_000_000;
+
+beforeAll(async () => {
+  [redis, database] = await Promise.all([startRedis(), openPglite(undefined)]);
+  client = new Redis(redis.url);
+});
+afterAll(async () => {
+  client.disconnect();
+  await Promise.all([redis.stop(), database.close()]);
+});
+
+describe.each<{ what: string; open: () => Promise<History> }>([
+  {
+    what: 'Redis',
+    open: async () => {
+      prefixes += 1;
+      return createRedisHistory({ client, prefix: `{h${prefixes}}`, now: () => now });
+    },
+  },
+  {
+    what: 'the embedded queue',
+    open: async () => {
+      await database.query('DROP TABLE IF EXISTS seek_signals.store');
+      const store = await openKeyValueStore(database, () => now);
+      return createWorkerStats({ store, now: () => now });
+    },
+  },
+])('the history in $what', ({ open }) => {
+  it('adds up the answers of all workers within a moment, and no further', async () => {
+    const history = await open();
+
+    await history.beat({ worker: 'one', answers: { delivered: 3, HTTP_503: 1 } });
+    await history.beat({ worker: 'two', answers: { HTTP_503: 4 } });
+    now += MOMENT_MS;
+    await history.beat({ worker: 'one', answers: { delivered: 2 } });
+
+    const { moments } = await history.read(HOUR_MS);
+    expect(moments.map(({ answers }) => answers)).toEqual([
+      { delivered: 3, HTTP_503: 5 },
+      { delivered: 2 },
+    ]);
+    expect((moments[1]?.at ?? 0) - (moments[0]?.at ?? 0)).toBe(MOMENT_MS);
+  });
+
+  it('reads no further back than it is asked to', async () => {
+    const history = await open();
+    await history.beat({ worker: 'one', answers: { old: 1 } });
+    now += HOUR_MS;
+    await history.beat({ worker: 'one', answers: { new: 1 } });
+
+    expect((await history.read(HOUR_MS)).moments.map(({ answers }) => answers)).toEqual([
+      { new: 1 },
+    ]);
+    expect((await history.read(2 * HOUR_MS)).moments).toHaveLength(2);
+  });
+
+  it('lists a worker until it leaves', async () => {
+    const history = await open();
+    await history.beat({ worker: 'one', answers: {} });
+    await history.beat({ worker: 'two', answers: {} });
+
+    await history.leave('one');
+
+    expect((await history.read(HOUR_MS)).workers.map(({ worker }) => worker)).toEqual(['two']);
+  });
+});
+
+it('keeps a moment in Redis for a day, and no longer', async () => {
+  const history = createRedisHistory({ client, prefix: '{expires}', now: () => now });
+
+  await history.beat({ worker: 'one', answers: { delivered: 1 } });
+
+  const [key = ''] = (await client.keys('{expires}:history:*')).filter((name) => /\d$/.test(name));
+  expect(await client.pttl(key)).toBeGreaterThan(24 * HOUR_MS - 5_000);
+});
+
+it('goes on in a Redis that has no memory left', async () => {
+  const history = createRedisHistory({ client, prefix: '{full}', now: () => now });
+  await client.config('SET', 'maxmemory', '1kb');
+
+  await history.beat({ worker: 'one', answers: { delivered: 1 } });
+  await client.config('SET', 'maxmemory', '0');
+
+  const { moments, workers } = await history.read(HOUR_MS);
+  expect([moments.length, workers.length]).toEqual([1, 1]);
+});

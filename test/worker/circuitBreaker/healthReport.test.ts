@@ -1,0 +1,120 @@
+import { roadReport } from '../../../src/worker/circuitBreaker/healthReport.ts';
+import type { SendResult } from '../../../src/worker/seek/classify.ts';
+
+type Answered = Exclude<SendResult, { kind: 'aborted' }>;
+
+const LIVE_ONLY = 'Live tokens are not accepted when accessing public test data';
+
+const refused = (...errors: [code: string | undefined, message?: string][]) => ({
+  kind: 'refused' as const,
+  errors: errors.map(([code, message = 'As SEEK says']) =>
+    code === undefined ? { message } : { message, extensions: { code } },
+  ),
+});
+const unreadable = (status: number): Answered => ({ kind: 'unreadable', status });
+
+describe('an answer', () => {
+  it.each<{ what: string; result: Answered }>([
+    { what: 'yes', result: { kind: 'accepted' } },
+    { what: 'BAD_USER_INPUT', result: refused(['BAD_USER_INPUT']) },
+    { what: 'FORBIDDEN', result: refused(['FORBIDDEN']) },
+    { what: 'a code that SEEK added', result: refused(['ADDED_LAST_NIGHT']) },
+    { what: 'no code', result: refused([undefined]) },
+    { what: 'FORBIDDEN under HTTP 500', result: { ...refused(['FORBIDDEN']), status: 500 } },
+    { what: 'public test data', result: refused(['UNAUTHENTICATED', LIVE_ONLY]) },
+    {
+      what: 'public test data beside a refusal',
+      result: refused(['UNAUTHENTICATED', LIVE_ONLY], ['FORBIDDEN']),
+    },
+    {
+      what: 'public test data, whatever its code',
+      result: refused(['INTERNAL_SERVER_ERROR', LIVE_ONLY]),
+    },
+  ])('about the signals themselves says that the road is clear: $what', ({ result }) => {
+    expect(roadReport(result)).toEqual({ kind: 'clear' });
+  });
+
+  it.each<{ what: string; result: Answered; code: string }>([
+    {
+      what: 'INTERNAL_SERVER_ERROR',
+      result: refused(['INTERNAL_SERVER_ERROR']),
+      code: 'INTERNAL_SERVER_ERROR',
+    },
+    { what: 'UNAUTHENTICATED', result: refused(['UNAUTHENTICATED']), code: 'UNAUTHENTICATED' },
+    {
+      what: 'trouble among refusals',
+      result: refused(['FORBIDDEN'], ['INTERNAL_SERVER_ERROR']),
+      code: 'INTERNAL_SERVER_ERROR',
+    },
+    {
+      what: 'UNAUTHENTICATED beside public test data',
+      result: refused(['UNAUTHENTICATED', LIVE_ONLY], ['UNAUTHENTICATED']),
+      code: 'UNAUTHENTICATED',
+    },
+    ...[200, 204, 302, 400, 401, 403, 404, 408, 413, 422, 425, 500, 502, 503, 504].map(
+      (status) => ({
+        what: `HTTP ${status} without GraphQL`,
+        result: unreadable(status),
+        code: `HTTP_${status}`,
+      }),
+    ),
+    {
+      what: 'a gateway’s own code under HTTP 503',
+      result: { ...refused(['SERVICE_UNAVAILABLE']), status: 503 },
+      code: 'SERVICE_UNAVAILABLE',
+    },
+    {
+      what: 'no code under HTTP 502',
+      result: { ...refused([undefined]), status: 502 },
+      code: 'UNKNOWN',
+    },
+    {
+      what: 'no answer',
+      result: { kind: 'unreachable', reason: 'no answer within 10 ms', unsent: false },
+      code: 'UNREACHABLE',
+    },
+  ])('may mean that SEEK is in trouble: $what is $code', ({ result, code }) => {
+    expect(roadReport(result)).toEqual({
+      ...{ kind: 'trouble', certain: false },
+      trouble: { code, reason: expect.stringMatching(/./), retryAfterMs: undefined },
+    });
+  });
+
+  it('that could not come, for nothing was sent, is certain trouble', () => {
+    const reason = 'request failed: ECONNREFUSED';
+
+    expect(roadReport({ kind: 'unreachable', reason, unsent: true })).toEqual({
+      ...{ kind: 'trouble', certain: true },
+      trouble: { code: 'UNREACHABLE', reason, retryAfterMs: undefined },
+    });
+  });
+
+  it.each<{ what: string; result: Answered; code: string }>([
+    { what: 'RATE_LIMITED', result: refused(['RATE_LIMITED']), code: 'RATE_LIMITED' },
+    {
+      what: 'RATE_LIMITED among others',
+      result: refused(['FORBIDDEN'], ['INTERNAL_SERVER_ERROR'], ['RATE_LIMITED']),
+      code: 'RATE_LIMITED',
+    },
+    { what: 'HTTP 429', result: unreadable(429), code: 'HTTP_429' },
+  ])('may limit our rate: $what is $code', ({ result, code }) => {
+    expect(roadReport(result)).toEqual({
+      kind: 'limited',
+      trouble: { code, reason: expect.stringMatching(/./), retryAfterMs: undefined },
+    });
+  });
+
+  it.each<{ what: string; result: Answered }>([
+    { what: 'HTTP 429', result: { kind: 'unreadable', status: 429, retryAfterMs: 7_000 } },
+    { what: 'HTTP 503', result: { kind: 'unreadable', status: 503, retryAfterMs: 7_000 } },
+    ...['RATE_LIMITED', 'INTERNAL_SERVER_ERROR'].map((code) => ({
+      what: code,
+      result: {
+        ...{ kind: 'refused' as const, retryAfterMs: 7_000 },
+        errors: [{ message: 'As SEEK says', extensions: { code } }],
+      },
+    })),
+  ])('passes on how long SEEK asks to stay away: $what', ({ result }) => {
+    expect(roadReport(result)).toHaveProperty('trouble.retryAfterMs', 7_000);
+  });
+});

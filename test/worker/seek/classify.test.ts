@@ -1,0 +1,271 @@
+import type { SeekError } from '../../../src/schemas/seekApi.ts';
+import {
+  classify,
+  exhaust,
+  givenUpForAge,
+  isPublicTestData,
+  isUnauthenticated,
+  isUnknownMutation,
+  type Outcome,
+} from '../../../src/worker/seek/classify.ts';
+
+const LIVE_ONLY = 'Live tokens are not accepted when accessing public test data';
+
+const error = (code?: string, message = 'As SEEK says', extensions: object = {}): SeekError => ({
+  message,
+  extensions: { ...(code === undefined ? {} : { code }), ...extensions },
+});
+
+const refused = (...errors: SeekError[]) => ({ kind: 'refused' as const, errors });
+
+describe('classify: SEEK’s error codes, whatever the HTTP status', () => {
+  it.each([
+    { code: 'UNAUTHENTICATED', kind: 'retry' },
+    { code: 'FORBIDDEN', kind: 'dead' },
+    { code: 'BAD_USER_INPUT', kind: 'dead' },
+    { code: 'INTERNAL_SERVER_ERROR', kind: 'retry' },
+    { code: 'RATE_LIMITED', kind: 'retry' },
+    { code: 'ADDED_BY_SEEK_LAST_NIGHT', kind: 'retry' },
+    { code: 'bad_user_input', kind: 'retry' },
+    { code: '', kind: 'retry' },
+    { code: '__proto__', kind: 'retry' },
+  ])('$code: $kind', ({ code, kind }) => {
+    expect(classify(refused(error(code)))).toEqual({ kind, code, reason: 'As SEEK says' });
+  });
+
+  it('is told on one line', () => {
+    const said = error('FORBIDDEN\nDEAD', 'No.\r\n2  2026-11-27  delivered\u2028Yes');
+
+    expect(classify(refused(said))).toMatchObject({
+      code: 'FORBIDDEN DEAD',
+      reason: 'No. 2  2026-11-27  delivered Yes',
+    });
+  });
+
+  it.each([
+    { what: 'an error without a code', errors: [error()] },
+    { what: 'an error without extensions', errors: [{ message: 'As SEEK says' }] },
+  ])('$what is tried again, as UNKNOWN', ({ errors }) => {
+    expect(classify(refused(...errors))).toEqual({
+      kind: 'retry',
+      code: 'UNKNOWN',
+      reason: 'As SEEK says',
+    });
+  });
+
+  it.each([
+    { code: 'UNAUTHENTICATED', message: LIVE_ONLY },
+    { code: 'FORBIDDEN', message: LIVE_ONLY },
+    { code: 'ANYTHING', message: `Error: ${LIVE_ONLY.toUpperCase()}.` },
+    { code: undefined, message: LIVE_ONLY },
+  ])('public test data sent live is the signal’s fault, under the code $code too', (row) => {
+    expect(classify(refused(error(row.code, row.message)))).toMatchObject({
+      kind: 'dead',
+      reason: row.message,
+    });
+  });
+
+  it.each([
+    { codes: ['BAD_USER_INPUT', 'FORBIDDEN'], kind: 'dead', code: 'BAD_USER_INPUT' },
+    {
+      codes: ['BAD_USER_INPUT', 'INTERNAL_SERVER_ERROR'],
+      kind: 'retry',
+      code: 'INTERNAL_SERVER_ERROR',
+    },
+    { codes: ['RATE_LIMITED', 'FORBIDDEN'], kind: 'retry', code: 'RATE_LIMITED' },
+    { codes: ['FORBIDDEN', 'NEW_ONE'], kind: 'retry', code: 'NEW_ONE' },
+  ])('$codes together: $kind for $code', ({ codes, kind, code }) => {
+    expect(classify(refused(...codes.map((each) => error(each))))).toMatchObject({ kind, code });
+  });
+
+  it('repeats which fields SEEK found invalid', () => {
+    const invalidFields = { '/input/token': 'Is not valid', '/input/current': 'Is required' };
+
+    expect(classify(refused(error('BAD_USER_INPUT', 'Invalid', { invalidFields })))).toMatchObject({
+      reason: 'Invalid; /input/token: Is not valid; /input/current: Is required',
+    });
+  });
+
+  it.each([{ invalidFields: null }, { invalidFields: 'everything' }, { invalidFields: 7 }])(
+    'takes invalidFields of an unforeseen shape ($invalidFields)',
+    (extensions) => {
+      expect(classify(refused(error('BAD_USER_INPUT', 'Invalid', extensions)))).toMatchObject({
+        kind: 'dead',
+        reason: 'Invalid',
+      });
+    },
+  );
+
+  it('passes on how long SEEK asks to wait', () => {
+    const result = { ...refused(error('RATE_LIMITED')), retryAfterMs: 9_000 };
+
+    expect(classify(result)).toMatchObject({ kind: 'retry', retryAfterMs: 9_000 });
+  });
+
+  it('gives a death no wait', () => {
+    const result = { ...refused(error('FORBIDDEN')), retryAfterMs: 9_000 };
+
+    expect(classify(result)).not.toHaveProperty('retryAfterMs');
+  });
+});
+
+describe('classify: answers that are not GraphQL', () => {
+  it.each([
+    { status: 200, kind: 'retry' },
+    { status: 204, kind: 'retry' },
+    { status: 302, kind: 'retry' },
+    { status: 400, kind: 'dead' },
+    { status: 401, kind: 'retry' },
+    { status: 403, kind: 'dead' },
+    { status: 404, kind: 'dead' },
+    { status: 408, kind: 'retry' },
+    { status: 413, kind: 'dead' },
+    { status: 422, kind: 'dead' },
+    { status: 429, kind: 'retry' },
+    { status: 499, kind: 'dead' },
+    { status: 500, kind: 'retry' },
+    { status: 502, kind: 'retry' },
+    { status: 503, kind: 'retry' },
+    { status: 504, kind: 'retry' },
+  ])('HTTP $status: $kind', ({ status, kind }) => {
+    expect(classify({ kind: 'unreadable', status })).toEqual({
+      kind,
+      code: `HTTP_${status}`,
+      reason: `HTTP ${status} without a GraphQL answer`,
+    });
+  });
+
+  it('passes on a Retry-After', () => {
+    expect(classify({ kind: 'unreadable', status: 503, retryAfterMs: 1_500 })).toMatchObject({
+      retryAfterMs: 1_500,
+    });
+  });
+
+  it.each([true, false])('tries again when nothing was answered at all (unsent: %s)', (unsent) => {
+    const reason = 'no answer within 10000 ms';
+
+    expect(classify({ kind: 'unreachable', reason, unsent })).toEqual({
+      kind: 'retry',
+      code: 'UNREACHABLE',
+      reason,
+    });
+  });
+
+  it('is done when SEEK accepted', () => {
+    expect(classify({ kind: 'accepted' })).toEqual({ kind: 'delivered' });
+  });
+});
+
+describe('isUnauthenticated', () => {
+  it.each([
+    { what: 'UNAUTHENTICATED', result: refused(error('UNAUTHENTICATED')), says: true },
+    {
+      what: 'UNAUTHENTICATED among others',
+      result: refused(error('INTERNAL_SERVER_ERROR'), error('UNAUTHENTICATED')),
+      says: true,
+    },
+    {
+      what: 'HTTP 401 without GraphQL',
+      result: { kind: 'unreadable' as const, status: 401 },
+      says: true,
+    },
+    { what: 'FORBIDDEN', result: refused(error('FORBIDDEN')), says: false },
+    { what: 'HTTP 403', result: { kind: 'unreadable' as const, status: 403 }, says: false },
+    { what: 'yes', result: { kind: 'accepted' as const }, says: false },
+    { what: 'nothing', result: { kind: 'aborted' as const }, says: false },
+  ])('says $says to $what', ({ result, says }) => {
+    expect(isUnauthenticated(result)).toBe(says);
+  });
+});
+
+describe('isPublicTestData', () => {
+  it.each([
+    { message: LIVE_ONLY, says: true },
+    { message: LIVE_ONLY.toUpperCase(), says: true },
+    { message: 'Live tokens are not accepted', says: false },
+    { message: '', says: false },
+  ])('says $says to "$message"', ({ message, says }) => {
+    expect(isPublicTestData(message)).toBe(says);
+  });
+});
+
+describe('isUnknownMutation', () => {
+  it.each([
+    { code: 'GRAPHQL_VALIDATION_FAILED', message: 'Anything', says: true },
+    { code: 'GRAPHQL_PARSE_FAILED', message: 'Anything', says: true },
+    {
+      code: undefined,
+      message: 'Cannot query field "sendSignals" on type "Mutation".',
+      says: true,
+    },
+    {
+      code: 'BAD_USER_INPUT',
+      message: "Undefined field 'sendSignals' on 'Mutation'",
+      says: true,
+    },
+    { code: undefined, message: 'Cannot query field "sendMail" on type "Mutation".', says: false },
+    { code: undefined, message: 'sendSignals is having a bad day', says: false },
+    {
+      code: 'BAD_USER_INPUT',
+      message: 'Variable "$input" got invalid value "x" at "input.signals[1].timestamp"',
+      says: false,
+    },
+    { code: 'INTERNAL_SERVER_ERROR', message: 'Unknown error', says: false },
+  ])('says $says to $code, "$message"', ({ code, message, says }) => {
+    expect(isUnknownMutation(refused(error('FORBIDDEN'), error(code, message)))).toBe(says);
+  });
+
+  it.each([
+    { kind: 'accepted' as const },
+    { kind: 'unreadable' as const, status: 400 },
+    { kind: 'aborted' as const },
+  ])('says false to whatever is no refusal: $kind', (result) => {
+    expect(isUnknownMutation(result)).toBe(false);
+  });
+});
+
+describe('givenUpForAge', () => {
+  it.each([
+    { hours: 72, said: '72 hours' },
+    { hours: 1.26, said: '1.3 hours' },
+    { hours: 0.004, said: '14 seconds' },
+  ])('keeps the last reason, and says after how long: $said', ({ hours, said }) => {
+    expect(givenUpForAge({ code: 'HTTP_429', reason: 'Slow' }, hours * 3_600_000)).toEqual({
+      ...{ kind: 'dead', code: 'HTTP_429', reason: `Slow (given up after ${said})` },
+    });
+  });
+});
+
+describe('exhaust', () => {
+  const HOUR_MS = 3_600_000;
+  const bounds = { maxAttempts: 25, maxAgeMs: 72 * HOUR_MS };
+  const retry: Outcome = { kind: 'retry', code: 'RATE_LIMITED', reason: 'Too many' };
+
+  it.each([
+    { attempt: 1, hours: 0, kind: 'retry' },
+    { attempt: 24, hours: 71.9, kind: 'retry' },
+    { attempt: 25, hours: 1, kind: 'dead' },
+    { attempt: 26, hours: 1, kind: 'dead' },
+    { attempt: 2, hours: 72, kind: 'dead' },
+    { attempt: 1, hours: 1_000, kind: 'dead' },
+  ])('attempt $attempt, $hours h old: $kind', ({ attempt, hours, kind }) => {
+    const outcome = exhaust(retry, { attempt, ageMs: hours * HOUR_MS }, bounds);
+
+    expect(outcome).toMatchObject({ kind, code: 'RATE_LIMITED' });
+  });
+
+  it.each([
+    { life: { attempt: 25, ageMs: 0 }, reason: 'Too many (given up after attempt 25)' },
+    { life: { attempt: 3, ageMs: 72.5 * HOUR_MS }, reason: 'Too many (given up after 72.5 hours)' },
+  ])('keeps SEEK’s reason and says why it gave up: $reason', ({ life, reason }) => {
+    expect(exhaust(retry, life, bounds)).toEqual({ kind: 'dead', code: 'RATE_LIMITED', reason });
+  });
+
+  it.each<Outcome>([
+    { kind: 'delivered' },
+    { kind: 'skipped', reason: 'no token' },
+    { kind: 'dead', code: 'FORBIDDEN', reason: 'No' },
+  ])('leaves $kind as it is, however late', (outcome) => {
+    expect(exhaust(outcome, { attempt: 99, ageMs: 999 * HOUR_MS }, bounds)).toBe(outcome);
+  });
+});

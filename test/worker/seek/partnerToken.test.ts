@@ -1,0 +1,313 @@
+import { type Answer, NoAnswerError } from '../../../src/worker/seek/http.ts';
+import { createPartnerToken, PartnerTokenError } from '../../../src/worker/seek/partnerToken.ts';
+
+const SECRET = 'client-s3cret';
+
+const answer = (access_token: unknown, expires_in: unknown = 1_800): Answer => ({
+  status: 200,
+  body: JSON.stringify({ access_token, expires_in, token_type: 'Bearer' }),
+});
+
+type Reply = Answer | Error | Promise<Answer>;
+
+/** A token endpoint that answers `token-1`, `token-2`, … unless it is told otherwise. */
+const setup = (...replies: Reply[]) => {
+  const clock = { now: 1_000 };
+  const posts: { url: string; headers: Record<string, string>; body: string }[] = [];
+  const failures: unknown[] = [];
+  const partnerToken = createPartnerToken({
+    http: {
+      post: async ({ url, headers, body }) => {
+        posts.push({ url, headers, body });
+        const reply = replies[posts.length - 1] ?? answer(`token-${posts.length}`);
+        if (reply instanceof Error) throw reply;
+        return reply;
+      },
+    },
+    authUrl: 'https://auth.example/oauth/token',
+    audience: 'https://graphql.example',
+    credentials: () => ({ clientId: 'client-1', clientSecret: SECRET }),
+    userAgent: 'test/1.2.3',
+    onFailure: (err) => failures.push(err),
+    now: () => clock.now,
+  });
+
+  return { ...partnerToken, posts, failures, clock };
+};
+
+const held = () => {
+  let release: (answer: Answer) => void = () => {};
+  const promise = new Promise<Answer>((resolve) => {
+    release = resolve;
+  });
+  return { promise, release };
+};
+
+const times = <T>(count: number, make: () => Promise<T>) =>
+  Promise.all(Array.from({ length: count }, make));
+
+describe('the request for a partner token', () => {
+  it('is by client credentials, as JSON, under our name', async () => {
+    const { get, posts } = setup();
+
+    await expect(get()).resolves.toBe('token-1');
+
+    expect(posts).toEqual([
+      {
+        url: 'https://auth.example/oauth/token',
+        headers: { 'content-type': 'application/json', 'user-agent': 'test/1.2.3' },
+        body: JSON.stringify({
+          audience: 'https://graphql.example',
+          client_id: 'client-1',
+          client_secret: SECRET,
+          grant_type: 'client_credentials',
+        }),
+      },
+    ]);
+  });
+
+  it('is at hand from then on, until it is to be renewed', async () => {
+    const { peek, get, clock } = setup();
+
+    expect(peek()).toBeUndefined();
+    await get();
+    expect(peek()).toBe('token-1');
+    clock.now += 365 * 24 * 3_600_000;
+    expect(peek()).toBeUndefined();
+  });
+
+  it('is one for fifty callers', async () => {
+    const slow = held();
+    const { get, posts } = setup(slow.promise);
+
+    const all = times(50, get);
+    slow.release(answer('shared'));
+
+    expect(new Set(await all)).toEqual(new Set(['shared']));
+    expect(posts).toHaveLength(1);
+  });
+
+  it('is made again after a failure, which all who waited for it hear of', async () => {
+    const { get, posts } = setup(new NoAnswerError('request failed: ECONNREFUSED'));
+
+    const all = await Promise.allSettled(Array.from({ length: 50 }, get));
+
+    expect(new Set(all.map(({ status }) => status))).toEqual(new Set(['rejected']));
+    expect(posts).toHaveLength(1);
+    await expect(get()).resolves.toBe('token-2');
+  });
+});
+
+describe('a partner token is kept', () => {
+  it.each([
+    { expiresIn: 1_800, keptMs: 1_740_000 },
+    { expiresIn: 86_400, keptMs: 86_340_000 },
+    { expiresIn: 121, keptMs: 61_000 },
+    // Less than two minutes: half of its life, or it would be asked for again at every turn.
+    { expiresIn: 120, keptMs: 60_000 },
+    { expiresIn: 60, keptMs: 30_000 },
+    { expiresIn: 1, keptMs: 500 },
+    { expiresIn: 0.01, keptMs: 5 },
+  ])('for $keptMs ms when it lives for $expiresIn s', async ({ expiresIn, keptMs }) => {
+    const { get, posts, clock } = setup(answer('first', expiresIn));
+    await get();
+
+    clock.now += keptMs - 1;
+    await expect(get()).resolves.toBe('first');
+    clock.now += 1;
+    await expect(get()).resolves.toBe('token-2');
+
+    expect(posts).toHaveLength(2);
+  });
+
+  it('by what each answer says, anew', async () => {
+    const { get, clock } = setup(
+      answer('long', 1_800),
+      answer('short', 300),
+      answer('last', 1_800),
+    );
+
+    await get();
+    clock.now += 1_740_000;
+    await expect(get()).resolves.toBe('short');
+    clock.now += 240_000;
+    await expect(get()).resolves.toBe('last');
+  });
+
+  it('from the moment it was asked for, not from when it came', async () => {
+    const slow = held();
+    const { get, clock } = setup(slow.promise);
+
+    const first = get();
+    clock.now += 9_000;
+    slow.release(answer('late', 1_800));
+    await first;
+
+    clock.now += 1_740_000 - 9_000;
+    await expect(get()).resolves.toBe('token-2');
+  });
+});
+
+describe('renew', () => {
+  it('gets a new one in place of the stale one', async () => {
+    const { get, renew } = setup();
+
+    const stale = await get();
+
+    await expect(renew(stale)).resolves.toBe('token-2');
+    await expect(get()).resolves.toBe('token-2');
+  });
+
+  it('asks nothing when somebody else has renewed it already', async () => {
+    const { get, renew, posts } = setup();
+    const stale = await get();
+    await renew(stale);
+
+    await expect(renew(stale)).resolves.toBe('token-2');
+    expect(posts).toHaveLength(2);
+  });
+
+  it('asks once for fifty whose token went stale together', async () => {
+    const { get, renew, posts } = setup();
+    const stale = await get();
+
+    const renewed = await times(50, () => renew(stale));
+
+    expect(new Set(renewed)).toEqual(new Set(['token-2']));
+    expect(posts).toHaveLength(2);
+  });
+
+  it('asks when the renewed one has grown old as well', async () => {
+    const { get, renew, clock } = setup();
+    const stale = await get();
+    await renew(stale);
+    clock.now += 1_740_000;
+
+    await expect(renew(stale)).resolves.toBe('token-3');
+  });
+
+  it('that fails leaves others the token that they have', async () => {
+    const { get, renew } = setup(answer('first'), new NoAnswerError('request failed'));
+    await get();
+
+    await expect(renew('first')).rejects.toThrow(PartnerTokenError);
+    await expect(get()).resolves.toBe('first');
+  });
+});
+
+describe('an answer without a usable token', () => {
+  const LEAK = 'l3aked-value';
+  const body = (text: string): Answer => ({ status: 200, body: text });
+
+  it.each<{ what: string; reply: Answer; says: string }>([
+    { what: 'HTTP 401', reply: { status: 401, body: LEAK }, says: 'token endpoint: HTTP 401' },
+    { what: 'HTTP 500', reply: { status: 500, body: LEAK }, says: 'token endpoint: HTTP 500' },
+    { what: 'a redirect', reply: { status: 302, body: LEAK }, says: 'token endpoint: HTTP 302' },
+    { what: 'no body', reply: body(''), says: 'token endpoint: answer has no token' },
+    { what: 'HTML', reply: body(`<p>${LEAK}</p>`), says: 'token endpoint: answer has no token' },
+    { what: 'null', reply: body('null'), says: 'token endpoint: answer has no token' },
+    { what: 'a list', reply: body(`["${LEAK}"]`), says: 'token endpoint: answer has no token' },
+    { what: 'no lifetime', reply: answer(LEAK, null), says: 'token endpoint: answer has no token' },
+    {
+      what: 'a lifetime of 0',
+      reply: answer(LEAK, 0),
+      says: 'token endpoint: answer has no token',
+    },
+    {
+      what: 'a negative one',
+      reply: answer(LEAK, -5),
+      says: 'token endpoint: answer has no token',
+    },
+    {
+      what: 'an endless one',
+      reply: body(`{"access_token":"${LEAK}","expires_in":1e999}`),
+      says: 'token endpoint: answer has no token',
+    },
+    {
+      what: 'an empty token',
+      reply: answer('', 1_800),
+      says: 'token endpoint: answer has no token',
+    },
+    {
+      what: 'a token that is no text',
+      reply: answer({ LEAK }),
+      says: 'token endpoint: answer has no token',
+    },
+  ])('is an error that repeats none of it: $what', async ({ reply, says }) => {
+    const { get } = setup(reply);
+
+    const error = await get().catch((err: unknown) => err);
+
+    expect(error).toBeInstanceOf(PartnerTokenError);
+    expect(error).toHaveProperty('message', says);
+    expect(JSON.stringify(error, Object.getOwnPropertyNames(error))).not.toMatch(LEAK);
+    expect(JSON.stringify(error, Object.getOwnPropertyNames(error))).not.toMatch(SECRET);
+  });
+
+  it('is not kept', async () => {
+    const { get } = setup({ status: 503, body: '' });
+
+    await expect(get()).rejects.toThrow('HTTP 503');
+    await expect(get()).resolves.toBe('token-2');
+  });
+
+  it('passes on how long to wait', async () => {
+    const { get } = setup({ status: 429, body: '', retryAfterMs: 7_000 });
+
+    await expect(get()).rejects.toMatchObject({ retryAfterMs: 7_000 });
+  });
+
+  it('tells the reason of a request that got no answer', async () => {
+    const { get } = setup(new NoAnswerError('no answer within 10000 ms'));
+
+    await expect(get()).rejects.toThrow('token endpoint: no answer within 10000 ms');
+  });
+
+  it('keeps a stranger’s message to itself', async () => {
+    const { get } = setup(new Error(`could not send ${SECRET}`));
+
+    await expect(get()).rejects.toMatchObject({ message: 'token endpoint: request failed' });
+  });
+});
+
+describe('a failure', () => {
+  const reply = (status: number): Answer => ({ status, body: '' });
+
+  it.each<{ what: string; reply: Reply; code: string }>([
+    { what: 'HTTP 400', reply: reply(400), code: 'CREDENTIALS_REFUSED' },
+    { what: 'HTTP 401', reply: reply(401), code: 'CREDENTIALS_REFUSED' },
+    { what: 'HTTP 403', reply: reply(403), code: 'CREDENTIALS_REFUSED' },
+    { what: 'HTTP 302', reply: reply(302), code: 'PARTNER_TOKEN' },
+    { what: 'HTTP 404', reply: reply(404), code: 'PARTNER_TOKEN' },
+    { what: 'HTTP 429', reply: reply(429), code: 'PARTNER_TOKEN' },
+    { what: 'HTTP 500', reply: reply(500), code: 'PARTNER_TOKEN' },
+    { what: 'HTTP 503', reply: reply(503), code: 'PARTNER_TOKEN' },
+    { what: 'no token under 200', reply: reply(200), code: 'PARTNER_TOKEN' },
+    { what: 'no answer', reply: new NoAnswerError('request failed'), code: 'PARTNER_TOKEN' },
+  ])('is the credentials’ or the endpoint’s: $what is $code', async ({ reply: given, code }) => {
+    const { get, failures } = setup(given);
+
+    await expect(get()).rejects.toMatchObject({ code });
+    expect(failures).toMatchObject([{ code }]);
+  });
+
+  it('is told once of each request, however many waited for it', async () => {
+    const { get, renew, failures, posts } = setup(reply(503), reply(503));
+
+    await Promise.allSettled(Array.from({ length: 50 }, get));
+    expect(failures).toHaveLength(1);
+    await Promise.allSettled(Array.from({ length: 50 }, () => renew('stale')));
+
+    expect(posts).toHaveLength(2);
+    expect(failures).toHaveLength(2);
+  });
+
+  it('is told of no more once a token came', async () => {
+    const { get, failures } = setup(reply(503));
+
+    await expect(get()).rejects.toThrow(PartnerTokenError);
+    await get();
+
+    expect(failures).toHaveLength(1);
+  });
+});
