@@ -16,17 +16,17 @@ export {
   type Outbox,
   type OutboxClient,
   type OutboxEnqueueOptions,
-  type Outboxed,
   type OutboxOptions,
+  type OutboxResult,
   type OutboxRow,
 } from './producer/outbox/createOutbox.ts';
 export { type ApplyUrl, readSeekToken, type SeekTokenReading } from './producer/readSeekToken.ts';
 export {
   defineWorkflow,
-  type Moment,
   type Workflow,
   type WorkflowDefinition,
   WorkflowError,
+  type WorkflowMoment,
 } from './producer/workflow/defineWorkflow.ts';
 export type { InvalidFields } from './schemas/invalidFields.ts';
 export type { SeekTokenInput, TokenSource } from './schemas/seekToken.ts';

@@ -270,9 +270,9 @@ if (wanted.has('outbox')) {
   });
   const figures: [string, string, (outbox: Outbox) => number][] = [
     ['one relay', 'rows/s', ({ perSecond }) => perSecond],
-    ['one relay, with the ledger', 'rows/s', ({ ledger }) => ledger.perSecond],
+    ['one relay, with the ledger', 'rows/s', ({ bookkeeping }) => bookkeeping.perSecond],
     ['a row and what moving it leaves', 'bytes of PostgreSQL', ({ bytesPerRow }) => bytesPerRow],
-    ['the same in the ledger', 'bytes of PostgreSQL', ({ ledger }) => ledger.bytesPerRow],
+    ['the same in the ledger', 'bytes of PostgreSQL', ({ bookkeeping }) => bookkeeping.bytesPerRow],
     ['COMMIT to queue', 'ms p50', ({ lagMs }) => lagMs.p50],
     ['COMMIT to queue', 'ms p99', ({ lagMs }) => lagMs.p99],
     ['a transaction of the ATS', 'µs', (outbox) => outbox.transactionMicros.alone.without],

@@ -134,8 +134,8 @@ const measureInsert = async () => {
 
 export const measureOutbox = async () => {
   const { perSecond, bytesPerRow } = await measureRelay({});
-  const ledger = await measureRelay({ OUTBOX_LEDGER: 'true' });
+  const bookkeeping = await measureRelay({ OUTBOX_TRACK_OUTCOMES: 'true' });
   const lagMs = await measureLag();
   const transactionMicros = await measureInsert();
-  return { perSecond, bytesPerRow, ledger, lagMs, transactionMicros };
+  return { perSecond, bytesPerRow, bookkeeping, lagMs, transactionMicros };
 };

@@ -70,7 +70,7 @@ const judgeWrite = async (context: HookContext, names: Names): Promise<string | 
       'anything else could destroy, change or re-send what was accepted.'
     );
   }
-  // Bull Board would retry completed jobs as well: letters whose signal has long gone out again.
+  // Bull Board would retry completed jobs as well: dead letters whose signal has long gone out again.
   if (queue === 'deadLetters') {
     const state = request.params.queueStatus ?? (await (await jobOf(context))?.getState());
     const mayGo = state === undefined || state === 'failed';

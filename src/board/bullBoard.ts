@@ -16,7 +16,7 @@ type Deps = {
   account: { username: string; readOnly: boolean };
   /** Where it is served. */
   basePath: string;
-  /** Notes who is about to retry a letter; nothing where there is none. */
+  /** Notes who is about to retry a dead letter; nothing where there is none. */
   noteRedriver: (signalId: string, by: string) => Promise<void>;
   log: (fields: Record<string, unknown>, message: string) => void;
 };
@@ -70,7 +70,7 @@ const createHooks = ({ signals, deadLetters, account, noteRedriver, log }: Deps)
       if (refusal !== undefined) {
         return { allow: false, status: 403, message: `Refused: ${refusal}` };
       }
-      // Of all letters at once the log alone says who: there may be too many to be told one by one.
+      // Of all dead letters at once the log alone says who: there may be too many to be told one by one.
       if (route === RETRY_ONE) await noteRedriver(request.params.jobId, redriverOf(account));
       return { allow: true };
     },

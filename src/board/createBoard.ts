@@ -2,7 +2,7 @@ import type { Queue } from 'bullmq';
 import { type Context, Hono } from 'hono';
 import type { DeadLetters } from '../deadLetters/deadLetters.ts';
 import { type Backend, DEAD_LETTERS, SIGNALS } from '../queue/backend.ts';
-import type { FindSignals, SignalLives } from '../queue/lookup.ts';
+import type { FindSignals, SignalLookup } from '../queue/lookup.ts';
 import type { QueueStatus } from '../queue/status.ts';
 import { caching, pageHeaders, refuseForeignOrigins, selfContained } from './browserSecurity.ts';
 import { mountBullBoard } from './bullBoard.ts';
@@ -70,8 +70,8 @@ const nothingThere = (c: Context): Response =>
     : c.json({ message: 'Refused: the board knows no such write.' }, 403);
 
 type OpenBoardDeps = {
-  backend: Pick<Backend, 'bullQueue' | 'history'>;
-  lookup: Pick<SignalLives, 'find'>;
+  backend: Pick<Backend, 'bullQueue' | 'workerStats'>;
+  lookup: Pick<SignalLookup, 'find'>;
   findSignals: Pick<FindSignals, 'byAny'>;
   status: () => Promise<QueueStatus>;
   deadLetters: Pick<DeadLetters, 'list' | 'redrive' | 'noteRedriver'>;
@@ -95,7 +95,7 @@ export const openBoard = async ({
     noteRedriver: deadLetters.noteRedriver,
     pages: {
       find: lookup.find,
-      history: backend.history,
+      workerStats: backend.workerStats,
       status,
       search: findSignals.byAny,
       redrive: deadLetters.redrive,

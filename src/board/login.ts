@@ -55,11 +55,11 @@ export const createLogin = (deps: Deps): MiddlewareHandler<LoggedIn> => {
     username: digest(account.username),
     password: digest(account.password),
   }));
-  const guesses = createGuesses(deps.now);
+  const loginThrottle = createLoginThrottle(deps.now);
 
   return async (c, next) => {
     const address = addressOf(c);
-    const waitSeconds = guesses.waitSeconds(address);
+    const waitSeconds = loginThrottle.waitSeconds(address);
     if (waitSeconds !== undefined) {
       c.header('Retry-After', String(waitSeconds));
       return c.json({ message: `Too many wrong logins: try again in ${waitSeconds} s.` }, 429);
@@ -82,7 +82,7 @@ export const createLogin = (deps: Deps): MiddlewareHandler<LoggedIn> => {
 
     // A browser's first request carries no login: not worth a line.
     if (given) {
-      guesses.note(address);
+      loginThrottle.note(address);
       deps.log({ path: c.req.path, address }, 'Board login refused');
     }
     c.header('WWW-Authenticate', 'Basic realm="SEEK signals", charset="UTF-8"');
@@ -97,7 +97,7 @@ const WITHIN_MS = 60_000;
 const MOST_ADDRESSES = 10_000;
 
 /** Counts wrong logins by address. An address with too many of them has to wait, right or wrong. */
-export const createGuesses = (now: () => number = Date.now) => {
+export const createLoginThrottle = (now: () => number = Date.now) => {
   let wrong = new Map<string, number[]>();
 
   const recent = (address: string): number[] =>

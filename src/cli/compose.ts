@@ -1,9 +1,9 @@
 import type { Config } from '../config/config.ts';
 import { createDeadLetters } from '../deadLetters/deadLetters.ts';
-import { createExportLetters, createImportLetters } from '../deadLetters/transfer.ts';
+import { createExportDeadLetters, createImportDeadLetters } from '../deadLetters/transfer.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Backend } from '../queue/backend.ts';
-import { createFindSignals, createSignalLives } from '../queue/lookup.ts';
+import { createFindSignals, createLookup } from '../queue/lookup.ts';
 import { createQueueStatus } from '../queue/status.ts';
 import { createTokenCipher } from '../runtime/tokenCipher.ts';
 import { createSeekTokens } from '../seekTokens/registry.ts';
@@ -20,7 +20,7 @@ export const compose = (config: Config, backend: Backend, logger: Logger) => {
     cipher,
     ttlDays: config.SEEK_TOKEN_TTL_DAYS,
   });
-  const lookup = createSignalLives(backend);
+  const lookup = createLookup(backend);
 
   return {
     backend,
@@ -28,13 +28,13 @@ export const compose = (config: Config, backend: Backend, logger: Logger) => {
     cipher,
     seekTokens,
     lookup,
-    findSignals: createFindSignals({ backend, lives: lookup }),
+    findSignals: createFindSignals({ backend, lookup: lookup }),
     status: createQueueStatus(backend),
     deadLetters: createDeadLetters({ backend }),
-    exportDeadLetters: createExportLetters(backend),
-    importDeadLetters: createImportLetters({
+    exportDeadLetters: createExportDeadLetters(backend),
+    importDeadLetters: createImportDeadLetters({
       backend,
-      lives: lookup,
+      lookup: lookup,
       isErased: seekTokens.isErased,
     }),
 
@@ -48,9 +48,9 @@ export const compose = (config: Config, backend: Backend, logger: Logger) => {
       return createEnqueue({
         queue: createSignalQueue({
           backend,
-          lives: lookup,
+          lookup: lookup,
           cipher,
-          rememberMs: config.REMEMBER_MS,
+          dedupeWindowMs: config.DEDUPE_WINDOW_MS,
         }),
         parse: { allowUnknownTypes: config.ALLOW_UNKNOWN_TYPES, audience: config.SEEK_AUDIENCE },
         logger,

@@ -144,7 +144,7 @@ const addTokens = (program: Command, env: Env, run: Run): void => {
     .description('seal all that Redis keeps with the first of TOKEN_ENCRYPTION_KEYS')
     .option('--json', 'for a program')
     .action(async (options: Output) =>
-      run((await import('./commands/tokens.ts')).reseal(env, options)),
+      run((await import('./commands/tokens.ts')).reencrypt(env, options)),
     );
 };
 
@@ -192,9 +192,9 @@ process.stdout.write('', () => process.exit());
 /** Takes a command's exit code down. */
 export type Run = (code: Promise<number>) => Promise<void>;
 
-/** `seek-signals dead-letters …` */
+/** `seek-signals dead-dead letters …` */
 export const addDeadLetters = (program: Command, env: NodeJS.ProcessEnv, run: Run): void => {
-  const letters = program.command('dead-letters').description('signals that were given up');
+  const deadLetters = program.command('dead-letters').description('signals that were given up');
   const load = () => import('./commands/deadLetters.ts');
   const filtered = (command: Command): Command =>
     command
@@ -209,18 +209,18 @@ export const addDeadLetters = (program: Command, env: NodeJS.ProcessEnv, run: Ru
   const limited = (command: Command): Command =>
     filtered(command).option('--limit <n>', 'at most so many');
 
-  limited(letters.command('list').description('newest first')).action(
+  limited(deadLetters.command('list').description('newest first')).action(
     async (options: FilterOptions & Output) => run((await load()).list(env, options)),
   );
-  filtered(letters.command('counts').description('how many of what, the most first')).action(
+  filtered(deadLetters.command('counts').description('how many of what, the most first')).action(
     async (options: FilterOptions & Output) => run((await load()).counts(env, options)),
   );
-  letters
+  deadLetters
     .command('show <signalId>')
     .description('one letter, with all its attempts')
     .option('--json', 'for a program')
     .action(async (id: string, options: Output) => run((await load()).show(env, id, options)));
-  limited(letters.command('redrive [signalIds...]').description('back into the queue'))
+  limited(deadLetters.command('redrive [signalIds...]').description('back into the queue'))
     .option('--dry-run', 'only say how many, which would be refused, and why')
     .option('--rate <n>', 'so many a second')
     .action(async (ids: string[], options: FilterOptions & Output & { dryRun?: boolean }) => {
@@ -228,24 +228,24 @@ export const addDeadLetters = (program: Command, env: NodeJS.ProcessEnv, run: Ru
       await run((await import('./commands/redrive.ts')).redrive(env, ids, options, termination));
     });
   limited(
-    letters
+    deadLetters
       .command('export [file]')
       .description('whole, one a line, with their seek tokens; - is standard output'),
   ).action(async (file: string | undefined, options: FilterOptions) => {
     const termination = terminated();
-    const { exportLetters } = await import('./commands/transferDeadLetters.ts');
-    await run(exportLetters(env, file ?? '-', options, termination));
+    const { exportDeadLetters } = await import('./commands/transferDeadLetters.ts');
+    await run(exportDeadLetters(env, file ?? '-', options, termination));
   });
-  letters
+  deadLetters
     .command('import <file>')
     .description('letters that were exported; - is standard input')
     .option('--json', 'for a program')
     .action(async (file: string, options: Output) => {
       const termination = terminated();
-      const { importLetters } = await import('./commands/transferDeadLetters.ts');
-      await run(importLetters(env, file, options, termination));
+      const { importDeadLetters } = await import('./commands/transferDeadLetters.ts');
+      await run(importDeadLetters(env, file, options, termination));
     });
-  letters
+  deadLetters
     .command('discard <signalIds...>')
     .description('let them go')
     .requiredOption('--reason <text>', 'kept with the signal')

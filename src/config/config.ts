@@ -120,7 +120,7 @@ const placeOf = (url: string | undefined): string | undefined => {
 const CLOSING_MS = 3_000;
 
 /** How long a process that is told to stop waits for what is under way. */
-export const patienceOf = ({ SHUTDOWN_TIMEOUT_MS }: Config): number =>
+export const shutdownGraceMs = ({ SHUTDOWN_TIMEOUT_MS }: Config): number =>
   Math.max(0, SHUTDOWN_TIMEOUT_MS - CLOSING_MS);
 
 /** Where traces go; `undefined`: nothing is traced. What OpenTelemetry's specification says of these. */

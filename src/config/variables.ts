@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { packageInfo } from '../runtime/packageInfo.ts';
 import { parseTokenKey } from '../runtime/tokenCipher.ts';
 import { LIVE_AUDIENCE } from '../schemas/seekApi.ts';
-import { MOST_REMEMBER_MS, REMEMBER_MS } from '../schemas/signalJob.ts';
+import { DEDUPE_WINDOW_MS, MAX_DEDUPE_WINDOW_MS } from '../schemas/signalJob.ts';
 import { type ApiKey, parseApiKey } from './apiKey.ts';
 
 const HOUR_MS = 3_600_000;
@@ -14,7 +14,7 @@ const wholeNumber = (least: number, most: number) =>
     .transform(Number)
     .pipe(z.number().min(least, `must be at least ${least}`).max(most, `must be at most ${most}`));
 
-const milliseconds = (least = 1) => wholeNumber(least, MOST_REMEMBER_MS);
+const milliseconds = (least = 1) => wholeNumber(least, MAX_DEDUPE_WINDOW_MS);
 const port = () => wholeNumber(0, 65_535);
 const url = (protocol: RegExp, expected: string) =>
   z.url({ protocol, error: `must be a URL: ${expected}` });
@@ -95,12 +95,12 @@ export const VARIABLES = {
   BATCH_SIZE: wholeNumber(1, 100).default(1),
   BATCH_LINGER_MS: milliseconds(0).default(5),
   RATE_LIMIT_PER_SECOND: wholeNumber(1, 100_000).optional(),
-  LANE_PAUSE_MAX_MS: milliseconds().default(60_000),
+  DELIVERY_SUSPEND_MAX_MS: milliseconds().default(60_000),
   RETRY_MAX_ATTEMPTS: wholeNumber(1, 1_000_000).default(25),
   RETRY_BASE_MS: milliseconds().default(2_000),
   RETRY_MAX_MS: milliseconds().default(3 * HOUR_MS),
   RETRY_MAX_AGE_MS: milliseconds().default(72 * HOUR_MS),
-  REMEMBER_MS: milliseconds().default(REMEMBER_MS),
+  DEDUPE_WINDOW_MS: milliseconds().default(DEDUPE_WINDOW_MS),
   KEEP_DELIVERED_MS: milliseconds().default(24 * HOUR_MS),
   KEEP_DELIVERED_COUNT: wholeNumber(1, 100_000_000).default(10_000),
   ALLOW_UNKNOWN_TYPES: flag().default(false),
@@ -108,7 +108,7 @@ export const VARIABLES = {
   EXPIRED_TOKENS: z.enum(['send', 'skip'], 'must be send or skip').default('send'),
   TOKEN_ENCRYPTION_KEYS: tokenKeys.optional(),
   DATABASE_URL: url(/^postgres(ql)?$/, 'postgresql://host:5432/database').optional(),
-  OUTBOX_LEDGER: flag().default(false),
+  OUTBOX_TRACK_OUTCOMES: flag().default(false),
   OUTBOX_KEEP_MS: milliseconds().default(7 * 24 * HOUR_MS),
   API_HOST: z.string().default('127.0.0.1'),
   API_PORT: port().optional(),

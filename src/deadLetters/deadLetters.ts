@@ -1,30 +1,36 @@
 import type { Job } from 'bullmq';
-import { type Backend, DEAD_LETTERS, SIGNALS, settlementOf, type Told } from '../queue/backend.ts';
-import { memoryOf } from '../queue/dedupeWindow.ts';
-import { traced } from '../queue/lookup.ts';
 import {
-  createFindLetter,
-  eachLetterOnce,
-  everyLetter,
+  type Backend,
+  DEAD_LETTERS,
+  outcomeEventFor,
+  SIGNALS,
+  type SkipRecord,
+} from '../queue/backend.ts';
+import { dedupeRecordOf } from '../queue/dedupeWindow.ts';
+import { withTraceId } from '../queue/lookup.ts';
+import {
+  allDeadLetters,
+  allDeadLettersOnce,
+  createFindDeadLetter,
   type Found,
-  readLetter,
+  readDeadLetter,
 } from '../queue/readDeadLetters.ts';
-import { subjectOf } from '../queue/searchIndex.ts';
+import { referencesOf } from '../queue/searchIndex.ts';
 import type { DeadLetter } from '../schemas/deadLetter.ts';
 import { type Redrive, redriveLogOf } from '../schemas/signalJob.ts';
-import type { SignalLife, SignalSubject } from '../schemas/signalRecord.ts';
-import { type LetterFilter, matches } from './filter.ts';
+import type { SignalRecord, SignalReferences } from '../schemas/signalRecord.ts';
+import { type DeadLetterFilter, matches } from './filter.ts';
 import { createRedrive } from './redrive.ts';
 
-/** A letter as people see it: without the signal, and so without its token. */
-export type LetterView = Omit<
+/** A dead letter as people see it: without the signal, and so without its token. */
+export type DeadLetterView = Omit<
   DeadLetter,
-  'version' | 'job' | 'burial' | 'redriveRequested' | 'redriveBy'
+  'version' | 'job' | 'failedJob' | 'redriveRequested' | 'redriveBy'
 > &
-  SignalSubject & { redriveLog?: Redrive[] };
+  SignalReferences & { redriveLog?: Redrive[] };
 
-/** Letters that died of the same, with the reason of the last of them. */
-export type LetterCount = {
+/** Dead letters that died of the same, with the reason of the last of them. */
+export type DeadLetterCount = {
   code: string;
   typeCode: string;
   count: number;
@@ -39,38 +45,38 @@ type Deps = { backend: Backend; now?: () => Date };
 
 /** What people do with dead letters. */
 export const createDeadLetters = ({ backend, now = () => new Date() }: Deps) => {
-  const letters = () => backend.queue(DEAD_LETTERS);
+  const deadLetters = () => backend.queue(DEAD_LETTERS);
 
-  const find = createFindLetter(backend);
+  const find = createFindDeadLetter(backend);
 
-  const get = async (signalId: string): Promise<LetterView | undefined> => {
-    const letter = readLetter(await find(signalId));
-    return letter === undefined ? undefined : toView(letter);
+  const get = async (signalId: string): Promise<DeadLetterView | undefined> => {
+    const deadLetter = readDeadLetter(await find(signalId));
+    return deadLetter === undefined ? undefined : toView(deadLetter);
   };
 
-  const matching = async function* (filter: LetterFilter): AsyncGenerator<Found> {
-    for await (const found of everyLetter(await letters())) {
-      if (matches(found.letter, filter)) yield found;
+  const matching = async function* (filter: DeadLetterFilter): AsyncGenerator<Found> {
+    for await (const found of allDeadLetters(await deadLetters())) {
+      if (matches(found.deadLetter, filter)) yield found;
     }
   };
 
-  const list = async (filter: LetterFilter & { cursor?: string | undefined }) => {
+  const list = async (filter: DeadLetterFilter & { cursor?: string | undefined }) => {
     const { limit = 50, cursor } = filter;
-    const deadLetters: LetterView[] = [];
+    const deadLetters: DeadLetterView[] = [];
     let last: string | undefined;
-    for await (const { letter, position } of matching(filter)) {
+    for await (const { deadLetter, position } of matching(filter)) {
       if (cursor !== undefined && position >= cursor) continue;
       if (deadLetters.length === limit) return { deadLetters, nextCursor: last };
-      deadLetters.push(toView(letter));
+      deadLetters.push(toView(deadLetter));
       last = position;
     }
     return { deadLetters };
   };
 
-  const count = async ({ limit, ...filter }: LetterFilter): Promise<LetterCount[]> => {
-    const counts = new Map<string, LetterCount>();
-    for await (const { letter } of matching(filter)) {
-      const { code, typeCode, diedAt, reason } = letter;
+  const count = async ({ limit, ...filter }: DeadLetterFilter): Promise<DeadLetterCount[]> => {
+    const counts = new Map<string, DeadLetterCount>();
+    for await (const { deadLetter } of matching(filter)) {
+      const { code, typeCode, diedAt, reason } = deadLetter;
       const name = JSON.stringify([code, typeCode]);
       const known = counts.get(name);
       // The newest come first.
@@ -86,39 +92,39 @@ export const createDeadLetters = ({ backend, now = () => new Date() }: Deps) => 
   /** `by`: the name of an API key, or another name that tells who lets it go. */
   const discard = async (signalId: string, reason: string, by?: string): Promise<Discarded> => {
     const job = await find(signalId);
-    const letter = readLetter(job);
-    if (job === undefined || letter === undefined) return 'not-found';
-    const { typeCode, acceptedAt, attempts, redrives, burial } = letter;
-    const memory = memoryOf(signalId, letter.job, Date.parse(acceptedAt));
+    const deadLetter = readDeadLetter(job);
+    if (job === undefined || deadLetter === undefined) return 'not-found';
+    const { typeCode, acceptedAt, attempts, redrives, failedJob } = deadLetter;
+    const dedupe = dedupeRecordOf(signalId, deadLetter.job, Date.parse(acceptedAt));
     // The undertaker may have been killed between its two steps: the job would be buried again.
-    await backend.jobs.removeFinished(SIGNALS, 'failed', burial);
-    const life: SignalLife = {
+    await backend.jobs.removeFinished(SIGNALS, 'failed', failedJob);
+    const record: SignalRecord = {
       ...{ signalId, typeCode, state: 'skipped', acceptedAt, attempts, redrives },
-      ...(reason === ERASED ? {} : subjectOf(letter.job)),
-      ...redriveLogOf(letter.job),
-      ...traced(letter.job),
+      ...(reason === ERASED ? {} : referencesOf(deadLetter.job)),
+      ...redriveLogOf(deadLetter.job),
+      ...withTraceId(deadLetter.job),
       reason: discardReason(now(), reason, by),
     };
-    const isRemoved = await removeLetter(job, { life, memory });
+    const isRemoved = await removeDeadLetter(job, { record, dedupe });
     if (!isRemoved) return 'busy';
-    const told = settlementOf(letter.job, { reason: life.reason, at: now().getTime() });
-    await backend.ledger.settle([{ signalId, outcome: 'skipped', ...told }]);
+    const told = outcomeEventFor(deadLetter.job, { reason: record.reason, at: now().getTime() });
+    await backend.bookkeeping.recordOutcomes([{ signalId, outcome: 'skipped', ...told }]);
     return 'discarded';
   };
 
-  /** Only a letter that stays where it is: one that goes back to the queue is let go. */
-  const removeLetter = async (job: Job, told: Told): Promise<boolean> => {
+  /** Only a dead letter that stays where it is: one that goes back to the queue is let go. */
+  const removeDeadLetter = async (job: Job, told: SkipRecord): Promise<boolean> => {
     const { id: jobId = '', finishedOn: finishedAt } = job;
     if ((await (await backend.queue(SIGNALS)).getJob(jobId)) !== undefined) return false;
     if (finishedAt !== undefined) {
       return backend.jobs.removeFinished(DEAD_LETTERS, 'failed', { jobId, finishedAt }, told);
     }
-    const isNew = job.attemptsMade === 0 && !readLetter(job)?.redriveRequested;
+    const isNew = job.attemptsMade === 0 && !readDeadLetter(job)?.redriveRequested;
     return isNew && backend.jobs.removeWaiting(DEAD_LETTERS, jobId, told);
   };
 
   const every = async function* (): AsyncGenerator<Found> {
-    yield* eachLetterOnce(await letters());
+    yield* allDeadLettersOnce(await deadLetters());
   };
 
   return { get, list, count, discard, ...createRedrive({ backend, find, every, now }) };
@@ -129,11 +135,11 @@ export type DeadLetters = ReturnType<typeof createDeadLetters>;
 const toView = ({
   version,
   job,
-  burial,
+  failedJob,
   redriveRequested,
   redriveBy,
   ...view
-}: DeadLetter): LetterView => ({ ...view, ...subjectOf(job), ...redriveLogOf(job) });
+}: DeadLetter): DeadLetterView => ({ ...view, ...referencesOf(job), ...redriveLogOf(job) });
 
 /** Why signals of an application that was erased are let go of, from the queue or the dead letters. */
 export const ERASED = 'application-erased';
@@ -145,5 +151,5 @@ export const discardReason = (at: Date, reason: string, by?: string): string =>
   `discarded at ${at.toISOString()}${by === undefined ? '' : ` by ${by}`}: ${reason}`;
 
 /** Whether somebody decided so who may think better of it: not where it was to be erased. */
-export const mayComeBack = (reason = ''): boolean =>
+export const canReimport = (reason = ''): boolean =>
   DISCARDED.test(reason) && reason.replace(DISCARDED, '') !== ERASED;

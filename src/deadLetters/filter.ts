@@ -1,8 +1,8 @@
 import type { DeadLetter } from '../schemas/deadLetter.ts';
 import { isObject } from '../schemas/json.ts';
 
-/** Which letters are meant: those of which all of it is true. */
-export type LetterFilter = {
+/** Which dead letters are meant: those of which all of it is true. */
+export type DeadLetterFilter = {
   code?: string | undefined;
   type?: string | undefined;
   /** Died at or after. */
@@ -18,16 +18,16 @@ export type LetterFilter = {
   limit?: number | undefined;
 };
 
-export const matches = (letter: DeadLetter, filter: LetterFilter): boolean => {
+export const matches = (deadLetter: DeadLetter, filter: DeadLetterFilter): boolean => {
   const { code, type, since, until, applicationId, positionProfileId, text } = filter;
   return (
-    (code === undefined || letter.code === code) &&
-    (type === undefined || letter.typeCode === type) &&
-    (applicationId === undefined || applicationOf(letter) === applicationId) &&
-    (positionProfileId === undefined || positionsOf(letter).includes(positionProfileId)) &&
-    (text === undefined || holds(letter, text)) &&
-    (since === undefined || Date.parse(letter.diedAt) >= since.getTime()) &&
-    (until === undefined || Date.parse(letter.diedAt) < until.getTime())
+    (code === undefined || deadLetter.code === code) &&
+    (type === undefined || deadLetter.typeCode === type) &&
+    (applicationId === undefined || applicationOf(deadLetter) === applicationId) &&
+    (positionProfileId === undefined || positionsOf(deadLetter).includes(positionProfileId)) &&
+    (text === undefined || holds(deadLetter, text)) &&
+    (since === undefined || Date.parse(deadLetter.diedAt) >= since.getTime()) &&
+    (until === undefined || Date.parse(deadLetter.diedAt) < until.getTime())
   );
 };
 

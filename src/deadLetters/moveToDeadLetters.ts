@@ -1,8 +1,8 @@
 import { type Job, QueueKeys } from 'bullmq';
 import { type Backend, DEAD_LETTERS, SIGNALS } from '../queue/backend.ts';
-import { letterJobOptions } from '../queue/bullWorker.ts';
-import { readLetter } from '../queue/readDeadLetters.ts';
-import { burialId, type DeadLetter } from '../schemas/deadLetter.ts';
+import { deadLetterJobOptions } from '../queue/bullWorker.ts';
+import { readDeadLetter } from '../queue/readDeadLetters.ts';
+import { type DeadLetter, failureId } from '../schemas/deadLetter.ts';
 import {
   type Attempt,
   failureText,
@@ -12,29 +12,29 @@ import {
 } from '../schemas/signalJob.ts';
 
 /**
- * Makes a dead letter of a failed job: adds the letter, reads it back, and removes the job only if
- * the letter holds this very burial. Killed at any line, it leaves the signal in at least one queue;
+ * Makes a dead letter of a failed job: adds the dead letter, reads it back, and removes the job only if
+ * the dead letter holds this very burial. Killed at any line, it leaves the signal in at least one queue;
  * repeated by anybody at any time, it doubles nothing.
  *
- * The reading back matters because `add` is ignored while a letter of that id exists: one that is
+ * The reading back matters because `add` is ignored while a dead letter of that id exists: one that is
  * just being redriven would complete and vanish, and a job removed by then would be gone with it.
  *
- * Resolves with the letter if this call buried it, `undefined` if somebody else did or it must wait.
+ * Resolves with the dead letter if this call buried it, `undefined` if somebody else did or it must wait.
  */
-export const createBury =
+export const createMoveToDeadLetters =
   (backend: Backend) =>
   async (job: Job): Promise<DeadLetter | undefined> => {
-    const fresh = toLetter(job);
+    const fresh = toDeadLetter(job);
     if (fresh === undefined) return undefined;
-    const letters = await backend.queue(DEAD_LETTERS);
-    const letterId = fresh.signalId;
+    const deadLetters = await backend.queue(DEAD_LETTERS);
+    const deadLetterId = fresh.signalId;
 
-    await letters.add(fresh.typeCode, fresh, letterJobOptions(letterId));
-    const stored = await letters.getJob(letterId);
-    const held = readLetter(stored);
+    await deadLetters.add(fresh.typeCode, fresh, deadLetterJobOptions(deadLetterId));
+    const stored = await deadLetters.getJob(deadLetterId);
+    const held = readDeadLetter(stored);
     if (stored === undefined) return undefined;
 
-    if (held === undefined || burialId(held) !== burialId(fresh)) {
+    if (held === undefined || failureId(held) !== failureId(fresh)) {
       // An older burial of the same signal. While it is on its way back to the queue, wait for it.
       if ((await stored.getState()) !== 'failed') return undefined;
       await stored.updateData({ ...fresh, attempts: merge(held?.attempts ?? [], fresh.attempts) });
@@ -42,7 +42,9 @@ export const createBury =
       await stored.retry('failed', { resetAttemptsMade: true });
     }
 
-    return (await backend.jobs.removeFinished(SIGNALS, 'failed', fresh.burial)) ? fresh : undefined;
+    return (await backend.jobs.removeFinished(SIGNALS, 'failed', fresh.failedJob))
+      ? fresh
+      : undefined;
   };
 
 const merge = (older: Attempt[], newer: Attempt[]): Attempt[] => {
@@ -50,14 +52,14 @@ const merge = (older: Attempt[], newer: Attempt[]): Attempt[] => {
   return [...older.filter(({ at }) => !known.has(at)), ...newer];
 };
 
-const toLetter = (job: Job): DeadLetter | undefined => {
+const toDeadLetter = (job: Job): DeadLetter | undefined => {
   if (job.id === undefined || job.finishedOn === undefined) return undefined;
   const data = SignalJobSchema.safeParse(job.data).data;
 
   return {
     version: 1,
-    signalId: letterIdOf(job.id),
-    burial: { jobId: job.id, finishedAt: job.finishedOn },
+    signalId: deadLetterIdOf(job.id),
+    failedJob: { jobId: job.id, finishedAt: job.finishedOn },
     typeCode: data?.signal.typeCode ?? 'unknown',
     ...causeOf(job, data?.attempts.at(-1), data !== undefined),
     diedAt: new Date(job.finishedOn).toISOString(),
@@ -85,7 +87,8 @@ const causeOf = (job: Job, last: Attempt | undefined, readable: boolean) => {
 };
 
 /** BullMQ refuses ids that are whole numbers, which it gives itself to jobs that were added without. */
-export const letterIdOf = (jobId: string): string => (/^\d+$/.test(jobId) ? `job-${jobId}` : jobId);
+export const deadLetterIdOf = (jobId: string): string =>
+  /^\d+$/.test(jobId) ? `job-${jobId}` : jobId;
 
 const MOST_CHARACTERS = 1_000;
 // With one colon it could be the name of another job's lock; with two BullMQ once named jobs itself.
@@ -93,8 +96,8 @@ const PARTS: ReadonlySet<number> = new Set([1, 3]);
 // Under these names a queue keeps what is no job.
 const TAKEN: ReadonlySet<string> = new Set(Object.keys(new QueueKeys().getKeys(DEAD_LETTERS)));
 
-/** As BullMQ wants ids, so that a letter may be added under it that did not come from our own queue. */
-export const isLetterId = (id: string): boolean =>
+/** As BullMQ wants ids, so that a dead letter may be added under it that did not come from our own queue. */
+export const isDeadLetterId = (id: string): boolean =>
   id.length <= MOST_CHARACTERS &&
   !TAKEN.has(id) &&
   PARTS.has(id.split(':').length) &&

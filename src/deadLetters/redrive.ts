@@ -2,14 +2,14 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { Job } from 'bullmq';
 import * as z from 'zod';
 import { type Backend, DEAD_LETTERS } from '../queue/backend.ts';
-import { readLetter } from '../queue/readDeadLetters.ts';
+import { readDeadLetter } from '../queue/readDeadLetters.ts';
 import type { DeadLetter } from '../schemas/deadLetter.ts';
 import { type InvalidFields, toInvalidFields } from '../schemas/invalidFields.ts';
 import { isObject } from '../schemas/json.ts';
 import { parseSignal } from '../schemas/parseSignal.ts';
 import { type Redrive, SignalJobSchema, VERSION } from '../schemas/signalJob.ts';
-import { type LetterFilter, matches } from './filter.ts';
-import { createRedriveMatching, createRehearsal, type Rehearsal } from './redriveMany.ts';
+import { type DeadLetterFilter, matches } from './filter.ts';
+import { createRedriveMany, createRedrivePreview, type RedrivePreview } from './redriveMany.ts';
 
 export type Redriven =
   | { kind: 'redriven' | 'not-found' | 'busy' }
@@ -18,20 +18,20 @@ export type Redriven =
 
 type Asked = Redriven | { kind: 'under way' };
 
-// Where a letter is between states for a moment, look again so often before saying `busy`.
+// Where a dead letter is between states for a moment, look again so often before saying `busy`.
 const LOOKS = 40;
 const LOOK_EVERY_MS = 50;
 
 type Deps = {
   backend: Pick<Backend, 'jobs'>;
   find: (signalId: string) => Promise<Job | undefined>;
-  /** All letters, each once, whatever is put back meanwhile. */
-  every: () => AsyncIterable<{ letter: DeadLetter }>;
+  /** All dead letters, each once, whatever is put back meanwhile. */
+  every: () => AsyncIterable<{ deadLetter: DeadLetter }>;
   now: () => Date;
   pause?: (ms: number) => Promise<unknown>;
 };
 
-/** Puts letters back, for somebody who is named in the signal's history. */
+/** Puts dead letters back, for somebody who is named in the signal's history. */
 export const createRedrive = ({ backend, find, every, now, pause = wait }: Deps) => {
   const request = createRequest(backend);
   const askedBy = (by: string): Redrive => ({ at: now().toISOString(), by });
@@ -39,13 +39,13 @@ export const createRedrive = ({ backend, find, every, now, pause = wait }: Deps)
   const ask = async (signalId: string, by: string): Promise<Asked> => {
     for (let look = 0; look < LOOKS; look += 1) {
       const job = await find(signalId);
-      const letter = readLetter(job);
-      if (job === undefined || letter === undefined) {
+      const deadLetter = readDeadLetter(job);
+      if (job === undefined || deadLetter === undefined) {
         return { kind: look > 0 ? 'under way' : 'not-found' };
       }
-      const invalidFields = recheckLetter(letter, now());
+      const invalidFields = revalidate(deadLetter, now());
       if (invalidFields !== undefined) return { kind: 'invalid', invalidFields };
-      const asked = await request(job, letter, askedBy(by));
+      const asked = await request(job, deadLetter, askedBy(by));
       if (asked !== undefined) return { kind: asked };
       await pause(LOOK_EVERY_MS);
     }
@@ -61,65 +61,69 @@ export const createRedrive = ({ backend, find, every, now, pause = wait }: Deps)
 
     /** What `redrive` would say, as far as that can be known. */
     wouldRedrive: async (signalId: string): Promise<Redriven> => {
-      const letter = readLetter(await find(signalId));
-      if (letter === undefined) return { kind: 'not-found' };
-      const invalidFields = recheckLetter(letter, now());
+      const deadLetter = readDeadLetter(await find(signalId));
+      if (deadLetter === undefined) return { kind: 'not-found' };
+      const invalidFields = revalidate(deadLetter, now());
       return invalidFields === undefined
         ? { kind: 'redriven' }
         : { kind: 'invalid', invalidFields };
     },
 
-    redriveMatching: createRedriveMatching({ every, ask, now }),
+    redriveMany: createRedriveMany({ every, ask, now }),
 
-    /** What `redriveMatching` would do. */
-    rehearse: async ({
+    /** What `redriveMany` would do. */
+    previewRedrive: async ({
       limit = Number.POSITIVE_INFINITY,
       ...filter
-    }: LetterFilter): Promise<Rehearsal> => {
-      const rehearsal = createRehearsal();
-      for await (const { letter } of every()) {
-        if (!matches(letter, filter)) continue;
-        if (rehearsal.wouldRedrive() === limit) break;
-        rehearsal.add(letter, recheckLetter(letter, now()));
+    }: DeadLetterFilter): Promise<RedrivePreview> => {
+      const preview = createRedrivePreview();
+      for await (const { deadLetter } of every()) {
+        if (!matches(deadLetter, filter)) continue;
+        if (preview.wouldRedrive() === limit) break;
+        preview.add(deadLetter, revalidate(deadLetter, now()));
       }
-      return rehearsal.outcome();
+      return preview.outcome();
     },
 
     /**
-     * Notes who is about to retry a letter by a way that has no place for a name, as the board's own
-     * Retry has none. Changes nothing else, and says nothing where there is no such failed letter.
+     * Notes who is about to retry a dead letter by a way that has no place for a name, as the board's own
+     * Retry has none. Changes nothing else, and says nothing where there is no such failed dead letter.
      */
     noteRedriver: async (signalId: string, by: string): Promise<void> => {
       const job = await find(signalId);
-      const letter = readLetter(job);
-      if (job === undefined || letter === undefined || (await job.getState()) !== 'failed') return;
-      await noteInLetter(backend, job, { redriveBy: askedBy(by) });
+      const deadLetter = readDeadLetter(job);
+      if (job === undefined || deadLetter === undefined || (await job.getState()) !== 'failed')
+        return;
+      await annotateDeadLetter(backend, job, { redriveBy: askedBy(by) });
     },
   };
 };
 
 /**
- * A failed letter is retried; the worker on `dead-letters` does the rest, as it does for the board's
+ * A failed dead letter is retried; the worker on `dead-dead letters` does the rest, as it does for the board's
  * own Retry. One that no worker has failed yet can't be retried, so it is marked instead.
  */
 const createRequest =
   (backend: Pick<Backend, 'jobs'>) =>
   async (
     job: Job,
-    letter: DeadLetter,
+    deadLetter: DeadLetter,
     redriveBy: Redrive,
   ): Promise<'redriven' | 'under way' | undefined> => {
     switch (await job.getState()) {
       case 'failed':
         // Of two who ask at once one is noted, and one, be it the other, can retry it.
-        await noteInLetter(backend, job, { redriveBy });
+        await annotateDeadLetter(backend, job, { redriveBy });
         return job.retry('failed').then(
           () => 'redriven',
           () => undefined,
         );
       case 'waiting': {
-        if (job.attemptsMade > 0 || letter.redriveRequested) return 'under way';
-        const isNoted = await noteInLetter(backend, job, { redriveBy, redriveRequested: true });
+        if (job.attemptsMade > 0 || deadLetter.redriveRequested) return 'under way';
+        const isNoted = await annotateDeadLetter(backend, job, {
+          redriveBy,
+          redriveRequested: true,
+        });
         return isNoted && (await job.getState()) === 'waiting' ? 'redriven' : undefined;
       }
       default:
@@ -127,14 +131,14 @@ const createRequest =
     }
   };
 
-/** What is asked of a letter, and by whom. */
+/** What is asked of a dead letter, and by whom. */
 type Notes = Pick<DeadLetter, 'redriveBy' | 'redriveRequested'>;
 
 /**
- * Writes into a letter while it is as it was read: one that took up a newer burial of its signal since
+ * Writes into a dead letter while it is as it was read: one that took up a newer burial of its signal since
  * would be overwritten with the older. `false`: it is not, or it has gone.
  */
-export const noteInLetter = (
+export const annotateDeadLetter = (
   { jobs }: Pick<Backend, 'jobs'>,
   { id = '', data }: Job,
   notes: Notes,
@@ -151,17 +155,17 @@ const NewerJobSchema = z.looseObject({ version: z.int().gt(VERSION) });
 const SEALED_TOKEN = 'sealed';
 
 /**
- * What the rules at the door, as they are today, have against the signal of a letter; `undefined`:
+ * What the rules at the door, as they are today, have against the signal of a dead letter; `undefined`:
  * nothing. It would come back as it went. What SEEK once said against it is no rule of ours, and SEEK
  * may have changed its mind. A job that a newer version wrote is for a newer worker to judge.
  */
-export const recheckLetter = ({ job }: DeadLetter, now: Date): InvalidFields | undefined => {
+export const revalidate = ({ job }: DeadLetter, now: Date): InvalidFields | undefined => {
   const read = SignalJobSchema.safeParse(job, { reportInput: true });
   if (!read.success) {
     return NewerJobSchema.safeParse(job).success ? undefined : toInvalidFields(read.error);
   }
-  const { signal, sealedToken } = read.data;
-  const whole = sealedToken === undefined ? signal : { ...signal, token: SEALED_TOKEN };
+  const { signal, encryptedToken } = read.data;
+  const whole = encryptedToken === undefined ? signal : { ...signal, token: SEALED_TOKEN };
   // A type that was let in is let in again, whatever is set now. The audience only makes for warnings.
   const parsed = parseSignal(whole, { now, allowUnknownTypes: true, audience: '' });
   return parsed.kind === 'valid' ? undefined : parsed.invalidFields;

@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { DeadLetter } from '../schemas/deadLetter.ts';
 import type { InvalidFields } from '../schemas/invalidFields.ts';
-import { type LetterFilter, matches } from './filter.ts';
+import { type DeadLetterFilter, matches } from './filter.ts';
 
 // Whoever waits for the answer has to hear something, and may call again.
 const WORK_MS = 20_000;
@@ -11,20 +11,20 @@ export type RedriveRun = {
   redriven: number;
   /** Would not be accepted today, and stay. */
   invalid: number;
-  /** Letters that the filter takes are left, or it was stopped before that was known. */
+  /** Dead letters that the filter takes are left, or it was stopped before that was known. */
   more: boolean;
-  /** When the first of several runs began: letters that died later are not meant. */
+  /** When the first of several runs began: dead letters that died later are not meant. */
   until: string;
 };
 
-export type Pace = {
+export type RedrivePace = {
   /** So many a second, at most. */
   rate?: number | undefined;
   signal?: AbortSignal | undefined;
 };
 
 type Deps = {
-  every: () => AsyncIterable<{ letter: DeadLetter }>;
+  every: () => AsyncIterable<{ deadLetter: DeadLetter }>;
   ask: (signalId: string, by: string) => Promise<{ kind: string }>;
   now: () => Date;
   /** In ms, as `performance.now()` counts them. */
@@ -34,25 +34,29 @@ type Deps = {
 
 /**
  * Puts back what a filter takes for as long as somebody may wait for it. Keeps nothing in mind: what
- * has gone is no letter any more, so that the same call again does the rest.
+ * has gone is no dead letter any more, so that the same call again does the rest.
  */
-export const createRedriveMatching =
+export const createRedriveMany =
   ({ every, ask, now, clock = () => performance.now(), pause = rest }: Deps) =>
-  async (filter: LetterFilter, by: string, { rate, signal }: Pace = {}): Promise<RedriveRun> => {
+  async (
+    filter: DeadLetterFilter,
+    by: string,
+    { rate, signal }: RedrivePace = {},
+  ): Promise<RedriveRun> => {
     const { limit = Number.POSITIVE_INFINITY } = filter;
-    // A letter that dies again meanwhile would be taken again, and again.
+    // A dead letter that dies again meanwhile would be taken again, and again.
     const until = new Date(Math.min(now().getTime(), filter.until?.getTime() ?? Number.MAX_VALUE));
     const run = { redriven: 0, invalid: 0, more: false, until: until.toISOString() };
     const answerBy = clock() + ANSWER_BY_MS;
     // Counted from the first that goes: or the same call again might come to none, and again.
     let endAt = Number.POSITIVE_INFINITY;
 
-    for await (const { letter } of every()) {
+    for await (const { deadLetter } of every()) {
       if (signal?.aborted) return { ...run, more: true };
-      if (!matches(letter, { ...filter, until })) continue;
+      if (!matches(deadLetter, { ...filter, until })) continue;
       if (run.redriven === limit) break;
       if (clock() >= endAt) return { ...run, more: true };
-      const { kind } = await ask(letter.signalId, by);
+      const { kind } = await ask(deadLetter.signalId, by);
       if (kind === 'invalid') run.invalid += 1;
       if (kind !== 'redriven') continue;
       if (run.redriven === 0) endAt = Math.min(clock() + WORK_MS, answerBy);
@@ -66,7 +70,7 @@ const rest = (ms: number, signal: AbortSignal | undefined): Promise<unknown> =>
   wait(ms, undefined, signal && { signal }).catch(() => {});
 
 /** What a redrive would do. Holds no token. */
-export type Rehearsal = {
+export type RedrivePreview = {
   wouldRedrive: number;
   /** Would not be accepted today, and would stay. */
   invalid: number;
@@ -82,8 +86,8 @@ type Sample = Pick<DeadLetter, 'signalId' | 'typeCode' | 'code' | 'reason' | 'di
 const MOST_SAMPLES = 5;
 const MOST_REFUSALS = 20;
 
-/** Adds up what is found out of one letter after the other. */
-export const createRehearsal = () => {
+/** Adds up what is found out of one dead letter after the other. */
+export const createRedrivePreview = () => {
   const counts = { wouldRedrive: 0, invalid: 0 };
   const refusals = new Map<string, Refusal>();
   const samples: Sample[] = [];
@@ -99,8 +103,8 @@ export const createRehearsal = () => {
 
   return {
     wouldRedrive: (): number => counts.wouldRedrive,
-    add: (letter: Sample, invalidFields: InvalidFields | undefined): void => {
-      const { signalId, typeCode, code, reason, diedAt } = letter;
+    add: (deadLetter: Sample, invalidFields: InvalidFields | undefined): void => {
+      const { signalId, typeCode, code, reason, diedAt } = deadLetter;
       if (invalidFields !== undefined) {
         refuse(invalidFields, signalId);
         return;
@@ -108,7 +112,7 @@ export const createRehearsal = () => {
       counts.wouldRedrive += 1;
       if (samples.length < MOST_SAMPLES) samples.push({ signalId, typeCode, code, reason, diedAt });
     },
-    outcome: (): Rehearsal => ({
+    outcome: (): RedrivePreview => ({
       ...counts,
       refusals: [...refusals.values()].sort((a, b) => b.count - a.count).slice(0, MOST_REFUSALS),
       samples,

@@ -1,11 +1,11 @@
 import type { Job } from 'bullmq';
 import type { Logger } from '../observability/logger.ts';
 import { codeLabel } from '../observability/metrics.ts';
-import { type Backend, type JobQueue, SIGNALS, settlementOf } from '../queue/backend.ts';
-import { traced } from '../queue/lookup.ts';
-import { queueIsSilent, sharedRun, withDeadline } from '../runtime/async.ts';
+import { type Backend, type JobQueue, outcomeEventFor, SIGNALS } from '../queue/backend.ts';
+import { withTraceId } from '../queue/lookup.ts';
+import { queueTimedOut, singleFlight, withDeadline } from '../runtime/async.ts';
 import { failureText } from '../schemas/signalJob.ts';
-import { createBury } from './moveToDeadLetters.ts';
+import { createMoveToDeadLetters } from './moveToDeadLetters.ts';
 
 const PAGE = 100;
 const FINISH_WITHIN_MS = 2_000;
@@ -22,27 +22,29 @@ type Deps = {
  * Moves failed jobs to the dead letters. The worker's event makes it quick, the sweep makes it
  * certain: a worker may die between failing a job and telling anybody.
  */
-export const createUndertaker = ({ backend, logger, metrics, sweepEveryMs = 5_000 }: Deps) => {
-  const burying = createBury(backend);
+export const createSweeper = ({ backend, logger, metrics, sweepEveryMs = 5_000 }: Deps) => {
+  const burying = createMoveToDeadLetters(backend);
   const underWay = new Set<Promise<unknown>>();
 
-  const bury = async (job: Job): Promise<boolean> => {
-    const letter = await burying(job);
-    if (letter === undefined) return false;
-    const { signalId, typeCode, code, reason, attempts, redrives } = letter;
+  const moveToDeadLetters = async (job: Job): Promise<boolean> => {
+    const deadLetter = await burying(job);
+    if (deadLetter === undefined) return false;
+    const { signalId, typeCode, code, reason, attempts, redrives } = deadLetter;
     metrics.dead.inc({ code: codeLabel(code) });
     logger.warn(
       {
         ...{ signalId, typeCode, code, reason, attempts: attempts.length, redrives },
-        ...traced(letter.job),
+        ...withTraceId(deadLetter.job),
       },
-      'signal.buried',
+      'signal.deadLettered',
     );
-    const told = settlementOf(letter.job, {
-      ...{ requestId: attempts.at(-1)?.requestId, reason: failureText(letter) },
-      at: letter.burial.finishedAt,
+    const told = outcomeEventFor(deadLetter.job, {
+      ...{ requestId: attempts.at(-1)?.requestId, reason: failureText(deadLetter) },
+      at: deadLetter.failedJob.finishedAt,
     });
-    await backend.ledger.settle([{ signalId: letter.burial.jobId, outcome: 'dead', ...told }]);
+    await backend.bookkeeping.recordOutcomes([
+      { signalId: deadLetter.failedJob.jobId, outcome: 'dead', ...told },
+    ]);
     return true;
   };
 
@@ -50,7 +52,7 @@ export const createUndertaker = ({ backend, logger, metrics, sweepEveryMs = 5_00
   const buryOne = async (queue: JobQueue, jobId: string): Promise<boolean> => {
     try {
       const job = await queue.getJob(jobId);
-      return job !== undefined && (await bury(job));
+      return job !== undefined && (await moveToDeadLetters(job));
     } catch (err) {
       logger.error({ err, signalId: jobId }, 'Burial failed; the next sweep repeats it');
       return false;
@@ -76,20 +78,20 @@ export const createUndertaker = ({ backend, logger, metrics, sweepEveryMs = 5_00
     return watched;
   };
 
-  const sweep = sharedRun(() => noted(lookThrough()));
+  const sweep = singleFlight(() => noted(lookThrough()));
 
   const timer = setInterval(() => void sweep(), sweepEveryMs);
 
   return {
     /** Buries one job, in the background. */
     onFailed: (job: Job): void => {
-      if (job.finishedOn !== undefined) void noted(bury(job));
+      if (job.finishedOn !== undefined) void noted(moveToDeadLetters(job));
     },
     sweep,
     close: async (): Promise<void> => {
       clearInterval(timer);
       // Left at any line, a burial is finished by the next sweep, here or elsewhere.
-      await withDeadline(Promise.all(underWay), FINISH_WITHIN_MS, queueIsSilent);
+      await withDeadline(Promise.all(underWay), FINISH_WITHIN_MS, queueTimedOut);
     },
   };
 };

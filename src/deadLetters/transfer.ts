@@ -1,14 +1,14 @@
 import { type Backend, DEAD_LETTERS } from '../queue/backend.ts';
-import { letterJobOptions } from '../queue/bullWorker.ts';
-import type { SignalLives } from '../queue/lookup.ts';
-import { eachLetterOnce, readLetter } from '../queue/readDeadLetters.ts';
-import { traitsOf } from '../queue/searchIndex.ts';
-import { burialId, type DeadLetter, DeadLetterSchema } from '../schemas/deadLetter.ts';
+import { deadLetterJobOptions } from '../queue/bullWorker.ts';
+import type { SignalLookup } from '../queue/lookup.ts';
+import { allDeadLettersOnce, readDeadLetter } from '../queue/readDeadLetters.ts';
+import { searchKeysOf } from '../queue/searchIndex.ts';
+import { type DeadLetter, DeadLetterSchema, failureId } from '../schemas/deadLetter.ts';
 import { nameProblems, toInvalidFields } from '../schemas/invalidFields.ts';
 import { isObject } from '../schemas/json.ts';
-import { mayComeBack } from './deadLetters.ts';
-import { applicationOf, type LetterFilter, matches } from './filter.ts';
-import { isLetterId, letterIdOf } from './moveToDeadLetters.ts';
+import { canReimport } from './deadLetters.ts';
+import { applicationOf, type DeadLetterFilter, matches } from './filter.ts';
+import { deadLetterIdOf, isDeadLetterId } from './moveToDeadLetters.ts';
 
 /** What became of the lines of a file. */
 export type Imported = {
@@ -21,46 +21,51 @@ export type Imported = {
 
 type Deps = {
   backend: Backend;
-  lives: Pick<SignalLives, 'find'>;
+  lookup: Pick<SignalLookup, 'find'>;
   /** Whether the application was erased, and no token recorded for it since. */
   isErased: (applicationId: string) => Promise<boolean>;
 };
 
 /**
- * Takes letters out of a file back. A worker fails each anew, with the reason that it had. May be
+ * Takes dead letters out of a file back. A worker fails each anew, with the reason that it had. May be
  * repeated, by many at once: what is known is left out.
  */
-export const createImportLetters = ({ backend, lives, isErased }: Deps) => {
-  const isOfErased = async (letter: DeadLetter): Promise<boolean> => {
-    const applicationId = applicationOf(letter);
+export const createImportDeadLetters = ({ backend, lookup, isErased }: Deps) => {
+  const isOfErased = async (deadLetter: DeadLetter): Promise<boolean> => {
+    const applicationId = applicationOf(deadLetter);
     return typeof applicationId === 'string' && (await isErased(applicationId));
   };
 
   /** Not if its signal is known, unless all that is known is that it was discarded, and it may come back. */
-  const mayCome = async (letter: DeadLetter): Promise<boolean> => {
-    const { signalId } = letter;
-    const life = await lives.find(signalId);
-    if (life === undefined && (await backend.ledger.recall(signalId)) !== undefined) return false;
-    const comesBack = life === undefined || (life.state === 'skipped' && mayComeBack(life.reason));
-    return comesBack && !(await isOfErased(letter));
+  const mayCome = async (deadLetter: DeadLetter): Promise<boolean> => {
+    const { signalId } = deadLetter;
+    const record = await lookup.find(signalId);
+    if (
+      record === undefined &&
+      (await backend.bookkeeping.findDedupeRecord(signalId)) !== undefined
+    )
+      return false;
+    const comesBack =
+      record === undefined || (record.state === 'skipped' && canReimport(record.reason));
+    return comesBack && !(await isOfErased(deadLetter));
   };
 
-  const bringBack = async (letter: DeadLetter): Promise<'imported' | 'known'> => {
-    const { signalId, typeCode } = letter;
-    if (!(await mayCome(letter))) return 'known';
-    const letters = await backend.queue(DEAD_LETTERS);
+  const bringBack = async (deadLetter: DeadLetter): Promise<'imported' | 'known'> => {
+    const { signalId, typeCode } = deadLetter;
+    if (!(await mayCome(deadLetter))) return 'known';
+    const deadLetters = await backend.queue(DEAD_LETTERS);
     // The record of a discard stays, and is outweighed until the signal is settled anew: it could be that
-    // of somebody who discards the letter as it comes back, and then there is nothing else left to tell of it.
-    await letters.add(typeCode, letter, letterJobOptions(signalId));
-    const stored = await letters.getJob(signalId);
-    const held = readLetter(stored);
+    // of somebody who discards the dead letter as it comes back, and then there is nothing else left to tell of it.
+    await deadLetters.add(typeCode, deadLetter, deadLetterJobOptions(signalId));
+    const stored = await deadLetters.getJob(signalId);
+    const held = readDeadLetter(stored);
     // Ignored where one of that id is there already, of whatever version.
-    if (stored !== undefined && (held === undefined || burialId(held) !== burialId(letter))) {
+    if (stored !== undefined && (held === undefined || failureId(held) !== failureId(deadLetter))) {
       return 'known';
     }
-    const signal = isObject(letter.job) ? letter.job.signal : undefined;
+    const signal = isObject(deadLetter.job) ? deadLetter.job.signal : undefined;
     await backend.index
-      .note(traitsOf(signal).map((trait) => ({ ...trait, signalId })))
+      .note(searchKeysOf(signal).map((searchKey) => ({ ...searchKey, signalId })))
       .catch(() => {});
     return 'imported';
   };
@@ -70,10 +75,10 @@ export const createImportLetters = ({ backend, lives, isErased }: Deps) => {
     const since = performance.now();
     const outcome: Imported = { imported: 0, known: 0, bad: [] };
     for (const [index, bytes] of lines.entries()) {
-      const read = readLetterLine(bytes);
+      const read = readExportLine(bytes);
       if (read === undefined) continue;
       if ('problem' in read) outcome.bad.push({ line: index + 1, message: read.problem });
-      else outcome[await bringBack(read.letter)] += 1;
+      else outcome[await bringBack(read.deadLetter)] += 1;
     }
     // For those that were known too: the answer promises as much.
     if (outcome.imported + outcome.known > 0) await backend.replicated(since);
@@ -81,49 +86,52 @@ export const createImportLetters = ({ backend, lives, isErased }: Deps) => {
   };
 };
 
-export type ImportLetters = ReturnType<typeof createImportLetters>;
+export type ImportDeadLetters = ReturnType<typeof createImportDeadLetters>;
 
 /**
- * Letters as they lie there, each with its signal, and so with its token: sealed if it is. Those that
+ * Dead letters as they lie there, each with its signal, and so with its token: sealed if it is. Those that
  * a newer version wrote are left out, as they are from every list.
  */
-export const createExportLetters = (backend: Pick<Backend, 'queue'>) =>
+export const createExportDeadLetters = (backend: Pick<Backend, 'queue'>) =>
   async function* ({
     limit = Number.POSITIVE_INFINITY,
     ...filter
-  }: LetterFilter): AsyncGenerator<DeadLetter> {
+  }: DeadLetterFilter): AsyncGenerator<DeadLetter> {
     let taken = 0;
-    for await (const { letter } of eachLetterOnce(await backend.queue(DEAD_LETTERS))) {
-      if (!matches(letter, filter)) continue;
+    for await (const { deadLetter } of allDeadLettersOnce(await backend.queue(DEAD_LETTERS))) {
+      if (!matches(deadLetter, filter)) continue;
       if (taken === limit) return;
       taken += 1;
-      yield letter;
+      yield deadLetter;
     }
   };
 
-export type ExportLetters = ReturnType<typeof createExportLetters>;
+export type ExportDeadLetters = ReturnType<typeof createExportDeadLetters>;
 
-export type LetterLine = { letter: DeadLetter } | { problem: string };
+export type ExportLine = { deadLetter: DeadLetter } | { problem: string };
 
 const decoder = new TextDecoder('utf-8', { fatal: true });
 
-/** A letter as it is written into a file: what is asked of it at present goes its own way. */
-export const writeLetterLine = ({ redriveBy, redriveRequested, ...letter }: DeadLetter): string =>
-  `${JSON.stringify(letter)}\n`;
+/** A dead letter as it is written into a file: what is asked of it at present goes its own way. */
+export const writeExportLine = ({
+  redriveBy,
+  redriveRequested,
+  ...deadLetter
+}: DeadLetter): string => `${JSON.stringify(deadLetter)}\n`;
 
 /** A line of such a file; what is wrong is named, and nothing repeated. `undefined`: it is empty. */
-export const readLetterLine = (bytes: Uint8Array): LetterLine | undefined => {
+export const readExportLine = (bytes: Uint8Array): ExportLine | undefined => {
   const read = parse(bytes);
   if (read === undefined || 'problem' in read) return read;
   const parsed = DeadLetterSchema.safeParse(read.value, { reportInput: true });
   if (!parsed.success) return { problem: nameProblems(toInvalidFields(parsed.error)) };
-  const { redriveBy, redriveRequested, ...letter } = parsed.data;
-  const { signalId, burial } = letter;
+  const { redriveBy, redriveRequested, ...deadLetter } = parsed.data;
+  const { signalId, failedJob } = deadLetter;
   // By its own name alone a signal is found, and its sealed token opened.
-  if (signalId !== letterIdOf(burial.jobId) || !isLetterId(signalId)) {
+  if (signalId !== deadLetterIdOf(failedJob.jobId) || !isDeadLetterId(signalId)) {
     return { problem: '/signalId: Is not the name of a letter of /burial/jobId' };
   }
-  return { letter };
+  return { deadLetter };
 };
 
 const parse = (bytes: Uint8Array): { value: unknown } | { problem: string } | undefined => {
@@ -132,7 +140,7 @@ const parse = (bytes: Uint8Array): { value: unknown } | { problem: string } | un
     return text === '' ? undefined : { value: JSON.parse(text, refuseUnstorable) };
   } catch (err) {
     if (err instanceof UnstorableError) return { problem: err.message };
-    // Not in the parser's words, which quote the line. What is nested too deep is no letter either.
+    // Not in the parser's words, which quote the line. What is nested too deep is no dead letter either.
     return { problem: 'Is not JSON in UTF-8' };
   }
 };

@@ -1,6 +1,6 @@
 import { Hono } from 'hono';
 
-import { queueIsSilent, withDeadline } from '../runtime/async.ts';
+import { queueTimedOut, withDeadline } from '../runtime/async.ts';
 import type { Metrics } from './metrics.ts';
 
 const READY_WITHIN_MS = 2_000;
@@ -23,7 +23,7 @@ export const createProbes = ({ ping, isAlive, metrics }: Deps): Hono => {
   );
 
   app.get('/health/ready', async (c) => {
-    const isReady = await withDeadline(ping(), READY_WITHIN_MS, queueIsSilent).then(
+    const isReady = await withDeadline(ping(), READY_WITHIN_MS, queueTimedOut).then(
       () => true,
       () => false,
     );

@@ -71,7 +71,7 @@ export type { Logger };
  * For what recurs and is to be told of once in `everyMs`: whether it is to be told now. By a clock that
  * is never set back, or nothing would be told for as long.
  */
-export const createNowAndThen = (
+export const createThrottle = (
   everyMs: number,
   now: () => number = () => performance.now(),
 ): (() => boolean) => {

@@ -13,7 +13,7 @@ export type QueueReading = {
   backlog: number;
   workers: number;
   oldestUnsentSeconds: number;
-  laneClosed: { code: string; seconds: number } | undefined;
+  suspended: { code: string; seconds: number } | undefined;
   /** Of the Redis, in bytes; a limit of 0 is none. */
   memory?: { used: number; limit: number } | undefined;
   tokensExpiring: number;
@@ -48,7 +48,7 @@ export const createMetrics = (
     'Age of the oldest signal that SEEK does not have yet',
   );
   const laneOpen = gauge('lane_open', '1 while signals may be sent to SEEK');
-  const laneClosed = gauge(
+  const suspended = gauge(
     'lane_closed_seconds',
     'How long the lane has been closed, by what closed it; absent while it is open',
     ['code'],
@@ -66,8 +66,8 @@ export const createMetrics = (
   return {
     relayed: counter('outbox_relayed_total', 'Rows of the outbox that were moved into the queue'),
     outboxRejected: counter('outbox_rejected_total', 'Rows of the outbox that can not be sent'),
-    outboxUnknown: counter(
-      'outbox_unknown_total',
+    outboxMissing: counter(
+      'outbox_missing_total',
       'Times that the queue did not know the signal of a row that went into it; each row again every five minutes',
     ),
     accepted: counter('accepted_total', 'Signals accepted, duplicates not counted', ['type']),
@@ -107,7 +107,7 @@ export const createMetrics = (
       workers.set(Number.NaN);
       oldest.set(Number.NaN);
       laneOpen.set(Number.NaN);
-      laneClosed.reset();
+      suspended.reset();
       tokensExpiring.set(Number.NaN);
       memoryUsed.remove();
       memoryLimit.remove();
@@ -121,10 +121,10 @@ export const createMetrics = (
         tokensExpiring.set(reading.tokensExpiring);
         if (reading.memory !== undefined) memoryUsed.set(reading.memory.used);
         if (reading.memory?.limit) memoryLimit.set(reading.memory.limit);
-        laneOpen.set(reading.laneClosed === undefined ? 1 : 0);
-        if (reading.laneClosed !== undefined) {
-          const { code, seconds } = reading.laneClosed;
-          laneClosed.set({ code: codeLabel(code) }, seconds);
+        laneOpen.set(reading.suspended === undefined ? 1 : 0);
+        if (reading.suspended !== undefined) {
+          const { code, seconds } = reading.suspended;
+          suspended.set({ code: codeLabel(code) }, seconds);
         }
       }
       if (outbox !== undefined) {

@@ -1,8 +1,8 @@
 import { createDeadLetters } from '../deadLetters/deadLetters.ts';
 import { createLogger, type Logger } from '../observability/logger.ts';
 import { createSignalQueue } from '../queue/acceptSignals.ts';
-import { isRememberMs } from '../queue/dedupeWindow.ts';
-import { createSignalLives } from '../queue/lookup.ts';
+import { isDedupeWindowMs } from '../queue/dedupeWindow.ts';
+import { createLookup } from '../queue/lookup.ts';
 import { openRedis } from '../queue/redis/openRedis.ts';
 import { withDeadline } from '../runtime/async.ts';
 import { createTokenCipher, parseTokenKey } from '../runtime/tokenCipher.ts';
@@ -10,8 +10,8 @@ import { toInvalidFields } from '../schemas/invalidFields.ts';
 import { LIVE_AUDIENCE } from '../schemas/seekApi.ts';
 import { ApplicationIdSchema, type SeekTokenInput } from '../schemas/seekToken.ts';
 import type { SignalInput } from '../schemas/signal.ts';
-import { REMEMBER_MS } from '../schemas/signalJob.ts';
-import { createEraseApplication, ERASE_WITHIN_MS } from '../seekTokens/eraseApplication.ts';
+import { DEDUPE_WINDOW_MS } from '../schemas/signalJob.ts';
+import { createEraseApplication, ERASE_TIMEOUT_MS } from '../seekTokens/eraseApplication.ts';
 import { createSeekTokens } from '../seekTokens/registry.ts';
 import { createEnqueue, type EnqueueResult, type InvalidResult, toResults } from './enqueue.ts';
 import { InvalidSeekTokenError, QueueUnavailableError } from './errors.ts';
@@ -32,7 +32,7 @@ export type ProducerOptions = {
   /** What the signals come from, as logged with each of them. Default `library`. */
   name?: string;
   /** How long after acceptance a signal is recognised as a duplicate, in ms. Default 24 hours. */
-  rememberMs?: number;
+  dedupeWindowMs?: number;
   /** Pass a `typeCode` that SEEK added since this version. Default `false`. */
   allowUnknownTypes?: boolean;
   /** How many days a seek token lives. The same as the workers' `SEEK_TOKEN_TTL_DAYS`. Default 180. */
@@ -97,7 +97,7 @@ export type Producer = {
  * loss; a call never hangs. Field names and meaning of a signal: developer.seek.com, "Sending
  * signals".
  *
- * @throws {TypeError} `redisUrl` is no such URL, `rememberMs` no such time, or one of `tokenEncryptionKeys` no such key.
+ * @throws {TypeError} `redisUrl` is no such URL, `dedupeWindowMs` no such time, or one of `tokenEncryptionKeys` no such key.
  */
 export const createProducer = ({
   redisUrl,
@@ -105,7 +105,7 @@ export const createProducer = ({
   waitReplicas = 0,
   queuePrefix = '{seek}',
   name = 'library',
-  rememberMs = REMEMBER_MS,
+  dedupeWindowMs = DEDUPE_WINDOW_MS,
   allowUnknownTypes = false,
   seekTokenTtlDays = 180,
   tokenEncryptionKeys = [],
@@ -115,7 +115,7 @@ export const createProducer = ({
   if (!URL.canParse(redisUrl) || !/^rediss?:$/.test(new URL(redisUrl).protocol)) {
     throw new TypeError('redisUrl must be a URL: redis://host:6379 or rediss://…');
   }
-  if (!isRememberMs(rememberMs)) {
+  if (!isDedupeWindowMs(dedupeWindowMs)) {
     throw new TypeError('rememberMs must be a whole number of milliseconds, from 1 to 366 days');
   }
   const cipher = createTokenCipher(tokenEncryptionKeys.map(readTokenKey));
@@ -123,18 +123,18 @@ export const createProducer = ({
     url: redisUrl,
     sentinels,
     waitReplicas,
-    temper: 'fail-fast',
+    profile: 'fail-fast',
     prefix: queuePrefix,
-    rememberMs,
-    keepDeliveredMs: rememberMs,
+    dedupeWindowMs,
+    keepDeliveredMs: dedupeWindowMs,
     logger,
   });
-  const lives = createSignalLives(backend);
+  const lookup = createLookup(backend);
   const tokens = createSeekTokens({ store: backend.tokens, cipher, ttlDays: seekTokenTtlDays });
   const deadLetters = createDeadLetters({ backend });
   const erase = createEraseApplication({ backend, tokens, deadLetters });
   const enqueueAll = createEnqueue({
-    queue: createSignalQueue({ backend, lives, cipher, rememberMs }),
+    queue: createSignalQueue({ backend, lookup, cipher, dedupeWindowMs }),
     parse: { allowUnknownTypes, audience: seekAudience },
     logger,
   });
@@ -165,7 +165,7 @@ export const createProducer = ({
       const erasing = erase(parsed.data).catch((cause: unknown) => {
         throw unavailable(cause);
       });
-      return withDeadline(erasing, ERASE_WITHIN_MS, unavailable);
+      return withDeadline(erasing, ERASE_TIMEOUT_MS, unavailable);
     },
 
     close: backend.close,

@@ -36,7 +36,7 @@ type Deps = {
 };
 
 /** The longest that a caller waits, unless told otherwise: below the 5 seconds that are promised. */
-export const ENQUEUE_WITHIN_MS = 4_500;
+export const ENQUEUE_TIMEOUT_MS = 4_500;
 
 // As many as the queue takes in one step.
 const AT_ONCE = 50;
@@ -45,7 +45,7 @@ const AT_ONCE = 50;
 export const createEnqueue = ({
   queue,
   parse,
-  deadlineMs = ENQUEUE_WITHIN_MS,
+  deadlineMs = ENQUEUE_TIMEOUT_MS,
   logger,
   onAccepted,
 }: Deps) => {

@@ -1,5 +1,5 @@
 import type { InvalidFields } from '../schemas/invalidFields.ts';
-import { StillOnTheirWayError } from '../seekTokens/eraseApplication.ts';
+import { SignalsInFlightError } from '../seekTokens/eraseApplication.ts';
 
 /** SEEK would refuse the signal. Nothing was queued. */
 export class InvalidSignalError extends Error {
@@ -48,7 +48,7 @@ const whatAiled = (cause: unknown): string => {
   const message = cause instanceof Error ? cause.message : '';
   if (message.startsWith('OOM ')) return 'takes no more: Redis is out of memory (maxmemory)';
   if (message.includes('WAIT_REPLICAS')) return `did not acknowledge: ${message}`;
-  if (cause instanceof StillOnTheirWayError) return 'is still sending signals of this application';
+  if (cause instanceof SignalsInFlightError) return 'is still sending signals of this application';
   return 'did not answer in time';
 };
 

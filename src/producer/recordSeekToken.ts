@@ -3,7 +3,7 @@ import { withDeadline } from '../runtime/async.ts';
 import { toInvalidFields } from '../schemas/invalidFields.ts';
 import { SeekTokenInputSchema } from '../schemas/seekToken.ts';
 import type { SeekTokens } from '../seekTokens/registry.ts';
-import { ENQUEUE_WITHIN_MS } from './enqueue.ts';
+import { ENQUEUE_TIMEOUT_MS } from './enqueue.ts';
 import { InvalidSeekTokenError, QueueUnavailableError } from './errors.ts';
 
 type Deps = {
@@ -17,7 +17,7 @@ type Deps = {
 
 /** Records a seek token, and resolves with what the caller should look at. */
 export const createRecordSeekToken =
-  ({ tokens, replicated, deadlineMs = ENQUEUE_WITHIN_MS, logger, now = Date.now }: Deps) =>
+  ({ tokens, replicated, deadlineMs = ENQUEUE_TIMEOUT_MS, logger, now = Date.now }: Deps) =>
   async (input: unknown): Promise<{ warnings?: string[] }> => {
     const parsed = SeekTokenInputSchema.safeParse(withDate(input), { reportInput: true });
     if (!parsed.success) throw new InvalidSeekTokenError(toInvalidFields(parsed.error));
@@ -41,7 +41,7 @@ export const createRecordSeekToken =
     });
     const { sharedWith, erasedSince } = await withDeadline(recording, deadlineMs, unavailable);
     if (erasedSince) {
-      logger.warn({ applicationId, source }, 'token.refusedAsErased');
+      logger.warn({ applicationId, source }, 'token.rejectedAsErased');
       return { warnings: ['/receivedAt: the application was erased since; nothing was recorded'] };
     }
     if (sharedWith === undefined) {

@@ -1,5 +1,5 @@
 import type { FindSignals } from '../queue/lookup.ts';
-import type { SignalLife } from '../schemas/signalRecord.ts';
+import type { SignalRecord } from '../schemas/signalRecord.ts';
 import { signalIdOfKey } from './signalId.ts';
 
 /** One of these, and nothing else, says what is looked for. */
@@ -11,14 +11,14 @@ export type Criterion =
   | { idempotencyKey: string; from: string };
 
 type Deps = {
-  find: (signalId: string) => Promise<SignalLife | undefined>;
+  find: (signalId: string) => Promise<SignalRecord | undefined>;
   findSignals: FindSignals;
 };
 
 /** Finds signals by what a person has at hand; the one that was accepted last comes first. */
 export const createSearch =
   ({ find, findSignals: { byTrait, byRequest } }: Deps) =>
-  async (by: Criterion, limit: number): Promise<SignalLife[]> => {
+  async (by: Criterion, limit: number): Promise<SignalRecord[]> => {
     if ('requestId' in by) return byRequest(by.requestId, limit);
     if ('applicationId' in by) {
       return byTrait({ kind: 'application', value: by.applicationId }, limit);

@@ -1,7 +1,7 @@
 import { fingerprintOf, type TokenCipher } from '../runtime/tokenCipher.ts';
 import { isObject } from '../schemas/json.ts';
 import type { Signal } from '../schemas/signal.ts';
-import { REMEMBER_MS, SettlementSchema, VERSION } from '../schemas/signalJob.ts';
+import { DEDUPE_WINDOW_MS, JobResultSchema, VERSION } from '../schemas/signalJob.ts';
 import type { SignalState } from '../schemas/signalRecord.ts';
 import type { TraceContext } from '../schemas/traceContext.ts';
 import {
@@ -15,19 +15,19 @@ import {
   toReopen,
 } from './acceptDecision.ts';
 import {
-  type Admission,
   type Backend,
+  type Bookkeeping,
   DEAD_LETTERS,
+  type EnqueueIfAbsentResult,
   type JobQueue,
-  type Ledger,
   type NewJob,
   type QueueName,
   SIGNALS,
 } from './backend.ts';
-import { memoryOf } from './dedupeWindow.ts';
-import type { SignalLives } from './lookup.ts';
-import { readLetter } from './readDeadLetters.ts';
-import { traitsOf } from './searchIndex.ts';
+import { dedupeRecordOf } from './dedupeWindow.ts';
+import type { SignalLookup } from './lookup.ts';
+import { readDeadLetter } from './readDeadLetters.ts';
+import { searchKeysOf } from './searchIndex.ts';
 
 export type NewSignal = {
   signalId: string;
@@ -45,29 +45,38 @@ export type Acceptance =
   | { kind: 'conflict'; signalId: string };
 
 type Deps = {
-  backend: Pick<Backend, 'admit' | 'replicated'> & {
+  backend: Pick<Backend, 'enqueueIfAbsent' | 'replicated'> & {
     queue: (name: QueueName) => Promise<Pick<JobQueue, 'getJob' | 'getJobState'>>;
-    ledger: Pick<Ledger, 'findSkipped' | 'reopen'>;
+    bookkeeping: Pick<Bookkeeping, 'findSkipRecord' | 'reopen'>;
     index: Pick<Backend['index'], 'note'>;
   };
-  lives: Pick<SignalLives, 'stateOf'>;
+  lookup: Pick<SignalLookup, 'stateOf'>;
   /** Encrypts the seek tokens that signals carry. */
-  cipher: Pick<TokenCipher, 'seal'>;
-  rememberMs: number;
+  cipher: Pick<TokenCipher, 'encrypt'>;
+  dedupeWindowMs: number;
   now?: () => number;
 };
 
 /** The only code that adds new signals to the queue. */
-export const createSignalQueue = ({ backend, lives, cipher, rememberMs, now = Date.now }: Deps) => {
-  const gatherFacts = createFactReader({ backend, lives, now });
+export const createSignalQueue = ({
+  backend,
+  lookup,
+  cipher,
+  dedupeWindowMs,
+  now = Date.now,
+}: Deps) => {
+  const gatherFacts = createFactReader({ backend, lookup, now });
 
   /** Carries out what `decide` says, beginning with the answer to the first attempt to enqueue. */
-  const conclude = async (job: NewJob, first: Admission | undefined): Promise<Acceptance> => {
+  const conclude = async (
+    job: NewJob,
+    first: EnqueueIfAbsentResult | undefined,
+  ): Promise<Acceptance> => {
     const { signalId } = job;
-    let admission = first;
+    let enqueued = first;
     for (let attempts = 0; ; attempts += 1) {
-      if (admission === undefined) throw new Error(noAnswer(signalId));
-      const action = decide(await gatherFacts(job, admission, attempts === MAX_ATTEMPTS));
+      if (enqueued === undefined) throw new Error(noAnswer(signalId));
+      const action = decide(await gatherFacts(job, enqueued, attempts === MAX_ATTEMPTS));
       switch (action.kind) {
         case 'accepted':
           return { kind: 'accepted', signalId, duplicate: false, state: 'waiting' };
@@ -77,13 +86,13 @@ export const createSignalQueue = ({ backend, lives, cipher, rememberMs, now = Da
           return { kind: 'conflict', signalId };
         case 'reopen':
           // Another process may have reopened it first. The next attempt shows what came of it.
-          await backend.ledger.reopen(signalId, action.finishedAt);
+          await backend.bookkeeping.reopen(signalId, action.finishedAt);
           break;
         case 'tryAgain':
           break;
       }
       if (attempts === MAX_ATTEMPTS) throw new Error(gaveUp(signalId));
-      [admission] = await backend.admit([job]);
+      [enqueued] = await backend.enqueueIfAbsent([job]);
     }
   };
 
@@ -96,13 +105,15 @@ export const createSignalQueue = ({ backend, lives, cipher, rememberMs, now = Da
     accept: async (signals: NewSignal[], trace?: TraceContext): Promise<Acceptance[]> => {
       const since = performance.now();
       const acceptedAt = new Date(now()).toISOString();
-      const jobs = signals.map((entry) => toJob(entry, { acceptedAt, rememberMs, cipher, trace }));
+      const jobs = signals.map((entry) =>
+        toJob(entry, { acceptedAt, dedupeWindowMs, cipher, trace }),
+      );
       const traced = jobs.flatMap(({ signalId, data }) =>
-        traitsOf(data.signal).map((trait) => ({ ...trait, signalId })),
+        searchKeysOf(data.signal).map((searchKey) => ({ ...searchKey, signalId })),
       );
       // Search by anything but the id is best effort: its failure does not fail the enqueue.
       const noted = backend.index.note(traced).catch(() => {});
-      const admissions = await backend.admit(jobs);
+      const admissions = await backend.enqueueIfAbsent(jobs);
       await noted;
       const acceptances = await Promise.all(
         jobs.map((job, index) => conclude(job, admissions[index])),
@@ -131,25 +142,25 @@ const gaveUp = (signalId: string): string =>
  */
 const createFactReader = ({
   backend,
-  lives,
+  lookup,
   now,
-}: Pick<Deps, 'backend' | 'lives'> & { now: () => number }) => {
+}: Pick<Deps, 'backend' | 'lookup'> & { now: () => number }) => {
   // No other job than a completed one is past its dedupe window: the rest of it is not read.
   const readJob = async (signalId: string): Promise<QueuedJob | undefined> => {
     const queue = await backend.queue(SIGNALS);
     const state = await queue.getJobState(signalId);
     const job = state === 'completed' ? await queue.getJob(signalId) : undefined;
     if (job === undefined) return { state };
-    const { until } = memoryOf(signalId, job.data, job.timestamp);
+    const { until } = dedupeRecordOf(signalId, job.data, job.timestamp);
     return { state, finishedAt: job.finishedOn, isPastWindow: until <= now() };
   };
 
   const readSkip = async (signalId: string): Promise<SkipRecord | undefined> => {
-    const record = await backend.ledger.findSkipped(signalId);
+    const record = await backend.bookkeeping.findSkipRecord(signalId);
     if (record === undefined || !isRetryable(record.reason)) return undefined;
     const job = await (await backend.queue(SIGNALS)).getJob(signalId);
     if (job === undefined) return { reason: record.reason };
-    const outcome = SettlementSchema.safeParse(job.returnvalue).data?.outcome;
+    const outcome = JobResultSchema.safeParse(job.returnvalue).data?.outcome;
     return { reason: record.reason, job: { outcome, finishedAt: job.finishedOn } };
   };
 
@@ -161,43 +172,43 @@ const createFactReader = ({
     const job = await signals.getJob(signalId);
     const deadLetter = await deadLetters.getJob(signalId);
     if (job === undefined && deadLetter === undefined) return undefined;
-    const data = job?.data ?? readLetter(deadLetter)?.job;
+    const data = job?.data ?? readDeadLetter(deadLetter)?.job;
     // Any version may have written it: reads only the fields that all versions write.
-    return { contentId: isObject(data) ? memoryOf(signalId, data, 0).contentId : undefined };
+    return { contentId: isObject(data) ? dedupeRecordOf(signalId, data, 0).contentId : undefined };
   };
 
   return async (
     { signalId, contentId }: NewJob,
-    admission: Admission,
+    enqueued: EnqueueIfAbsentResult,
     isLastAttempt: boolean,
   ): Promise<Facts> => {
-    const facts = { signalId, contentId, added: admission.kind === 'added', isLastAttempt };
-    if (admission.kind === 'added') return facts;
-    const { remembered: recorded, queued } = admission;
+    const facts = { signalId, contentId, added: enqueued.kind === 'added', isLastAttempt };
+    if (enqueued.kind === 'added') return facts;
+    const { remembered: recorded, queued } = enqueued;
     const job = recorded === undefined && queued ? await readJob(signalId) : undefined;
     const skip = recorded === contentId ? await readSkip(signalId) : undefined;
     if (toReopen({ job, skip }) !== undefined) return { ...facts, job, skip };
     const existing =
       recorded === undefined ? await readExisting(signalId) : { contentId: recorded };
     if (existing === undefined || isConflict({ ...facts, existing })) return { ...facts, existing };
-    return { ...facts, existing, state: await lives.stateOf(signalId) };
+    return { ...facts, existing, state: await lookup.stateOf(signalId) };
   };
 };
 
-type JobContext = Pick<Deps, 'cipher' | 'rememberMs'> & {
+type JobContext = Pick<Deps, 'cipher' | 'dedupeWindowMs'> & {
   acceptedAt: string;
   trace: TraceContext | undefined;
 };
 
 const toJob = (
   { signalId, signal, contentId, from, reportTo }: NewSignal,
-  { acceptedAt, rememberMs, cipher, trace }: JobContext,
+  { acceptedAt, dedupeWindowMs, cipher, trace }: JobContext,
 ): NewJob => {
   const data = {
     ...encryptToken(signal, signalId, cipher),
     // Default values are left out: in a long queue they would be most of what is stored beside the signal.
     ...(contentId === signalId ? {} : { contentId }),
-    ...(rememberMs === REMEMBER_MS ? {} : { rememberMs }),
+    ...(dedupeWindowMs === DEDUPE_WINDOW_MS ? {} : { dedupeWindowMs }),
     ...(reportTo === undefined ? {} : { reportTo }),
     acceptedAt,
     acceptedFrom: from,
@@ -206,9 +217,9 @@ const toJob = (
   return { signalId, contentId, data: { version: VERSION, ...data } };
 };
 
-const encryptToken = (signal: Signal, signalId: string, cipher: Pick<TokenCipher, 'seal'>) => {
+const encryptToken = (signal: Signal, signalId: string, cipher: Pick<TokenCipher, 'encrypt'>) => {
   const { token, ...rest } = signal;
-  const sealed = token === undefined ? undefined : cipher.seal(token, signalId);
-  if (token === undefined || sealed === undefined) return { signal };
-  return { signal: rest, sealedToken: { sealed, fingerprint: fingerprintOf(token) } };
+  const ciphertext = token === undefined ? undefined : cipher.encrypt(token, signalId);
+  if (token === undefined || ciphertext === undefined) return { signal };
+  return { signal: rest, encryptedToken: { ciphertext, fingerprint: fingerprintOf(token) } };
 };

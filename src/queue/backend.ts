@@ -2,11 +2,11 @@ import type { Job, Queue } from 'bullmq';
 import type { Logger } from '../observability/logger.ts';
 import { isObject } from '../schemas/json.ts';
 import type { NewSignalJob } from '../schemas/signalJob.ts';
-import type { SignalLife } from '../schemas/signalRecord.ts';
-import type { LaneStore } from './breakerState.ts';
-import type { Memory } from './dedupeWindow.ts';
-import type { SignalIndex } from './searchIndex.ts';
-import type { History } from './workerStats.ts';
+import type { SignalRecord } from '../schemas/signalRecord.ts';
+import type { BreakerStore } from './breakerState.ts';
+import type { DedupeRecord } from './dedupeWindow.ts';
+import type { SearchIndex } from './searchIndex.ts';
+import type { WorkerStats } from './workerStats.ts';
 
 export const SIGNALS = 'signals';
 export const DEAD_LETTERS = 'dead-letters';
@@ -47,9 +47,9 @@ export type WorkerOptions<Result = unknown> = {
 
 export type JobWorker = {
   /** How many jobs it may have in hand at once, up to its concurrency; with 0 it takes none. */
-  throttle: (slots: number) => void;
+  setConcurrency: (slots: number) => void;
   /** When its loop last did anything, by `performance.now()`. */
-  turnedAt: () => number;
+  lastActivityAt: () => number;
   /** Takes no more jobs; resolves when those in hand have ended. */
   close: () => Promise<void>;
   /** Aborts the jobs in hand: their processors see it on their abort signal. */
@@ -59,31 +59,31 @@ export type JobWorker = {
 /** A signal that is to be queued. */
 export type NewJob = { signalId: string; contentId: string; data: NewSignalJob };
 
-export type Admission =
+export type EnqueueIfAbsentResult =
   | { kind: 'added' }
   /** It is in a queue, or was settled not long ago: then its content is remembered. */
   | { kind: 'known'; remembered?: string; queued: boolean };
 
 export type Unsent = { signalId: string; acceptedAt: number };
 
-export type Settled = Pick<Settlement, 'signalId' | 'outcome'> & {
+export type Settled = Pick<OutcomeEvent, 'signalId' | 'outcome'> & {
   /** What the outbox is to be told of it. */
-  report?: Omit<Settlement, 'signalId' | 'outcome'>;
+  report?: Omit<OutcomeEvent, 'signalId' | 'outcome'>;
 };
 
 /** What BullMQ does not keep: who was settled lately, who is still unsent, who was skipped. */
-export type Ledger = {
+export type Bookkeeping = {
   /** The content of a signal that was settled not long ago. */
-  recall: (signalId: string) => Promise<string | undefined>;
+  findDedupeRecord: (signalId: string) => Promise<string | undefined>;
   /** Lists one that was let go of, whatever for: that it waits as long as others is not certain any more. */
   markUnsent: (entry: Unsent) => Promise<void>;
   /** Strikes signals off the unsent list, counts them, and forgets that those sent were ever skipped. */
-  settle: (entries: Settled[]) => Promise<void>;
-  strike: (signalIds: string[]) => Promise<void>;
+  recordOutcomes: (entries: Settled[]) => Promise<void>;
+  removeUnsent: (signalIds: string[]) => Promise<void>;
   /** The unsent signals that were accepted first. May name settled ones after a crash. */
   oldestUnsent: (limit: number) => Promise<Unsent[]>;
   /** How many were settled in the last 24 hours, to the hour. */
-  settledLately: () => Promise<{ delivered: number; skipped: number }>;
+  countRecentOutcomes: () => Promise<{ delivered: number; skipped: number }>;
   /**
    * Forgets a settled signal, so that it can be admitted anew: its job goes, if it finished at that
    * time, and otherwise there must be none, but a record that it was skipped, which goes. `false`: it is
@@ -91,15 +91,15 @@ export type Ledger = {
    */
   reopen: (signalId: string, finishedAt?: number) => Promise<boolean>;
   /** Of a signal that a worker skips, for as long as it is remembered: its duplicates are told. */
-  keepSkipped: (life: SignalLife, until: number) => Promise<void>;
-  findSkipped: (signalId: string) => Promise<SignalLife | undefined>;
+  saveSkipRecord: (record: SignalRecord, until: number) => Promise<void>;
+  findSkipRecord: (signalId: string) => Promise<SignalRecord | undefined>;
 };
 
 /**
  * What a worker stores with a job. BullMQ's own `updateData` does not check the lock: a worker that was
  * frozen for longer than its locks last would overwrite what the job's next worker stored.
  */
-export type JobData = {
+export type JobDataStore = {
   /** Writes while this worker holds the job. `false`: another worker holds it by now. */
   write: (job: Job, lock: string | undefined, data: unknown) => Promise<boolean>;
   /** Writes while the job's data equals `from`, whichever worker holds the job. */
@@ -123,16 +123,16 @@ export type JobStore = {
     name: QueueName,
     state: Finished,
     job: FinishedJob,
-    told?: Told,
+    told?: SkipRecord,
   ) => Promise<boolean>;
   /** As much for a job that waits, for its turn or for its next attempt. */
-  removeWaiting: (name: QueueName, jobId: string, told?: Told) => Promise<boolean>;
+  removeWaiting: (name: QueueName, jobId: string, told?: SkipRecord) => Promise<boolean>;
   /** How many of those that wait for their next attempt are due. */
   countDue: (name: QueueName) => Promise<number>;
 };
 
 /** What is told of a skipped signal, and by what it is known again. */
-export type Told = { life: SignalLife; memory: Memory };
+export type SkipRecord = { record: SignalRecord; dedupe: DedupeRecord };
 
 export type Finished = 'completed' | 'failed';
 export type FinishedJob = { jobId: string; finishedAt: number };
@@ -140,7 +140,7 @@ export type FinishedJob = { jobId: string; finishedAt: number };
 export type MemoryUse = { used: number; limit: number };
 
 /** The result of one check of a deployment. */
-export type Finding = {
+export type SafetyFinding = {
   subject: string;
   level: 'ok' | 'warning' | 'error';
   message: string;
@@ -157,14 +157,14 @@ export type Backend = {
     options: WorkerOptions<Result>,
   ) => Promise<JobWorker>;
   /** Queues signals that are not known; of many callers at once, one is first. Their ids must differ. */
-  admit: (jobs: NewJob[]) => Promise<Admission[]>;
-  ledger: Ledger;
-  index: SignalIndex;
-  history: History;
-  settlements: Settlements;
-  lane: LaneStore;
+  enqueueIfAbsent: (jobs: NewJob[]) => Promise<EnqueueIfAbsentResult[]>;
+  bookkeeping: Bookkeeping;
+  index: SearchIndex;
+  workerStats: WorkerStats;
+  outcomeStream: OutcomeStream;
+  breaker: BreakerStore;
   tokens: TokenStore;
-  jobData: JobData;
+  jobData: JobDataStore;
   jobs: JobStore;
   /**
    * Resolves once `WAIT_REPLICAS` replicas have all that the caller has written. `since`: when it
@@ -172,26 +172,26 @@ export type Backend = {
    */
   replicated: (since: number) => Promise<void>;
   /** What speaks for and against trusting it with signals. */
-  inspect: () => Promise<Finding[]>;
+  inspect: () => Promise<SafetyFinding[]>;
   /** In bytes; `undefined` where that is not known. */
   memoryUse: () => Promise<MemoryUse | undefined>;
   /** Calls `listener` whenever the queue is reached: for the first time, and again after a loss. */
   onReached: (listener: () => void) => void;
   ping: () => Promise<void>;
   /** Why it is not reached, by the last error of the connection, without secrets. */
-  trouble: () => string | undefined;
+  lastError: () => string | undefined;
   close: () => Promise<void>;
 };
 
 export type BackendOptions = {
   prefix: string;
-  rememberMs: number;
+  dedupeWindowMs: number;
   keepDeliveredMs: number;
   logger: Logger;
 };
 
 /** What became of a signal, for the outbox that it came from. */
-export type Settlement = {
+export type OutcomeEvent = {
   signalId: string;
   outcome: 'delivered' | 'skipped' | 'dead';
   /** In milliseconds. */
@@ -201,24 +201,24 @@ export type Settlement = {
   reason?: string | undefined;
 };
 
-export type Reported = { id: string; settlement: Settlement };
+export type StreamedOutcome = { id: string; settlement: OutcomeEvent };
 
 /**
  * Settlements on their way to the outbox. They are no promise: a worker may die before it has told, and
  * who is never asked keeps a million of them. Whoever wants to be certain asks the queue.
  */
-export type Settlements = {
+export type OutcomeStream = {
   /** Those that we have in hand, that nobody has, or that somebody has had for a minute: of each up to `limit`. */
-  take: (limit: number) => Promise<Reported[]>;
+  take: (limit: number) => Promise<StreamedOutcome[]>;
   /** They have been written down. */
   done: (ids: string[]) => Promise<void>;
 };
 
 /** What is to be told of a job that has come to its end; nothing where nobody has asked for it. */
-export const settlementOf = (data: unknown, report: Report): { report?: Report } =>
+export const outcomeEventFor = (data: unknown, report: Report): { report?: Report } =>
   isObject(data) && data.reportTo === 'outbox' ? { report } : {};
 
-type Report = Omit<Settlement, 'signalId' | 'outcome'>;
+type Report = Omit<OutcomeEvent, 'signalId' | 'outcome'>;
 
 /** Where what is known of applications lies: one text for each. */
 export type TokenStore = {
@@ -230,12 +230,16 @@ export type TokenStore = {
     after: StoredTokens,
   ) => Promise<boolean>;
   /** Notes whose a token is. Resolves with who had it first, if that was another application. */
-  claim: (fingerprint: string, applicationId: string, until: number) => Promise<string | undefined>;
+  takeOwnership: (
+    fingerprint: string,
+    applicationId: string,
+    until: number,
+  ) => Promise<string | undefined>;
   /**
    * Forgets whose these tokens were, where they were this application's. Resolves with those that are
    * another's.
    */
-  disown: (fingerprints: readonly string[], applicationId: string) => Promise<string[]>;
+  releaseOwnership: (fingerprints: readonly string[], applicationId: string) => Promise<string[]>;
   /** All of which something is known. */
   applications: () => AsyncIterable<string>;
   /** The applications whose newest token was received in this span, oldest first. */

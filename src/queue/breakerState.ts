@@ -3,9 +3,9 @@ import * as z from 'zod';
 import { parseJson } from '../schemas/json.ts';
 
 /** What all workers share about the lane, in milliseconds of the clock that they share, too. */
-export type LaneState = z.infer<typeof LaneStateSchema>;
+export type BreakerState = z.infer<typeof BreakerStateSchema>;
 
-const ClosureSchema = z.object({
+const OpenBreakerSchema = z.object({
   since: z.number(),
   /** SEEK's error code or ours, as with attempts, and what was said. */
   code: z.string(),
@@ -18,38 +18,38 @@ const ClosureSchema = z.object({
   probe: z.object({ by: z.string(), until: z.number() }).optional(),
 });
 
-export type Closure = z.infer<typeof ClosureSchema>;
+export type OpenBreaker = z.infer<typeof OpenBreakerSchema>;
 
-const LaneStateSchema = z.object({
+const BreakerStateSchema = z.object({
   /** Absent while the lane is open. */
-  closed: ClosureSchema.optional(),
+  closed: OpenBreakerSchema.optional(),
   /** SEEK limited our rate: so many requests a second seemed right at that time. */
   pace: z.object({ perSecond: z.number(), at: z.number() }).optional(),
 });
 
-export type LaneReading = {
-  state: LaneState;
+export type BreakerReading = {
+  state: BreakerState;
   now: number;
   /** What `replace` wants to see unchanged. */
   version: string;
 };
 
-export type LaneStore = {
-  read: () => Promise<LaneReading>;
+export type BreakerStore = {
+  read: () => Promise<BreakerReading>;
   /** Writes, unless somebody else has written since `version` was read: then `false`. */
-  replace: (version: string, state: LaneState) => Promise<boolean>;
+  replace: (version: string, state: BreakerState) => Promise<boolean>;
   /**
    * Takes the next free slot of so many a second, and resolves with the milliseconds until it comes.
    * Below 0: it is too far ahead to be taken, and may be asked for again in so many.
    */
-  takeSlot: (perSecond: number) => Promise<number>;
+  reserveSlot: (perSecond: number) => Promise<number>;
 };
 
 /** Nobody holds a slot for longer than this, and loses more than this by dying. */
 export const SLOT_HORIZON_MS = 200;
 
 /** For people: whether signals may be sent to SEEK. */
-export type LaneView =
+export type DeliveryView =
   | { state: 'open' }
   | {
       state: 'closed';
@@ -61,7 +61,7 @@ export type LaneView =
       nextProbeAt: string;
     };
 
-export const viewLane = ({ state: { closed }, now }: LaneReading): LaneView =>
+export const viewDelivery = ({ state: { closed }, now }: BreakerReading): DeliveryView =>
   closed === undefined
     ? { state: 'open' }
     : {
@@ -74,5 +74,5 @@ export const viewLane = ({ state: { closed }, now }: LaneReading): LaneView =>
       };
 
 /** What is stored; what cannot be read counts as an open lane. */
-export const parseLaneState = (text: string): LaneState =>
-  LaneStateSchema.safeParse(parseJson(text)).data ?? {};
+export const parseBreakerState = (text: string): BreakerState =>
+  BreakerStateSchema.safeParse(parseJson(text)).data ?? {};

@@ -6,7 +6,7 @@ import {
   WaitingError,
   type Worker,
 } from 'bullmq';
-import { createNowAndThen, type Logger } from '../observability/logger.ts';
+import { createThrottle, type Logger } from '../observability/logger.ts';
 import { type JobWorker, LOCK_LOST, type Process, type WorkerOptions } from './backend.ts';
 
 const LOG_EVERY_MS = 10_000;
@@ -64,20 +64,20 @@ export const startBullWorker = <Result>(
   options: WorkerOptions<Result>,
   { logger, isReachable }: Around,
 ): JobWorker => {
-  const isDue = createNowAndThen(LOG_EVERY_MS);
-  let turnedAt = performance.now();
+  const isDue = createThrottle(LOG_EVERY_MS);
+  let lastActivityAt = performance.now();
   let slots = options.concurrency;
   let closing = false;
   let resting = false;
   const running = new Set<string>();
-  const inHand = new Set<string>();
+  const inFlight = new Set<string>();
   const results = new WeakMap<Job, { result: Result }>();
 
   const turn = (): void => {
-    turnedAt = performance.now();
+    lastActivityAt = performance.now();
   };
   const letGo = (jobId: string | undefined): void => {
-    if (jobId !== undefined) inHand.delete(jobId);
+    if (jobId !== undefined) inFlight.delete(jobId);
     turn();
   };
 
@@ -92,7 +92,7 @@ export const startBullWorker = <Result>(
       throw new DelayedError();
     }
     running.add(jobId);
-    inHand.add(jobId);
+    inFlight.add(jobId);
     // Fetched before the worker was told to close: it need not begin.
     if (closing) worker.cancelJob(jobId, 'stopping');
     try {
@@ -158,7 +158,7 @@ export const startBullWorker = <Result>(
   };
 
   return {
-    throttle: (most) => {
+    setConcurrency: (most) => {
       slots = Math.min(most, options.concurrency);
       if (closing) return;
       if (slots > 0) {
@@ -168,12 +168,12 @@ export const startBullWorker = <Result>(
         pause();
       }
     },
-    turnedAt: () => turnedAt,
+    lastActivityAt: () => lastActivityAt,
     // BullMQ waits for the queue before it lets a worker go, if need be for ever. A worker that has
     // nothing to tell it need not.
     close: () => {
       closing = true;
-      return worker.close(inHand.size === 0 && !isReachable());
+      return worker.close(inFlight.size === 0 && !isReachable());
     },
     abortJobs: (reason) => worker.cancelAllJobs(reason),
   };
@@ -202,10 +202,10 @@ export const signalJobOptions = (signalId: string, acceptedAt: number): JobsOpti
   timestamp: acceptedAt,
 });
 
-/** The options of every letter. A redriven one completes and vanishes, so that its id is free. */
-export const letterJobOptions = (letterId: string): JobsOptions => ({
+/** The options of every dead letter. A redriven one completes and vanishes, so that its id is free. */
+export const deadLetterJobOptions = (deadLetterId: string): JobsOptions => ({
   ...RETRY_OPTIONS,
   backoff: { type: 'fixed', delay: 1_000 },
-  jobId: letterId,
+  jobId: deadLetterId,
   removeOnComplete: true,
 });

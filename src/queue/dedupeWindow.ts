@@ -1,23 +1,27 @@
 import { isObject } from '../schemas/json.ts';
-import { MOST_REMEMBER_MS, REMEMBER_MS, type SignalJob } from '../schemas/signalJob.ts';
+import { DEDUPE_WINDOW_MS, MAX_DEDUPE_WINDOW_MS, type SignalJob } from '../schemas/signalJob.ts';
 
 /** By what a signal that was settled is known again, and until when, in ms since the epoch. */
-export type Memory = { contentId: string; until: number };
+export type DedupeRecord = { contentId: string; until: number };
 
-export const isRememberMs = (value: unknown): value is number =>
+export const isDedupeWindowMs = (value: unknown): value is number =>
   typeof value === 'number' &&
   Number.isSafeInteger(value) &&
   value >= 1 &&
-  value <= MOST_REMEMBER_MS;
+  value <= MAX_DEDUPE_WINDOW_MS;
 
 /** Reads no more of a job than that: it is asked of each that completes. Anything may stand there. */
-export const memoryOf = (signalId: string, data: unknown, acceptedAt: number): Memory => {
-  const { contentId, rememberMs }: { [field in keyof SignalJob]?: unknown } = isObject(data)
+export const dedupeRecordOf = (
+  signalId: string,
+  data: unknown,
+  acceptedAt: number,
+): DedupeRecord => {
+  const { contentId, dedupeWindowMs }: { [field in keyof SignalJob]?: unknown } = isObject(data)
     ? data
     : {};
   return {
     contentId: typeof contentId === 'string' ? contentId : signalId,
-    until: acceptedAt + (isRememberMs(rememberMs) ? rememberMs : REMEMBER_MS),
+    until: acceptedAt + (isDedupeWindowMs(dedupeWindowMs) ? dedupeWindowMs : DEDUPE_WINDOW_MS),
   };
 };
 
@@ -28,11 +32,11 @@ export const msLeft = (until: number, now: number): number =>
 const ACCEPTED = 'accepted';
 
 /** Under `PREFIX:ledger:remembered:ID`; the content only where it has another id. */
-export const memoryText = (signalId: string, contentId: string): string =>
+export const dedupeText = (signalId: string, contentId: string): string =>
   contentId === signalId ? ACCEPTED : `${ACCEPTED} ${contentId}`;
 
 /** The content, if it is remembered. */
-export const readMemory = (signalId: string, text: string): string | undefined => {
+export const readDedupeText = (signalId: string, text: string): string | undefined => {
   const [standing, contentId = signalId] = text.split(' ');
   return standing === ACCEPTED ? contentId : undefined;
 };
@@ -43,8 +47,8 @@ const HOUR_MS = 3_600_000;
 export const PENDING_MS = 30_000;
 
 /** Whoever asks about a skipped signal is told for as long as about a delivered one, and its duplicates. */
-export const keepSkippedMsOf = (kept: { rememberMs: number; keepDeliveredMs: number }): number =>
-  Math.max(kept.keepDeliveredMs, kept.rememberMs);
+export const skipRecordTtl = (kept: { dedupeWindowMs: number; keepDeliveredMs: number }): number =>
+  Math.max(kept.keepDeliveredMs, kept.dedupeWindowMs);
 
 /** The hours, counted from 1970, of the last day: the present one first. */
 export const hoursOfLastDay = (now: number): [number, ...number[]] => {

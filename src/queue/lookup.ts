@@ -1,47 +1,49 @@
 import type { Job } from 'bullmq';
 import type { DeadLetter } from '../schemas/deadLetter.ts';
 import { isObject } from '../schemas/json.ts';
-import { redriveLogOf, SettlementSchema, SignalJobSchema } from '../schemas/signalJob.ts';
-import type { SignalLife, SignalState } from '../schemas/signalRecord.ts';
+import { JobResultSchema, redriveLogOf, SignalJobSchema } from '../schemas/signalJob.ts';
+import type { SignalRecord, SignalState } from '../schemas/signalRecord.ts';
 import { traceIdOf } from '../schemas/traceContext.ts';
 import { type Backend, DEAD_LETTERS, type QueueName, SIGNALS } from './backend.ts';
-import { everyLetter, readLetter } from './readDeadLetters.ts';
-import { subjectOf, type Trait, traitsOf } from './searchIndex.ts';
+import { allDeadLetters, readDeadLetter } from './readDeadLetters.ts';
+import { referencesOf, type SearchKey, searchKeysOf } from './searchIndex.ts';
 
 /** Answers where a signal is, and what became of it. */
-export const createSignalLives = (backend: Backend) => {
+export const createLookup = (backend: Backend) => {
   // The state first: a job that is read after it was completed holds how it ended.
-  const look = async (name: QueueName, signalId: string): Promise<SignalLife | undefined> => {
+  const look = async (name: QueueName, signalId: string): Promise<SignalRecord | undefined> => {
     const queue = await backend.queue(name);
     const state = await queue.getJobState(signalId);
     const job = state === 'unknown' ? undefined : await queue.getJob(signalId);
     if (job === undefined) return undefined;
-    return name === SIGNALS ? toLife(job, toState(state, job)) : fromLetter(job);
+    return name === SIGNALS ? toSignalRecord(job, toState(state, job)) : fromLetter(job);
   };
 
   // Burying and redriving add before they remove, so a signal is always in one of the two queues.
   // Yet reading them one after the other can miss it on its way: hence the second look.
-  const find = async (signalId: string): Promise<SignalLife | undefined> =>
+  const find = async (signalId: string): Promise<SignalRecord | undefined> =>
     (await look(SIGNALS, signalId)) ??
     (await look(DEAD_LETTERS, signalId)) ??
     (await look(SIGNALS, signalId)) ??
-    (await backend.ledger.findSkipped(signalId));
+    (await backend.bookkeeping.findSkipRecord(signalId));
 
   return {
     find,
 
     /** `undefined`: nothing is kept under this id. */
     stateOf: async (signalId: string): Promise<SignalState | undefined> => {
-      const life = await find(signalId);
-      if (life !== undefined) return life.state;
+      const record = await find(signalId);
+      if (record !== undefined) return record.state;
       // Delivered signals are kept for a time and in a number; what is remembered beyond that and
       // lies nowhere was settled, and what was skipped has been looked for above.
-      return (await backend.ledger.recall(signalId)) === undefined ? undefined : 'delivered';
+      return (await backend.bookkeeping.findDedupeRecord(signalId)) === undefined
+        ? undefined
+        : 'delivered';
     },
   };
 };
 
-export type SignalLives = ReturnType<typeof createSignalLives>;
+export type SignalLookup = ReturnType<typeof createLookup>;
 
 const toState = (bullState: string, job: Job): SignalState => {
   switch (bullState) {
@@ -50,7 +52,7 @@ const toState = (bullState: string, job: Job): SignalState => {
     case 'delayed':
       return 'retrying';
     case 'completed':
-      return SettlementSchema.safeParse(job.returnvalue).data?.outcome ?? 'delivered';
+      return JobResultSchema.safeParse(job.returnvalue).data?.outcome ?? 'delivered';
     case 'failed':
       return 'dead';
     default:
@@ -59,9 +61,9 @@ const toState = (bullState: string, job: Job): SignalState => {
 };
 
 /** What can be told of a job, of which the state is known. */
-export const toLife = (job: Job, state: SignalState): SignalLife => {
+export const toSignalRecord = (job: Job, state: SignalState): SignalRecord => {
   const data = SignalJobSchema.safeParse(job.data).data;
-  const last = SettlementSchema.safeParse(job.returnvalue).data?.attempt;
+  const last = JobResultSchema.safeParse(job.returnvalue).data?.attempt;
   const reason =
     state === 'dead' ? job.failedReason : state === 'skipped' ? last?.reason : undefined;
 
@@ -79,29 +81,29 @@ export const toLife = (job: Job, state: SignalState): SignalLife => {
       ? { lastDeferral: data.lastDeferral }
       : {}),
     redrives: data?.redrives ?? 0,
-    ...subjectOf(job.data),
+    ...referencesOf(job.data),
     ...redriveLogOf(data),
-    ...traced(job.data),
+    ...withTraceId(job.data),
     ...(reason ? { reason } : {}),
   };
 };
 
-const fromLetter = (job: Job): SignalLife | undefined => {
-  const letter = readLetter(job);
-  if (letter === undefined) return undefined;
-  const { signalId, typeCode, acceptedAt, attempts, redrives, reason } = letter;
-  const acceptedFrom = isObject(letter.job) ? letter.job.acceptedFrom : undefined;
+const fromLetter = (job: Job): SignalRecord | undefined => {
+  const deadLetter = readDeadLetter(job);
+  if (deadLetter === undefined) return undefined;
+  const { signalId, typeCode, acceptedAt, attempts, redrives, reason } = deadLetter;
+  const acceptedFrom = isObject(deadLetter.job) ? deadLetter.job.acceptedFrom : undefined;
   return {
     ...{ signalId, typeCode, state: 'dead', acceptedAt, attempts, redrives, reason },
     ...(typeof acceptedFrom === 'string' ? { acceptedFrom } : {}),
-    ...subjectOf(letter.job),
-    ...redriveLogOf(letter.job),
-    ...traced(letter.job),
+    ...referencesOf(deadLetter.job),
+    ...redriveLogOf(deadLetter.job),
+    ...withTraceId(deadLetter.job),
   };
 };
 
 /** To be spread into what is told of a signal. */
-export const traced = (data: unknown): Pick<SignalLife, 'traceId'> => {
+export const withTraceId = (data: unknown): Pick<SignalRecord, 'traceId'> => {
   const traceId = traceIdOf(data);
   return traceId === undefined ? {} : { traceId };
 };
@@ -111,60 +113,66 @@ const AT_ONCE = 100;
 
 type Deps = {
   backend: Pick<Backend, 'index' | 'queue'>;
-  lives: Pick<SignalLives, 'find'>;
+  lookup: Pick<SignalLookup, 'find'>;
 };
 
 /** Finds signals by what they have in common, the one that was accepted last first. */
-export const createFindSignals = ({ backend, lives }: Deps) => {
-  const gather = async (
+export const createFindSignals = ({ backend, lookup }: Deps) => {
+  const microBatch = async (
     listed: readonly string[],
-    has: (letter: DeadLetter) => boolean,
+    has: (deadLetter: DeadLetter) => boolean,
     limit: number,
-  ): Promise<SignalLife[]> => {
+  ): Promise<SignalRecord[]> => {
     const ids = new Set(listed);
     // They stay until somebody deals with them, longer than any index.
-    for await (const { letter } of everyLetter(await backend.queue(DEAD_LETTERS))) {
-      if (has(letter)) ids.add(letter.signalId);
+    for await (const { deadLetter } of allDeadLetters(await backend.queue(DEAD_LETTERS))) {
+      if (has(deadLetter)) ids.add(deadLetter.signalId);
     }
     const all = [...ids];
-    const newest: SignalLife[] = [];
+    const newest: SignalRecord[] = [];
     for (let at = 0; at < all.length; at += AT_ONCE) {
-      const found = await Promise.all(all.slice(at, at + AT_ONCE).map(lives.find));
-      newest.push(...found.filter((life) => life !== undefined));
+      const found = await Promise.all(all.slice(at, at + AT_ONCE).map(lookup.find));
+      newest.push(...found.filter((record) => record !== undefined));
       newest.sort((a, b) => Date.parse(b.acceptedAt) - Date.parse(a.acceptedAt)).splice(limit);
     }
     return newest;
   };
 
   return {
-    byTrait: async (trait: Trait, limit: number): Promise<SignalLife[]> =>
-      gather(await backend.index.find(trait), hasTrait(trait), limit),
+    byTrait: async (searchKey: SearchKey, limit: number): Promise<SignalRecord[]> =>
+      microBatch(await backend.index.find(searchKey), hasTrait(searchKey), limit),
 
     /** Those that one request to SEEK was about. */
-    byRequest: async (requestId: string, limit: number): Promise<SignalLife[]> =>
-      gather(await backend.index.findRequest(requestId), wasIn(requestId), limit),
+    byRequest: async (requestId: string, limit: number): Promise<SignalRecord[]> =>
+      microBatch(await backend.index.findRequest(requestId), wasIn(requestId), limit),
 
     /** By a value of which nobody says what it is. */
-    byAny: async (value: string, limit: number): Promise<SignalLife[]> => {
-      const traits = [
+    byAny: async (value: string, limit: number): Promise<SignalRecord[]> => {
+      const searchKeys = [
         { kind: 'application', value } as const,
         { kind: 'position', value } as const,
       ];
       const listed = await Promise.all([
         backend.index.findRequest(value),
-        ...traits.map(backend.index.find),
+        ...searchKeys.map(backend.index.find),
       ]);
-      const tests = [wasIn(value), ...traits.map(hasTrait)];
-      return gather(listed.flat(), (letter) => tests.some((test) => test(letter)), limit);
+      const tests = [wasIn(value), ...searchKeys.map(hasTrait)];
+      return microBatch(
+        listed.flat(),
+        (deadLetter) => tests.some((test) => test(deadLetter)),
+        limit,
+      );
     },
   };
 };
 
 const hasTrait =
-  ({ kind, value }: Trait) =>
+  ({ kind, value }: SearchKey) =>
   ({ job }: DeadLetter): boolean =>
     isObject(job) &&
-    traitsOf(job.signal).some((trait) => trait.kind === kind && trait.value === value);
+    searchKeysOf(job.signal).some(
+      (searchKey) => searchKey.kind === kind && searchKey.value === value,
+    );
 
 const wasIn =
   (requestId: string) =>

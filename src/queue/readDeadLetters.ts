@@ -8,14 +8,14 @@ const UNFAILED: JobType[] = ['waiting', 'active', 'delayed'];
 /** The form of a position. */
 export const CURSOR = /^[nf]\d{15}\../;
 
-/** A letter, and where it stands: the later it died, the greater. */
-export type Found = { letter: DeadLetter; position: string };
+/** A dead letter, and where it stands: the later it died, the greater. */
+export type Found = { deadLetter: DeadLetter; position: string };
 
 /** Newest first: those that no worker has failed yet, then the failed ones. */
-export const everyLetter = async function* (queue: JobQueue): AsyncGenerator<Found> {
+export const allDeadLetters = async function* (queue: JobQueue): AsyncGenerator<Found> {
   // What is failed meanwhile turns up once more, and moves others on to the page that is read next.
   const met = new Set<string>();
-  const unmet = ({ letter: { signalId } }: Found) => !met.has(signalId) && met.add(signalId);
+  const unmet = ({ deadLetter: { signalId } }: Found) => !met.has(signalId) && met.add(signalId);
   const unfailed: Found[] = [];
   for await (const found of pages(queue, UNFAILED, 'n')) if (unmet(found)) unfailed.push(found);
   yield* unfailed.sort((a, b) => (a.position < b.position ? 1 : -1));
@@ -25,8 +25,8 @@ export const everyLetter = async function* (queue: JobQueue): AsyncGenerator<Fou
 // What moved up while others went, behind our place in the list, is met on the second.
 const ROUNDS = 2;
 
-/** The same for who makes letters go as they come: none is passed over for it, and none comes twice. */
-export const eachLetterOnce = async function* (queue: JobQueue): AsyncGenerator<Found> {
+/** The same for who makes dead letters go as they come: none is passed over for it, and none comes twice. */
+export const allDeadLettersOnce = async function* (queue: JobQueue): AsyncGenerator<Found> {
   const seen = new Set<string>();
   for (const [states, rank] of [
     [UNFAILED, 'n'],
@@ -65,9 +65,12 @@ const readJob = async (queue: JobQueue, id: string): Promise<Job | undefined> =>
 const timeOf = ({ finishedOn, timestamp }: Job): number => finishedOn ?? timestamp;
 
 const toFound = (job: Job | undefined, rank: 'n' | 'f'): Found | undefined => {
-  const letter = readLetter(job);
-  if (job === undefined || letter === undefined) return undefined;
-  return { letter, position: `${rank}${String(timeOf(job)).padStart(15, '0')}.${letter.signalId}` };
+  const deadLetter = readDeadLetter(job);
+  if (job === undefined || deadLetter === undefined) return undefined;
+  return {
+    deadLetter,
+    position: `${rank}${String(timeOf(job)).padStart(15, '0')}.${deadLetter.signalId}`,
+  };
 };
 
 const pages = async function* (queue: JobQueue, states: JobType[], rank: 'n' | 'f') {
@@ -95,14 +98,15 @@ const pages = async function* (queue: JobQueue, states: JobType[], rank: 'n' | '
 };
 
 /** `undefined` where it is none of ours. */
-export const parseLetter = (data: unknown): DeadLetter | undefined =>
+export const parseDeadLetter = (data: unknown): DeadLetter | undefined =>
   DeadLetterSchema.safeParse(data).data;
 
-/** The letter that a job of `dead-letters` holds. */
-export const readLetter = (job: Job | undefined): DeadLetter | undefined => parseLetter(job?.data);
+/** The dead letter that a job of `dead-dead letters` holds. */
+export const readDeadLetter = (job: Job | undefined): DeadLetter | undefined =>
+  parseDeadLetter(job?.data);
 
 /** By its state first: a name that is in no list may be that of a key of the queue's own. */
-export const createFindLetter =
+export const createFindDeadLetter =
   (backend: Pick<Backend, 'queue'>) =>
   async (signalId: string): Promise<Job | undefined> => {
     const queue = await backend.queue(DEAD_LETTERS);

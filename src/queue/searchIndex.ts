@@ -1,41 +1,41 @@
 import { createHash } from 'node:crypto';
 import { isObject } from '../schemas/json.ts';
-import type { SignalSubject } from '../schemas/signalRecord.ts';
-import { keepSkippedMsOf } from './dedupeWindow.ts';
+import type { SignalReferences } from '../schemas/signalRecord.ts';
+import { skipRecordTtl } from './dedupeWindow.ts';
 
 /** What a signal has in it that it may be looked for by. */
-export type Trait = { kind: 'application' | 'position'; value: string };
+export type SearchKey = { kind: 'application' | 'position'; value: string };
 
-export type Traced = Trait & { signalId: string };
+export type IndexEntry = SearchKey & { signalId: string };
 
 /** What SEEK was asked about under one X-Request-Id. */
-export type Requested = { requestId: string; signalIds: readonly string[] };
+export type IndexedRequest = { requestId: string; signalIds: readonly string[] };
 
 /** By what a signal is found whose id is not at hand. What is found may be kept no more. */
-export type SignalIndex = {
+export type SearchIndex = {
   /** Kept as long as a signal can be on its way and shown after that, and of each trait the newest so many. */
-  note: (entries: readonly Traced[]) => Promise<void>;
+  note: (entries: readonly IndexEntry[]) => Promise<void>;
   /** Newest first. */
-  find: (trait: Trait) => Promise<string[]>;
-  forget: (trait: Trait) => Promise<void>;
+  find: (searchKey: SearchKey) => Promise<string[]>;
+  forget: (searchKey: SearchKey) => Promise<void>;
   /** Kept as long as a signal that was settled, and at least the last `most` of them. */
-  noteRequests: (requests: readonly Requested[], most: number) => Promise<void>;
+  indexRequests: (requests: readonly IndexedRequest[], most: number) => Promise<void>;
   findRequest: (requestId: string) => Promise<string[]>;
 };
 
-export const MOST_OF_A_TRAIT = 1_000;
+export const MAX_PER_SEARCH_KEY = 1_000;
 // A signal may name any number of positions; by more than these nobody will look for it.
 const MOST_POSITIONS = 20;
-// As long as a signal is tried by default, and a day more; for those that are given up their letters tell.
+// As long as a signal is tried by default, and a day more; for those that are given up their dead letters tell.
 const ON_ITS_WAY_MS = 4 * 24 * 3_600_000;
 
-export const indexTimesOf = (kept: { rememberMs: number; keepDeliveredMs: number }) => {
-  const keepRequestsMs = keepSkippedMsOf(kept);
-  return { keepRequestsMs, keepTraitsMs: ON_ITS_WAY_MS + keepRequestsMs };
+export const indexRetention = (kept: { dedupeWindowMs: number; keepDeliveredMs: number }) => {
+  const keepRequestsMs = skipRecordTtl(kept);
+  return { keepRequestsMs, keepKeysMs: ON_ITS_WAY_MS + keepRequestsMs };
 };
 
 /** What a signal is found by from its acceptance on. Whatever version wrote it. */
-export const traitsOf = (signal: unknown): Trait[] => {
+export const searchKeysOf = (signal: unknown): SearchKey[] => {
   if (!isObject(signal)) return [];
   const { applicationId, positionProfileIds } = signal;
   const positions = Array.isArray(positionProfileIds) ? positionProfileIds : [];
@@ -51,14 +51,14 @@ export const traitsOf = (signal: unknown): Trait[] => {
 };
 
 /** What a trait is called where it is kept: of one length, however long its value is. */
-export const nameOf = ({ kind, value }: Trait): string =>
+export const keyNameOf = ({ kind, value }: SearchKey): string =>
   `${kind}:${createHash('sha256').update(value).digest('base64url').slice(0, 22)}`;
 
 /** The ids by what they are noted under, in order. */
-export const groupIds = (entries: readonly Traced[]): Map<string, string[]> => {
+export const groupByKey = (entries: readonly IndexEntry[]): Map<string, string[]> => {
   const found = new Map<string, string[]>();
-  for (const { signalId, ...trait } of entries) {
-    const name = nameOf(trait);
+  for (const { signalId, ...searchKey } of entries) {
+    const name = keyNameOf(searchKey);
     const ids = found.get(name);
     if (ids === undefined) found.set(name, [signalId]);
     else ids.push(signalId);
@@ -67,11 +67,11 @@ export const groupIds = (entries: readonly Traced[]): Map<string, string[]> => {
 };
 
 /** What a signal is about, as far as it may be told: to be spread into what is told of it. Whatever version wrote it. */
-export const subjectOf = (data: unknown): SignalSubject => {
+export const referencesOf = (data: unknown): SignalReferences => {
   const signal = isObject(data) ? data.signal : undefined;
-  const traits = traitsOf(signal);
+  const searchKeys = searchKeysOf(signal);
   const of = (kind: 'application' | 'position') =>
-    traits.filter((trait) => trait.kind === kind).map(({ value }) => value);
+    searchKeys.filter((searchKey) => searchKey.kind === kind).map(({ value }) => value);
   const [applicationId] = of('application');
   // Told, and yet no trait: nothing is looked for by it.
   const profile = isObject(signal) ? signal.candidateApplicationProfileId : undefined;

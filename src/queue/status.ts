@@ -1,6 +1,6 @@
 import type { SignalState } from '../schemas/signalRecord.ts';
 import { type Backend, DEAD_LETTERS, SIGNALS, type Unsent } from './backend.ts';
-import { type LaneView, viewLane } from './breakerState.ts';
+import { type DeliveryView, viewDelivery } from './breakerState.ts';
 import { isAlive } from './workerStats.ts';
 
 export type QueueStatus = {
@@ -12,7 +12,7 @@ export type QueueStatus = {
   /** How many worker processes are alive, as far as they have told within the last minute. */
   workers: number;
   /** Whether signals may be sent to SEEK. */
-  lane: LaneView;
+  delivery: DeliveryView;
 };
 
 const UNSETTLED = ['waiting', 'active', 'delayed', 'prioritized', 'waiting-children'];
@@ -26,26 +26,29 @@ export const createQueueStatus = (backend: Backend, now: () => number = Date.now
   const oldestUnsent = async (): Promise<Unsent | undefined> => {
     const queue = await backend.queue(SIGNALS);
     for (;;) {
-      const listed = await backend.ledger.oldestUnsent(BATCH);
+      const listed = await backend.bookkeeping.oldestUnsent(BATCH);
       const states = await Promise.all(listed.map(({ signalId }) => queue.getJobState(signalId)));
       const found = listed.find((_, index) => UNSETTLED.includes(states[index] ?? ''));
       const before = found === undefined ? listed : listed.slice(0, listed.indexOf(found));
       const stale = before.filter(({ acceptedAt }) => acceptedAt < now() - SETTLING_MS);
-      await backend.ledger.strike(stale.map(({ signalId }) => signalId));
+      await backend.bookkeeping.removeUnsent(stale.map(({ signalId }) => signalId));
       if (found !== undefined || stale.length === 0 || listed.length < BATCH) return found;
     }
   };
 
   return async (): Promise<QueueStatus> => {
-    const [signals, letters] = [await backend.queue(SIGNALS), await backend.queue(DEAD_LETTERS)];
-    const [of, dead, due, lately, oldest, lane, heard] = await Promise.all([
+    const [signals, deadLetters] = [
+      await backend.queue(SIGNALS),
+      await backend.queue(DEAD_LETTERS),
+    ];
+    const [of, dead, due, lately, oldest, delivery, heard] = await Promise.all([
       signals.getJobCounts(),
-      letters.getJobCounts('waiting', 'active', 'delayed', 'failed'),
+      deadLetters.getJobCounts('waiting', 'active', 'delayed', 'failed'),
       backend.jobs.countDue(SIGNALS),
-      backend.ledger.settledLately(),
+      backend.bookkeeping.countRecentOutcomes(),
       oldestUnsent(),
-      backend.lane.read(),
-      backend.history.read(0),
+      backend.breaker.read(),
+      backend.workerStats.read(0),
     ]);
     const sum = (...states: string[]) =>
       states.reduce((total, state) => total + (of[state] ?? 0), 0);
@@ -76,7 +79,7 @@ export const createQueueStatus = (backend: Backend, now: () => number = Date.now
             },
           }),
       workers: heard.workers.filter((worker) => isAlive(worker, heard.now)).length,
-      lane: viewLane(lane),
+      delivery: viewDelivery(delivery),
     };
   };
 };

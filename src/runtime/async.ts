@@ -1,5 +1,5 @@
 /** For what waits for the queue. */
-export const queueIsSilent = (): Error => new Error('The queue does not answer');
+export const queueTimedOut = (): Error => new Error('The queue does not answer');
 
 /** Rejects with what `onLate` makes if `work` has not settled within `ms`. The work itself goes on. */
 export const withDeadline = async <T>(
@@ -19,7 +19,7 @@ export const withDeadline = async <T>(
 };
 
 /** Runs once for all who ask while it does: behind one that hangs nothing piles up. */
-export const sharedRun = <T>(run: () => Promise<T>): (() => Promise<T>) => {
+export const singleFlight = <T>(run: () => Promise<T>): (() => Promise<T>) => {
   let running: Promise<T> | undefined;
   return () => {
     running ??= run().finally(() => {
@@ -39,7 +39,7 @@ type Waiting<Entry, Answer> = {
  * Answers together what is asked in the same turn of the loop, by whomever, up to `atOnce` at a time.
  * `answer` gives one for each, in order; if it rejects, all who were asked about hear of it.
  */
-export const createGather = <Entry, Answer>(
+export const createMicroBatch = <Entry, Answer>(
   answer: (entries: Entry[]) => Promise<Answer[]>,
   atOnce: number,
 ) => {
@@ -74,7 +74,7 @@ export const createGather = <Entry, Answer>(
 };
 
 /** Runs one piece of work after the other, in the order in which they came. */
-export const createOneAtATime = () => {
+export const createSerialQueue = () => {
   let last: Promise<unknown> = Promise.resolve();
 
   return <T>(work: () => Promise<T>): Promise<T> => {
@@ -85,7 +85,7 @@ export const createOneAtATime = () => {
 };
 
 /** Rejects once aborted, with the reason. The work itself goes on: others may wait for the same. */
-export const unlessAborted = <T>(work: Promise<T>, abort: AbortSignal | undefined): Promise<T> => {
+export const abortable = <T>(work: Promise<T>, abort: AbortSignal | undefined): Promise<T> => {
   if (abort === undefined) return work;
   return new Promise((resolve, reject) => {
     const onAbort = () => reject(abort.reason);

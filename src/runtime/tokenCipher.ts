@@ -26,18 +26,18 @@ export const createTokenCipher = (keys: readonly Buffer[]) => {
   const [first] = byName;
 
   /** Without a key `undefined`: the token has to be kept in the clear. */
-  const seal = (token: string, context: string): string | undefined => {
+  const encrypt = (token: string, context: string): string | undefined => {
     if (first === undefined) return undefined;
     const [name, key] = first;
     const nonce = randomBytes(NONCE_BYTES);
     const cipher = createCipheriv(ALGORITHM, key, nonce).setAAD(boundTo(name, context));
-    const sealed = [nonce, cipher.update(token, 'utf8'), cipher.final(), cipher.getAuthTag()];
-    return `${VERSION}.${name}.${Buffer.concat(sealed).toString('base64url')}`;
+    const ciphertext = [nonce, cipher.update(token, 'utf8'), cipher.final(), cipher.getAuthTag()];
+    return `${VERSION}.${name}.${Buffer.concat(ciphertext).toString('base64url')}`;
   };
 
   /** `undefined`: none of our keys has sealed it, or it was changed, or belongs elsewhere. */
-  const open = (sealed: string, context: string): string | undefined => {
-    const [version, name = '', body = ''] = sealed.split('.');
+  const decrypt = (ciphertext: string, context: string): string | undefined => {
+    const [version, name = '', body = ''] = ciphertext.split('.');
     const key = byName.get(name);
     const bytes = Buffer.from(body, 'base64url');
     const end = bytes.byteLength - TAG_BYTES;
@@ -54,28 +54,32 @@ export const createTokenCipher = (keys: readonly Buffer[]) => {
   };
 
   return {
-    seal,
-    open,
+    encrypt,
+    decrypt,
 
     /** Seals with the first key what another has sealed, or none. */
-    renew: ({ token, sealed }: Kept, context: string): Renewal => {
+    renew: ({ token, ciphertext }: Kept, context: string): Renewal => {
       if (first === undefined) return { kind: 'kept' };
-      if (sealed?.startsWith(`${VERSION}.${first[0]}.`)) return { kind: 'kept' };
-      const opened = sealed === undefined ? token : open(sealed, context);
-      if (opened === undefined) return { kind: sealed === undefined ? 'kept' : 'unopened' };
-      return { kind: 'resealed', sealed: seal(opened, context) ?? '' };
+      if (ciphertext?.startsWith(`${VERSION}.${first[0]}.`)) return { kind: 'kept' };
+      const opened = ciphertext === undefined ? token : decrypt(ciphertext, context);
+      if (opened === undefined)
+        return { kind: ciphertext === undefined ? 'kept' : 'undecryptable' };
+      return { kind: 'reencrypted', ciphertext: encrypt(opened, context) ?? '' };
     },
   };
 };
 
-type Kept = { token?: string | undefined; sealed?: string | undefined };
+type Kept = { token?: string | undefined; ciphertext?: string | undefined };
 
-type Renewal = { kind: 'kept' } | { kind: 'unopened' } | { kind: 'resealed'; sealed: string };
+type Renewal =
+  | { kind: 'kept' }
+  | { kind: 'undecryptable' }
+  | { kind: 'reencrypted'; ciphertext: string };
 
 /** How many tokens there were of each. */
 export type Tally = Record<Renewal['kind'], number>;
 
-export const newTally = (): Tally => ({ kept: 0, unopened: 0, resealed: 0 });
+export const newTally = (): Tally => ({ kept: 0, undecryptable: 0, reencrypted: 0 });
 
 export type TokenCipher = ReturnType<typeof createTokenCipher>;
 

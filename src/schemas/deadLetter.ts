@@ -8,7 +8,7 @@ export const DeadLetterSchema = z.object({
   version: z.literal(1),
   signalId: z.string(),
   /** The job that failed: its id in `signals`, and the millisecond at which it did. */
-  burial: z.object({ jobId: z.string(), finishedAt: z.number() }),
+  failedJob: z.object({ jobId: z.string(), finishedAt: z.number() }),
   typeCode: z.string(),
   reason: z.string(),
   code: z.string(),
@@ -18,18 +18,18 @@ export const DeadLetterSchema = z.object({
   redrives: z.number().int(),
   /** The job's data exactly as it was, readable or not: what a redrive puts back. */
   job: z.unknown(),
-  /** Asked for before a worker had failed the letter, when there was nothing to retry yet. */
+  /** Asked for before a worker had failed the dead letter, when there was nothing to retry yet. */
   redriveRequested: z.boolean().optional(),
   /** Who asked last for it to be put back, and when: noted before it goes, and kept with the signal. */
   redriveBy: RedriveSchema.optional().catch(undefined),
 });
 
-/** As much of a letter as a version that came after this one may be trusted to have kept. */
-export const NewerLetterSchema = z.object({
+/** As much of a dead letter as a version that came after this one may be trusted to have kept. */
+export const NewerDeadLetterSchema = z.object({
   version: z.int().min(2),
   reason: z.string().optional(),
   code: z.string().optional(),
 });
 
-export const burialId = ({ burial }: Pick<DeadLetter, 'burial'>): string =>
-  `${burial.jobId}@${burial.finishedAt}`;
+export const failureId = ({ failedJob }: Pick<DeadLetter, 'failedJob'>): string =>
+  `${failedJob.jobId}@${failedJob.finishedAt}`;

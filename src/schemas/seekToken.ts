@@ -44,7 +44,7 @@ export const SeekTokenInputSchema = z.strictObject(
 /** A token as it is kept: in the clear or, with a key to do it with, sealed. */
 export const KeptTokenSchema = z.object({
   token: z.string().optional(),
-  sealed: z.string().optional(),
+  ciphertext: z.string().optional(),
   /** Tells equal tokens from others without showing them. */
   fingerprint: z.string(),
   /** What people are shown in its place. */

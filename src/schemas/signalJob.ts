@@ -24,7 +24,7 @@ export const AttemptSchema = z.object({
   reason: z.string().optional(),
   durationMs: z.number(),
   /** Where its application's seek token came from, of a signal that names an application. */
-  bound: z
+  tokenUsed: z
     .object({ source: TokenSourceSchema, receivedAt: z.iso.datetime(), expired: z.boolean() })
     .optional(),
 });
@@ -56,20 +56,20 @@ export type NewSignalJob = Omit<SignalJob, 'redrives' | 'attempts'>;
 export const VERSION = 3;
 
 /** How long after acceptance a signal is recognised as a duplicate. A job holds only another time. */
-export const REMEMBER_MS = 24 * 3_600_000;
+export const DEDUPE_WINDOW_MS = 24 * 3_600_000;
 
 /** The longest time that may be configured: 366 days. */
-export const MOST_REMEMBER_MS = 366 * 24 * 3_600_000;
+export const MAX_DEDUPE_WINDOW_MS = 366 * 24 * 3_600_000;
 
 export const SignalJobSchema = z.object({
   version: z.literal([1, 2, VERSION]),
   signal: AnySignalSchema,
   /** The token that the signal came with, where there is a key to seal it with. Since version 2. */
-  sealedToken: z.object({ sealed: z.string(), fingerprint: z.string() }).optional(),
+  encryptedToken: z.object({ ciphertext: z.string(), fingerprint: z.string() }).optional(),
   /** Of the content, where an Idempotency-Key stands for it; otherwise the job's own id is. */
   contentId: z.string().optional(),
-  /** How long it is recognised as a duplicate, counted from its acceptance, if not `REMEMBER_MS`. */
-  rememberMs: z.number().optional().catch(undefined),
+  /** How long it is recognised as a duplicate, counted from its acceptance, if not `DEDUPE_WINDOW_MS`. */
+  dedupeWindowMs: z.number().optional().catch(undefined),
   /** Who keeps a row of it, and wants to hear what becomes of it. */
   reportTo: z.literal('outbox').optional().catch(undefined),
   acceptedAt: z.iso.datetime(),
@@ -90,7 +90,7 @@ export const SignalJobSchema = z.object({
   /** Why it was, the last time. */
   lastDeferral: DeferralSchema.optional(),
   /** How many workers in a row died while they tried it apart from all others. */
-  diedAlone: z.number().int().optional(),
+  isolatedCrashes: z.number().int().optional(),
   /** The trace that it was accepted in. Here, for what BullMQ keeps beside the data ends with a burial. */
   ...TraceContextSchema.shape,
 });
@@ -126,9 +126,9 @@ export const redriveLogOf = (data: unknown): { redriveLog?: Redrive[] } => {
 };
 
 /** What a settled job returns: how it ended, and its last attempt. */
-export type Settlement = z.infer<typeof SettlementSchema>;
+export type JobResult = z.infer<typeof JobResultSchema>;
 
-export const SettlementSchema = z.object({
+export const JobResultSchema = z.object({
   outcome: z.enum(['delivered', 'skipped']),
   attempt: AttemptSchema.optional(),
 });

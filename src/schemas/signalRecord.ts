@@ -13,14 +13,14 @@ export const SIGNAL_STATES = [
 export type SignalState = (typeof SIGNAL_STATES)[number];
 
 /** Whose signal it is, where it says so: of position profiles the first. */
-export type SignalSubject = {
+export type SignalReferences = {
   applicationId?: string;
   candidateApplicationProfileId?: string;
   positionProfileIds?: string[];
 };
 
 /** Everything that can be told about one signal. Holds no token. */
-export type SignalLife = SignalSubject & {
+export type SignalRecord = SignalReferences & {
   signalId: string;
   typeCode: string;
   state: SignalState;

@@ -2,9 +2,9 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { DeadLetters } from '../deadLetters/deadLetters.ts';
 import { ERASED } from '../deadLetters/deadLetters.ts';
 import { type Backend, DEAD_LETTERS, SIGNALS } from '../queue/backend.ts';
-import { memoryOf } from '../queue/dedupeWindow.ts';
-import { toLife } from '../queue/lookup.ts';
-import { parseLetter } from '../queue/readDeadLetters.ts';
+import { dedupeRecordOf } from '../queue/dedupeWindow.ts';
+import { toSignalRecord } from '../queue/lookup.ts';
+import { parseDeadLetter } from '../queue/readDeadLetters.ts';
 import { fingerprintOf } from '../runtime/tokenCipher.ts';
 import { isObject, parseJson } from '../schemas/json.ts';
 import { ApplicationIdSchema } from '../schemas/seekToken.ts';
@@ -15,10 +15,10 @@ const CLEAN_LOOKS = 2;
 const LOOK_AGAIN_MS = 250;
 
 /** In milliseconds: a signal that is being sent may take most of it, and so may a long queue. */
-export const ERASE_WITHIN_MS = 60_000;
+export const ERASE_TIMEOUT_MS = 60_000;
 
 /** Signals of it are being sent, or come in, faster than they can be erased. */
-export class StillOnTheirWayError extends Error {
+export class SignalsInFlightError extends Error {
   override readonly name = 'StillOnTheirWayError';
 
   constructor() {
@@ -44,17 +44,15 @@ export const createEraseApplication = ({ backend, tokens, deadLetters, pause = w
     const queue = await backend.queue(SIGNALS);
     const job = await queue.getJob(signalId);
     if (job === undefined) return false;
-    const { applicationId, candidateApplicationProfileId, positionProfileIds, ...known } = toLife(
-      job,
-      'skipped',
-    );
-    const life = { ...known, reason: ERASED };
-    const told = { life, memory: memoryOf(signalId, job.data, job.timestamp) };
+    const { applicationId, candidateApplicationProfileId, positionProfileIds, ...known } =
+      toSignalRecord(job, 'skipped');
+    const record = { ...known, reason: ERASED };
+    const told = { record, dedupe: dedupeRecordOf(signalId, job.data, job.timestamp) };
     const finished = { jobId: signalId, finishedAt: job.finishedOn ?? 0 };
     const isRemoved =
       (await backend.jobs.removeWaiting(SIGNALS, signalId, told)) ||
       (await backend.jobs.removeFinished(SIGNALS, 'failed', finished, told));
-    if (isRemoved) await backend.ledger.settle([{ signalId, outcome: 'skipped' }]);
+    if (isRemoved) await backend.bookkeeping.recordOutcomes([{ signalId, outcome: 'skipped' }]);
     return isRemoved || backend.jobs.removeFinished(SIGNALS, 'completed', finished);
   };
 
@@ -72,8 +70,8 @@ export const createEraseApplication = ({ backend, tokens, deadLetters, pause = w
       if (isOfIt.perhaps(text) && isOfIt.surely(parseJson(text))) await note(eraseSignal(id));
     }
     for await (const { text } of backend.jobs.every(DEAD_LETTERS)) {
-      const letter = isOfIt.perhaps(text) ? parseLetter(parseJson(text)) : undefined;
-      if (letter && isOfIt.surely(letter.job)) await note(eraseLetter(letter.signalId));
+      const deadLetter = isOfIt.perhaps(text) ? parseDeadLetter(parseJson(text)) : undefined;
+      if (deadLetter && isOfIt.surely(deadLetter.job)) await note(eraseLetter(deadLetter.signalId));
     }
     return seen;
   };
@@ -84,7 +82,7 @@ export const createEraseApplication = ({ backend, tokens, deadLetters, pause = w
     const applicationId = ApplicationIdSchema.parse(id);
     const since = performance.now();
     // Before the caller gives up, who is to hear why.
-    const deadline = since + ERASE_WITHIN_MS - 1_000;
+    const deadline = since + ERASE_TIMEOUT_MS - 1_000;
     const fingerprints = new Set(await tokens.erase(applicationId));
     const isOfIt = createMatch(applicationId, fingerprints);
     let erased = 0;
@@ -92,7 +90,7 @@ export const createEraseApplication = ({ backend, tokens, deadLetters, pause = w
       const seen = await look(isOfIt);
       erased += seen.erased;
       clean = seen.found === 0 ? clean + 1 : 0;
-      if (performance.now() > deadline) throw new StillOnTheirWayError();
+      if (performance.now() > deadline) throw new SignalsInFlightError();
       if (seen.erased < seen.found) await pause(LOOK_AGAIN_MS);
     }
     await backend.index.forget({ kind: 'application', value: applicationId });
@@ -115,10 +113,10 @@ const createMatch = (applicationId: string, fingerprints: ReadonlySet<string>) =
     /** Whatever version wrote it: no more is looked at than where all of them have kept these. */
     surely: (data: unknown): boolean => {
       if (!isObject(data) || !isObject(data.signal)) return false;
-      const { signal, sealedToken } = data;
+      const { signal, encryptedToken } = data;
       if (signal.applicationId === applicationId) return true;
       if (fingerprints.size === 0) return false;
-      const held = isObject(sealedToken) ? [sealedToken.fingerprint] : [];
+      const held = isObject(encryptedToken) ? [encryptedToken.fingerprint] : [];
       if (typeof signal.token === 'string') held.push(fingerprintOf(signal.token));
       return held.some((one) => typeof one === 'string' && fingerprints.has(one));
     },

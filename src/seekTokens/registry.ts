@@ -8,7 +8,7 @@ import {
   type KeptToken,
   type TokenSource,
 } from '../schemas/seekToken.ts';
-import { currentOf, isErasedSince, NO_TOKENS, withoutTokens, withToken } from './rules.ts';
+import { currentToken, isErasedSince, NO_TOKENS, withoutTokens, withToken } from './rules.ts';
 
 export type SeekToken = { token: string; source: TokenSource; receivedAt: string };
 
@@ -18,7 +18,7 @@ export type Lookup =
   /** It was never recorded, or its application was erased. */
   | { kind: 'none'; erased: boolean }
   /** It was sealed with a key that we do not have. */
-  | { kind: 'sealed' };
+  | { kind: 'undecryptable' };
 
 export type TokenView = {
   /** Its length, the beginning of its SHA-256, and which unusual characters it holds. */
@@ -30,7 +30,7 @@ export type TokenView = {
 };
 
 /** The token that counts, as people see it, and all that were received: that one, then the others. */
-export type ApplicationView = { applicationId: string; history: TokenView[] } & TokenView;
+export type ApplicationView = { applicationId: string; workerStats: TokenView[] } & TokenView;
 
 const DAY_MS = 86_400_000;
 
@@ -54,18 +54,19 @@ export const createSeekTokens = ({ store, cipher, ttlDays, now = Date.now }: Dep
 
   const find = async (applicationId: string): Promise<ApplicationView | undefined> => {
     const known = await read(applicationId);
-    const current = currentOf(known, now() - ttlMs);
+    const current = currentToken(known, now() - ttlMs);
     if (current === undefined) return undefined;
-    return { applicationId, ...toView(current), history: known.tokens.map(toView) };
+    return { applicationId, ...toView(current), workerStats: known.tokens.map(toView) };
   };
 
   const lookup = async (applicationId: string): Promise<Lookup> => {
     const known = await read(applicationId);
-    const current = currentOf(known, now() - ttlMs);
+    const current = currentToken(known, now() - ttlMs);
     if (current === undefined) return { kind: 'none', erased: known.erasedAt !== undefined };
-    const { sealed, source, receivedAt } = current;
-    const token = sealed === undefined ? current.token : cipher.open(sealed, applicationId);
-    if (token === undefined) return { kind: 'sealed' };
+    const { ciphertext, source, receivedAt } = current;
+    const token =
+      ciphertext === undefined ? current.token : cipher.decrypt(ciphertext, applicationId);
+    if (token === undefined) return { kind: 'undecryptable' };
     const expiresAt = new Date(expiryOf(current)).toISOString();
     return { kind: 'found', token, source, receivedAt, expiresAt };
   };
@@ -90,21 +91,21 @@ export const createSeekTokens = ({ store, cipher, ttlDays, now = Date.now }: Dep
       { token, source, receivedAt }: SeekToken,
     ): Promise<{ sharedWith?: string; erasedSince?: true }> => {
       const fingerprint = fingerprintOf(token);
-      const sealed = cipher.seal(token, applicationId);
+      const ciphertext = cipher.encrypt(token, applicationId);
       const kept = {
-        ...(sealed === undefined ? { token } : { sealed }),
+        ...(ciphertext === undefined ? { token } : { ciphertext }),
         ...{ fingerprint, masked: maskToken(token), source, receivedAt },
       };
       // Whose it is comes first: an erasure in between finds the token, or nothing at all.
       const until = Math.max(now(), Date.parse(receivedAt)) + 2 * ttlMs;
-      const sharedWith = await store.claim(fingerprint, applicationId, until);
+      const sharedWith = await store.takeOwnership(fingerprint, applicationId, until);
       let isErased = false;
       await change(applicationId, (known) => {
         isErased = isErasedSince(known, kept);
         return withToken(known, kept);
       });
       if (isErased) {
-        await store.disown([fingerprint], applicationId);
+        await store.releaseOwnership([fingerprint], applicationId);
         return { erasedSince: true };
       }
       return sharedWith === undefined ? {} : { sharedWith };
@@ -125,18 +126,18 @@ export const createSeekTokens = ({ store, cipher, ttlDays, now = Date.now }: Dep
     },
 
     /** Seals anew what is not sealed by the first key. Resolves with how many tokens there were of each. */
-    reseal: async (applicationId: string): Promise<Tally> => {
+    reencrypt: async (applicationId: string): Promise<Tally> => {
       let tally = newTally();
       const renewed = (known: ApplicationTokens): ApplicationTokens => {
         tally = newTally();
-        const tokens = known.tokens.map(({ token, sealed, ...kept }) => {
-          const renewal = cipher.renew({ token, sealed }, applicationId);
+        const tokens = known.tokens.map(({ token, ciphertext, ...kept }) => {
+          const renewal = cipher.renew({ token, ciphertext }, applicationId);
           tally[renewal.kind] += 1;
-          return renewal.kind === 'resealed'
-            ? { ...kept, sealed: renewal.sealed }
-            : { token, sealed, ...kept };
+          return renewal.kind === 'reencrypted'
+            ? { ...kept, ciphertext: renewal.ciphertext }
+            : { token, ciphertext, ...kept };
         });
-        return tally.resealed === 0 ? known : { ...known, tokens };
+        return tally.reencrypted === 0 ? known : { ...known, tokens };
       };
       await change(applicationId, renewed, { keepsUntil: true });
       return tally;
@@ -153,7 +154,7 @@ export const createSeekTokens = ({ store, cipher, ttlDays, now = Date.now }: Dep
         past = left.past ?? [];
         return left;
       });
-      const others = new Set(await store.disown(past, applicationId));
+      const others = new Set(await store.releaseOwnership(past, applicationId));
       return past.filter((fingerprint) => !others.has(fingerprint));
     },
   };

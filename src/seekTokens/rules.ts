@@ -40,7 +40,10 @@ export const withoutTokens = (known: ApplicationTokens, erasedAt: string): Appli
  * newest does (developer.seek.com, "Send application complete signal"). Any that was received after
  * `livingSince`, and so has not expired, goes before those that have.
  */
-export const currentOf = (known: ApplicationTokens, livingSince: number): KeptToken | undefined =>
+export const currentToken = (
+  known: ApplicationTokens,
+  livingSince: number,
+): KeptToken | undefined =>
   known.tokens.find(({ receivedAt }) => Date.parse(receivedAt) > livingSince) ?? known.tokens[0];
 
 const fingerprintOf = ({ fingerprint }: KeptToken): string => fingerprint;

@@ -16,13 +16,17 @@ import type { SignalJob } from '../schemas/signalJob.ts';
 type Tried = { id?: string | undefined; attemptsMade: number };
 
 /** What a try came to; `handedBack` and `deferred` are no attempts, but take their time. */
-export type CameTo = { outcome: string; code?: string | undefined; requestId?: string | undefined };
+export type AttemptResult = {
+  outcome: string;
+  code?: string | undefined;
+  requestId?: string | undefined;
+};
 
 // Nobody is to blame for these, and nothing is to be done.
-const WELL = new Set(['delivered', 'skipped', 'handedBack']);
+const WELL = new Set(['delivered', 'skipped', 'released']);
 
 /** The span of one try at a signal: a child of the span that it was accepted in, in whatever life. */
-export const createAttemptTrace = (tracer: Tracer, job: Tried, signalJob: SignalJob) => {
+export const createAttemptSpan = (tracer: Tracer, job: Tried, signalJob: SignalJob) => {
   let span: Span | undefined;
   const attributes = {
     ...QUEUE_ATTRIBUTES,
@@ -41,7 +45,7 @@ export const createAttemptTrace = (tracer: Tracer, job: Tried, signalJob: Signal
       return span;
     },
 
-    end: ({ outcome, code, requestId }: CameTo): void => {
+    end: ({ outcome, code, requestId }: AttemptResult): void => {
       if (span === undefined) return;
       span.setAttribute('seek_signals.outcome', outcome);
       if (requestId !== undefined) span.setAttribute('seek_signals.request_id', requestId);
@@ -60,4 +64,4 @@ export const createAttemptTrace = (tracer: Tracer, job: Tried, signalJob: Signal
   };
 };
 
-export type AttemptTrace = ReturnType<typeof createAttemptTrace>;
+export type AttemptSpan = ReturnType<typeof createAttemptSpan>;

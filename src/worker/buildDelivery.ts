@@ -3,13 +3,13 @@ import { v4 as uuidV4 } from 'uuid';
 import type { Config } from '../config/config.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Metrics } from '../observability/metrics.ts';
-import type { Requested } from '../queue/searchIndex.ts';
-import type { Lane } from './circuitBreaker/circuitBreaker.ts';
+import type { IndexedRequest } from '../queue/searchIndex.ts';
+import type { CircuitBreaker } from './circuitBreaker/circuitBreaker.ts';
 import { createBatcher } from './delivery/batcher.ts';
-import { createIsolate } from './delivery/bisectBatch.ts';
-import { createDispatchSignal } from './delivery/deliverSignal.ts';
-import type { Bind } from './delivery/resolveToken.ts';
-import { createExchange } from './delivery/sendAuthorised.ts';
+import { createBisectBatch } from './delivery/bisectBatch.ts';
+import { createDeliverSignal } from './delivery/deliverSignal.ts';
+import type { ResolveToken } from './delivery/resolveToken.ts';
+import { createSendAuthorised } from './delivery/sendAuthorised.ts';
 import type { Counters } from './heartbeat.ts';
 import type { Http } from './seek/http.ts';
 import { createPartnerToken } from './seek/partnerToken.ts';
@@ -22,20 +22,20 @@ type Deps = {
   config: WorkerConfig;
   logger: Logger;
   metrics: Pick<Counters, 'tokenFailures'> & Pick<Metrics, 'requestSeconds'>;
-  lane: Lane;
-  bind: Bind;
+  breaker: CircuitBreaker;
+  resolveToken: ResolveToken;
   http: Http;
-  onRequest: (requested: Requested) => void;
+  onRequest: (requested: IndexedRequest) => void;
   /** The credentials as they are at present. */
   secrets: () => Credentials;
 };
 
 /** Puts together what one attempt goes through: bind, batch, authorise, send, isolate. */
-export const composeDispatch = ({
+export const buildDelivery = ({
   config,
   secrets,
-  lane,
-  bind,
+  breaker,
+  resolveToken,
   http,
   onRequest,
   ...deps
@@ -57,7 +57,7 @@ export const composeDispatch = ({
       }
     },
   });
-  const exchange = createExchange({
+  const sendAuthorised = createSendAuthorised({
     partnerToken,
     send: createSeekClient({
       http,
@@ -68,21 +68,21 @@ export const composeDispatch = ({
       logBodies: config.LOG_BODIES,
       onRequest: (seconds) => metrics.requestSeconds.observe(seconds),
     }),
-    lane,
+    breaker,
     newRequestId: uuidV4,
     onRequest,
   });
-  const isolate = createIsolate({
-    exchange,
+  const bisectBatch = createBisectBatch({
+    sendAuthorised,
     logger,
     onUnknown: () => {
       if (batcher.stopBatching()) logger.warn('SEEK does not know sendSignals: batches are off');
     },
   });
   const batcher = createBatcher({
-    isolate,
+    bisectBatch,
     size: config.BATCH_SIZE,
     lingerMs: config.BATCH_LINGER_MS,
   });
-  return createDispatchSignal({ lane, bind, batcher, isolate });
+  return createDeliverSignal({ breaker, resolveToken, batcher, bisectBatch });
 };

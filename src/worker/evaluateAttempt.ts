@@ -1,11 +1,11 @@
 import type { Attempt, SignalJob } from '../schemas/signalJob.ts';
 import type { Attempted } from './delivery/bisectBatch.ts';
-import { type Bounds, exhaust } from './seek/classify.ts';
+import { applyRetryLimits, type Bounds } from './seek/classify.ts';
 
 export type Policy = BackoffPolicy & Bounds;
 
 /** What an attempt came to, and how long to wait for the next; 0: there is none. */
-export type Judged = { number: number; waitMs: number; attempt: Attempt };
+export type AttemptDecision = { number: number; waitMs: number; attempt: Attempt };
 
 type Tried = {
   signalJob: SignalJob;
@@ -17,18 +17,18 @@ type Tried = {
 };
 
 /** One attempt, judged by this worker's own bounds: what a job carries never decides. */
-export const judge = (
+export const evaluateAttempt = (
   { signalJob, attempted, number, startedAt, endedAt }: Tried,
   policy: Policy,
   random: () => number,
-): Judged => {
+): AttemptDecision => {
   const life = { attempt: number, ageMs: ageMsOf(signalJob, startedAt) };
-  const outcome = exhaust(attempted.outcome, life, policy);
+  const outcome = applyRetryLimits(attempted.outcome, life, policy);
   const waitMs =
     outcome.kind === 'retry'
       ? backoffMs({ ...policy, attempt: number, retryAfterMs: outcome.retryAfterMs, random })
       : 0;
-  const { requestId, bound } = attempted;
+  const { requestId, tokenUsed } = attempted;
   return {
     ...{ number, waitMs },
     attempt: {
@@ -38,7 +38,7 @@ export const judge = (
       ...('code' in outcome ? { code: outcome.code } : {}),
       ...('reason' in outcome ? { reason: outcome.reason } : {}),
       durationMs: Math.max(0, endedAt - startedAt),
-      ...(bound === undefined ? {} : { bound }),
+      ...(tokenUsed === undefined ? {} : { tokenUsed }),
     },
   };
 };

@@ -1,34 +1,34 @@
 import { codeLabel, type Metrics } from '../observability/metrics.ts';
-import type { Answers, History } from '../queue/workerStats.ts';
-import { queueIsSilent, withDeadline } from '../runtime/async.ts';
+import type { OutcomeCounts, WorkerStats } from '../queue/workerStats.ts';
+import { queueTimedOut, withDeadline } from '../runtime/async.ts';
 
 const BEAT_EVERY_MS = 15_000;
 const LEAVE_WITHIN_MS = 1_000;
 
 type Deps = {
-  history: Pick<History, 'beat' | 'leave'>;
+  workerStats: Pick<WorkerStats, 'recordHeartbeat' | 'removeWorker'>;
   worker: string;
   everyMs?: number;
 };
 
 /** Tells now and then that this worker is alive, and how its attempts went, for people to look at. */
-export const createHeartbeat = ({ history, worker, everyMs = BEAT_EVERY_MS }: Deps) => {
-  let answers: Answers = {};
+export const createHeartbeat = ({ workerStats, worker, everyMs = BEAT_EVERY_MS }: Deps) => {
+  let answers: OutcomeCounts = {};
   let beating: Promise<void> | undefined;
 
   const count = (answer: string, times = 1): void => {
     answers[answer] = (answers[answer] ?? 0) + times;
   };
-  const beat = (): Promise<void> => {
+  const recordHeartbeat = (): Promise<void> => {
     const told = answers;
     answers = {};
-    return history.beat({ worker, answers: told }).catch(() => {
+    return workerStats.recordHeartbeat({ worker, answers: told }).catch(() => {
       // No more than a chart is at stake, and whoever looks after the queue hears of it elsewhere.
       for (const [answer, times] of Object.entries(told)) count(answer, times);
     });
   };
   const beatInTurn = (): Promise<void> => {
-    beating ??= beat().finally(() => {
+    beating ??= recordHeartbeat().finally(() => {
       beating = undefined;
     });
     return beating;
@@ -40,12 +40,12 @@ export const createHeartbeat = ({ history, worker, everyMs = BEAT_EVERY_MS }: De
     count,
     close: async (): Promise<void> => {
       clearInterval(timer);
-      const leave = async (): Promise<void> => {
+      const removeWorker = async (): Promise<void> => {
         await beating;
         await beatInTurn();
-        await history.leave(worker);
+        await workerStats.removeWorker(worker);
       };
-      await withDeadline(leave(), LEAVE_WITHIN_MS, queueIsSilent);
+      await withDeadline(removeWorker(), LEAVE_WITHIN_MS, queueTimedOut);
     },
   };
 };

@@ -1,6 +1,6 @@
 import { LOCK_LOST } from '../queue/backend.ts';
 import { failureText, type SignalJob, STALLED } from '../schemas/signalJob.ts';
-import type { Dispatched } from './delivery/bisectBatch.ts';
+import type { DeliveryResult } from './delivery/bisectBatch.ts';
 import { QUEUE } from './delivery/sendAuthorised.ts';
 
 // A worker that was lost with it twice may have died of it. From then on it is tried apart from all
@@ -12,23 +12,24 @@ const GUILTY_AFTER = 3;
 type Lost = { stalledCounter: number };
 
 /** Whether this signal may be what its workers died of. */
-export const isSuspect = ({ stalledCounter }: Lost): boolean => stalledCounter >= SUSPECT_AFTER;
+export const isSuspectedPoison = ({ stalledCounter }: Lost): boolean =>
+  stalledCounter >= SUSPECT_AFTER;
 
 /** Why it is not tried again; `undefined`: it is. */
-export const guiltOf = (
+export const crashRecordOf = (
   { stalledCounter }: Lost,
-  { diedAlone = 0 }: SignalJob,
+  { isolatedCrashes = 0 }: SignalJob,
 ): string | undefined =>
-  diedAlone < GUILTY_AFTER
+  isolatedCrashes < GUILTY_AFTER
     ? undefined
     : failureText({
         code: STALLED,
-        reason: `${stalledCounter} workers died while they had it in hand, the last ${diedAlone} of them while it was tried alone`,
+        reason: `${stalledCounter} workers died while they had it in hand, the last ${isolatedCrashes} of them while it was tried alone`,
       });
 
 type Deps<Job> = {
   /** Where all signals in hand are tried. */
-  room: Pick<Room, 'alone'>;
+  exclusiveLock: Pick<ExclusiveLock, 'alone'>;
   /** Writes while the job is ours. */
   write: (job: Job, lock: string | undefined, data: SignalJob) => Promise<boolean>;
   replace: (job: Job, from: SignalJob, to: SignalJob) => Promise<boolean>;
@@ -45,52 +46,52 @@ type Suspect<Job> = {
  * Tries a suspect while this worker tries nothing else. It is written down before, and struck out
  * after: what still stands there was the end of a worker.
  */
-export const createTryApart =
-  <Job>({ room, write, replace }: Deps<Job>) =>
+export const createRunExclusively =
+  <Job>({ exclusiveLock, write, replace }: Deps<Job>) =>
   (
     { job, lock, signalJob: marked, entry: { abort } }: Suspect<Job>,
-    attempt: () => Promise<Dispatched>,
-  ): Promise<Dispatched> =>
-    room.alone(async () => {
-      const { diedAlone = 0, ...signalJob } = marked;
-      const mark = { ...signalJob, diedAlone: diedAlone + 1 };
+    attempt: () => Promise<DeliveryResult>,
+  ): Promise<DeliveryResult> =>
+    exclusiveLock.alone(async () => {
+      const { isolatedCrashes = 0, ...signalJob } = marked;
+      const mark = { ...signalJob, isolatedCrashes: isolatedCrashes + 1 };
       if (abort?.aborted) return HANDED_BACK;
       // What can't be marked is not tried.
       const isMarked = await write(job, lock, mark).catch(() => undefined);
       if (isMarked === undefined) return UNMARKED;
       if (!isMarked) return HANDED_BACK;
 
-      const dispatched = await attempt();
+      const delivery = await attempt();
       const isOurs =
         abort?.reason !== LOCK_LOST && (await write(job, lock, signalJob).catch(() => true));
       // Who has lost the lock lives all the same, and says so unless the next worker has written since.
       if (!isOurs) await replace(job, mark, marked).catch(() => {});
-      return dispatched;
+      return delivery;
     });
 
-const HANDED_BACK: Dispatched = { kind: 'handedBack' };
-const UNMARKED: Dispatched = {
+const HANDED_BACK: DeliveryResult = { kind: 'released' };
+const UNMARKED: DeliveryResult = {
   ...{ kind: 'deferred', code: QUEUE, reason: 'It cannot be noted that it is being tried' },
 };
 
-type Guest = { alone: boolean; enter: () => void };
+type Guest = { alone: boolean; awaitSlot: () => void };
 
 /**
  * Work that goes on side by side, and work that is to be alone: it waits for what is under way to end,
  * and what comes after it waits for it. In the order in which they came.
  */
-export const createRoom = () => {
+export const createExclusiveLock = () => {
   const waiting: Guest[] = [];
   let inside = 0;
   let taken = false;
 
-  const admit = (): void => {
+  const acquire = (): void => {
     for (let [next] = waiting; next !== undefined && !taken; [next] = waiting) {
       if (next.alone && inside > 0) return;
       waiting.shift();
       inside += 1;
       taken = next.alone;
-      next.enter();
+      next.awaitSlot();
     }
   };
 
@@ -98,9 +99,9 @@ export const createRoom = () => {
     (alone: boolean) =>
     async <T>(work: () => Promise<T>): Promise<T> => {
       if (alone || taken || waiting.length > 0) {
-        await new Promise<void>((enter) => {
-          waiting.push({ alone, enter });
-          admit();
+        await new Promise<void>((awaitSlot) => {
+          waiting.push({ alone, awaitSlot });
+          acquire();
         });
       } else {
         inside += 1;
@@ -110,11 +111,11 @@ export const createRoom = () => {
       } finally {
         inside -= 1;
         taken = false;
-        admit();
+        acquire();
       }
     };
 
   return { together: within(false), alone: within(true) };
 };
 
-export type Room = ReturnType<typeof createRoom>;
+export type ExclusiveLock = ReturnType<typeof createExclusiveLock>;

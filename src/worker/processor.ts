@@ -3,26 +3,31 @@ import { type Job, UnrecoverableError, WaitingError } from 'bullmq';
 import type { Logger } from '../observability/logger.ts';
 import { codeLabel } from '../observability/metrics.ts';
 import type { Tracer } from '../observability/tracing.ts';
-import { type JobData, type Ledger, LOCK_LOST } from '../queue/backend.ts';
+import { type Bookkeeping, type JobDataStore, LOCK_LOST } from '../queue/backend.ts';
 import { RETRY_OPTIONS } from '../queue/bullWorker.ts';
-import { memoryOf } from '../queue/dedupeWindow.ts';
-import { toLife } from '../queue/lookup.ts';
+import { dedupeRecordOf } from '../queue/dedupeWindow.ts';
+import { toSignalRecord } from '../queue/lookup.ts';
 import {
   type Attempt,
   failureText,
-  type Settlement,
+  type JobResult,
   type SignalJob,
   withAttempt,
 } from '../schemas/signalJob.ts';
-import { type AttemptTrace, createAttemptTrace } from './attemptSpan.ts';
-import type { Attempted, Dispatched } from './delivery/bisectBatch.ts';
-import { type DispatchSignal, TOKEN_KEY } from './delivery/deliverSignal.ts';
+import { type AttemptSpan, createAttemptSpan } from './attemptSpan.ts';
+import type { Attempted, DeliveryResult } from './delivery/bisectBatch.ts';
+import { type DeliverSignal, TOKEN_KEY } from './delivery/deliverSignal.ts';
 import { type Deferred, QUEUE } from './delivery/sendAuthorised.ts';
-import { ageMsOf, type Judged, judge, type Policy } from './evaluateAttempt.ts';
-import { createRoom, createTryApart, guiltOf, isSuspect } from './poisonSignals.ts';
+import { type AttemptDecision, ageMsOf, evaluateAttempt, type Policy } from './evaluateAttempt.ts';
+import {
+  crashRecordOf,
+  createExclusiveLock,
+  createRunExclusively,
+  isSuspectedPoison,
+} from './poisonSignals.ts';
 import { readJob } from './readJob.ts';
-import { createLetGo } from './releaseJob.ts';
-import { givenUpForAge } from './seek/classify.ts';
+import { createReleaseJob } from './releaseJob.ts';
+import { expired } from './seek/classify.ts';
 
 /** Thrown for BullMQ's sake alone: it carries the wait to the backoff strategy. */
 export class RetryError extends Error {
@@ -36,10 +41,10 @@ export class RetryError extends Error {
 }
 
 type Deps = {
-  dispatch: DispatchSignal;
+  dispatch: DeliverSignal;
   policy: Policy;
-  jobData: JobData;
-  ledger: Pick<Ledger, 'keepSkipped' | 'markUnsent'>;
+  jobData: JobDataStore;
+  bookkeeping: Pick<Bookkeeping, 'saveSkipRecord' | 'markUnsent'>;
   logger: Logger;
   metrics: {
     attempts: { inc: (labels: { outcome: string; code: string }) => void };
@@ -53,18 +58,18 @@ type Deps = {
 
 /** The translator: takes a job, makes one attempt, and tells BullMQ what to do with the outcome. */
 export const createProcessor = ({ now = Date.now, random = Math.random, ...deps }: Deps) => {
-  const { dispatch, policy, jobData, ledger, logger, metrics, tracer } = deps;
+  const { dispatch, policy, jobData, bookkeeping, logger, metrics, tracer } = deps;
   // To look for secrets costs more than all else about a line, and in this one all is of our own making.
   const plain = logger.child({}, { redact: [] });
-  const letGo = createLetGo({ jobData, ledger, now });
-  const room = createRoom();
-  const tryApart = createTryApart<Job>({ room, ...jobData });
+  const releaseJob = createReleaseJob({ jobData, bookkeeping, now });
+  const exclusiveLock = createExclusiveLock();
+  const runExclusively = createRunExclusively<Job>({ exclusiveLock, ...jobData });
 
   const noted = (job: Job, { attempts }: SignalJob, attempt: Attempt): Promise<boolean> => {
     const { reason = '' } = attempt;
-    const life = { ...toLife(job, 'skipped'), attempts: [...attempts, attempt], reason };
-    const { until } = memoryOf(life.signalId, job.data, job.timestamp);
-    return ledger.keepSkipped(life, until).then(
+    const life = { ...toSignalRecord(job, 'skipped'), attempts: [...attempts, attempt], reason };
+    const { until } = dedupeRecordOf(life.signalId, job.data, job.timestamp);
+    return bookkeeping.saveSkipRecord(life, until).then(
       () => true,
       () => false,
     );
@@ -78,25 +83,27 @@ export const createProcessor = ({ now = Date.now, random = Math.random, ...deps 
     const read = readJob(job.data);
     if (read.kind === 'newer' && now() - job.timestamp < policy.maxAgeMs) {
       logger.info({ signalId: job.id, version: read.version }, 'signal.leftForNewerVersion');
-      throw await letGo.leaveForNewer(job, lock);
+      throw await releaseJob.leaveForNewer(job, lock);
     }
     if (read.kind !== 'signal') throw new UnrecoverableError(read.failure);
-    const guilt = guiltOf(job, read.signalJob);
+    const guilt = crashRecordOf(job, read.signalJob);
     if (guilt !== undefined) throw new UnrecoverableError(guilt);
 
-    const { diedAlone, ...readable } = read.signalJob;
-    const { signal, sealedToken } = readable;
-    const trace = tracer && createAttemptTrace(tracer, job, read.signalJob);
-    const entry = { signalId: job.id ?? '', signal, sealedToken, abort };
+    const { isolatedCrashes, ...readable } = read.signalJob;
+    const { signal, encryptedToken } = readable;
+    const trace = tracer && createAttemptSpan(tracer, job, read.signalJob);
+    const entry = { signalId: job.id ?? '', signal, encryptedToken, abort };
     let startedAt = now();
-    const attempt = (company: 'welcome' | 'none'): Promise<Dispatched> => {
+    const attempt = (batching: 'allowed' | 'never'): Promise<DeliveryResult> => {
       startedAt = now();
       const traced = trace === undefined ? entry : { ...entry, span: trace.start() };
-      return dispatch(traced, company).catch(faulted(entry.signalId, logger));
+      return dispatch(traced, batching).catch(faulted(entry.signalId, logger));
     };
-    const dispatched = isSuspect(job)
-      ? await tryApart({ job, lock, signalJob: read.signalJob, entry }, () => attempt('none'))
-      : await room.together(() => attempt('welcome'));
+    const delivery = isSuspectedPoison(job)
+      ? await runExclusively({ job, lock, signalJob: read.signalJob, entry }, () =>
+          attempt('never'),
+        )
+      : await exclusiveLock.together(() => attempt('allowed'));
 
     const signalJob = trace?.adopt(readable) ?? readable;
     const isOurs = abort?.reason !== LOCK_LOST;
@@ -104,9 +111,9 @@ export const createProcessor = ({ now = Date.now, random = Math.random, ...deps 
       // Another has it in hand by now, and writes down what becomes of it.
       if (!(await jobData.write(job, lock, data))) throw new WaitingError();
     };
-    const judged = (attempted: Attempted): Judged => {
+    const judged = (attempted: Attempted): AttemptDecision => {
       const [number, endedAt] = [job.attemptsMade + 1, now()];
-      return judge({ signalJob, attempted, number, startedAt, endedAt }, policy, random);
+      return evaluateAttempt({ signalJob, attempted, number, startedAt, endedAt }, policy, random);
     };
     /** No attempt is spent, unless it has grown too old to be put off again. */
     const putOff = async (told: Omit<Deferred, 'kind'>) => {
@@ -117,27 +124,27 @@ export const createProcessor = ({ now = Date.now, random = Math.random, ...deps 
       trace?.end({ outcome: 'deferred', ...told });
       if (!isOurs) throw new WaitingError();
       const ageMs = ageMsOf(signalJob, startedAt);
-      if (ageMs < policy.maxAgeMs) throw await letGo.defer(job, lock, signalJob, told);
+      if (ageMs < policy.maxAgeMs) throw await releaseJob.defer(job, lock, signalJob, told);
       const { code, reason, ...made } = told;
-      const outcome = givenUpForAge({ code, reason }, ageMs);
+      const outcome = expired({ code, reason }, ageMs);
       return settle(write, signalJob, judged({ kind: 'attempted', outcome, ...made }), now());
     };
-    switch (dispatched.kind) {
-      case 'handedBack':
-        trace?.end({ outcome: 'handedBack' });
-        throw isOurs ? await letGo.handBack(job, lock) : new WaitingError();
+    switch (delivery.kind) {
+      case 'released':
+        trace?.end({ outcome: 'released' });
+        throw isOurs ? await releaseJob.handBack(job, lock) : new WaitingError();
       case 'deferred': {
-        const { kind, ...told } = dispatched;
+        const { kind, ...told } = delivery;
         return putOff(told);
       }
       case 'attempted': {
-        const made = judged(dispatched);
+        const made = judged(delivery);
         const isSkipped = made.attempt.outcome === 'skipped';
         // The record comes first: without it, its duplicates would be told that it was delivered.
         if (isSkipped && isOurs && !(await noted(job, signalJob, made.attempt))) {
           return putOff({ code: QUEUE, reason: 'It cannot be noted that it is skipped' });
         }
-        report({ ...deps, plain, trace }, job, signalJob, made, dispatched.errors);
+        report({ ...deps, plain, trace }, job, signalJob, made, delivery.errors);
         if (!isOurs) throw new WaitingError();
         return settle(write, signalJob, made, now());
       }
@@ -150,13 +157,13 @@ const nameOf = (job: Job, { signal }: SignalJob) => ({
   typeCode: signal.typeCode,
 });
 
-type Reporting = { plain: Logger; trace: AttemptTrace | undefined };
+type Reporting = { plain: Logger; trace: AttemptSpan | undefined };
 
 const report = (
   { logger, plain, metrics, policy, trace }: Deps & Reporting,
   job: Job,
   signalJob: SignalJob,
-  { number, waitMs, attempt }: Judged,
+  { number, waitMs, attempt }: AttemptDecision,
   errors: unknown,
 ): void => {
   metrics.attempts.inc({ outcome: attempt.outcome, code: codeLabel(attempt.code) });
@@ -175,7 +182,7 @@ const report = (
       code: attempt.code,
       reason: attempt.reason,
       durationMs: attempt.durationMs,
-      bound: attempt.bound,
+      tokenUsed: attempt.tokenUsed,
       backoffMs: waitMs === 0 ? undefined : waitMs,
       errors,
       traceId: ids?.traceId,
@@ -188,9 +195,9 @@ const report = (
 const settle = async (
   write: (data: SignalJob) => Promise<void>,
   { deferrals, lastDeferral, ...signalJob }: SignalJob,
-  { attempt, waitMs }: Judged,
+  { attempt, waitMs }: AttemptDecision,
   now: number,
-): Promise<Settlement> => {
+): Promise<JobResult> => {
   switch (attempt.outcome) {
     case 'delivered':
     case 'skipped':
@@ -210,7 +217,7 @@ const settle = async (
 /** Our own fault, not SEEK's: it counts as an attempt, so that a bug can't spin for ever. */
 const faulted =
   (signalId: string, logger: Logger) =>
-  (err: unknown): Dispatched => {
+  (err: unknown): DeliveryResult => {
     const name = err instanceof Error ? err.name : 'unknown';
     // Name and place only: a message may repeat what it stumbled over.
     const at =

@@ -1,14 +1,14 @@
 import type { Logger } from '../observability/logger.ts';
-import type { Ledger, Settled } from '../queue/backend.ts';
-import type { Requested, SignalIndex } from '../queue/searchIndex.ts';
-import { queueIsSilent, withDeadline } from '../runtime/async.ts';
+import type { Bookkeeping, Settled } from '../queue/backend.ts';
+import type { IndexedRequest, SearchIndex } from '../queue/searchIndex.ts';
+import { queueTimedOut, withDeadline } from '../runtime/async.ts';
 
 const FLUSH_EVERY_MS = 100;
 const FLUSH_WITHIN_MS = 2_000;
 
 type Deps = {
-  ledger: Pick<Ledger, 'settle'>;
-  index: Pick<SignalIndex, 'noteRequests'>;
+  bookkeeping: Pick<Bookkeeping, 'recordOutcomes'>;
+  index: Pick<SearchIndex, 'indexRequests'>;
   /** `KEEP_DELIVERED_COUNT` */
   mostKept: number;
   logger: Logger;
@@ -19,17 +19,17 @@ type Deps = {
  * off the worker's hot path. What a crash leaves untold is found out by whoever reads the ledger; by
  * its requests such a signal is not found.
  */
-export const createSettler = ({ ledger, index, mostKept, logger }: Deps) => {
+export const createOutcomeRecorder = ({ bookkeeping, index, mostKept, logger }: Deps) => {
   let untold: Settled[] = [];
-  let unnoted: Requested[] = [];
+  let unnoted: IndexedRequest[] = [];
 
   const flush = async (): Promise<void> => {
     const [batch, requested] = [untold, unnoted];
     [untold, unnoted] = [[], []];
-    const noting = index.noteRequests(requested, mostKept).catch((err: Error) => {
+    const noting = index.indexRequests(requested, mostKept).catch((err: Error) => {
       logger.warn({ reason: err.message, requests: requested.length }, 'Requests not noted');
     });
-    await ledger.settle(batch).catch((err: Error) => {
+    await bookkeeping.recordOutcomes(batch).catch((err: Error) => {
       logger.warn(
         { reason: err.message, signals: batch.length },
         'Ledger not told; it heals itself',
@@ -51,7 +51,7 @@ export const createSettler = ({ ledger, index, mostKept, logger }: Deps) => {
     add: (settled: Settled): void => {
       untold.push(settled);
     },
-    noteRequest: (requested: Requested): void => {
+    noteRequest: (requested: IndexedRequest): void => {
       unnoted.push(requested);
     },
     close: async (): Promise<void> => {
@@ -60,7 +60,7 @@ export const createSettler = ({ ledger, index, mostKept, logger }: Deps) => {
         await flushing;
         await flushInTurn();
       };
-      await withDeadline(flushAll(), FLUSH_WITHIN_MS, queueIsSilent);
+      await withDeadline(flushAll(), FLUSH_WITHIN_MS, queueTimedOut);
     },
   };
 };

@@ -1,5 +1,5 @@
 import { DelayedError, type Job, WaitingError } from 'bullmq';
-import type { JobData, Ledger } from '../queue/backend.ts';
+import type { Bookkeeping, JobDataStore } from '../queue/backend.ts';
 import type { Deferral, SignalJob } from '../schemas/signalJob.ts';
 
 // It goes to the end of the queue, so that another is the next to try; when that is, the lane says. One
@@ -9,8 +9,8 @@ const DEFERRED_MAX_MS = 60_000;
 const LEFT_FOR_NEWER_MS = 15_000;
 
 type Deps = {
-  jobData: Pick<JobData, 'write'>;
-  ledger: Pick<Ledger, 'markUnsent'>;
+  jobData: Pick<JobDataStore, 'write'>;
+  bookkeeping: Pick<Bookkeeping, 'markUnsent'>;
   now: () => number;
 };
 
@@ -18,7 +18,7 @@ type Deps = {
  * The ways to let go of a job without spending an attempt. Each resolves with what is to be thrown, for
  * BullMQ's sake. A job that can't be moved comes back by itself when its lock has run out.
  */
-export const createLetGo = ({ jobData, ledger, now }: Deps) => {
+export const createReleaseJob = ({ jobData, bookkeeping, now }: Deps) => {
   const putOff = async (job: Job, lock: string | undefined, waitMs: number) => {
     await job.moveToDelayed(now() + waitMs, lock).catch(() => {});
     return new DelayedError();
@@ -32,7 +32,7 @@ export const createLetGo = ({ jobData, ledger, now }: Deps) => {
 
     leaveForNewer: async (job: Job, lock: string | undefined) => {
       const unsent = { signalId: job.id ?? '', acceptedAt: job.timestamp };
-      await ledger.markUnsent(unsent).catch(() => {});
+      await bookkeeping.markUnsent(unsent).catch(() => {});
       return putOff(job, lock, LEFT_FOR_NEWER_MS);
     },
 

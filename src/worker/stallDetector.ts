@@ -1,5 +1,5 @@
 import { type Backend, SIGNALS } from '../queue/backend.ts';
-import { queueIsSilent, withDeadline } from '../runtime/async.ts';
+import { queueTimedOut, withDeadline } from '../runtime/async.ts';
 import { SignalJobSchema } from '../schemas/signalJob.ts';
 
 const LOOK_EVERY_MS = 5_000;
@@ -7,9 +7,9 @@ const ANSWER_WITHIN_MS = 2_000;
 
 type Deps = {
   /** Whether there is something that this worker should be doing. Throws where the queue is away. */
-  isWorkDue: () => Promise<boolean>;
+  hasDueWork: () => Promise<boolean>;
   /** When its loop last did anything. */
-  turnedAt: () => number;
+  lastActivityAt: () => number;
   /** How long work may be due without a turn. */
   patienceMs: number;
   now?: () => number;
@@ -20,11 +20,11 @@ type Deps = {
  * not turn. What keeps every worker from working (the lane closed, the queue paused, Redis away) does
  * not count against it.
  */
-export const createProgressWatch = ({ now = () => performance.now(), ...deps }: Deps) => {
+export const createStallDetector = ({ now = () => performance.now(), ...deps }: Deps) => {
   let dueSince: number | undefined;
 
   const look = async (): Promise<void> => {
-    const due = await withDeadline(deps.isWorkDue(), ANSWER_WITHIN_MS, queueIsSilent).catch(
+    const due = await withDeadline(deps.hasDueWork(), ANSWER_WITHIN_MS, queueTimedOut).catch(
       () => false,
     );
     dueSince = due ? (dueSince ?? now()) : undefined;
@@ -35,7 +35,7 @@ export const createProgressWatch = ({ now = () => performance.now(), ...deps }: 
   return {
     look,
     isAlive: (): boolean =>
-      dueSince === undefined || now() - Math.max(dueSince, deps.turnedAt()) < deps.patienceMs,
+      dueSince === undefined || now() - Math.max(dueSince, deps.lastActivityAt()) < deps.patienceMs,
     stop: (): void => clearInterval(timer),
   };
 };
@@ -44,15 +44,15 @@ export const createProgressWatch = ({ now = () => performance.now(), ...deps }: 
  * Whether any worker that is well would take a signal now. Rejects where the queue does not answer.
  * `patienceMs`: so long after a pause of the lane somebody must have tried, if anybody is well.
  */
-export const isWorkDue = async (
+export const hasDueWork = async (
   backend: Backend,
   patienceMs: number,
   now: () => number = Date.now,
 ): Promise<boolean> => {
   await backend.ping();
-  const [queue, lane] = [await backend.queue(SIGNALS), await backend.lane.read()];
-  const { closed } = lane.state;
-  if (closed !== undefined && lane.now < closed.until + patienceMs) return false;
+  const [queue, breaker] = [await backend.queue(SIGNALS), await backend.breaker.read()];
+  const { closed } = breaker.state;
+  if (closed !== undefined && breaker.now < closed.until + patienceMs) return false;
   if (await queue.isPaused()) return false;
   const { waiting = 0, prioritized = 0 } = await queue.getJobCounts('waiting', 'prioritized');
   if (waiting + prioritized > 0) return true;

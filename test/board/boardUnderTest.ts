@@ -20,9 +20,9 @@ export const EMPTY: PagesDeps = {
     counts: { waiting: 0, active: 0, retrying: 0, delivered: 0, skipped: 0, dead: 0 },
     backlog: 0,
     workers: 1,
-    lane: { state: 'open' },
+    delivery: { state: 'open' },
   }),
-  history: { read: async () => ({ moments: [], workers: [], now: Date.now() }) },
+  workerStats: { read: async () => ({ buckets: [], workers: [], now: Date.now() }) },
   newestLetters: async () => [],
   find: async () => undefined,
   search: async () => [],
@@ -39,7 +39,7 @@ const job = {
   signal: { typeCode: 'ApplicationComplete', token: TOKEN },
 };
 
-/** A board over a Redis of its own, in which one letter has failed and one signal waits for its retry. */
+/** A board over a Redis of its own, in which one dead letter has failed and one signal waits for its retry. */
 export const startBoard = async () => {
   const redis = await startRedis();
   const on = { connection: { url: redis.url }, prefix: '{seek}' };
@@ -47,7 +47,7 @@ export const startBoard = async () => {
   const deadLetters = new Queue('dead-letters', on);
   const logged: Record<string, unknown>[] = [];
   const redrivers: [string, string][] = [];
-  // A letter that holds a `returnvalue` completes; any other fails with its reason, as ours do.
+  // A dead letter that holds a `returnvalue` completes; any other fails with its reason, as ours do.
   const worker = new Worker(
     'dead-letters',
     async ({ data }) => {
@@ -76,10 +76,10 @@ export const startBoard = async () => {
       });
   };
 
-  const bury = async (id: string, data: unknown) => {
-    const letter = await deadLetters.add('letter', data, { jobId: id });
-    await waitFor(async () => ['failed', 'completed'].includes(await letter.getState()));
-    return letter;
+  const moveToDeadLetters = async (id: string, data: unknown) => {
+    const deadLetter = await deadLetters.add('letter', data, { jobId: id });
+    await waitFor(async () => ['failed', 'completed'].includes(await deadLetter.getState()));
+    return deadLetter;
   };
 
   const reset = async () => {
@@ -88,11 +88,21 @@ export const startBoard = async () => {
     logged.length = 0;
     redrivers.length = 0;
     await signals.add('ApplicationComplete', job, { jobId: RETRYING, delay: 3_600_000 });
-    await bury(LETTER, { job, reason: `/input/token: Is not valid: ${TOKEN}` });
+    await moveToDeadLetters(LETTER, { job, reason: `/input/token: Is not valid: ${TOKEN}` });
   };
 
   return {
-    ...{ board, request: board(), signals, deadLetters, worker, logged, redrivers, bury, reset },
+    ...{
+      board,
+      request: board(),
+      signals,
+      deadLetters,
+      worker,
+      logged,
+      redrivers,
+      moveToDeadLetters,
+      reset,
+    },
     stop: async () => {
       await Promise.all([worker.close(), signals.close(), deadLetters.close()]);
       await redis.stop();

@@ -1,12 +1,12 @@
-import { createGuesses } from '../../src/board/login.ts';
+import { createLoginThrottle } from '../../src/board/login.ts';
 
 const setup = () => {
   let now = 1_000_000;
-  const guesses = createGuesses(() => now);
+  const loginThrottle = createLoginThrottle(() => now);
   return {
-    ...guesses,
+    ...loginThrottle,
     guess: (times: number, address = 'a') => {
-      for (let time = 0; time < times; time += 1) guesses.note(address);
+      for (let time = 0; time < times; time += 1) loginThrottle.note(address);
     },
     pass: (ms: number) => {
       now += ms;

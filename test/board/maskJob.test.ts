@@ -28,16 +28,18 @@ describe('maskJob', () => {
       ...{ version: 1, contentId: LETTER, acceptedAt: NOW, acceptedFrom: 'ats', redrives: 1 },
       ...{ redrivenAt: NOW, redriveOf: `${LETTER}@1`, attempts: [attempt], nextAttemptAt: NOW },
     };
-    const letter: Omit<DeadLetter, 'job'> = {
-      ...{ version: 1, signalId: LETTER, burial: { jobId: LETTER, finishedAt: 1 }, redrives: 1 },
+    const deadLetter: Omit<DeadLetter, 'job'> = {
+      ...{ version: 1, signalId: LETTER, failedJob: { jobId: LETTER, finishedAt: 1 }, redrives: 1 },
       ...{ typeCode: 'ApplicationStatusUpdate', reason: 'Is not valid', code: 'BAD_USER_INPUT' },
       ...{ diedAt: NOW, acceptedAt: NOW, attempts: [attempt], redriveRequested: true },
     };
 
-    expect(dataOf({ ...letter, job: { ...job, signal: { ...signal, token: TOKEN } } })).toEqual({
-      ...letter,
-      job: { ...job, signal: { ...signal, token: `[masked: length ${TOKEN.length}]` } },
-    });
+    expect(dataOf({ ...deadLetter, job: { ...job, signal: { ...signal, token: TOKEN } } })).toEqual(
+      {
+        ...deadLetter,
+        job: { ...job, signal: { ...signal, token: `[masked: length ${TOKEN.length}]` } },
+      },
+    );
   });
 
   it.each([
@@ -88,11 +90,11 @@ describe('the board', () => {
   beforeAll(async () => {
     subject = await startBoard();
     await subject.reset();
-    const letter = await subject.deadLetters.getJob(LETTER);
-    await letter?.log(`attempt with ${TOKEN}`);
-    await letter?.updateProgress({ at: TOKEN, state: 'done' });
-    await subject.bury('unreadable', TOKEN);
-    await subject.bury('redriven', { returnvalue: { token: TOKEN }, token: TOKEN });
+    const deadLetter = await subject.deadLetters.getJob(LETTER);
+    await deadLetter?.log(`attempt with ${TOKEN}`);
+    await deadLetter?.updateProgress({ at: TOKEN, state: 'done' });
+    await subject.moveToDeadLetters('unreadable', TOKEN);
+    await subject.moveToDeadLetters('redriven', { returnvalue: { token: TOKEN }, token: TOKEN });
   });
   afterAll(() => subject.stop());
 

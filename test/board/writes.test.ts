@@ -26,7 +26,7 @@ describe('writes', () => {
   });
 
   it('retries all letters that failed, and none that completed', async () => {
-    await subject.bury('redriven', { returnvalue: 'redriven' });
+    await subject.moveToDeadLetters('redriven', { returnvalue: 'redriven' });
 
     const response = await subject.request('PUT', '/api/queues/dead-letters/retry/failed');
 
@@ -38,7 +38,7 @@ describe('writes', () => {
   it.each(['redriven/retry', 'retry/completed'])(
     'refuses %s: the signal has long gone out again',
     async (path) => {
-      await subject.bury('redriven', { returnvalue: 'redriven' });
+      await subject.moveToDeadLetters('redriven', { returnvalue: 'redriven' });
 
       const response = await subject.request('PUT', `/api/queues/dead-letters/${path}`);
 

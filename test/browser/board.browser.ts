@@ -108,7 +108,7 @@ describe.each(PLATFORMS)('the board in a browser, on $name', ({ start }) => {
     contexts.push(context);
     const page = await context.newPage();
     page.on('console', (message) => {
-      // A letter that has just gone back, whose page asks for it once more.
+      // A dead letter that has just gone back, whose page asks for it once more.
       const isGone =
         message.text().includes('404') && message.location().url.includes('/dead-letters/');
       // Said once for the page, and perhaps once more for its icon, at any time.
@@ -132,8 +132,8 @@ describe.each(PLATFORMS)('the board in a browser, on $name', ({ start }) => {
     const answer = await fetch(`${url.api}/signals`, { method: 'POST', headers, body });
     const { signalId } = JSON.parse(await answer.text());
     await waitFor(async () => {
-      const letter = await fetch(`${url.api}/dead-letters/${signalId}`, { headers });
-      return letter.ok;
+      const deadLetter = await fetch(`${url.api}/dead-letters/${signalId}`, { headers });
+      return deadLetter.ok;
     });
     return signalId;
   };

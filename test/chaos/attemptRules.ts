@@ -1,22 +1,22 @@
-import type { SignalLife } from '../../src/schemas/signalRecord.ts';
+import type { SignalRecord } from '../../src/schemas/signalRecord.ts';
 
 import type { Evidence, Terms } from './evidence.ts';
 import { about, type Finding } from './finding.ts';
 
-type Case = { signalId: string; mark: string; life: SignalLife };
+type Case = { signalId: string; mark: string; record: SignalRecord };
 
 /** Attempts are spent on tries, and on nothing else. */
 export const attemptRules = (evidence: Evidence, terms: Terms): (Finding | undefined)[] => {
-  const { accepted, unsure, history, lives } = evidence;
+  const { accepted, unsure, history, lookup } = evidence;
   const cases: Case[] = [...accepted, ...unsure].flatMap(({ signalId, mark }) => {
-    const life = lives.get(signalId);
-    return life === undefined ? [] : [{ signalId, mark, life }];
+    const record = lookup.get(signalId);
+    return record === undefined ? [] : [{ signalId, mark, record }];
   });
   const idsWhere = (holds: (one: Case) => boolean) =>
     cases.filter(holds).map(({ signalId }) => signalId);
 
-  const unseen = cases.flatMap(({ signalId, life }) =>
-    life.attempts
+  const unseen = cases.flatMap(({ signalId, record }) =>
+    record.attempts
       .filter(({ requestId }) => requestId !== undefined && !history.byRequest(requestId))
       .map(({ code }) => ({ signalId, code })),
   );
@@ -24,20 +24,20 @@ export const attemptRules = (evidence: Evidence, terms: Terms): (Finding | undef
   return [
     about(
       `more attempts than ${terms.attempts}, which is what the faults explain`,
-      idsWhere(({ life }) => life.attempts.length > terms.attempts),
+      idsWhere(({ record }) => record.attempts.length > terms.attempts),
     ),
     about(
       'an attempt was spent without a request',
-      idsWhere(({ life }) =>
-        life.attempts.some(
+      idsWhere(({ record }) =>
+        record.attempts.some(
           ({ requestId, outcome }) => requestId === undefined && outcome !== 'skipped',
         ),
       ),
     ),
     about(
       'an attempt was spent on a request that did not carry the signal',
-      idsWhere(({ life, mark }) =>
-        life.attempts.some(({ requestId = '' }) => {
+      idsWhere(({ record, mark }) =>
+        record.attempts.some(({ requestId = '' }) => {
           const arrival = history.byRequest(requestId);
           return arrival !== undefined && !arrival.marks.includes(mark);
         }),
@@ -45,8 +45,8 @@ export const attemptRules = (evidence: Evidence, terms: Terms): (Finding | undef
     ),
     about(
       'two attempts were spent on one request',
-      idsWhere(({ life }) => {
-        const ids = life.attempts.flatMap(({ requestId }) => requestId ?? []);
+      idsWhere(({ record }) => {
+        const ids = record.attempts.flatMap(({ requestId }) => requestId ?? []);
         return new Set(ids).size < ids.length;
       }),
     ),
@@ -60,9 +60,9 @@ export const attemptRules = (evidence: Evidence, terms: Terms): (Finding | undef
     ),
     about(
       'delivered, but the attempt that says so is not one that SEEK took',
-      idsWhere(({ life }) => {
-        if (life.state !== 'delivered') return false;
-        const last = life.attempts.at(-1);
+      idsWhere(({ record }) => {
+        if (record.state !== 'delivered') return false;
+        const last = record.attempts.at(-1);
         return last?.outcome !== 'delivered' || !history.byRequest(last.requestId ?? '')?.took;
       }),
     ),

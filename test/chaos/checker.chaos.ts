@@ -1,5 +1,5 @@
-import type { LetterView } from '../../src/deadLetters/deadLetters.ts';
-import type { SignalLife } from '../../src/schemas/signalRecord.ts';
+import type { DeadLetterView } from '../../src/deadLetters/deadLetters.ts';
+import type { SignalRecord } from '../../src/schemas/signalRecord.ts';
 
 import { check } from './checker.ts';
 import { type Evidence, NO_HARM, type Terms } from './evidence.ts';
@@ -18,19 +18,19 @@ const arrival = (mark: string, change: Partial<Arrival> = {}): Arrival => ({
   ...{ verdict: 'delivered', took: true, heard: true, ...change },
 });
 
-const attempt = (mark: string, change: Partial<SignalLife['attempts'][number]> = {}) => ({
+const attempt = (mark: string, change: Partial<SignalRecord['attempts'][number]> = {}) => ({
   ...{ at: AT, requestId: `request-${mark}`, outcome: 'delivered' as const, durationMs: 1 },
   ...change,
 });
 
-const life = (mark: string, change: Partial<SignalLife> = {}): SignalLife => ({
+const record = (mark: string, change: Partial<SignalRecord> = {}): SignalRecord => ({
   ...{ signalId: `id-${mark}`, typeCode: 'ApplicationComplete', state: 'delivered' },
   ...{ acceptedAt: AT, attempts: [attempt(mark)], redrives: 0, ...change },
 });
 
 const refusal = { outcome: 'dead' as const, code: 'FORBIDDEN', reason: 'FORBIDDEN' };
 
-const letter = (mark: string, change: Partial<LetterView> = {}): LetterView => ({
+const deadLetter = (mark: string, change: Partial<DeadLetterView> = {}): DeadLetterView => ({
   ...{ signalId: `id-${mark}`, typeCode: 'ApplicationComplete', diedAt: AT, acceptedAt: AT },
   ...{ code: 'FORBIDDEN', reason: 'FORBIDDEN', attempts: [attempt(mark, refusal)], redrives: 0 },
   ...change,
@@ -38,26 +38,31 @@ const letter = (mark: string, change: Partial<LetterView> = {}): LetterView => (
 
 type Change = {
   arrivals?: Arrival[];
-  lives?: [string, SignalLife | undefined][];
-  letters?: LetterView[];
+  lookup?: [string, SignalRecord | undefined][];
+  deadLetters?: DeadLetterView[];
   output?: string;
 };
 
 /** One signal delivered, one refused, one that nobody is sure of: all as it should be, plus a change. */
-const evidence = ({ arrivals = [], lives = [], letters, output = '' }: Change = {}): Evidence => {
+const evidence = ({
+  arrivals = [],
+  lookup = [],
+  deadLetters,
+  output = '',
+}: Change = {}): Evidence => {
   const history = createHistory();
   history.note(arrival('good'));
   history.note(arrival('bad', { verdict: 'FORBIDDEN', took: false }));
   for (const one of arrivals) history.note(one);
   return {
     ...{ accepted: [offered('good'), offered('bad')], unsure: [offered('unsure')], history },
-    lives: new Map([
-      ['id-good', life('good')],
-      ['id-bad', life('bad', { state: 'dead', attempts: [attempt('bad', refusal)] })],
+    lookup: new Map([
+      ['id-good', record('good')],
+      ['id-bad', record('bad', { state: 'dead', attempts: [attempt('bad', refusal)] })],
       ['id-unsure', undefined],
-      ...lives,
+      ...lookup,
     ]),
-    letters: letters ?? [letter('bad')],
+    deadLetters: deadLetters ?? [deadLetter('bad')],
     ...{ outputs: [{ name: 'worker-1', text: output }], secrets: ['seek-token'] },
   };
 };
@@ -66,18 +71,18 @@ it('has nothing to say where all is as promised', () => {
   expect(check(evidence(), TERMS)).toEqual([]);
 });
 
-const good = (change: Partial<SignalLife>): Change => ({
-  lives: [['id-good', life('good', change)]],
+const good = (change: Partial<SignalRecord>): Change => ({
+  lookup: [['id-good', record('good', change)]],
 });
 
 it.each<[string, Change, string[]]>([
-  ['accepted, and nothing is known of it', { lives: [['id-good', undefined]] }, ['id-good']],
+  ['accepted, and nothing is known of it', { lookup: [['id-good', undefined]] }, ['id-good']],
   ['still waiting after the end', good({ state: 'waiting' }), ['id-good']],
   ['still active after the end', good({ state: 'active' }), ['id-good']],
   ['still retrying after the end', good({ state: 'retrying' }), ['id-good']],
   [
     'said to be delivered, but SEEK never took it',
-    { lives: [['id-unsure', life('unsure')]] },
+    { lookup: [['id-unsure', record('unsure')]] },
     ['id-unsure'],
   ],
   [
@@ -85,25 +90,25 @@ it.each<[string, Change, string[]]>([
     good({ state: 'skipped', reason: 'no-token' }),
     ['id-good'],
   ],
-  ['said to be dead, but not among the dead letters', { letters: [] }, ['id-bad']],
+  ['said to be dead, but not among the dead letters', { deadLetters: [] }, ['id-bad']],
   [
     'among the dead letters, but not said to be dead',
-    { letters: [letter('bad'), letter('good')] },
+    { deadLetters: [deadLetter('bad'), deadLetter('good')] },
     ['id-good'],
   ],
   [
     'among the dead letters more than once',
-    { letters: [letter('bad'), letter('bad')] },
+    { deadLetters: [deadLetter('bad'), deadLetter('bad')] },
     ['id-bad'],
   ],
   [
     'dead as STALLED, which nothing in this scenario explains',
-    { letters: [letter('bad', { code: 'STALLED' })] },
+    { deadLetters: [deadLetter('bad', { code: 'STALLED' })] },
     ['id-bad'],
   ],
   [
     'dead as UNREACHABLE after too few tries',
-    { letters: [letter('bad', { code: 'UNREACHABLE' })] },
+    { deadLetters: [deadLetter('bad', { code: 'UNREACHABLE' })] },
     ['id-bad'],
   ],
   ['arrived at SEEK, but was never offered', { arrivals: [arrival('stranger')] }, ['stranger']],

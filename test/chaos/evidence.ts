@@ -1,5 +1,5 @@
-import type { LetterView } from '../../src/deadLetters/deadLetters.ts';
-import type { SignalLife } from '../../src/schemas/signalRecord.ts';
+import type { DeadLetterView } from '../../src/deadLetters/deadLetters.ts';
+import type { SignalRecord } from '../../src/schemas/signalRecord.ts';
 import type { Stage } from './environment.ts';
 import type { History } from './history.ts';
 import type { Offered } from './signals.ts';
@@ -11,8 +11,8 @@ export type Evidence = {
   unsure: Offered[];
   history: Pick<History, 'of' | 'marks' | 'took' | 'duplicates' | 'byRequest'>;
   /** What the API says of each signal. */
-  lives: Map<string, SignalLife | undefined>;
-  letters: LetterView[];
+  lookup: Map<string, SignalRecord | undefined>;
+  deadLetters: DeadLetterView[];
   outputs: { name: string; text: string }[];
   /** What must not stand in any output. */
   secrets: string[];
@@ -42,8 +42,8 @@ export const gather = async ({ ats, history, outputs, secrets }: Stage): Promise
   const [accepted, unsure] = [[...ats.accepted.values()], [...ats.unsure.values()]];
   return {
     ...{ accepted, unsure, history, secrets },
-    lives: await ats.lives([...accepted, ...unsure].map(({ signalId }) => signalId)),
-    letters: await ats.letters(),
+    lookup: await ats.lookup([...accepted, ...unsure].map(({ signalId }) => signalId)),
+    deadLetters: await ats.deadLetters(),
     outputs: outputs(),
   };
 };

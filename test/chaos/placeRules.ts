@@ -6,18 +6,18 @@ const PERMANENT = /^(BAD_USER_INPUT|FORBIDDEN|HTTP_4\d\d)$/;
 
 /** Each signal has left by one of the three doors, and by that which it is said to have left by. */
 export const placeRules = (evidence: Evidence, terms: Terms): (Finding | undefined)[] => {
-  const { accepted, unsure, history, lives, letters } = evidence;
+  const { accepted, unsure, history, lookup, deadLetters } = evidence;
   const offered = [...accepted, ...unsure];
-  const stateOf = (signalId: string) => lives.get(signalId)?.state;
+  const stateOf = (signalId: string) => lookup.get(signalId)?.state;
   const idsWhere = (list: typeof offered, holds: (one: (typeof offered)[number]) => boolean) =>
     list.filter(holds).map(({ signalId }) => signalId);
   const known = new Map(offered.map((one) => [one.signalId, one]));
-  const lettered = new Set(letters.map(({ signalId }) => signalId));
+  const lettered = new Set(deadLetters.map(({ signalId }) => signalId));
 
   return [
     about(
       'accepted, and nothing is known of it',
-      idsWhere(accepted, ({ signalId }) => lives.get(signalId) === undefined),
+      idsWhere(accepted, ({ signalId }) => lookup.get(signalId) === undefined),
     ),
     ...UNSETTLED.map((state) =>
       about(
@@ -38,7 +38,7 @@ export const placeRules = (evidence: Evidence, terms: Terms): (Finding | undefin
         offered,
         ({ signalId, mark }) =>
           stateOf(signalId) === 'skipped' &&
-          !terms.maySkip(mark, lives.get(signalId)?.reason ?? ''),
+          !terms.maySkip(mark, lookup.get(signalId)?.reason ?? ''),
       ),
     ),
     about(
@@ -49,18 +49,21 @@ export const placeRules = (evidence: Evidence, terms: Terms): (Finding | undefin
       'among the dead letters, but not said to be dead',
       [...lettered].filter((signalId) => stateOf(signalId) !== 'dead'),
     ),
-    about('among the dead letters more than once', repeated(letters.map((one) => one.signalId))),
+    about(
+      'among the dead letters more than once',
+      repeated(deadLetters.map((one) => one.signalId)),
+    ),
     about(
       'among the dead letters, but never offered',
       [...lettered].filter((signalId) => !known.has(signalId)),
     ),
-    ...letters.map(({ signalId, code }) =>
+    ...deadLetters.map(({ signalId, code }) =>
       about(
         `dead as ${code}, which nothing in this scenario explains`,
         terms.mayDie(known.get(signalId)?.mark ?? '').includes(code) ? [] : [signalId],
       ),
     ),
-    ...letters.map(({ signalId, code, attempts }) => {
+    ...deadLetters.map(({ signalId, code, attempts }) => {
       const tries = history.of(known.get(signalId)?.mark ?? '');
       const answered = tries.filter(({ verdict }) => verdict === code).length;
       if (PERMANENT.test(code)) {

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-import type { LetterView } from '../../src/deadLetters/deadLetters.ts';
+import type { DeadLetterView } from '../../src/deadLetters/deadLetters.ts';
 import type { QueueStatus } from '../../src/queue/status.ts';
-import type { SignalLife } from '../../src/schemas/signalRecord.ts';
+import type { SignalRecord } from '../../src/schemas/signalRecord.ts';
 
 import type { Offered } from './signals.ts';
 
@@ -91,7 +91,7 @@ export const createAts = ({ url, apiKey }: Deps) => {
     }
   };
 
-  const find = async (signalId: string): Promise<SignalLife | undefined> => {
+  const find = async (signalId: string): Promise<SignalRecord | undefined> => {
     const { status, text } = await call('GET', `/signals/${signalId}`);
     if (status === 404) return undefined;
     if (status !== 200) throw new Error(`GET /signals/${signalId}: ${status} ${text}`);
@@ -102,24 +102,25 @@ export const createAts = ({ url, apiKey }: Deps) => {
     ...{ accepted, unsure, call, offer, insist, record, find },
     /** The longest that a caller had to wait for the answer to a POST. */
     longestAnswerMs: (): number => longestAnswerMs,
-    status: () => get<Omit<QueueStatus, 'lane'> & { lane: Record<string, unknown> }>('/status'),
-    lives: async (signalIds: string[]): Promise<Map<string, SignalLife | undefined>> => {
-      const lives = new Map<string, SignalLife | undefined>();
+    status: () =>
+      get<Omit<QueueStatus, 'breaker'> & { breaker: Record<string, unknown> }>('/status'),
+    lookup: async (signalIds: string[]): Promise<Map<string, SignalRecord | undefined>> => {
+      const lookup = new Map<string, SignalRecord | undefined>();
       const left = [...signalIds];
       const ask = async () => {
-        for (let id = left.pop(); id !== undefined; id = left.pop()) lives.set(id, await find(id));
+        for (let id = left.pop(); id !== undefined; id = left.pop()) lookup.set(id, await find(id));
       };
       await Promise.all(Array.from({ length: ASK_AT_ONCE }, ask));
-      return lives;
+      return lookup;
     },
-    letters: async (): Promise<LetterView[]> => {
-      const letters: LetterView[] = [];
+    deadLetters: async (): Promise<DeadLetterView[]> => {
+      const deadLetters: DeadLetterView[] = [];
       for (let cursor = ''; ; ) {
-        const page: { deadLetters: LetterView[]; nextCursor?: string } = await get(
+        const page: { deadLetters: DeadLetterView[]; nextCursor?: string } = await get(
           `/dead-letters?limit=1000${cursor === '' ? '' : `&cursor=${cursor}`}`,
         );
-        letters.push(...page.deadLetters);
-        if (page.nextCursor === undefined) return letters;
+        deadLetters.push(...page.deadLetters);
+        if (page.nextCursor === undefined) return deadLetters;
         cursor = encodeURIComponent(page.nextCursor);
       }
     },

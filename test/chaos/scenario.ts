@@ -74,14 +74,14 @@ export const runScenario = async (
     findings.push(...stage.complaints.map((what) => ({ what, signalIds: [] })));
 
     const logs = findings.length === 0 ? undefined : await keepLogs(stage, join(folder, name));
-    const lives = [...(evidence?.lives.values() ?? [])];
+    const lookup = [...(evidence?.lookup.values() ?? [])];
     return {
       ...{ name, findings, allowed: terms.duplicates },
       signals: stage.ats.accepted.size,
       arrived: stage.history.marks().length,
       duplicates: stage.history.duplicates().reduce((sum, { times }) => sum + times, 0),
-      dead: evidence?.letters.length ?? 0,
-      skipped: lives.filter((life) => life?.state === 'skipped').length,
+      dead: evidence?.deadLetters.length ?? 0,
+      skipped: lookup.filter((record) => record?.state === 'skipped').length,
       requests: stage.history.arrivals.length,
       seconds: Math.round((Date.now() - began) / 1000),
       ...(logs === undefined ? {} : { logs }),

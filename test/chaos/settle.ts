@@ -12,13 +12,13 @@ export type Unsettled = {
   retrying: number;
   /** Failed and not buried yet. */
   unburied: number;
-  /** Letters that nobody has failed yet, or that are on their way back. */
+  /** Dead letters that nobody has failed yet, or that are on their way back. */
   moving: number;
 };
 
 /** Straight from Redis: an API that is ill must not hide what is left to do. */
 export const readUnsettled = async ({ client, key }: Stage): Promise<Unsettled> => {
-  const [wait, paused, prioritized, active, delayed, failed, ...letters] = await Promise.all([
+  const [wait, paused, prioritized, active, delayed, failed, ...deadLetters] = await Promise.all([
     client.llen(key('signals', 'wait')),
     client.llen(key('signals', 'paused')),
     client.zcard(key('signals', 'prioritized')),
@@ -32,7 +32,7 @@ export const readUnsettled = async ({ client, key }: Stage): Promise<Unsettled> 
   return {
     waiting: wait + paused + prioritized,
     ...{ active, retrying: delayed, unburied: failed },
-    moving: letters.reduce((sum, count) => sum + count, 0),
+    moving: deadLetters.reduce((sum, count) => sum + count, 0),
   };
 };
 
@@ -46,7 +46,7 @@ export const settle = async (stage: Stage, limitMs: number): Promise<Unsettled> 
 
   /**
    * Whatever is active lies under locks of the dead, and only time is wanting. A burial may wait for
-   * such a letter, too.
+   * such a dead letter, too.
    */
   const onlyLocksLeft = ({ waiting, active, retrying, moving }: Unsettled): boolean =>
     waiting + retrying === 0 &&

@@ -1,4 +1,4 @@
-import { discardReason, ERASED, mayComeBack } from '../../src/deadLetters/deadLetters.ts';
+import { canReimport, discardReason, ERASED } from '../../src/deadLetters/deadLetters.ts';
 
 const reasonFor = (reason: string) => discardReason(new Date(0), reason);
 
@@ -11,6 +11,6 @@ describe('mayComeBack', () => {
     ['without a token', 'no-token', false],
     ['for no reason that is known', undefined, false],
   ])('%s', (_, reason, expected) => {
-    expect(mayComeBack(reason)).toBe(expected);
+    expect(canReimport(reason)).toBe(expected);
   });
 });

@@ -1,24 +1,24 @@
-import { readLetterLine, writeLetterLine } from '../../src/deadLetters/transfer.ts';
+import { readExportLine, writeExportLine } from '../../src/deadLetters/transfer.ts';
 import { DeadLetterSchema } from '../../src/schemas/deadLetter.ts';
 import { buildLetter } from '../support/buildSignal.ts';
 
-const letter = DeadLetterSchema.parse(buildLetter());
+const deadLetter = DeadLetterSchema.parse(buildLetter());
 const read = (line: unknown) =>
-  readLetterLine(Buffer.from(typeof line === 'string' ? line : JSON.stringify(line)));
+  readExportLine(Buffer.from(typeof line === 'string' ? line : JSON.stringify(line)));
 const named = (signalId: string, jobId = signalId) =>
-  buildLetter({ signalId, burial: { jobId, finishedAt: 1 } });
+  buildLetter({ signalId, failedJob: { jobId, finishedAt: 1 } });
 
 describe('a line of a file of letters', () => {
   it('is read as it was written, without what is asked of the letter at present', () => {
     const asked = {
-      ...letter,
-      ...{ redriveRequested: true, redriveBy: { at: letter.diedAt, by: 'somebody' } },
+      ...deadLetter,
+      ...{ redriveRequested: true, redriveBy: { at: deadLetter.diedAt, by: 'somebody' } },
     };
 
-    expect(read(writeLetterLine(asked))).toEqual({ letter });
-    expect(read(asked)).toEqual({ letter });
-    expect(read(named('repeat:a:1'))).toEqual({ letter: named('repeat:a:1') });
-    expect(read(named('job-12', '12'))).toEqual({ letter: named('job-12', '12') });
+    expect(read(writeExportLine(asked))).toEqual({ deadLetter });
+    expect(read(asked)).toEqual({ deadLetter });
+    expect(read(named('repeat:a:1'))).toEqual({ deadLetter: named('repeat:a:1') });
+    expect(read(named('job-12', '12'))).toEqual({ deadLetter: named('job-12', '12') });
   });
 
   it('may be empty', () => {
@@ -50,7 +50,7 @@ describe('a line of a file of letters', () => {
   });
 
   it('is bad: other bytes than UTF-8', () => {
-    expect(readLetterLine(Uint8Array.from([0x22, 0xff, 0x22]))).toEqual({
+    expect(readExportLine(Uint8Array.from([0x22, 0xff, 0x22]))).toEqual({
       problem: 'Is not JSON in UTF-8',
     });
   });

@@ -1,5 +1,5 @@
 import { matches } from '../../src/deadLetters/filter.ts';
-import { subjectOf } from '../../src/queue/searchIndex.ts';
+import { referencesOf } from '../../src/queue/searchIndex.ts';
 import { DeadLetterSchema } from '../../src/schemas/deadLetter.ts';
 import { buildLetter, buildSignalJob } from '../support/buildSignal.ts';
 
@@ -11,14 +11,14 @@ describe('letters by what their signals name', () => {
   const application = about({ typeCode: 'ApplicationComplete', applicationId: 'a' });
 
   it.each([
-    { filter: { positionProfileId: 'b' }, letter: positions, is: true },
-    { filter: { positionProfileId: 'c' }, letter: positions, is: false },
-    { filter: { positionProfileId: 'a' }, letter: application, is: false },
-    { filter: { applicationId: 'a' }, letter: application, is: true },
-    { filter: { applicationId: 'a' }, letter: positions, is: false },
-    { filter: { positionProfileId: 'a' }, letter: letterOf({ job: 'no job' }), is: false },
-  ])('$filter is $is of $letter.job.signal', ({ filter, letter, is }) => {
-    expect(matches(letter, filter)).toBe(is);
+    { filter: { positionProfileId: 'b' }, deadLetter: positions, is: true },
+    { filter: { positionProfileId: 'c' }, deadLetter: positions, is: false },
+    { filter: { positionProfileId: 'a' }, deadLetter: application, is: false },
+    { filter: { applicationId: 'a' }, deadLetter: application, is: true },
+    { filter: { applicationId: 'a' }, deadLetter: positions, is: false },
+    { filter: { positionProfileId: 'a' }, deadLetter: letterOf({ job: 'no job' }), is: false },
+  ])('$filter is $is of $letter.job.signal', ({ filter, deadLetter, is }) => {
+    expect(matches(deadLetter, filter)).toBe(is);
   });
 });
 
@@ -37,6 +37,6 @@ describe('what a signal is about', () => {
     { data: { signal: { token: 'secret' } }, is: {} },
     { data: 'anything', is: {} },
   ])('is told of $data', ({ data, is }) => {
-    expect(subjectOf(data)).toEqual(is);
+    expect(referencesOf(data)).toEqual(is);
   });
 });

@@ -1,15 +1,15 @@
-import { createRehearsal } from '../../src/deadLetters/redriveMany.ts';
+import { createRedrivePreview } from '../../src/deadLetters/redriveMany.ts';
 import { DeadLetterSchema } from '../../src/schemas/deadLetter.ts';
 import { buildLetter } from '../support/buildSignal.ts';
 
-const letter = (signalId: string) => DeadLetterSchema.parse(buildLetter({ signalId }));
+const deadLetter = (signalId: string) => DeadLetterSchema.parse(buildLetter({ signalId }));
 
 describe('createRehearsal', () => {
   it('counts, names the most frequent problem first, and shows a few letters without their jobs', () => {
-    const { add, outcome } = createRehearsal();
-    for (let n = 0; n < 7; n += 1) add(letter(`good-${n}`), undefined);
-    add(letter('bad-1'), { '/a': 'once', '/b': 'twice' });
-    add(letter('bad-2'), { '/b': 'twice' });
+    const { add, outcome } = createRedrivePreview();
+    for (let n = 0; n < 7; n += 1) add(deadLetter(`good-${n}`), undefined);
+    add(deadLetter('bad-1'), { '/a': 'once', '/b': 'twice' });
+    add(deadLetter('bad-2'), { '/b': 'twice' });
 
     const { samples, ...rest } = outcome();
 

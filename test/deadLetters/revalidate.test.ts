@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 
-import { recheckLetter } from '../../src/deadLetters/redrive.ts';
+import { revalidate } from '../../src/deadLetters/redrive.ts';
 import { DeadLetterSchema } from '../../src/schemas/deadLetter.ts';
 import { accepted, NOW } from '../schemas/parse.ts';
 import { signalInput } from '../support/arbitraries.ts';
@@ -14,11 +14,11 @@ import {
 } from '../support/buildSignal.ts';
 
 const recheck = (job: unknown) =>
-  recheckLetter(DeadLetterSchema.parse(JSON.parse(JSON.stringify(buildLetter({ job })))), NOW);
+  revalidate(DeadLetterSchema.parse(JSON.parse(JSON.stringify(buildLetter({ job })))), NOW);
 const recheckSignal = (signal: object, change: object = {}) =>
   recheck(buildSignalJob({ signal, ...change }));
 
-const SEALED = { sealedToken: { sealed: 'v1.00000000.abc', fingerprint: '0'.repeat(32) } };
+const SEALED = { encryptedToken: { sealed: 'v1.00000000.abc', fingerprint: '0'.repeat(32) } };
 
 describe('recheckLetter', () => {
   it('has nothing against what was accepted', () => {

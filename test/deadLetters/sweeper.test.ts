@@ -3,10 +3,10 @@ import { UnrecoverableError } from 'bullmq';
 
 import { loadConfig } from '../../src/config/config.ts';
 import { createDeadLetters } from '../../src/deadLetters/deadLetters.ts';
-import { createUndertaker } from '../../src/deadLetters/sweeper.ts';
+import { createSweeper } from '../../src/deadLetters/sweeper.ts';
 import { type Backend, SIGNALS } from '../../src/queue/backend.ts';
 import { signalJobOptions } from '../../src/queue/bullWorker.ts';
-import { createSignalLives } from '../../src/queue/lookup.ts';
+import { createLookup } from '../../src/queue/lookup.ts';
 import { buildSignalJob } from '../support/buildSignal.ts';
 import { captureLogs } from '../support/captureLogs.ts';
 import { PLATFORMS, type Platform } from '../support/platforms.ts';
@@ -45,26 +45,26 @@ describe.each(PLATFORMS)('a burial on $name', ({ start }) => {
     await fail(signalId);
     const { discard } = createDeadLetters({ backend });
     const discarded: string[] = [];
-    const { settle } = backend.ledger;
-    const undertaker = createUndertaker({
+    const { recordOutcomes } = backend.bookkeeping;
+    const sweeper = createSweeper({
       backend: {
         ...backend,
-        ledger: {
-          ...backend.ledger,
-          settle: async (entries) => {
+        bookkeeping: {
+          ...backend.bookkeeping,
+          recordOutcomes: async (entries) => {
             discarded.push(await discard(signalId, 'by hand'));
-            await settle(entries);
+            await recordOutcomes(entries);
           },
         },
       },
       ...{ logger, metrics: { dead: { inc: () => {} } }, sweepEveryMs: 3_600_000 },
     });
 
-    await undertaker.sweep();
-    await undertaker.close();
+    await sweeper.sweep();
+    await sweeper.close();
 
     expect(discarded).toEqual(['discarded']);
-    expect(await createSignalLives(backend).find(signalId)).toMatchObject({
+    expect(await createLookup(backend).find(signalId)).toMatchObject({
       ...{ state: 'skipped', reason: expect.stringMatching(/: by hand$/) },
     });
   });

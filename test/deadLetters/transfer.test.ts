@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto';
 
 import { loadConfig } from '../../src/config/config.ts';
 import { createDeadLetters } from '../../src/deadLetters/deadLetters.ts';
-import { createImportLetters } from '../../src/deadLetters/transfer.ts';
+import { createImportDeadLetters } from '../../src/deadLetters/transfer.ts';
 import { type Backend, DEAD_LETTERS } from '../../src/queue/backend.ts';
-import { createSignalLives } from '../../src/queue/lookup.ts';
+import { createLookup } from '../../src/queue/lookup.ts';
 import { createTokenCipher } from '../../src/runtime/tokenCipher.ts';
 import { createSeekTokens } from '../../src/seekTokens/registry.ts';
 import { buildLetter } from '../support/buildSignal.ts';
@@ -28,10 +28,10 @@ describe.each(PLATFORMS)('an import on $name', ({ start }) => {
   const importBy = (way: Backend) => {
     const cipher = createTokenCipher([]);
     const { isErased } = createSeekTokens({ store: backend.tokens, cipher, ttlDays: 180 });
-    return createImportLetters({ backend: way, lives: createSignalLives(backend), isErased });
+    return createImportDeadLetters({ backend: way, lookup: createLookup(backend), isErased });
   };
 
-  /** Does something in the very moment at which an import has read its letter back. */
+  /** Does something in the very moment at which an import has read its dead letter back. */
   const onceReadBack = (act: (id: string) => Promise<unknown>): Backend => ({
     ...backend,
     queue: async (name) => {
@@ -51,10 +51,10 @@ describe.each(PLATFORMS)('an import on $name', ({ start }) => {
 
   it('takes away no reason of somebody who discards the letter as it comes back', async () => {
     const signalId = randomUUID();
-    const letter = buildLetter({ signalId, burial: { jobId: signalId, finishedAt: 1 } });
-    const lines = [Buffer.from(JSON.stringify(letter))];
+    const deadLetter = buildLetter({ signalId, failedJob: { jobId: signalId, finishedAt: 1 } });
+    const lines = [Buffer.from(JSON.stringify(deadLetter))];
     const { discard } = createDeadLetters({ backend });
-    const { find } = createSignalLives(backend);
+    const { find } = createLookup(backend);
     await importBy(backend)(lines);
     expect(await discard(signalId, 'first')).toBe('discarded');
 

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { setImmediate as breathe } from 'node:timers/promises';
-import type { SignalLife } from '../../src/schemas/signalRecord.ts';
+import type { SignalRecord } from '../../src/schemas/signalRecord.ts';
 import {
   buildApplicationComplete,
   buildPositionStatusUpdate,
@@ -111,8 +111,8 @@ const speak = async (...parts: (string | Buffer)[]): Promise<string> => {
 
 const until = async (signalId: string, state: string): Promise<void> => {
   await waitFor(async () => {
-    const life: SignalLife = JSON.parse(await (await call(`/signals/${signalId}`)).text());
-    return life.state === state;
+    const record: SignalRecord = JSON.parse(await (await call(`/signals/${signalId}`)).text());
+    return record.state === state;
   });
 };
 
@@ -406,9 +406,9 @@ describe('names from outside in paths, queries and headers', () => {
     );
     const { signalId }: Accepted = json();
     await until(signalId, 'dead');
-    // A worker fails the letter; by then the queue has keys of every kind.
-    const letters = () => call('/dead-letters').then((answer) => answer.json());
-    await waitFor(async () => JSON.stringify(await letters()).includes(signalId));
+    // A worker fails the dead letter; by then the queue has keys of every kind.
+    const deadLetters = () => call('/dead-letters').then((answer) => answer.json());
+    await waitFor(async () => JSON.stringify(await deadLetters()).includes(signalId));
 
     for (const name of NAMES) {
       const answers = await Promise.all([

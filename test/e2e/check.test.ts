@@ -1,5 +1,5 @@
 import { Redis } from 'ioredis';
-import type { Finding } from '../../src/queue/backend.ts';
+import type { SafetyFinding } from '../../src/queue/backend.ts';
 import { buildCommands, type Commands, type Env } from '../support/commands.ts';
 import { SLACK_MS } from '../support/inTime.ts';
 import { freePort, type RedisServer, startRedis } from '../support/redisServer.ts';
@@ -43,7 +43,7 @@ const check = async (env: Env, token: Script = [], { answers = [], args = [] }: 
   const began = performance.now();
   const { code, stdout, stderr } = await commands.run(['check', ...args, '--json'], given);
   expect(stdout + stderr).not.toContain(SECRET);
-  const findings: Finding[] = JSON.parse(stdout);
+  const findings: SafetyFinding[] = JSON.parse(stdout);
   const of = (subject: string) => findings.filter((finding) => finding.subject === subject);
 
   return { code, findings, of, ms: performance.now() - began, env: given, seek };
@@ -191,7 +191,7 @@ describe('check --playground', () => {
   const PLAYGROUND = { SEEK_AUDIENCE: 'https://test.graphql.seek.com' };
   const TYPES = ['ApplicationComplete', 'ApplicationStatusUpdate', 'PositionStatusUpdate'];
   const ask = (env: Env, answers: Script) => check(env, [], { answers, args: ['--playground'] });
-  const levels = (of: (subject: string) => Finding[]) =>
+  const levels = (of: (subject: string) => SafetyFinding[]) =>
     TYPES.flatMap((type) => of(type).map(({ level }) => level));
 
   it('sends one signal of each type, and passes when all are FORBIDDEN', async () => {

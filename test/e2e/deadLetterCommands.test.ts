@@ -72,7 +72,7 @@ const setup = async (kind: 'Redis' | 'dev', more: Env = {}) => {
   return {
     ...{ seek, env, url, run, counts },
     /** The ids of signals that were given up. */
-    bury: async (count: number): Promise<string[]> => {
+    moveToDeadLetters: async (count: number): Promise<string[]> => {
       const signals = Array.from({ length: count }, () =>
         buildApplicationComplete({ token: newToken() }),
       );
@@ -90,8 +90,8 @@ const setup = async (kind: 'Redis' | 'dev', more: Env = {}) => {
 
 describe.each(['Redis', 'dev'] as const)('dead-letters redrive over %s', (kind) => {
   it('says beforehand what would go, and does it, in the name of who asks', async () => {
-    const { seek, run, bury, counts } = await setup(kind);
-    const [one = '', ...others] = await bury(3);
+    const { seek, run, moveToDeadLetters, counts } = await setup(kind);
+    const [one = '', ...others] = await moveToDeadLetters(3);
     seek.answerWith([]);
 
     const [all, named, unknown] = [
@@ -123,8 +123,8 @@ describe.each(['Redis', 'dev'] as const)('dead-letters redrive over %s', (kind) 
 
 describe.each(['Redis', 'dev'] as const)('dead-letters export and import over %s', (kind) => {
   it('write letters into a file, and take them back, once', async () => {
-    const { seek, run, bury, counts } = await setup(kind);
-    const ids = await bury(3);
+    const { seek, run, moveToDeadLetters, counts } = await setup(kind);
+    const ids = await moveToDeadLetters(3);
     const file = join(folder, 'letters.ndjson');
 
     const exported = await run('dead-letters', 'export', file, '--code', 'FORBIDDEN');
@@ -168,8 +168,8 @@ describe.each(['Redis', 'dev'] as const)('dead-letters export and import over %s
   }, 90_000);
 
   it('write to standard output, and read from standard input', async () => {
-    const { env, run, bury, counts } = await setup(kind);
-    const [id = ''] = await bury(1);
+    const { env, run, moveToDeadLetters, counts } = await setup(kind);
+    const [id = ''] = await moveToDeadLetters(1);
 
     const exporting = commands.start(['dead-letters', 'export'], env);
     expect(await exporting.exited).toBe(0);
@@ -203,8 +203,10 @@ const playDev = async (answer: (response: ServerResponse) => void): Promise<Env>
 };
 
 it('dead-letters export has no more to say of letters that are larger than a pipe', async () => {
-  const letters = Array.from({ length: 20 }, () => buildLetter({ reason: 'x'.repeat(1_000_000) }));
-  const text = letters.map((letter) => `${JSON.stringify(letter)}\n`).join('');
+  const deadLetters = Array.from({ length: 20 }, () =>
+    buildLetter({ reason: 'x'.repeat(1_000_000) }),
+  );
+  const text = deadLetters.map((deadLetter) => `${JSON.stringify(deadLetter)}\n`).join('');
   const env = await playDev((response) => response.end(text));
 
   const { code, stdout, stderr } = await commands.run(['dead-letters', 'export'], env);
@@ -226,8 +228,8 @@ it('dead-letters export leaves no file that is not the whole', async () => {
 });
 
 it('dead-letters redrive names what would not be accepted today, and goes on', async () => {
-  const { seek, env, run, bury, counts } = await setup('Redis');
-  const [good = ''] = await bury(1);
+  const { seek, env, run, moveToDeadLetters, counts } = await setup('Redis');
+  const [good = ''] = await moveToDeadLetters(1);
   const queue = new Queue('signals', {
     connection: { url: env.REDIS_URL ?? '' },
     prefix: '{seek}',

@@ -47,7 +47,7 @@ const setup = async (more: Env = {}) => {
   const env: Env = {
     ...{ ...seek.env, REDIS_URL: redis.url, QUEUE_PREFIX: `{outbox-${queues}}` },
     ...{ DATABASE_URL: postgres.url, METRICS_PORT: '0', SHUTDOWN_TIMEOUT_MS: '5000' },
-    ...{ RETRY_BASE_MS: '50', RETRY_MAX_MS: '200', LANE_PAUSE_MAX_MS: '200', ...more },
+    ...{ RETRY_BASE_MS: '50', RETRY_MAX_MS: '200', DELIVERY_SUSPEND_MAX_MS: '200', ...more },
   };
   const start = async (command: 'relay' | 'worker') => {
     const started = commands.start([command], env);
@@ -153,7 +153,7 @@ describe('the relay, as a process', () => {
 });
 
 describe('the ledger', () => {
-  const ledger = { OUTBOX_LEDGER: 'true' };
+  const ledger = { OUTBOX_TRACK_OUTCOMES: 'true' };
 
   it('tells in the row what became of its signal, and keeps no token of what was sent', async () => {
     const { start, insert, counts, seek } = await setup(ledger);

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { createProducer } from '../../src/index.ts';
-import type { SignalLife } from '../../src/schemas/signalRecord.ts';
+import type { SignalRecord } from '../../src/schemas/signalRecord.ts';
 import {
   buildApplicationComplete,
   buildPositionStatusUpdate,
@@ -86,7 +86,7 @@ const setup = async (options: Parameters<typeof startScriptedSeek>[0] = {}) => {
         expect(answer.status).toBe(202);
         return JSON.parse(await answer.text()).results;
       },
-      find: async (signalId: string): Promise<SignalLife> =>
+      find: async (signalId: string): Promise<SignalRecord> =>
         JSON.parse(await (await fetch(`${url}/signals/${signalId}`, { headers })).text()),
     };
   };
@@ -95,7 +95,7 @@ const setup = async (options: Parameters<typeof startScriptedSeek>[0] = {}) => {
   return { seek, env, start, startWorker, startApi, run };
 };
 
-const settled = async (find: (id: string) => Promise<SignalLife>, ids: string[]) => {
+const settled = async (find: (id: string) => Promise<SignalRecord>, ids: string[]) => {
   for (const id of ids) await waitFor(async () => (await find(id)).state === 'delivered');
 };
 
@@ -285,7 +285,7 @@ describe('secrets in files', () => {
     };
     const { signalId } = (await call('old-key', '/signals', complete())).body;
     const worker = start('worker', {
-      ...{ SEEK_CLIENT_SECRET: '', LANE_PAUSE_MAX_MS: '100' },
+      ...{ SEEK_CLIENT_SECRET: '', DELIVERY_SUSPEND_MAX_MS: '100' },
       SEEK_CLIENT_SECRET_FILE: await file('secret', 'old-client-secret'),
     });
     await worker.says(/SEEK refuses SEEK_CLIENT_ID/);
@@ -316,14 +316,14 @@ describe('the commands for people', () => {
     const [{ signalId } = { signalId: '' }] = await send([complete()]);
     await waitFor(async () => JSON.parse((await run('status', '--json')).stdout).counts.dead === 1);
 
-    const [shown, list, letter] = await Promise.all([
+    const [shown, list, deadLetter] = await Promise.all([
       run('show', signalId, '--json'),
       run('dead-letters', 'list', '--json'),
       run('dead-letters', 'show', signalId),
     ]);
     expect(JSON.parse(shown.stdout)).toMatchObject({ signalId, state: 'dead' });
     expect(JSON.parse(list.stdout)).toEqual([expect.objectContaining({ signalId })]);
-    expect(letter.stdout).toContain('FORBIDDEN');
+    expect(deadLetter.stdout).toContain('FORBIDDEN');
 
     seek.answerWith([]);
     const [counts, filtered] = [
@@ -400,23 +400,23 @@ describe('the commands for people', () => {
     closing.push(producer.close);
     await producer.recordSeekToken({ applicationId: 'a', token: token(), source: 'linkOut' });
     await producer.enqueue({ typeCode: 'ApplicationComplete', token: token() });
-    const reseal = (keys: string) =>
+    const reencrypt = (keys: string) =>
       commands.run(['tokens', 'reseal', '--json'], { ...env, TOKEN_ENCRYPTION_KEYS: keys });
 
     const [without, withBoth, after] = [
-      await reseal(`${newKey}`),
-      await reseal(`${newKey},${oldKey}`),
-      await reseal(`${newKey}`),
+      await reencrypt(`${newKey}`),
+      await reencrypt(`${newKey},${oldKey}`),
+      await reencrypt(`${newKey}`),
     ];
 
     expect([without.code, JSON.parse(without.stdout)]).toEqual([
-      ...[1, { resealed: 0, unopened: 2, done: true }],
+      ...[1, { reencrypted: 0, undecryptable: 2, done: true }],
     ]);
     expect([withBoth.code, JSON.parse(withBoth.stdout)]).toEqual([
-      ...[0, { resealed: 2, unopened: 0, done: true }],
+      ...[0, { reencrypted: 2, undecryptable: 0, done: true }],
     ]);
     expect([after.code, JSON.parse(after.stdout)]).toEqual([
-      ...[0, { resealed: 0, unopened: 0, done: true }],
+      ...[0, { reencrypted: 0, undecryptable: 0, done: true }],
     ]);
   });
 
@@ -502,7 +502,7 @@ describe('everything that the processes have written', () => {
     const secrets = ['partner-token-', 'scripted-client-secret', BOARD.password];
 
     expect(output).toContain('signal.accepted');
-    expect(output).toContain('signal.buried');
+    expect(output).toContain('signal.deadLettered');
     for (const secret of [...tokens, ...tokens.map(encodeURIComponent), ...secrets]) {
       expect([secret, output.includes(secret)]).toEqual([secret, false]);
     }

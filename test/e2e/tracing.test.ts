@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 
-import type { SignalLife } from '../../src/schemas/signalRecord.ts';
+import type { SignalRecord } from '../../src/schemas/signalRecord.ts';
 import { buildApplicationComplete } from '../support/buildSignal.ts';
 import { buildCommands, type Commands, type Env } from '../support/commands.ts';
 import { SLACK_MS } from '../support/inTime.ts';
@@ -72,12 +72,12 @@ const client = (url: string) => {
       expect(answer.status).toBe(202);
       return JSON.parse(await answer.text()).signalId;
     },
-    until: (signalId: string, state: string): Promise<SignalLife> =>
+    until: (signalId: string, state: string): Promise<SignalRecord> =>
       waitFor(async () => {
-        const life = JSON.parse(
+        const record = JSON.parse(
           await (await fetch(`${url}/signals/${signalId}`, { headers })).text(),
         );
-        return life.state === state && life;
+        return record.state === state && record;
       }),
   };
 };

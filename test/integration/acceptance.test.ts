@@ -56,17 +56,19 @@ describe('accepting a signal that is forgotten soon, on Redis', () => {
     options: Parameters<typeof startDispatcher>[1] = {},
   ): Promise<Dispatcher> => {
     const prefix = `{${newToken()}}`;
-    const open: Platform['open'] = (config, temper, logger) =>
-      openRedis({ ...queueOptions(config), url: redis.url, prefix, temper, logger });
+    const open: Platform['open'] = (config, profile, logger) =>
+      openRedis({ ...queueOptions(config), url: redis.url, prefix, profile, logger });
     const dispatcher = await startDispatcher(
       { open, clear: async () => {}, stop: async () => {} },
-      { ...options, env: { REMEMBER_MS: '50', ...options.env } },
+      { ...options, env: { DEDUPE_WINDOW_MS: '50', ...options.env } },
     );
     stop = dispatcher.stop;
     return dispatcher;
   };
   const forgotten = ({ backend }: Dispatcher, id: string) =>
-    waitFor(async () => (await backend.ledger.recall(id)) === undefined, { what: 'forgetting' });
+    waitFor(async () => (await backend.bookkeeping.findDedupeRecord(id)) === undefined, {
+      what: 'forgetting',
+    });
   const key = { 'idempotency-key': 'order-1' };
 
   it.each([
@@ -116,7 +118,7 @@ describe('accepting a signal that is forgotten soon, on Redis', () => {
   it('calls a discarded signal skipped as long as it is remembered', async () => {
     const { send, call, untilBuried } = await setup({
       answers: [refused('FORBIDDEN')],
-      env: { REMEMBER_MS: '60000', KEEP_DELIVERED_MS: '1' },
+      env: { DEDUPE_WINDOW_MS: '60000', KEEP_DELIVERED_MS: '1' },
     });
     const signal = complete();
     const { signalId } = await send(signal);
@@ -157,8 +159,8 @@ describe('what somebody else did to Redis', () => {
 
   it('does not keep a failed signal from its burial, nor show what could not be parsed', async () => {
     const prefix = '{damaged}';
-    const open: Platform['open'] = (config, temper, logger) =>
-      openRedis({ ...queueOptions(config), url: redis.url, prefix, temper, logger });
+    const open: Platform['open'] = (config, profile, logger) =>
+      openRedis({ ...queueOptions(config), url: redis.url, prefix, profile, logger });
     await client.hset(`${prefix}:${SIGNALS}:bad`, {
       data: '{"token":"a-secret',
       name: 'x',
@@ -169,7 +171,7 @@ describe('what somebody else did to Redis', () => {
       { open, clear: async () => {}, stop: async () => {} },
       { workers: 0 },
     );
-    const { backend, startWorker, letters, logs, stop } = dispatcher;
+    const { backend, startWorker, deadLetters, logs, stop } = dispatcher;
     const queue = await backend.bullQueue(SIGNALS);
     await queue.add('x', buildSignalJob(), { jobId: 'good', attempts: 1 });
     await client.eval(
@@ -180,7 +182,7 @@ describe('what somebody else did to Redis', () => {
     );
 
     await startWorker();
-    await waitFor(async () => (await letters()).length === 1, { what: 'the burial' });
+    await waitFor(async () => (await deadLetters()).length === 1, { what: 'the burial' });
     await stop();
 
     expect(logs.text()).not.toContain('a-secret');

@@ -360,8 +360,8 @@ describe('the OpenAPI document', () => {
       find: service.lookup.find,
       search: async () => [],
       deadLetters: service.deadLetters,
-      exportLetters: service.exportDeadLetters,
-      importLetters: service.importDeadLetters,
+      exportDeadLetters: service.exportDeadLetters,
+      importDeadLetters: service.importDeadLetters,
       seekTokens: service.seekTokens,
       recordSeekToken: async () => ({}),
       eraseApplication: async () => 0,
@@ -425,7 +425,7 @@ describe('an API whose Redis is not there', () => {
     const nowhere = loadConfig({ REDIS_URL: 'redis://127.0.0.1:1' }, ['REDIS_URL']);
     const { openRedisBackend } = await import('../../src/cli/processes/service.ts');
     const away: Platform = {
-      open: (_, temper, logger) => openRedisBackend(nowhere, temper, logger),
+      open: (_, profile, logger) => openRedisBackend(nowhere, profile, logger),
       clear: async () => {},
       stop: async () => {},
     };

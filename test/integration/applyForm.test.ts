@@ -18,8 +18,8 @@ const { closing } = closeAfterEach();
 const setup = async () => {
   const redis = await startRedis();
   const platform: Platform = {
-    open: (config, temper, logger) =>
-      openRedis({ ...queueOptions(config), url: redis.url, temper, logger }),
+    open: (config, profile, logger) =>
+      openRedis({ ...queueOptions(config), url: redis.url, profile, logger }),
     ...{ clear: async () => {}, stop: redis.stop },
   };
   const { seek, until, stop } = await startDispatcher(platform);

@@ -127,9 +127,9 @@ describe.each(PLATFORMS)('batches on $name', ({ start }) => {
     });
 
     const accepted = await sendAll(all.map(complete));
-    const letter = await untilBuried(accepted[25]?.signalId ?? '');
+    const deadLetter = await untilBuried(accepted[25]?.signalId ?? '');
 
-    expect(letter).toMatchObject({
+    expect(deadLetter).toMatchObject({
       code: 'BAD_USER_INPUT',
       reason: 'The input is not valid; /input/token: Is not valid',
     });

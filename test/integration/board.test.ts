@@ -34,7 +34,7 @@ describe.each(PLATFORMS)('the board over the queues on $name', ({ start }) => {
     return { ...dispatcher, request, backend };
   };
 
-  /** Signals that SEEK refuses with their tokens in the answer: in the letters as failed. */
+  /** Signals that SEEK refuses with their tokens in the answer: in the dead letters as failed. */
   const setupRefused = async (count = 1) => {
     const tokens = Array.from({ length: count }, newToken);
     const subject = await setup({
@@ -63,9 +63,9 @@ describe.each(PLATFORMS)('the board over the queues on $name', ({ start }) => {
     );
     const { queues } = JSON.parse(await answer.text());
 
-    const letters = queues.find(({ name }: { name: string }) => name === DEAD_LETTERS);
-    expect(letters.counts).toMatchObject({ failed: 1 });
-    expect(letters.jobs).toEqual([
+    const deadLetters = queues.find(({ name }: { name: string }) => name === DEAD_LETTERS);
+    expect(deadLetters.counts).toMatchObject({ failed: 1 });
+    expect(deadLetters.jobs).toEqual([
       expect.objectContaining({
         id,
         failedReason:
@@ -78,7 +78,7 @@ describe.each(PLATFORMS)('the board over the queues on $name', ({ start }) => {
     const { request, id, until, backend } = await setupRefused();
     const requestId = (await until(id, 'dead')).attempts[0]?.requestId ?? '';
     const text = async (path: string) => (await request('GET', path)).text();
-    await waitFor(async () => (await backend.history.read(3_600_000)).workers.length > 0);
+    await waitFor(async () => (await backend.workerStats.read(3_600_000)).workers.length > 0);
 
     const [overview, signal] = [await text('/'), await text(`/signals/${id}`)];
 
@@ -129,8 +129,8 @@ describe.each(PLATFORMS)('the board over the queues on $name', ({ start }) => {
       redrives: 1,
       redriveLog: [{ at: expect.any(String), by: `board:${LOGIN.username}` }],
     });
-    const letters = await backend.queue(DEAD_LETTERS);
-    await waitFor(async () => (await letters.getJobState(id)) === 'unknown');
+    const deadLetters = await backend.queue(DEAD_LETTERS);
+    await waitFor(async () => (await deadLetters.getJobState(id)) === 'unknown');
   });
 
   it('redrives a letter from its signal’s own page', async () => {

@@ -1,4 +1,4 @@
-import { letterJobOptions } from '../../src/queue/bullWorker.ts';
+import { deadLetterJobOptions } from '../../src/queue/bullWorker.ts';
 
 import { buildApplicationComplete } from '../support/buildSignal.ts';
 import { onRedis, PLATFORMS } from '../support/platforms.ts';
@@ -54,14 +54,18 @@ describe('the lane', () => {
       });
 
       const accepted = await sendAll(many(60));
-      const lane = await waitFor(async () => {
-        const now = (await status()).lane;
+      const delivery = await waitFor(async () => {
+        const now = (await status()).delivery;
         return now.state === 'closed' && now;
       });
-      expect(lane).toMatchObject({ code, since: expect.any(String), reason: expect.any(String) });
+      expect(delivery).toMatchObject({
+        code,
+        since: expect.any(String),
+        reason: expect.any(String),
+      });
 
       // By the third probe every worker has heard of it, and what was under way has been answered.
-      await waitFor(() => logs.lines().filter(({ msg }) => msg === 'lane.probed').length >= 3);
+      await waitFor(() => logs.lines().filter(({ msg }) => msg === 'delivery.probed').length >= 3);
       seen.most = 0;
       const before = seek.requests.length;
       await waitFor(() => seek.requests.length >= before + 4);
@@ -69,16 +73,16 @@ describe('the lane', () => {
       expect(seen.most).toBe(1);
 
       down = false;
-      const lives = [];
-      for (const { signalId } of accepted) lives.push(await until(signalId, 'delivered'));
-      const attempts = lives.reduce((sum, life) => sum + life.attempts.length, 0);
+      const lookup = [];
+      for (const { signalId } of accepted) lookup.push(await until(signalId, 'delivered'));
+      const attempts = lookup.reduce((sum, record) => sum + record.attempts.length, 0);
       expect(attempts).toBeLessThanOrEqual(seek.requests.length);
       // Far fewer than were waiting: who was not sent has spent nothing.
-      expect(lives.filter((life) => life.attempts.length > 1).length).toBeLessThan(45);
-      expect((await status()).lane).toEqual({ state: 'open' });
+      expect(lookup.filter((record) => record.attempts.length > 1).length).toBeLessThan(45);
+      expect((await status()).delivery).toEqual({ state: 'open' });
       const lines = logs.lines().map(({ msg }) => msg);
-      expect(lines.filter((msg) => msg === 'lane.closed')).toHaveLength(1);
-      expect(lines.filter((msg) => msg === 'lane.opened')).toHaveLength(1);
+      expect(lines.filter((msg) => msg === 'delivery.suspended')).toHaveLength(1);
+      expect(lines.filter((msg) => msg === 'delivery.resumed')).toHaveLength(1);
     },
   );
 
@@ -90,7 +94,7 @@ describe('the lane', () => {
     });
 
     await sendAll(many(30));
-    await waitFor(async () => (await status()).lane.state === 'closed');
+    await waitFor(async () => (await status()).delivery.state === 'closed');
     await waitFor(() => seek.requests.length >= 12);
     down = false;
     await waitFor(async () => (await status()).counts.delivered >= 15);
@@ -107,13 +111,13 @@ describe('the lane', () => {
     });
 
     const { signalId } = await send(complete(poisoned));
-    const letter = await untilBuried(signalId);
+    const deadLetter = await untilBuried(signalId);
     const others = await sendAll(many(20));
     for (const other of others) await until(other.signalId, 'delivered');
 
-    expect(letter).toMatchObject({ code: 'HTTP_500' });
-    expect(letter.attempts).toHaveLength(8);
-    expect(logs.lines().some(({ msg }) => msg === 'lane.closed')).toBe(false);
+    expect(deadLetter).toMatchObject({ code: 'HTTP_500' });
+    expect(deadLetter.attempts).toHaveLength(8);
+    expect(logs.lines().some(({ msg }) => msg === 'delivery.suspended')).toBe(false);
   });
 
   it('slows down for a rate limit, honours Retry-After, and spends no attempt', async () => {
@@ -133,18 +137,18 @@ describe('the lane', () => {
     });
 
     const accepted = await sendAll(many(40));
-    const lane = await waitFor(async () => {
-      const now = (await status()).lane;
+    const delivery = await waitFor(async () => {
+      const now = (await status()).delivery;
       return now.state === 'closed' && now;
     });
-    expect(['RATE_LIMITED', 'HTTP_429']).toContain(lane.code);
+    expect(['RATE_LIMITED', 'HTTP_429']).toContain(delivery.code);
     limited = 30;
     for (const { signalId } of accepted) {
-      const life = await until(signalId, 'delivered');
-      expect(life.attempts).toHaveLength(1);
+      const record = await until(signalId, 'delivered');
+      expect(record.attempts).toHaveLength(1);
     }
 
-    const closedAt = logs.lines().find(({ msg }) => msg === 'lane.closed');
+    const closedAt = logs.lines().find(({ msg }) => msg === 'delivery.suspended');
     expect(closedAt).toMatchObject({ limitedAt: expect.any(Number) });
     const gaps = times.map((at, index) => at - (times[index - 1] ?? at));
     expect(Math.max(...gaps)).toBeGreaterThan(900);
@@ -161,8 +165,8 @@ describe('the lane', () => {
     }
 
     const messages = logs.lines().map(({ msg }) => msg);
-    expect(messages).toContain('lane.slowed');
-    expect(messages).not.toContain('lane.closed');
+    expect(messages).toContain('delivery.throttled');
+    expect(messages).not.toContain('delivery.suspended');
   });
 
   it('gives up for their age signals that spend no attempts', async () => {
@@ -172,27 +176,27 @@ describe('the lane', () => {
     });
 
     const { signalId } = await send(complete());
-    const letter = await untilBuried(signalId);
+    const deadLetter = await untilBuried(signalId);
 
-    expect(letter.code).toBe('RATE_LIMITED');
-    expect(letter.reason).toMatch(/Slow down \(given up after/);
+    expect(deadLetter.code).toBe('RATE_LIMITED');
+    expect(deadLetter.reason).toMatch(/Slow down \(given up after/);
   });
 
   it('closes for refused credentials: an error line, no attempts, and no storm of token requests', async () => {
     let wrong = true;
     const { seek, sendAll, until, status, logs } = await setup({
       workers: 2,
-      env: { LANE_PAUSE_MAX_MS: '500' },
+      env: { DELIVERY_SUSPEND_MAX_MS: '500' },
       token: () => (wrong ? refused('access_denied', { status: 401 }) : undefined),
     });
 
     const accepted = await sendAll(many(20));
-    const lane = await waitFor(async () => {
-      const now = (await status()).lane;
+    const delivery = await waitFor(async () => {
+      const now = (await status()).delivery;
       return now.state === 'closed' && now;
     });
     await waitFor(() => seek.tokenRequests.length >= 4);
-    expect(lane).toMatchObject({
+    expect(delivery).toMatchObject({
       code: 'CREDENTIALS_REFUSED',
       reason: 'token endpoint: HTTP 401',
     });
@@ -202,7 +206,7 @@ describe('the lane', () => {
     for (const { signalId } of accepted) {
       expect((await until(signalId, 'delivered')).attempts).toHaveLength(1);
     }
-    const closedMs = logs.lines().find(({ msg }) => msg === 'lane.opened')?.closedForMs;
+    const closedMs = logs.lines().find(({ msg }) => msg === 'delivery.resumed')?.closedForMs;
     // One a worker that found it out, then one a pause.
     expect(seek.tokenRequests.length).toBeLessThan(6 + Number(closedMs) / 400);
     const errors = logs.lines().filter(({ level }) => level === 'error');
@@ -254,20 +258,24 @@ describe.each(PLATFORMS)('what spends no attempt, on $name', ({ start }) => {
 
   it('shows its dead letters with their reason, and leaves one that was retried to it', async () => {
     const { openBackend, startWorker } = await setupOn({ workers: 0 });
-    const letters = await openBackend().queue('dead-letters');
+    const deadLetters = await openBackend().queue('dead-letters');
     const data = { version: 2, code: 'BAD_USER_INPUT', reason: 'Is not valid', shape: 'unknown' };
-    await letters.add('ApplicationComplete', data, letterJobOptions('letter-from-the-future'));
+    await deadLetters.add(
+      'ApplicationComplete',
+      data,
+      deadLetterJobOptions('letter-from-the-future'),
+    );
 
     await startWorker();
     const failed = await waitFor(async () => {
-      const state = await letters.getJobState('letter-from-the-future');
-      return state === 'failed' && (await letters.getJob('letter-from-the-future'));
+      const state = await deadLetters.getJobState('letter-from-the-future');
+      return state === 'failed' && (await deadLetters.getJob('letter-from-the-future'));
     });
     expect(failed.failedReason).toBe('BAD_USER_INPUT: Is not valid');
     await failed.retry('failed');
     await waitFor(async () => (await failed.getState()) === 'delayed');
 
-    expect((await letters.getJob('letter-from-the-future'))?.data).toEqual(data);
+    expect((await deadLetters.getJob('letter-from-the-future'))?.data).toEqual(data);
   });
 
   it('tries a signal again that was told to slow down, with no attempt spent', async () => {

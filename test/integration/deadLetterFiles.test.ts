@@ -30,7 +30,10 @@ const withFiles = (dispatcher: Dispatcher) => ({
   },
 });
 
-const bury = async ({ sendAll, untilBuried }: Dispatcher, count: number): Promise<string[]> => {
+const moveToDeadLetters = async (
+  { sendAll, untilBuried }: Dispatcher,
+  count: number,
+): Promise<string[]> => {
   const accepted = await sendAll(Array.from({ length: count }, complete));
   const ids = accepted.map(({ signalId }) => signalId);
   for (const id of ids) await untilBuried(id);
@@ -43,7 +46,7 @@ describe.each(PLATFORMS)('files of letters on $name', ({ start }) => {
   const { setup: setupDispatcher } = usePlatform(start);
   const setup = async (count = 1, options: Parameters<typeof setupDispatcher>[0] = {}) => {
     const dispatcher = await setupDispatcher({ ...always('FORBIDDEN'), ...options });
-    const ids = await bury(dispatcher, count);
+    const ids = await moveToDeadLetters(dispatcher, count);
     dispatcher.seek.answerWith([]);
     const discard = async (id: string, reason = 'test') => {
       const { status } = await dispatcher.call('DELETE', `/dead-letters/${id}?reason=${reason}`);
@@ -53,7 +56,7 @@ describe.each(PLATFORMS)('files of letters on $name', ({ start }) => {
   };
 
   it('hold every letter once, whole, by the filter that lists them take', async () => {
-    const { ids, exported, letters, logs } = await setup(130);
+    const { ids, exported, deadLetters, logs } = await setup(130);
 
     const [all, two, none] = [
       await exported(),
@@ -66,8 +69,8 @@ describe.each(PLATFORMS)('files of letters on $name', ({ start }) => {
     expect(JSON.parse(all.text.split('\n')[0] ?? '')).toMatchObject({
       ...{ version: 1, code: 'FORBIDDEN', job: { signal: { token: expect.any(String) } } },
     });
-    expect(await letters('?limit=1000')).toHaveLength(130);
-    expect(logs.lines().filter(({ msg }) => msg === 'letters.exported')).toEqual([
+    expect(await deadLetters('?limit=1000')).toHaveLength(130);
+    expect(logs.lines().filter(({ msg }) => msg === 'deadLetters.exported')).toEqual([
       expect.objectContaining({ by: 'ats', exported: 130, isWhole: true }),
       expect.objectContaining({ by: 'ats', exported: 2, isWhole: true }),
       expect.objectContaining({ by: 'ats', exported: 0, isWhole: true }),
@@ -92,7 +95,7 @@ describe.each(PLATFORMS)('files of letters on $name', ({ start }) => {
     expect(await until(id, 'delivered')).toMatchObject({ redrives: 1 });
     expect(seek.requests).toHaveLength(2);
     expect((await imported(text)).json).toEqual({ imported: 0, known: 1, bad: [] });
-    expect(logs.lines().find(({ msg }) => msg === 'letters.imported')).toMatchObject({
+    expect(logs.lines().find(({ msg }) => msg === 'deadLetters.imported')).toMatchObject({
       ...{ by: 'ats', imported: 1, known: 0, bad: 0 },
     });
   });
@@ -112,22 +115,22 @@ describe.each(PLATFORMS)('files of letters on $name', ({ start }) => {
   });
 
   it('leave out what is here, or was settled in another way', async () => {
-    const { ids, exported, imported, redrive, until, letters } = await setup(2);
+    const { ids, exported, imported, redrive, until, deadLetters } = await setup(2);
     const { text } = await exported();
     const [lying = '', sent = ''] = ids;
     await redrive(sent);
     await until(sent, 'delivered');
-    await waitFor(async () => (await letters()).length === 1);
+    await waitFor(async () => (await deadLetters()).length === 1);
 
     expect((await imported(text)).json).toEqual({ imported: 0, known: 2, bad: [] });
 
-    expect((await letters()).map(({ signalId }) => signalId)).toEqual([lying]);
+    expect((await deadLetters()).map(({ signalId }) => signalId)).toEqual([lying]);
     expect(await until(sent, 'delivered')).toMatchObject({ redrives: 1 });
   });
 
   it('do not bring back the signals of an application that was erased', async () => {
     const dispatcher = withFiles(await setupDispatcher(always('FORBIDDEN')));
-    const { call, send, untilBuried, exported, imported, letters } = dispatcher;
+    const { call, send, untilBuried, exported, imported, deadLetters } = dispatcher;
     const applicationId = `application-${newToken()}`.replaceAll(/[^\w-]/g, '-');
     const path = `/applications/${applicationId}/seek-token`;
     await call('PUT', path, { token: newToken(), source: 'linkOut' });
@@ -140,7 +143,7 @@ describe.each(PLATFORMS)('files of letters on $name', ({ start }) => {
     expect((await imported(text)).json).toEqual({ imported: 0, known: 1, bad: [] });
     const forgotten = text.replaceAll(signalId, `of-${applicationId}`);
     expect((await imported(forgotten)).json).toEqual({ imported: 0, known: 1, bad: [] });
-    expect(await letters()).toEqual([]);
+    expect(await deadLetters()).toEqual([]);
   });
 
   it('name the lines that are bad, and take the others', async () => {
@@ -164,30 +167,37 @@ describe.each(PLATFORMS)('files of letters on $name', ({ start }) => {
   });
 
   it('take the signal of a letter that was never here, and its sender need not send it again', async () => {
-    const { imported, untilBuried, call, until, redrive, seek, letters } = await setup(0);
+    const { imported, untilBuried, call, until, redrive, seek, deadLetters } = await setup(0);
     const signal = complete();
     const signalId = `from-elsewhere-${newToken()}`.replaceAll(/[^\w-]/g, '-');
     const job = buildSignalJob({ signal, contentId: signalId });
-    const change = { signalId, burial: { jobId: signalId, finishedAt: 1_772_370_000_000 }, job };
-    const letter = buildLetter({ ...change, typeCode: signal.typeCode, redriveRequested: true });
+    const change = { signalId, failedJob: { jobId: signalId, finishedAt: 1_772_370_000_000 }, job };
+    const deadLetter = buildLetter({
+      ...change,
+      typeCode: signal.typeCode,
+      redriveRequested: true,
+    });
 
-    expect((await imported(JSON.stringify(letter))).json).toMatchObject({ imported: 1 });
+    expect((await imported(JSON.stringify(deadLetter))).json).toMatchObject({ imported: 1 });
 
-    const buried = await untilBuried(signalId);
-    expect(buried).toMatchObject({ diedAt: letter.diedAt, acceptedAt: letter.acceptedAt });
+    const deadLettered = await untilBuried(signalId);
+    expect(deadLettered).toMatchObject({
+      diedAt: deadLetter.diedAt,
+      acceptedAt: deadLetter.acceptedAt,
+    });
     expect(seek.requests).toEqual([]);
     expect(await redrive(signalId)).toBe(202);
     await until(signalId, 'delivered');
     expect(seek.inputs()).toEqual([signal]);
-    await waitFor(async () => (await letters()).length === 0);
+    await waitFor(async () => (await deadLetters()).length === 0);
     expect((await call('GET', `/dead-letters/${signalId}`)).status).toBe(404);
   });
 
   it('are discarded like any other', async () => {
     const { imported, untilBuried, discard, until } = await setup(0);
     const signalId = `from-elsewhere-${newToken()}`.replaceAll(/[^\w-]/g, '-');
-    const letter = buildLetter({ signalId, burial: { jobId: signalId, finishedAt: 1 } });
-    await imported(JSON.stringify(letter));
+    const deadLetter = buildLetter({ signalId, failedJob: { jobId: signalId, finishedAt: 1 } });
+    await imported(JSON.stringify(deadLetter));
     await untilBuried(signalId);
 
     await discard(signalId);
@@ -196,14 +206,14 @@ describe.each(PLATFORMS)('files of letters on $name', ({ start }) => {
   });
 
   it('may come in many at once, and twice', async () => {
-    const { ids, exported, imported, discard, untilBuried, letters } = await setup(20);
+    const { ids, exported, imported, discard, untilBuried, deadLetters } = await setup(20);
     const { text } = await exported();
     for (const id of ids) await discard(id);
 
     await Promise.all([imported(text), imported(text), imported(text)]);
 
     for (const id of ids) await untilBuried(id);
-    expect(await letters()).toHaveLength(20);
+    expect(await deadLetters()).toHaveLength(20);
     expect((await imported(text)).json).toEqual({ imported: 0, known: 20, bad: [] });
   });
 });

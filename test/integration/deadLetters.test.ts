@@ -1,7 +1,7 @@
 import { Worker } from 'bullmq';
 import { Redis } from 'ioredis';
-import { createBury } from '../../src/deadLetters/moveToDeadLetters.ts';
-import { createLetterProcessor } from '../../src/deadLetters/redriveWorker.ts';
+import { createMoveToDeadLetters } from '../../src/deadLetters/moveToDeadLetters.ts';
+import { createRedriveProcessor } from '../../src/deadLetters/redriveWorker.ts';
 import { DEAD_LETTERS, SIGNALS } from '../../src/queue/backend.ts';
 
 import {
@@ -32,24 +32,27 @@ const setup = async (options: Parameters<typeof startDispatcher>[1] = {}) => {
   stop = dispatcher.stop;
   const backend = dispatcher.openBackend();
   const signals = await backend.bullQueue(SIGNALS);
-  const letters = await backend.bullQueue(DEAD_LETTERS);
+  const deadLetters = await backend.bullQueue(DEAD_LETTERS);
 
   /** Where each of these is, in both queues. */
   const places = async (ids: string[]) =>
     Promise.all(
       ids.map(async (id) => {
-        const [signal, letter] = [await signals.getJobState(id), await letters.getJobState(id)];
+        const [signal, deadLetter] = [
+          await signals.getJobState(id),
+          await deadLetters.getJobState(id),
+        ];
         return [
           ...(signal === 'unknown' ? [] : [signal]),
-          ...(letter === 'failed' ? ['letter'] : []),
+          ...(deadLetter === 'failed' ? ['letter'] : []),
         ];
       }),
     );
 
   return {
     ...dispatcher,
-    ...{ backend, signals, letters, places },
-    bury: createBury(backend),
+    ...{ backend, signals, deadLetters, places },
+    moveToDeadLetters: createMoveToDeadLetters(backend),
     /** Signals that a worker failed, and died over: the burial is up to whoever comes next. */
     fail: async (count: number): Promise<string[]> => {
       const accepted = await dispatcher.sendAll(many(count));
@@ -79,19 +82,19 @@ describe.each(PLATFORMS)('dead letters on $name', ({ start }) => {
     const setupLetters = async () => {
       const subject = await setup({ workers: 0 });
       const ids = await subject.fail(3);
-      for (const job of await subject.signals.getFailed()) await subject.bury(job);
-      expect(await subject.letters.getWaitingCount()).toBe(3);
+      for (const job of await subject.signals.getFailed()) await subject.moveToDeadLetters(job);
+      expect(await subject.deadLetters.getWaitingCount()).toBe(3);
       return { ...subject, ids };
     };
 
     it('count as dead, and are listed', async () => {
-      const { status, letters, ids, find, get } = await setupLetters();
+      const { status, deadLetters, ids, find, get } = await setupLetters();
 
       expect((await status()).counts).toMatchObject({ waiting: 0, dead: 3 });
       const page = await get<{ deadLetters: { signalId: string }[] }>('/dead-letters');
       expect(page.deadLetters.map(({ signalId }) => signalId).toSorted()).toEqual(ids.toSorted());
       expect(await find(ids[0] ?? '')).toMatchObject({ state: 'dead' });
-      expect(await letters.getFailedCount()).toBe(0);
+      expect(await deadLetters.getFailedCount()).toBe(0);
     });
 
     it('are redriven once a worker comes, and the others failed', async () => {
@@ -106,16 +109,16 @@ describe.each(PLATFORMS)('dead letters on $name', ({ start }) => {
     });
 
     it('are counted as redriven once, however often that is asked', async () => {
-      const { call, letters } = await setupLetters();
+      const { call, deadLetters } = await setupLetters();
       const redriveAll = async () => (await call('POST', '/dead-letters/redrive')).json();
 
       expect(await redriveAll()).toMatchObject({ redriven: 3 });
       expect(await redriveAll()).toMatchObject({ redriven: 0 });
-      expect(await letters.getWaitingCount()).toBe(3);
+      expect(await deadLetters.getWaitingCount()).toBe(3);
     });
 
     it('are discarded', async () => {
-      const { ids, call, find, startWorker, untilBuried, letters } = await setupLetters();
+      const { ids, call, find, startWorker, untilBuried, deadLetters } = await setupLetters();
       const [discarded = '', ...others] = ids;
 
       expect((await call('DELETE', `/dead-letters/${discarded}?reason=test`)).status).toBe(204);
@@ -123,7 +126,7 @@ describe.each(PLATFORMS)('dead letters on $name', ({ start }) => {
       for (const id of others) await untilBuried(id);
 
       expect(await find(discarded)).toMatchObject({ state: 'skipped' });
-      expect(await letters.getJobState(discarded)).toBe('unknown');
+      expect(await deadLetters.getJobState(discarded)).toBe('unknown');
     });
   });
 
@@ -141,14 +144,16 @@ describe.each(PLATFORMS)('dead letters on $name', ({ start }) => {
       const applicationId = `application of ${newToken()}`;
       const path = `/applications/${encodeURIComponent(applicationId)}/seek-token`;
       await call('PUT', path, { token: newToken(), source: 'linkOut' });
-      const bury = async (signal: object): Promise<string> => {
+      const moveToDeadLetters = async (signal: object): Promise<string> => {
         const { signalId } = await send(signal);
         await untilBuried(signalId);
         return signalId;
       };
-      const one = await bury(buildApplicationComplete({ token: undefined, applicationId }));
-      const two = await bury(complete());
-      const three = await bury(buildSignal({ token: newToken() }));
+      const one = await moveToDeadLetters(
+        buildApplicationComplete({ token: undefined, applicationId }),
+      );
+      const two = await moveToDeadLetters(complete());
+      const three = await moveToDeadLetters(buildSignal({ token: newToken() }));
       return { ...subject, applicationId, one, two, three };
     };
 
@@ -206,11 +211,11 @@ describe.each(PLATFORMS)('dead letters on $name', ({ start }) => {
   });
 
   describe('after an undertaker was killed', () => {
-    /** The letter is there, the failed job too: killed between its two steps. */
+    /** The dead letter is there, the failed job too: killed between its two steps. */
     const setupHalfBuried = async (workers = 0) => {
       const subject = await setup({ workers: 0 });
       const ids = await subject.fail(5);
-      const killed = createBury({
+      const killed = createMoveToDeadLetters({
         ...subject.backend,
         jobs: {
           ...subject.backend.jobs,
@@ -253,32 +258,33 @@ describe.each(PLATFORMS)('dead letters on $name', ({ start }) => {
     });
 
     it('a redrive is not lost when the letter had been failed before the sweep came', async () => {
-      const { backend, logs, letters, signals, startWorker, ids, id, until } =
+      const { backend, logs, deadLetters, signals, startWorker, ids, id, until } =
         await setupHalfBuried();
       const worker = await backend.work(
         DEAD_LETTERS,
-        createLetterProcessor({ backend, logger: logs.logger, metrics }),
+        createRedriveProcessor({ backend, logger: logs.logger, metrics }),
         { concurrency: 1 },
       );
-      await waitFor(async () => (await letters.getFailedCount()) === ids.length);
+      await waitFor(async () => (await deadLetters.getFailedCount()) === ids.length);
       await worker.close();
       expect(await signals.getFailedCount()).toBe(ids.length);
 
-      await (await letters.getJob(id))?.retry('failed');
+      await (await deadLetters.getJob(id))?.retry('failed');
       await startWorker();
 
       expect(await until(id, 'delivered')).toMatchObject({ redrives: 1 });
     });
 
     it('a letter that is discarded in that state does not come back', async () => {
-      const { call, find, startWorker, untilBuried, letters, ids, id } = await setupHalfBuried();
+      const { call, find, startWorker, untilBuried, deadLetters, ids, id } =
+        await setupHalfBuried();
 
       expect((await call('DELETE', `/dead-letters/${id}?reason=test`)).status).toBe(204);
       await startWorker();
       for (const other of ids.slice(1)) await untilBuried(other);
 
       expect(await find(id)).toMatchObject({ state: 'skipped' });
-      expect(await letters.getJobState(id)).toBe('unknown');
+      expect(await deadLetters.getJobState(id)).toBe('unknown');
     });
 
     it('the next sweep buries what had not even a letter', async () => {
@@ -293,32 +299,32 @@ describe.each(PLATFORMS)('dead letters on $name', ({ start }) => {
   });
 
   describe('after a redrive was killed', () => {
-    /** The signal is back in the queue, its letter still lies there as failed. */
+    /** The signal is back in the queue, its dead letter still lies there as failed. */
     const setupHalfRedriven = async (answers: Script = []) => {
       const subject = await setup({ workers: 0 });
-      const { backend, logs, startWorker, untilBuried, letters } = subject;
+      const { backend, logs, startWorker, untilBuried, deadLetters } = subject;
       const [id = ''] = await subject.fail(1);
       const first = await startWorker();
       await untilBuried(id);
       await first.close();
       subject.seek.answerWith(answers);
 
-      const letter = await letters.getJob(id);
-      if (letter === undefined) throw new Error('no letter');
-      const process = createLetterProcessor({ backend, logger: logs.logger, metrics });
-      await process(letter);
+      const deadLetter = await deadLetters.getJob(id);
+      if (deadLetter === undefined) throw new Error('no letter');
+      const process = createRedriveProcessor({ backend, logger: logs.logger, metrics });
+      await process(deadLetter);
       expect(await subject.signals.getJobState(id)).toBe('waiting');
-      expect(await letters.getJobState(id)).toBe('failed');
+      expect(await deadLetters.getJobState(id)).toBe('failed');
       return { ...subject, id };
     };
 
     it('the signal is delivered once, and its letter goes with the next redrive', async () => {
-      const { seek, id, startWorker, until, redrive, letters } = await setupHalfRedriven();
+      const { seek, id, startWorker, until, redrive, deadLetters } = await setupHalfRedriven();
 
       await startWorker();
       await until(id, 'delivered');
       expect(await redrive(id)).toBe(202);
-      await waitFor(async () => (await letters.getJobState(id)) === 'unknown');
+      await waitFor(async () => (await deadLetters.getJobState(id)) === 'unknown');
 
       expect(await until(id, 'delivered')).toMatchObject({ redrives: 1 });
       expect(seek.requests).toHaveLength(1);
@@ -330,28 +336,28 @@ describe.each(PLATFORMS)('dead letters on $name', ({ start }) => {
       ]);
 
       await startWorker();
-      const letter = await untilBuried(id, 1);
+      const deadLetter = await untilBuried(id, 1);
 
-      expect(letter).toMatchObject({ code: 'BAD_USER_INPUT', redrives: 1 });
+      expect(deadLetter).toMatchObject({ code: 'BAD_USER_INPUT', redrives: 1 });
       expect(await places([id])).toEqual([['letter']]);
     });
 
     it('redriving the letter again while the signal waits sends it once', async () => {
-      const { seek, id, redrive, startWorker, until, letters } = await setupHalfRedriven();
+      const { seek, id, redrive, startWorker, until, deadLetters } = await setupHalfRedriven();
 
       await redrive(id);
       await startWorker();
       await until(id, 'delivered');
-      await waitFor(async () => (await letters.getJobState(id)) === 'unknown');
+      await waitFor(async () => (await deadLetters.getJobState(id)) === 'unknown');
 
       expect(seek.requests).toHaveLength(1);
     });
   });
 
   it('lists 120 letters page by page, without holes or repeats', async () => {
-    const { sendAll, get, letters } = await setup({ answers: always('FORBIDDEN') });
+    const { sendAll, get, deadLetters } = await setup({ answers: always('FORBIDDEN') });
     const accepted = await sendAll(many(120));
-    await waitFor(async () => (await letters.getFailedCount()) === 120);
+    await waitFor(async () => (await deadLetters.getFailedCount()) === 120);
 
     const pages: { signalId: string }[][] = [];
     let cursor: string | undefined;
@@ -373,22 +379,25 @@ describe.each(PLATFORMS)('dead letters on $name', ({ start }) => {
   });
 
   it('lists by code, type and time', async () => {
-    const { seek, send, untilBuried, letters: _, get } = await setup();
+    const { seek, send, untilBuried, deadLetters: _, get } = await setup();
     const list = async (query: Record<string, string>) => {
       const path = `/dead-letters?${new URLSearchParams(query)}`;
       const { deadLetters } = await get<{ deadLetters: { signalId: string }[] }>(path);
       return deadLetters.map(({ signalId }) => signalId);
     };
-    const bury = async (code: string, signal: object) => {
+    const moveToDeadLetters = async (code: string, signal: object) => {
       seek.answerWith([refused(code)]);
       const { signalId } = await send(signal);
       return untilBuried(signalId);
     };
-    const a = await bury('FORBIDDEN', complete());
-    const b = await bury('BAD_USER_INPUT', buildSignal({ token: newToken() }));
+    const a = await moveToDeadLetters('FORBIDDEN', complete());
+    const b = await moveToDeadLetters('BAD_USER_INPUT', buildSignal({ token: newToken() }));
     await waitFor(() => Date.now() > Date.parse(b.diedAt));
     const positionProfileIds = [newToken()];
-    const c = await bury('FORBIDDEN', buildPositionStatusUpdate({ positionProfileIds }));
+    const c = await moveToDeadLetters(
+      'FORBIDDEN',
+      buildPositionStatusUpdate({ positionProfileIds }),
+    );
 
     expect(await list({})).toEqual([c.signalId, b.signalId, a.signalId]);
     expect(await list({ code: 'FORBIDDEN' })).toEqual([c.signalId, a.signalId]);
@@ -416,8 +425,8 @@ describe('dead letters on one Redis with several workers', () => {
     const ids = accepted.map(({ signalId }) => signalId);
 
     for (let redrives = 0; redrives <= 3; redrives += 1) {
-      const lives = await Promise.all(ids.map((id) => untilBuried(id, redrives)));
-      expect(lives.every(({ attempts }) => attempts.length === redrives + 1)).toBe(true);
+      const lookup = await Promise.all(ids.map((id) => untilBuried(id, redrives)));
+      expect(lookup.every(({ attempts }) => attempts.length === redrives + 1)).toBe(true);
       expect(await places(ids)).toEqual(ids.map(() => ['letter']));
       expect((await status()).counts).toMatchObject({
         ...{ waiting: 0, active: 0, retrying: 0, delivered: 0, dead: 50 },
@@ -434,7 +443,7 @@ describe('dead letters on one Redis with several workers', () => {
   });
 
   it('are all redriven by one call of BullMQ’s own retryJobs', async () => {
-    const { seek, letters, sendAll, untilBuried, until } = await setup({
+    const { seek, deadLetters, sendAll, untilBuried, until } = await setup({
       answers: always('FORBIDDEN'),
       workers: 2,
     });
@@ -442,7 +451,7 @@ describe('dead letters on one Redis with several workers', () => {
     for (const id of ids) await untilBuried(id);
     seek.answerWith([]);
 
-    await letters.retryJobs({ state: 'failed' });
+    await deadLetters.retryJobs({ state: 'failed' });
 
     for (const id of ids) expect((await until(id, 'delivered')).redrives).toBe(1);
   });
@@ -467,7 +476,7 @@ describe('dead letters on one Redis with several workers', () => {
   });
 
   it('are redriven all the same when the worker that took one up died over it', async () => {
-    const { backend, seek, letters, sendAll, untilBuried, until, startWorker } = await setup({
+    const { backend, seek, deadLetters, sendAll, untilBuried, until, startWorker } = await setup({
       answers: always('FORBIDDEN'),
       workers: 0,
     });
@@ -476,20 +485,20 @@ describe('dead letters on one Redis with several workers', () => {
     await untilBuried(signalId);
     await first.close();
     seek.answerWith([]);
-    await (await letters.getJob(signalId))?.retry('failed');
+    await (await deadLetters.getJob(signalId))?.retry('failed');
 
-    // Takes the letter with a lock that nobody renews, and is never heard of again.
-    const { connection, prefix = '' } = letters.opts;
+    // Takes the dead letter with a lock that nobody renews, and is never heard of again.
+    const { connection, prefix = '' } = deadLetters.opts;
     if (!(connection instanceof Redis)) throw new Error('not a connection to Redis');
     const dead = new Worker(DEAD_LETTERS, null, { connection, prefix, skipLockRenewal: true });
     expect((await dead.getNextJob('dead', { block: false }))?.id).toBe(signalId);
-    expect(await letters.getActiveCount()).toBe(1);
+    expect(await deadLetters.getActiveCount()).toBe(1);
     await runOutLocks(connection, prefix, DEAD_LETTERS);
     await dead.close();
     await startWorker();
 
     expect(await until(signalId, 'delivered')).toMatchObject({ redrives: 1 });
-    await waitFor(async () => (await letters.getJobState(signalId)) === 'unknown');
+    await waitFor(async () => (await deadLetters.getJobState(signalId)) === 'unknown');
     expect(await (await backend.queue(SIGNALS)).getJobCounts('failed')).toEqual({ failed: 0 });
   });
 });

@@ -42,7 +42,7 @@ const gate = () => {
 /** In BullMQ's own words, as the board or anybody else's program would. */
 const bullQueues = async (backend: Backend) => ({
   signals: await backend.bullQueue(SIGNALS),
-  letters: await backend.bullQueue(DEAD_LETTERS),
+  deadLetters: await backend.bullQueue(DEAD_LETTERS),
 });
 
 describe.each(PLATFORMS)('the path of a signal on $name', ({ start }) => {
@@ -85,9 +85,9 @@ describe.each(PLATFORMS)('the path of a signal on $name', ({ start }) => {
       const token = newToken();
 
       const { signalId } = await send(complete(token));
-      const life = await until(signalId, 'delivered');
+      const record = await until(signalId, 'delivered');
 
-      expect(life).toEqual({
+      expect(record).toEqual({
         ...{ signalId, typeCode: 'ApplicationComplete', state: 'delivered', redrives: 0 },
         acceptedAt: expect.any(String),
         acceptedFrom: 'ats',
@@ -148,9 +148,11 @@ describe.each(PLATFORMS)('the path of a signal on $name', ({ start }) => {
       });
 
       const accepted = await sendAll(Array.from({ length: 20 }, () => complete()));
-      const lives = await Promise.all(accepted.map(({ signalId }) => until(signalId, 'delivered')));
+      const lookup = await Promise.all(
+        accepted.map(({ signalId }) => until(signalId, 'delivered')),
+      );
 
-      expect(lives.map(({ attempts }) => attempts.length)).toEqual(Array(20).fill(1));
+      expect(lookup.map(({ attempts }) => attempts.length)).toEqual(Array(20).fill(1));
       expect(seek.tokenRequests).toHaveLength(2);
     });
   });
@@ -168,11 +170,11 @@ describe.each(PLATFORMS)('the path of a signal on $name', ({ start }) => {
       });
 
       const { signalId } = await send(complete(token));
-      const letter = await untilBuried(signalId);
+      const deadLetter = await untilBuried(signalId);
 
       const [requestId] = header(seek.requests, 'x-request-id');
       const reason = 'Input validation failed; /input/token: Is not valid: [masked]';
-      expect(letter).toEqual({
+      expect(deadLetter).toEqual({
         ...{ signalId, typeCode: 'ApplicationComplete', redrives: 0 },
         ...{ code: 'BAD_USER_INPUT', reason },
         ...{ acceptedAt: expect.any(String), diedAt: expect.any(String) },
@@ -184,10 +186,10 @@ describe.each(PLATFORMS)('the path of a signal on $name', ({ start }) => {
         ],
       });
       await until(signalId, 'dead');
-      expect((await find(signalId))?.attempts).toEqual(letter.attempts);
+      expect((await find(signalId))?.attempts).toEqual(deadLetter.attempts);
       await stop();
       expect(logs.text()).not.toContain(token);
-      expect(logs.lines().filter(({ msg }) => msg === 'signal.buried')).toEqual([
+      expect(logs.lines().filter(({ msg }) => msg === 'signal.deadLettered')).toEqual([
         expect.objectContaining({ level: 'warn', signalId, code: 'BAD_USER_INPUT' }),
       ]);
     });
@@ -199,10 +201,10 @@ describe.each(PLATFORMS)('the path of a signal on $name', ({ start }) => {
       const { signalId } = await send(complete(token));
       await untilBuried(signalId);
 
-      const { letters } = await bullQueues(backend);
-      const letter = await letters.getJob(signalId);
-      expect(letter?.data.job.signal).toEqual(complete(token));
-      expect(letter?.failedReason).toBe('FORBIDDEN: FORBIDDEN');
+      const { deadLetters } = await bullQueues(backend);
+      const deadLetter = await deadLetters.getJob(signalId);
+      expect(deadLetter?.data.job.signal).toEqual(complete(token));
+      expect(deadLetter?.failedReason).toBe('FORBIDDEN: FORBIDDEN');
     });
 
     it('buries after the last attempt what keeps failing under a code nobody knows', async () => {
@@ -212,12 +214,12 @@ describe.each(PLATFORMS)('the path of a signal on $name', ({ start }) => {
       });
 
       const { signalId } = await send(complete());
-      const letter = await untilBuried(signalId);
+      const deadLetter = await untilBuried(signalId);
 
-      expect(letter.code).toBe('SOMETHING_NEW');
-      expect(letter.reason).toContain('No idea');
-      expect(letter.attempts.map(({ outcome }) => outcome)).toEqual(['retry', 'retry', 'dead']);
-      expect(letter.attempts.map(({ requestId }) => requestId)).toEqual(
+      expect(deadLetter.code).toBe('SOMETHING_NEW');
+      expect(deadLetter.reason).toContain('No idea');
+      expect(deadLetter.attempts.map(({ outcome }) => outcome)).toEqual(['retry', 'retry', 'dead']);
+      expect(deadLetter.attempts.map(({ requestId }) => requestId)).toEqual(
         header(seek.requests, 'x-request-id'),
       );
       expect(seek.requests).toHaveLength(3);
@@ -255,11 +257,11 @@ describe.each(PLATFORMS)('the path of a signal on $name', ({ start }) => {
       });
 
       const { signalId } = await send(complete());
-      const letter = await untilBuried(signalId);
+      const deadLetter = await untilBuried(signalId);
 
-      expect(letter.code).toBe('INTERNAL_SERVER_ERROR');
-      expect(letter.reason).toMatch(/given up after \d+ seconds/);
-      expect(letter.attempts.length).toBeLessThan(60);
+      expect(deadLetter.code).toBe('INTERNAL_SERVER_ERROR');
+      expect(deadLetter.reason).toMatch(/given up after \d+ seconds/);
+      expect(deadLetter.attempts.length).toBeLessThan(60);
     });
 
     it('counts the age anew after a redrive', async () => {
@@ -364,7 +366,7 @@ describe.each(PLATFORMS)('the path of a signal on $name', ({ start }) => {
 
   describe('jobs that somebody else put into the queue', () => {
     it('buries unreadable ones under ids of every kind, and goes on', async () => {
-      const { seek, backend, letters, send, until, untilBuried } = await setup();
+      const { seek, backend, deadLetters, send, until, untilBuried } = await setup();
       const { signals } = await bullQueues(backend);
 
       const anonymous = await signals.add('mail', { to: 'somebody' });
@@ -376,7 +378,7 @@ describe.each(PLATFORMS)('the path of a signal on $name', ({ start }) => {
 
       expect(first).toMatchObject({ code: 'UNREADABLE', typeCode: 'unknown', attempts: [] });
       expect(first.reason).not.toBe('');
-      expect((await letters()).map((letter) => letter.signalId).toSorted()).toEqual(
+      expect((await deadLetters()).map((deadLetter) => deadLetter.signalId).toSorted()).toEqual(
         [`job-${anonymous.id}`, named].toSorted(),
       );
       expect(await signals.getJobCounts('failed', 'waiting', 'delayed')).toEqual({
@@ -395,10 +397,12 @@ describe.each(PLATFORMS)('the path of a signal on $name', ({ start }) => {
 
       expect(await redrive(`job-${id}`)).toBe(202);
 
-      await waitFor(() => logs.lines().filter(({ msg }) => msg === 'signal.buried').length === 2);
-      const letter = await untilBuried(`job-${id}`);
-      expect(Date.parse(letter.diedAt)).toBeGreaterThanOrEqual(Date.parse(diedAt));
-      expect(letter.code).toBe('UNREADABLE');
+      await waitFor(
+        () => logs.lines().filter(({ msg }) => msg === 'signal.deadLettered').length === 2,
+      );
+      const deadLetter = await untilBuried(`job-${id}`);
+      expect(Date.parse(deadLetter.diedAt)).toBeGreaterThanOrEqual(Date.parse(diedAt));
+      expect(deadLetter.code).toBe('UNREADABLE');
     });
 
     it('does not put back an unreadable one', async () => {
@@ -463,34 +467,35 @@ describe.each(PLATFORMS)('the path of a signal on $name', ({ start }) => {
     };
 
     it('delivers over the API under the same id, once the cause is gone', async () => {
-      const { seek, redrive, until, id, letters, call } = await setupDead();
+      const { seek, redrive, until, id, deadLetters, call } = await setupDead();
 
       expect(await redrive(id)).toBe(202);
-      const life = await until(id, 'delivered');
+      const record = await until(id, 'delivered');
 
-      expect(life.redrives).toBe(1);
+      expect(record.redrives).toBe(1);
       expect(seek.requests).toHaveLength(2);
-      await waitFor(async () => (await letters.getJobState(id)) === 'unknown');
+      await waitFor(async () => (await deadLetters.getJobState(id)) === 'unknown');
       expect((await call('GET', `/dead-letters/${id}`)).status).toBe(404);
       expect(await redrive(id)).toBe(404);
     });
 
     it("delivers by the board's Retry of one letter", async () => {
-      const { until, id, letters } = await setupDead();
+      const { until, id, deadLetters } = await setupDead();
 
-      await (await letters.getJob(id))?.retry('failed');
+      await (await deadLetters.getJob(id))?.retry('failed');
 
       expect((await until(id, 'delivered')).redrives).toBe(1);
     });
 
     it("delivers by the board's Retry all", async () => {
-      const { seek, until, ids, letters } = await setupDead(30);
+      const { seek, until, ids, deadLetters } = await setupDead(30);
 
-      for (const letter of await letters.getJobs(['failed'])) await letter.retry('failed');
+      for (const deadLetter of await deadLetters.getJobs(['failed']))
+        await deadLetter.retry('failed');
 
       for (const id of ids) expect((await until(id, 'delivered')).redrives).toBe(1);
       expect(seek.requests).toHaveLength(60);
-      await waitFor(async () => (await letters.getJobCountByTypes('failed', 'active')) === 0);
+      await waitFor(async () => (await deadLetters.getJobCountByTypes('failed', 'active')) === 0);
     });
 
     it('delivers all that a filter takes', async () => {
@@ -512,17 +517,17 @@ describe.each(PLATFORMS)('the path of a signal on $name', ({ start }) => {
       seek.answerWith([refused('BAD_USER_INPUT'), html(502)]);
 
       await redrive(id);
-      const letter = await untilBuried(id, 1);
+      const deadLetter = await untilBuried(id, 1);
       await redrive(id);
-      const life = await until(id, 'delivered');
+      const record = await until(id, 'delivered');
 
-      expect(letter).toMatchObject({ code: 'BAD_USER_INPUT', redrives: 1 });
-      expect(letter.attempts.map(({ code }) => code)).toEqual(['FORBIDDEN', 'BAD_USER_INPUT']);
-      expect(life.redrives).toBe(2);
-      expect(life.attempts.map(({ outcome }) => outcome)).toEqual([
+      expect(deadLetter).toMatchObject({ code: 'BAD_USER_INPUT', redrives: 1 });
+      expect(deadLetter.attempts.map(({ code }) => code)).toEqual(['FORBIDDEN', 'BAD_USER_INPUT']);
+      expect(record.redrives).toBe(2);
+      expect(record.attempts.map(({ outcome }) => outcome)).toEqual([
         ...['dead', 'dead', 'retry', 'delivered'],
       ]);
-      expect(life.attempts.map(({ requestId }) => requestId)).toEqual(
+      expect(record.attempts.map(({ requestId }) => requestId)).toEqual(
         header(seek.requests, 'x-request-id'),
       );
     });
@@ -534,10 +539,10 @@ describe.each(PLATFORMS)('the path of a signal on $name', ({ start }) => {
       const answer = await call('DELETE', `/dead-letters/${id}?reason=hirer%20left`);
 
       expect(answer.status).toBe(204);
-      const life = await find(id);
-      expect(life).toMatchObject({ state: 'skipped', redrives: 0 });
-      expect(life?.reason).toMatch(/^discarded at \S+ by ats: hirer left$/);
-      expect(life?.attempts).toHaveLength(1);
+      const record = await find(id);
+      expect(record).toMatchObject({ state: 'skipped', redrives: 0 });
+      expect(record?.reason).toMatch(/^discarded at \S+ by ats: hirer left$/);
+      expect(record?.attempts).toHaveLength(1);
       expect((await status()).counts).toEqual({
         ...counts,
         ...{ dead: counts.dead - 1, skipped: counts.skipped + 1 },

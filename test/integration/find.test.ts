@@ -1,4 +1,4 @@
-import type { SignalLife } from '../../src/schemas/signalRecord.ts';
+import type { SignalRecord } from '../../src/schemas/signalRecord.ts';
 import {
   buildApplicationComplete,
   buildPositionStatusUpdate,
@@ -24,9 +24,12 @@ describe.each(PLATFORMS)('signals on $name', ({ start }) => {
     const dispatcher = await setupPlatform(options);
     return {
       ...dispatcher,
-      search: async (query: Record<string, string>): Promise<SignalLife[]> =>
-        (await dispatcher.get<{ signals: SignalLife[] }>(`/signals?${new URLSearchParams(query)}`))
-          .signals,
+      search: async (query: Record<string, string>): Promise<SignalRecord[]> =>
+        (
+          await dispatcher.get<{ signals: SignalRecord[] }>(
+            `/signals?${new URLSearchParams(query)}`,
+          )
+        ).signals,
     };
   };
 
@@ -63,16 +66,16 @@ describe.each(PLATFORMS)('signals on $name', ({ start }) => {
       env: { BATCH_SIZE: '10', BATCH_LINGER_MS: '50' },
     });
     const accepted = await sendAll(Array.from({ length: 6 }, complete));
-    const lives = await Promise.all(accepted.map(({ signalId }) => until(signalId, 'delivered')));
+    const lookup = await Promise.all(accepted.map(({ signalId }) => until(signalId, 'delivered')));
 
-    for (const { signalId, attempts } of lives) {
+    for (const { signalId, attempts } of lookup) {
       const requestId = attempts[0]?.requestId ?? '';
-      const together = lives.filter((life) => life.attempts[0]?.requestId === requestId);
+      const together = lookup.filter((record) => record.attempts[0]?.requestId === requestId);
       const found = await waitFor(async () => {
         const signals = await search({ requestId });
         return signals.length === together.length && signals;
       });
-      expect(found.map((life) => life.signalId)).toContain(signalId);
+      expect(found.map((record) => record.signalId)).toContain(signalId);
     }
   });
 

@@ -6,7 +6,7 @@ import { loadConfig } from '../../src/config/config.ts';
 import { createOutbox } from '../../src/producer/outbox/createOutbox.ts';
 import { MIGRATIONS, migrate, printMigrations } from '../../src/producer/outbox/migrations.ts';
 import { listenForRows } from '../../src/producer/outbox/notifications.ts';
-import { createLedgerStore } from '../../src/producer/outbox/outcomeRows.ts';
+import { createOutcomeRows } from '../../src/producer/outbox/outcomeRows.ts';
 import { openPostgres } from '../../src/producer/outbox/postgres.ts';
 import { createRelay, relayAll } from '../../src/producer/outbox/relay.ts';
 import {
@@ -422,7 +422,7 @@ describe('the outbox as a ledger', () => {
         state: states[index] ?? 'waiting',
       })),
     );
-    return createLedgerStore(database);
+    return createOutcomeRows(database);
   };
 
   it('keeps no token of a signal that was sent before its row was moved', async () => {
@@ -437,9 +437,9 @@ describe('the outbox as a ledger', () => {
   });
 
   it('takes words that PostgreSQL can not keep', async () => {
-    const ledger = await keep(['waiting']);
+    const outcomeRows = await keep(['waiting']);
 
-    await ledger.writeBack([
+    await outcomeRows.writeBack([
       { signalId: 'signal-0', outcome: 'skipped', at: 1, reason: 'no\u0000use' },
     ]);
 
@@ -447,10 +447,10 @@ describe('the outbox as a ledger', () => {
   });
 
   it('takes delivered for the last word on a signal that was skipped at first', async () => {
-    const ledger = await keep(['waiting']);
+    const outcomeRows = await keep(['waiting']);
     const signalId = 'signal-0';
 
-    await ledger.writeBack([
+    await outcomeRows.writeBack([
       { signalId, outcome: 'skipped', at: 1, reason: 'no-token' },
       { signalId, outcome: 'delivered', at: 2 },
     ]);
@@ -472,7 +472,7 @@ describe('a database of an older encoding', () => {
        VALUES ('{}', 'queued', 'one'), ('{}', 'queued', 'two')`,
     );
 
-    await createLedgerStore(database).writeBack([
+    await createOutcomeRows(database).writeBack([
       { signalId: 'one', outcome: 'delivered', at: 1 },
       { signalId: 'two', outcome: 'dead', at: 1, reason: 'FORBIDDEN: Nicht für ’x’' },
     ]);

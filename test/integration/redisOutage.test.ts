@@ -27,8 +27,8 @@ const setup = async (options: Parameters<typeof startDispatcher>[1] = {}, given?
   const redis = given ?? (await startRedis());
   if (given === undefined) closing.push(redis.stop);
   const platform: Platform = {
-    open: (config, temper, logger) =>
-      openRedis({ ...queueOptions(config), url: redis.url, temper, logger }),
+    open: (config, profile, logger) =>
+      openRedis({ ...queueOptions(config), url: redis.url, profile, logger }),
     ...{ clear: async () => {}, stop: redis.stop },
   };
   const dispatcher = await startDispatcher(platform, options);
@@ -60,7 +60,7 @@ const setupAway = async () => {
 
 describe.each([
   {
-    trouble: 'is frozen',
+    lastError: 'is frozen',
     begin: async () => {
       const subject = await setup({ workers: 0 });
       await subject.producer.enqueue({ typeCode: 'ApplicationComplete', token: newToken() });
@@ -72,7 +72,7 @@ describe.each([
     },
   },
   {
-    trouble: 'has been killed',
+    lastError: 'has been killed',
     begin: async () => {
       const subject = await setup({ workers: 0 });
       await subject.producer.enqueue({ typeCode: 'ApplicationComplete', token: newToken() });
@@ -82,12 +82,12 @@ describe.each([
     end: (redis: RedisServer) => redis.restart(),
   },
   {
-    trouble: 'was away from the very start',
+    lastError: 'was away from the very start',
     begin: setupAway,
     end: (redis: RedisServer) => redis.restart(),
   },
   {
-    trouble: 'is full',
+    lastError: 'is full',
     says: /Redis is out of memory/,
     begin: async () => {
       const subject = await setup({ workers: 0 });
@@ -165,7 +165,7 @@ describe('workers', () => {
       },
     ],
   ])('go on by themselves when Redis %s, and nothing accepted is missing', async (_, hurt) => {
-    const { seek, redis, call, send, find, letters } = await setup({
+    const { seek, redis, call, send, find, deadLetters } = await setup({
       workers: 2,
       env: { WORKER_CONCURRENCY: '10' },
       answers: (_request, number) => (number % 10 === 0 ? refused('FORBIDDEN') : delivered()),
@@ -195,8 +195,8 @@ describe('workers', () => {
       // One that a worker held when Redis died stays active until its lock runs out.
       const state = await waitFor(
         async () => {
-          const life = await find(id);
-          return ['delivered', 'dead', 'active'].includes(life?.state ?? '') && life?.state;
+          const record = await find(id);
+          return ['delivered', 'dead', 'active'].includes(record?.state ?? '') && record?.state;
         },
         { what: `${id} to be settled` },
       );
@@ -205,12 +205,14 @@ describe('workers', () => {
     const arrived = new Set(
       seek.requests.map(({ text }) => JSON.parse(text).variables.input.token),
     );
-    const buried = new Set((await letters('?limit=1000')).map((letter) => letter.signalId));
+    const deadLettered = new Set(
+      (await deadLetters('?limit=1000')).map((deadLetter) => deadLetter.signalId),
+    );
     for (const [id, state] of places) {
       if (state === 'delivered') expect(arrived).toContain(accepted.get(id));
-      if (state === 'dead') expect(buried).toContain(id);
+      if (state === 'dead') expect(deadLettered).toContain(id);
     }
-    expect(buried.size).toBeGreaterThan(0);
+    expect(deadLettered.size).toBeGreaterThan(0);
     expect([...places.values()].filter((state) => state === 'active').length).toBeLessThanOrEqual(
       20,
     );

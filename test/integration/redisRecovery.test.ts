@@ -18,8 +18,8 @@ const { closing, opened } = closeAfterEach();
 /** API, worker and library, all by way of this address. */
 const setup = async (address: RedisAddress, workers = 1) => {
   const platform: Platform = {
-    open: (config, temper, logger) =>
-      openRedis({ ...queueOptions(config), ...address, temper, logger }),
+    open: (config, profile, logger) =>
+      openRedis({ ...queueOptions(config), ...address, profile, logger }),
     ...{ clear: async () => {}, stop: async () => {} },
   };
   const dispatcher = await opened(startDispatcher(platform, { workers }));

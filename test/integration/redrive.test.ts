@@ -1,7 +1,7 @@
 import type { Queue } from 'bullmq';
 import { createDeadLetters } from '../../src/deadLetters/deadLetters.ts';
 import { DEAD_LETTERS, SIGNALS } from '../../src/queue/backend.ts';
-import { eachLetterOnce, everyLetter } from '../../src/queue/readDeadLetters.ts';
+import { allDeadLetters, allDeadLettersOnce } from '../../src/queue/readDeadLetters.ts';
 
 import { buildApplicationComplete, buildLetter, buildSignalJob } from '../support/buildSignal.ts';
 import { PLATFORMS } from '../support/platforms.ts';
@@ -29,7 +29,7 @@ describe.each(PLATFORMS)('redrives on $name', ({ start }) => {
       ...{ ids, id: ids[0] ?? '' },
       deadLetters: createDeadLetters({ backend }),
       signals: await backend.bullQueue(SIGNALS),
-      letters: await backend.bullQueue(DEAD_LETTERS),
+      deadLetterQueue: await backend.bullQueue(DEAD_LETTERS),
     };
   };
 
@@ -39,21 +39,21 @@ describe.each(PLATFORMS)('redrives on $name', ({ start }) => {
       seek.answerWith(() => refused('BAD_USER_INPUT'));
 
       await redrive(id);
-      const letter = await untilBuried(id, 1);
-      await deadLetters.redriveMatching({ code: 'BAD_USER_INPUT' }, 'board:somebody');
+      const deadLetter = await untilBuried(id, 1);
+      await deadLetters.redriveMany({ code: 'BAD_USER_INPUT' }, 'board:somebody');
       await untilBuried(id, 2);
       seek.answerWith([]);
       await redrive(id);
-      const life = await until(id, 'delivered');
+      const record = await until(id, 'delivered');
 
       const log = [
         { at: TIME, by: 'ats' },
         { at: TIME, by: 'board:somebody' },
         { at: TIME, by: 'ats' },
       ];
-      expect(letter.redriveLog).toEqual(log.slice(0, 1));
-      expect(life.redriveLog).toEqual(log);
-      const times = life.redriveLog?.map(({ at }) => at) ?? [];
+      expect(deadLetter.redriveLog).toEqual(log.slice(0, 1));
+      expect(record.redriveLog).toEqual(log);
+      const times = record.redriveLog?.map(({ at }) => at) ?? [];
       expect(times.toSorted()).toEqual(times);
       expect(logs.lines().filter(({ msg }) => msg === 'signal.redriven')).toEqual(
         log.map(({ by }) => expect.objectContaining({ by })),
@@ -62,11 +62,11 @@ describe.each(PLATFORMS)('redrives on $name', ({ start }) => {
     });
 
     it('without a name where all were retried in the board, and with the one that was noted', async () => {
-      const { ids, deadLetters, letters, until } = await setupDead(2);
+      const { ids, deadLetters, deadLetterQueue, until } = await setupDead(2);
       const [noted = '', nameless = ''] = ids;
 
       await deadLetters.noteRedriver(noted, 'board:somebody');
-      for (const letter of await letters.getFailed()) await letter.retry('failed');
+      for (const deadLetter of await deadLetterQueue.getFailed()) await deadLetter.retry('failed');
 
       expect((await until(noted, 'delivered')).redriveLog).toEqual([
         { at: TIME, by: 'board:somebody' },
@@ -75,22 +75,22 @@ describe.each(PLATFORMS)('redrives on $name', ({ start }) => {
     });
 
     it('and a name that is noted changes nothing else', async () => {
-      const { id, deadLetters, letters, find } = await setupDead();
-      const before = await letters.getJob(id);
-      const life = await find(id);
+      const { id, deadLetters, deadLetterQueue, find } = await setupDead();
+      const before = await deadLetterQueue.getJob(id);
+      const record = await find(id);
 
       await deadLetters.noteRedriver('no such letter', 'board:somebody');
       await deadLetters.noteRedriver(id, 'board:somebody');
 
-      const after = await letters.getJob(id);
+      const after = await deadLetterQueue.getJob(id);
       expect(after?.data).toEqual({
         ...before?.data,
         redriveBy: { at: TIME, by: 'board:somebody' },
       });
-      expect([after?.finishedOn, await letters.getJobState(id)]).toEqual([
+      expect([after?.finishedOn, await deadLetterQueue.getJobState(id)]).toEqual([
         ...[before?.finishedOn, 'failed'],
       ]);
-      expect(await find(id)).toEqual(life);
+      expect(await find(id)).toEqual(record);
     });
 
     it('once, whichever of those who ask at the same time it is', async () => {
@@ -111,10 +111,13 @@ describe.each(PLATFORMS)('redrives on $name', ({ start }) => {
     });
 
     it('where no worker had failed the letter yet, too', async () => {
-      const { id, deadLetters, letters, until, startWorker } = await setupDead();
-      const letter = await letters.getJob(id);
-      await letter?.remove();
-      await letters.add('ApplicationComplete', letter?.data, { jobId: id, removeOnComplete: true });
+      const { id, deadLetters, deadLetterQueue, until, startWorker } = await setupDead();
+      const deadLetter = await deadLetterQueue.getJob(id);
+      await deadLetter?.remove();
+      await deadLetterQueue.add('ApplicationComplete', deadLetter?.data, {
+        jobId: id,
+        removeOnComplete: true,
+      });
 
       expect(await deadLetters.redrive(id, 'somebody')).toEqual({ kind: 'redriven' });
       await startWorker();
@@ -134,17 +137,17 @@ describe.each(PLATFORMS)('redrives on $name', ({ start }) => {
     });
 
     it('and anything that stands in their place is no reason to keep a signal back', async () => {
-      const { id, letters, redrive, until } = await setupDead();
-      const letter = await letters.getJob(id);
-      const job = { ...letter?.data.job, redriveLog: 'spoilt' };
-      await letter?.updateData({ ...letter.data, redriveBy: 7, job });
+      const { id, deadLetterQueue, redrive, until } = await setupDead();
+      const deadLetter = await deadLetterQueue.getJob(id);
+      const job = { ...deadLetter?.data.job, redriveLog: 'spoilt' };
+      await deadLetter?.updateData({ ...deadLetter.data, redriveBy: 7, job });
 
       expect(await redrive(id)).toBe(202);
 
       expect(await until(id, 'delivered')).toMatchObject({
         ...{ redrives: 1, redriveLog: [{ at: TIME, by: 'ats' }] },
       });
-      await waitFor(async () => (await letters.getJobState(id)) === 'unknown');
+      await waitFor(async () => (await deadLetterQueue.getJobState(id)) === 'unknown');
     });
   });
 
@@ -159,14 +162,14 @@ describe.each(PLATFORMS)('redrives on $name', ({ start }) => {
         acceptedAt: new Date().toISOString(),
       });
       await subject.signals.add('ApplicationComplete', job, { jobId: id });
-      const letter = await subject.untilBuried(id);
+      const deadLetter = await subject.untilBuried(id);
       subject.seek.answerWith([]);
-      return { ...subject, id, letter, good: subject.id };
+      return { ...subject, id, deadLetter, good: subject.id };
     };
     const invalidFields = { '/token': expect.stringMatching(/^Is required/) };
 
     it('are refused, and say why', async () => {
-      const { id, letter, call, seek, untilBuried } = await setupInvalid();
+      const { id, deadLetter, call, seek, untilBuried } = await setupInvalid();
       const sent = seek.requests.length;
 
       const answer = await call('POST', `/dead-letters/${id}/redrive`);
@@ -174,7 +177,7 @@ describe.each(PLATFORMS)('redrives on $name', ({ start }) => {
       expect([answer.status, await answer.json()]).toEqual([
         ...[422, { message: 'It would not be accepted today', invalidFields }],
       ]);
-      expect(await untilBuried(id)).toEqual(letter);
+      expect(await untilBuried(id)).toEqual(deadLetter);
       expect(seek.requests).toHaveLength(sent);
     });
 
@@ -189,20 +192,21 @@ describe.each(PLATFORMS)('redrives on $name', ({ start }) => {
     });
 
     it('fail again in the board, with a reason that says so, and keep the old one', async () => {
-      const { id, letter, deadLetters, letters, untilBuried, seek } = await setupInvalid();
+      const { id, deadLetter, deadLetters, deadLetterQueue, untilBuried, seek } =
+        await setupInvalid();
       const sent = seek.requests.length;
       await deadLetters.noteRedriver(id, 'board:somebody');
 
-      await (await letters.getJob(id))?.retry('failed');
+      await (await deadLetterQueue.getJob(id))?.retry('failed');
 
       const failed = await waitFor(async () => {
-        const job = await letters.getJob(id);
+        const job = await deadLetterQueue.getJob(id);
         return job?.failedReason?.includes('not sent again') && job;
       });
       expect(failed.failedReason).toMatch(
         /^BAD_USER_INPUT: .*Is not valid.*; not sent again: \/token: Is required/,
       );
-      expect(await untilBuried(id)).toEqual(letter);
+      expect(await untilBuried(id)).toEqual(deadLetter);
       expect(failed.data.redriveBy).toBeUndefined();
       expect(seek.requests).toHaveLength(sent);
     });
@@ -262,7 +266,7 @@ describe.each(PLATFORMS)('redrives on $name', ({ start }) => {
   });
 
   describe('of many over HTTP', () => {
-    /** Letters that a worker has failed, without the signals that they would be of. */
+    /** Dead letters that a worker has failed, without the signals that they would be of. */
     const addLetters = async (queue: Queue, code: string, count: number): Promise<string[]> => {
       const name = newToken().replaceAll(/[^\w-]/g, '-');
       const ids = Array.from({ length: count }, (_, n) => `${code}-${n}-of-${name}`);
@@ -271,8 +275,8 @@ describe.each(PLATFORMS)('redrives on $name', ({ start }) => {
         ids.map((signalId) => {
           const acceptedAt = new Date().toISOString();
           const job = buildSignalJob({ signal: complete(), acceptedAt, contentId: signalId });
-          const burial = { jobId: signalId, finishedAt: 1 };
-          const data = buildLetter({ signalId, code, burial, job });
+          const failedJob = { jobId: signalId, finishedAt: 1 };
+          const data = buildLetter({ signalId, code, failedJob, job });
           return { name: 'x', data, opts: { jobId: signalId, removeOnComplete: true } };
         }),
       );
@@ -281,36 +285,36 @@ describe.each(PLATFORMS)('redrives on $name', ({ start }) => {
     };
 
     it('pass none over where others take letters away meanwhile', async () => {
-      const { backend, letters } = await setupDead(0);
-      const ids = await addLetters(letters, 'MEANT', 250);
+      const { backend, deadLetterQueue } = await setupDead(0);
+      const ids = await addLetters(deadLetterQueue, 'MEANT', 250);
       const seen: string[] = [];
 
-      for await (const { letter } of eachLetterOnce(await backend.queue(DEAD_LETTERS))) {
-        seen.push(letter.signalId);
+      for await (const { deadLetter } of allDeadLettersOnce(await backend.queue(DEAD_LETTERS))) {
+        seen.push(deadLetter.signalId);
         if (seen.length !== 150) continue;
-        for (const id of seen.slice(0, 120)) await letters.remove(id);
+        for (const id of seen.slice(0, 120)) await deadLetterQueue.remove(id);
       }
 
       expect(seen.toSorted()).toEqual(ids.toSorted());
     }, 60_000);
 
     it('are listed once each, though others die meanwhile', async () => {
-      const { backend, letters } = await setupDead(0);
-      const ids = await addLetters(letters, 'LISTED', 150);
+      const { backend, deadLetterQueue } = await setupDead(0);
+      const ids = await addLetters(deadLetterQueue, 'LISTED', 150);
       const seen: string[] = [];
 
-      for await (const { letter } of everyLetter(await backend.queue(DEAD_LETTERS))) {
-        seen.push(letter.signalId);
-        if (seen.length === 50) await addLetters(letters, 'LATER', 20);
+      for await (const { deadLetter } of allDeadLetters(await backend.queue(DEAD_LETTERS))) {
+        seen.push(deadLetter.signalId);
+        if (seen.length === 50) await addLetters(deadLetterQueue, 'LATER', 20);
       }
 
       expect(seen.toSorted()).toEqual(ids.toSorted());
     }, 60_000);
 
     it('take every letter that is meant once, and none else, however many there are', async () => {
-      const { letters, call, until } = await setupDead();
-      const meant = await addLetters(letters, 'MEANT', 250);
-      await addLetters(letters, 'OTHER', 150);
+      const { deadLetterQueue, call, until } = await setupDead();
+      const meant = await addLetters(deadLetterQueue, 'MEANT', 250);
+      await addLetters(deadLetterQueue, 'OTHER', 150);
 
       // On a busy machine one call may not come to the end of them in its time.
       let redriven = 0;
@@ -323,7 +327,7 @@ describe.each(PLATFORMS)('redrives on $name', ({ start }) => {
 
       expect(redriven).toBe(meant.length);
       for (const id of meant) await until(id, 'delivered');
-      await waitFor(async () => (await letters.getFailedCount()) === 151);
+      await waitFor(async () => (await deadLetterQueue.getFailedCount()) === 151);
     }, 60_000);
 
     /** One has gone, and the next is waited for. */
@@ -334,7 +338,7 @@ describe.each(PLATFORMS)('redrives on $name', ({ start }) => {
         headers: { authorization: `Bearer ${API_KEY}` },
         ...(signal && { signal }),
       });
-      const left = () => subject.letters.getFailedCount();
+      const left = () => subject.deadLetterQueue.getFailedCount();
       const requested = () => subject.logs.lines().filter(({ msg }) => msg === 'Redrive requested');
       await waitFor(async () => (await left()) === 3);
       return { ...subject, answer, left, requested };

@@ -18,8 +18,8 @@ const setup = async (waitReplicas: number) => {
   const master = await opened(startMaster());
   const replica = await opened(startReplicaOf(master));
   const platform: Platform = {
-    open: (config, temper, logger) =>
-      openRedis({ ...queueOptions(config), url: master.url, waitReplicas, temper, logger }),
+    open: (config, profile, logger) =>
+      openRedis({ ...queueOptions(config), url: master.url, waitReplicas, profile, logger }),
     ...{ clear: async () => {}, stop: async () => {} },
   };
   const dispatcher = await opened(startDispatcher(platform, { workers: 0 }));

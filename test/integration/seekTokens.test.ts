@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { createSignalQueue } from '../../src/queue/acceptSignals.ts';
 import { type Backend, DEAD_LETTERS, SIGNALS } from '../../src/queue/backend.ts';
-import { createSignalLives } from '../../src/queue/lookup.ts';
+import { createLookup } from '../../src/queue/lookup.ts';
 import { createTokenCipher } from '../../src/runtime/tokenCipher.ts';
-import { createReseal } from '../../src/seekTokens/reencrypt.ts';
+import { createReencrypt } from '../../src/seekTokens/reencrypt.ts';
 import { createSeekTokens } from '../../src/seekTokens/registry.ts';
 import { buildApplicationComplete, buildSignal } from '../support/buildSignal.ts';
 import { PLATFORMS } from '../support/platforms.ts';
@@ -94,10 +94,10 @@ describe.each(PLATFORMS)('seek tokens on $name', ({ start }) => {
     await put(applicationId, { token: second, source: 'linkOut', receivedAt: ago(1) });
     const waiting = await stored(signalId);
     await startWorker();
-    const life = await until(signalId, 'delivered');
+    const record = await until(signalId, 'delivered');
 
     expect(seek.inputs()).toEqual([buildSignal({ token: second })]);
-    expect(life.attempts).toMatchObject([{ bound: { source: 'linkOut', expired: false } }]);
+    expect(record.attempts).toMatchObject([{ tokenUsed: { source: 'linkOut', expired: false } }]);
     for (const token of [first, second]) {
       expect(waiting + (await stored(signalId))).not.toContain(token);
     }
@@ -174,7 +174,7 @@ describe.each(PLATFORMS)('seek tokens on $name', ({ start }) => {
     await until(signalId, 'skipped');
     await send(signal);
     await until(signalId, 'skipped');
-    await waitFor(() => backend.ledger.findSkipped(signalId));
+    await waitFor(() => backend.bookkeeping.findSkipRecord(signalId));
     await until((await send(named(newApplication()))).signalId, 'skipped');
 
     await put(applicationId, { token, source: 'linkOut' });
@@ -195,17 +195,17 @@ describe.each(PLATFORMS)('seek tokens on $name', ({ start }) => {
     await until(signalId, 'skipped');
     await worker.close();
     await put(applicationId, { token, source: 'linkOut' });
-    const { ledger } = backend;
+    const { bookkeeping } = backend;
     const outrun = {
-      ...ledger,
-      reopen: async (...given: Parameters<typeof ledger.reopen>) => {
-        await ledger.reopen(...given);
+      ...bookkeeping,
+      reopen: async (...given: Parameters<typeof bookkeeping.reopen>) => {
+        await bookkeeping.reopen(...given);
         return false;
       },
     };
     const { accept } = createSignalQueue({
-      ...{ backend: { ...backend, ledger: outrun }, lives: createSignalLives(backend) },
-      ...{ cipher: createTokenCipher([]), rememberMs: DAY_MS },
+      ...{ backend: { ...backend, bookkeeping: outrun }, lookup: createLookup(backend) },
+      ...{ cipher: createTokenCipher([]), dedupeWindowMs: DAY_MS },
     });
 
     const answers = await accept([
@@ -229,7 +229,7 @@ describe.each(PLATFORMS)('seek tokens on $name', ({ start }) => {
     const atRest = () =>
       waitFor(async () => {
         const { waiting, active } = (await status()).counts;
-        return waiting + active === 0 && (await backend.ledger.oldestUnsent(1)).length === 0;
+        return waiting + active === 0 && (await backend.bookkeeping.oldestUnsent(1)).length === 0;
       });
 
     await sendAll(signals);
@@ -251,7 +251,7 @@ describe.each(PLATFORMS)('seek tokens on $name', ({ start }) => {
 
     const { attempts } = await until((await send(named(applicationId))).signalId, 'delivered');
 
-    expect(attempts).toMatchObject([{ bound: { expired: true } }]);
+    expect(attempts).toMatchObject([{ tokenUsed: { expired: true } }]);
     expect(sentTokens()).toEqual([token]);
   });
 
@@ -582,9 +582,9 @@ describe.each(PLATFORMS)('seek tokens on $name', ({ start }) => {
         sentTokens,
       } = await setup({ env: { TOKEN_ENCRYPTION_KEYS: oldKey }, workers: 0 });
       const under = (...keys: string[]) => registryUnder(backend, ...keys);
-      const reseal = (...keys: string[]) => createReseal({ backend, ...under(...keys) })();
+      const reencrypt = (...keys: string[]) => createReencrypt({ backend, ...under(...keys) })();
       // Of applications that other tests have left.
-      await reseal(newerKey, oldKey);
+      await reencrypt(newerKey, oldKey);
       const direct = (token: string) => send(buildApplicationComplete({ token }));
       const [waits, dies, arrives] = [newToken(), newToken(), newToken()];
       const [kept, clear] = [newToken(), newToken()];
@@ -601,14 +601,22 @@ describe.each(PLATFORMS)('seek tokens on $name', ({ start }) => {
       await worker.close();
       const waiting = await direct(waits);
 
-      expect(await reseal(newerKey)).toEqual({ resealed: 1, unopened: 4, done: true });
-      expect(await reseal(newerKey, oldKey)).toEqual({ resealed: 4, unopened: 0, done: true });
-      expect(await reseal(newerKey, oldKey)).toEqual({ resealed: 0, unopened: 0, done: true });
+      expect(await reencrypt(newerKey)).toEqual({ reencrypted: 1, undecryptable: 4, done: true });
+      expect(await reencrypt(newerKey, oldKey)).toEqual({
+        reencrypted: 4,
+        undecryptable: 0,
+        done: true,
+      });
+      expect(await reencrypt(newerKey, oldKey)).toEqual({
+        reencrypted: 0,
+        undecryptable: 0,
+        done: true,
+      });
 
       const { cipher } = under(newerKey);
       for (const { signalId } of [waiting, dead, arrived]) {
-        const [sealed = ''] = /v1\.\w+\.[\w-]+/.exec(await stored(signalId)) ?? [];
-        expect([waits, dies, arrives]).toContain(cipher.open(sealed, signalId));
+        const [ciphertext = ''] = /v1\.\w+\.[\w-]+/.exec(await stored(signalId)) ?? [];
+        expect([waits, dies, arrives]).toContain(cipher.decrypt(ciphertext, signalId));
       }
       await startWorker({ TOKEN_ENCRYPTION_KEYS: newerKey });
       await redrive(dead.signalId);
@@ -643,13 +651,13 @@ describe.each(PLATFORMS)('seek tokens on $name', ({ start }) => {
         answerNow();
         await until(signalId, 'retrying');
       };
-      const resealed = await createReseal({ backend, cipher, tokens, pause })();
+      const reencrypted = await createReencrypt({ backend, cipher, tokens, pause })();
       await close();
 
-      expect(resealed).toMatchObject({ unopened: 0, done: true });
+      expect(reencrypted).toMatchObject({ undecryptable: 0, done: true });
       const { cipher: newer } = registryUnder(backend, newerKey);
-      const [sealed = ''] = /v1\.\w+\.[\w-]+/.exec(await stored(signalId)) ?? [];
-      expect(newer.open(sealed, signalId)).toBe(token);
+      const [ciphertext = ''] = /v1\.\w+\.[\w-]+/.exec(await stored(signalId)) ?? [];
+      expect(newer.decrypt(ciphertext, signalId)).toBe(token);
     });
 
     it('are not called sealed anew where a worker never lets go, or a newer version wrote', async () => {
@@ -661,14 +669,19 @@ describe.each(PLATFORMS)('seek tokens on $name', ({ start }) => {
       await send(buildApplicationComplete({ token: newToken() }));
       await waitFor(() => seek.requests.length === 1);
       const { cipher, tokens } = registryUnder(backend, newerKey, oldKey);
-      const old = createTokenCipher([Buffer.from(oldKey, 'base64')]).seal('t', 'newer');
+      const old = createTokenCipher([Buffer.from(oldKey, 'base64')]).encrypt('t', 'newer');
       await (await backend.queue(SIGNALS)).add(
         ...['signal', { version: 4, kept: { elsewhere: old } }, { jobId: 'newer', delay: 60_000 }],
       );
 
-      const resealed = await createReseal({ backend, cipher, tokens, pause: async () => {} })();
+      const reencrypted = await createReencrypt({
+        backend,
+        cipher,
+        tokens,
+        pause: async () => {},
+      })();
 
-      expect(resealed).toMatchObject({ unopened: 1, done: false });
+      expect(reencrypted).toMatchObject({ undecryptable: 1, done: false });
     });
 
     it('are opened after the keys were changed, and wait for a worker that has theirs', async () => {

@@ -39,7 +39,7 @@ describe.each([
     const { send, until, logs, seek } = await setup({ tracer: recorded.tracer });
 
     const { signalId } = await send(complete(), SAMPLED);
-    const life = await until(signalId, 'delivered');
+    const record = await until(signalId, 'delivered');
 
     const [server] = recorded.spans('SERVER');
     const [sending] = recorded.spans('PRODUCER');
@@ -58,18 +58,18 @@ describe.each([
       'seek_signals.type_code': 'ApplicationComplete',
       'seek_signals.attempt': 1,
       'seek_signals.outcome': 'delivered',
-      'seek_signals.request_id': life.attempts[0]?.requestId,
+      'seek_signals.request_id': record.attempts[0]?.requestId,
     });
     expect(request?.attributes).toMatchObject({
       'url.full': seek.apiUrl,
-      'http.request.header.x-request-id': [life.attempts[0]?.requestId],
+      'http.request.header.x-request-id': [record.attempts[0]?.requestId],
       'http.response.status_code': 200,
     });
     expect(recorded.spans().filter(failed)).toEqual([]);
     const told = recorded.spans().map(({ name, attributes }) => [name, attributes]);
     expect(JSON.stringify(told)).not.toMatch(/seek-token|partner-token|scripted-client|Bearer/);
 
-    expect(life.traceId).toBe(TRACE);
+    expect(record.traceId).toBe(TRACE);
     const lines = logs.lines().filter((line) => line.signalId === signalId);
     expect(lines.map(({ msg, traceId }) => [msg, traceId])).toEqual([
       ['signal.accepted', TRACE],
@@ -109,7 +109,7 @@ describe.each([
       ...['HTTP_502', 'FORBIDDEN', undefined],
     ]);
     expect(attempts.map(failed)).toEqual([true, true, false]);
-    for (const msg of ['signal.buried', 'signal.redriven']) {
+    for (const msg of ['signal.deadLettered', 'signal.redriven']) {
       expect(logs.lines()).toContainEqual(expect.objectContaining({ msg, traceId: TRACE }));
     }
   });
@@ -183,12 +183,12 @@ describe.each([
     const { send, until, backend } = await setup({ tracer: recorded.tracer, answers: [html(502)] });
 
     const { signalId } = await send(complete(), UNSAMPLED);
-    const life = await until(signalId, 'delivered');
+    const record = await until(signalId, 'delivered');
 
     // The partner token is nobody's.
     expect(recorded.spans().map(traceOf)).not.toContain(TRACE);
     expect(recorded.spans('CONSUMER')).toEqual([]);
-    expect(life).not.toHaveProperty('traceId');
+    expect(record).not.toHaveProperty('traceId');
     const job = await (await backend.queue('signals')).getJob(signalId);
     expect(job?.data).toMatchObject({ traceparent: expect.stringMatching(/-00$/) });
   });
@@ -198,10 +198,10 @@ describe.each([
     const { send, until, backend, logs } = await setup();
 
     const { signalId } = await send(complete(), SAMPLED);
-    const life = await until(signalId, 'delivered');
+    const record = await until(signalId, 'delivered');
 
     expect(recorded.spans()).toEqual([]);
-    expect(life).not.toHaveProperty('traceId');
+    expect(record).not.toHaveProperty('traceId');
     const job = await (await backend.queue('signals')).getJob(signalId);
     expect(JSON.stringify([job?.data, job?.opts])).not.toContain('trace');
     expect(logs.text()).not.toContain('traceId');

@@ -27,14 +27,14 @@ describe('logging', () => {
   it('writes one JSON line with level, time and message', () => {
     const { logger, lines, text } = captureLogs();
 
-    logger.warn({ signalId: 'a' }, 'signal.buried');
+    logger.warn({ signalId: 'a' }, 'signal.deadLettered');
 
     expect(lines()).toEqual([
       {
         level: 'warn',
         time: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/),
         signalId: 'a',
-        msg: 'signal.buried',
+        msg: 'signal.deadLettered',
       },
     ]);
     expect(text()).toMatch(/^[^\n]+\n$/);

@@ -10,7 +10,7 @@ const READING: QueueReading = {
   backlog: 4,
   workers: 2,
   oldestUnsentSeconds: 77,
-  laneClosed: undefined,
+  suspended: undefined,
   tokensExpiring: 0,
 };
 
@@ -150,7 +150,7 @@ describe('metrics', () => {
   it('tell for how long the lane has been closed, and by what, until it opens', async () => {
     const closed = (code: string, seconds: number) => ({
       ...READING,
-      laneClosed: { code, seconds },
+      suspended: { code, seconds },
     });
     const readings = [
       closed('HTTP_503', 7),

@@ -57,8 +57,8 @@ it.each(['api', 'worker', 'dev', 'board'])(
 
 it.each([0, -1, 1.5, 86_400_000 / 7, Number.NaN, Number.POSITIVE_INFINITY, 367 * 86_400_000])(
   'a producer is not opened that would remember for %d ms',
-  (rememberMs) => {
-    expect(() => createProducer({ redisUrl: 'redis://127.0.0.1:1', rememberMs })).toThrow(
+  (dedupeWindowMs) => {
+    expect(() => createProducer({ redisUrl: 'redis://127.0.0.1:1', dedupeWindowMs })).toThrow(
       'rememberMs must be a whole number of milliseconds, from 1 to 366 days',
     );
   },

@@ -1,15 +1,19 @@
 import type { Job } from 'bullmq';
 import { createSignalQueue } from '../../src/queue/acceptSignals.ts';
-import { type Admission, DEAD_LETTERS, type QueueName } from '../../src/queue/backend.ts';
+import {
+  DEAD_LETTERS,
+  type EnqueueIfAbsentResult,
+  type QueueName,
+} from '../../src/queue/backend.ts';
 import { createTokenCipher } from '../../src/runtime/tokenCipher.ts';
-import type { SignalLife, SignalState } from '../../src/schemas/signalRecord.ts';
+import type { SignalRecord, SignalState } from '../../src/schemas/signalRecord.ts';
 import { buildLetter } from '../support/buildSignal.ts';
 
 const NOW = Date.parse('2026-03-01T12:00:00Z');
 const DAY_MS = 24 * 3_600_000;
-const ADDED: Admission = { kind: 'added' };
-const IN_QUEUE: Admission = { kind: 'known', queued: true };
-const RECORDED: Admission = { kind: 'known', remembered: 'id', queued: false };
+const ADDED: EnqueueIfAbsentResult = { kind: 'added' };
+const IN_QUEUE: EnqueueIfAbsentResult = { kind: 'known', queued: true };
+const RECORDED: EnqueueIfAbsentResult = { kind: 'known', remembered: 'id', queued: false };
 const ACCEPTED = { kind: 'accepted', signalId: 'id', duplicate: false, state: 'waiting' };
 const GAVE_UP = 'Gave up after 5 attempts: concurrent updates to signal id. Enqueue it again.';
 
@@ -19,7 +23,7 @@ const completedJob = (change: object = {}) =>
 
 type Known = {
   /** The answers to each attempt to enqueue. The last is repeated. */
-  admissions: (Admission | undefined)[];
+  admissions: (EnqueueIfAbsentResult | undefined)[];
   jobState?: string;
   job?: Job;
   deadLetter?: Job;
@@ -36,7 +40,7 @@ const setup = ({ admissions, jobState = 'unknown', job, deadLetter, skipReason, 
   };
   let attempts = 0;
   const backend = {
-    admit: () => {
+    enqueueIfAbsent: () => {
       const answer = admissions[Math.min(attempts, admissions.length - 1)];
       attempts += 1;
       return called('enqueue', answer === undefined ? [] : [answer]);
@@ -47,9 +51,9 @@ const setup = ({ admissions, jobState = 'unknown', job, deadLetter, skipReason, 
       getJobState: () => called(`state in ${name}`, jobState) as Promise<'unknown'>,
       getJob: () => called(`job in ${name}`, name === DEAD_LETTERS ? deadLetter : job),
     }),
-    ledger: {
-      findSkipped: () => {
-        const record = { signalId: 'id', reason: skipReason } as SignalLife;
+    bookkeeping: {
+      findSkipRecord: () => {
+        const record = { signalId: 'id', reason: skipReason } as SignalRecord;
         return called('skip record', skipReason === undefined ? undefined : record);
       },
       reopen: (_: string, finishedAt?: number) => called(`reopen ${finishedAt}`, true),
@@ -57,9 +61,9 @@ const setup = ({ admissions, jobState = 'unknown', job, deadLetter, skipReason, 
   };
   const queue = createSignalQueue({
     backend: backend as unknown as Parameters<typeof createSignalQueue>[0]['backend'],
-    lives: { stateOf: () => called('lookup', state) },
+    lookup: { stateOf: () => called('lookup', state) },
     cipher: createTokenCipher([]),
-    rememberMs: DAY_MS,
+    dedupeWindowMs: DAY_MS,
     now: () => NOW,
   });
   const accept = async (change: { signalId?: string } = {}) => {
@@ -140,7 +144,12 @@ describe('reads no more than the answer needs', () => {
 });
 
 describe('reopens and re-enqueues', () => {
-  it.each<{ what: string; known: Omit<Known, 'admissions'>; first: Admission; calls: string[] }>([
+  it.each<{
+    what: string;
+    known: Omit<Known, 'admissions'>;
+    first: EnqueueIfAbsentResult;
+    calls: string[];
+  }>([
     {
       what: 'a completed job past its dedupe window',
       known: { jobState: 'completed', job: completedJob() },

@@ -7,8 +7,8 @@ import { signalJobOptions } from '../../src/queue/bullWorker.ts';
 import { createAdmission } from '../../src/queue/embedded/admission.ts';
 import { openKeyValueStore } from '../../src/queue/embedded/keyValueStore.ts';
 import { openPglite } from '../../src/queue/embedded/pglite.ts';
-import { createRedisAdmission } from '../../src/queue/redis/admission.ts';
-import { createRedisLedger } from '../../src/queue/redis/bookkeeping.ts';
+import { createRedisEnqueue } from '../../src/queue/redis/admission.ts';
+import { createRedisBookkeeping } from '../../src/queue/redis/bookkeeping.ts';
 import { createRedisJobs } from '../../src/queue/redis/jobStore.ts';
 import { VERSION } from '../../src/schemas/signalJob.ts';
 import { captureLogs } from '../support/captureLogs.ts';
@@ -46,7 +46,9 @@ describe.each(PLATFORMS)('signals are admitted to $name', ({ start }) => {
   it('once: of many callers at the same time one is first', async () => {
     const job = buildJob();
 
-    const answers = await Promise.all(Array.from({ length: 20 }, () => backend.admit([job])));
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, () => backend.enqueueIfAbsent([job])),
+    );
 
     const kinds = answers.flat().map(({ kind }) => kind);
     expect(kinds.filter((kind) => kind === 'added')).toHaveLength(1);
@@ -55,9 +57,9 @@ describe.each(PLATFORMS)('signals are admitted to $name', ({ start }) => {
 
   it('in the order in which they came, beside those that are known', async () => {
     const [a, b, c] = [buildJob(), buildJob(), buildJob()];
-    await backend.admit([b]);
+    await backend.enqueueIfAbsent([b]);
 
-    expect(await backend.admit([a, b, c])).toEqual([
+    expect(await backend.enqueueIfAbsent([a, b, c])).toEqual([
       ...[ADDED, expect.objectContaining({ kind: 'known', queued: true }), ADDED],
     ]);
     const queue = await backend.queue(SIGNALS);
@@ -69,13 +71,15 @@ describe.each(PLATFORMS)('signals are admitted to $name', ({ start }) => {
   it('more of them than one step takes', async () => {
     const jobs = Array.from({ length: 250 }, () => buildJob());
 
-    expect(await backend.admit(jobs)).toEqual(jobs.map(() => ADDED));
-    expect((await backend.admit(jobs)).map(({ kind }) => kind)).toEqual(jobs.map(() => 'known'));
+    expect(await backend.enqueueIfAbsent(jobs)).toEqual(jobs.map(() => ADDED));
+    expect((await backend.enqueueIfAbsent(jobs)).map(({ kind }) => kind)).toEqual(
+      jobs.map(() => 'known'),
+    );
   });
 
   it('and can be read, whole', async () => {
     const job = buildJob();
-    await backend.admit([job]);
+    await backend.enqueueIfAbsent([job]);
 
     const queued = await (await backend.queue(SIGNALS)).getJob(job.signalId);
 
@@ -98,17 +102,17 @@ describe('in Redis', () => {
     const platform = { url: redis.url, prefix: '{p}' };
     const { openRedis } = await import('../../src/queue/redis/openRedis.ts');
     const backend = openRedis({
-      ...{ ...platform, temper: 'fail-fast', logger: captureLogs().logger },
-      ...{ rememberMs: 60_000, keepDeliveredMs: 60_000 },
+      ...{ ...platform, profile: 'fail-fast', logger: captureLogs().logger },
+      ...{ dedupeWindowMs: 60_000, keepDeliveredMs: 60_000 },
     });
     closing.push(backend.close);
-    return { client, backend, admit: createRedisAdmission(client, '{p}') };
+    return { client, backend, enqueueIfAbsent: createRedisEnqueue(client, '{p}') };
   };
 
   it('a signal lies as if BullMQ had added it', async () => {
-    const { client, backend, admit } = await setup();
+    const { client, backend, enqueueIfAbsent } = await setup();
     const [ours, own] = [buildJob('ours'), buildJob('own')];
-    await admit([ours]);
+    await enqueueIfAbsent([ours]);
     const marked = await client.zrange('{p}:signals:marker', '0', '-1', 'WITHSCORES');
     await client.del('{p}:signals:marker');
     const queue = await backend.queue(SIGNALS);
@@ -125,45 +129,47 @@ describe('in Redis', () => {
   });
 
   it('nobody is woken for a queue that is paused', async () => {
-    const { client, backend, admit } = await setup();
+    const { client, backend, enqueueIfAbsent } = await setup();
     await (await backend.bullQueue(SIGNALS)).pause();
-    await admit([buildJob()]);
+    await enqueueIfAbsent([buildJob()]);
     expect(await client.exists('{p}:signals:marker')).toBe(0);
   });
 
   it('what a producer of an older version claimed and did not add is added', async () => {
-    const { client, admit } = await setup();
+    const { client, enqueueIfAbsent } = await setup();
     const job = buildJob();
     await client.set(`{p}:ledger:remembered:${job.signalId}`, `pending ${job.contentId}`);
-    expect(await admit([job])).toEqual([ADDED]);
+    expect(await enqueueIfAbsent([job])).toEqual([ADDED]);
   });
 
   it('what it was told to remember is known', async () => {
-    const { client, admit } = await setup();
+    const { client, enqueueIfAbsent } = await setup();
     const job = buildJob('id', 'content');
     await client.set('{p}:ledger:remembered:id', 'accepted content');
-    expect(await admit([job])).toEqual([{ kind: 'known', remembered: 'content', queued: false }]);
+    expect(await enqueueIfAbsent([job])).toEqual([
+      { kind: 'known', remembered: 'content', queued: false },
+    ]);
   });
 
   it('nothing is half added when Redis refuses, and all who asked hear of it', async () => {
-    const { client, admit } = await setup();
+    const { client, enqueueIfAbsent } = await setup();
     const [a, b] = [buildJob(), buildJob()];
     await client.set('{p}:signals:wait', 'no list');
 
-    const refused = await Promise.allSettled([admit([a]), admit([b])]);
+    const refused = await Promise.allSettled([enqueueIfAbsent([a]), enqueueIfAbsent([b])]);
     await client.del('{p}:signals:wait');
 
     expect(refused.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
-    expect(await admit([a, b])).toEqual([ADDED, ADDED]);
+    expect(await enqueueIfAbsent([a, b])).toEqual([ADDED, ADDED]);
   });
 
   it('so does a Redis that is full', async () => {
-    const { client, admit } = await setup();
+    const { client, enqueueIfAbsent } = await setup();
     const job = buildJob();
     await client.config('SET', 'maxmemory', '1kb');
-    await expect(admit([job])).rejects.toThrow(/OOM/);
+    await expect(enqueueIfAbsent([job])).rejects.toThrow(/OOM/);
     await client.config('SET', 'maxmemory', '0');
-    expect(await admit([job])).toEqual([ADDED]);
+    expect(await enqueueIfAbsent([job])).toEqual([ADDED]);
   });
 });
 
@@ -187,11 +193,11 @@ describe('in the embedded queue', () => {
     const job = buildJob();
     await expect(dying([job])).rejects.toThrow('died');
 
-    const admit = createAdmission({ store, queue: async () => queue });
+    const enqueueIfAbsent = createAdmission({ store, queue: async () => queue });
 
-    expect(await admit([job])).toEqual([ADDED]);
+    expect(await enqueueIfAbsent([job])).toEqual([ADDED]);
     expect(added).toHaveLength(1);
-    expect(await admit([{ ...job, contentId: 'other' }])).toEqual([
+    expect(await enqueueIfAbsent([{ ...job, contentId: 'other' }])).toEqual([
       { kind: 'known', remembered: job.contentId, queued: false },
     ]);
     await database.close();
@@ -205,34 +211,34 @@ describe('a settled signal is reopened', () => {
     const redis = await opened(startRedis());
     const client = new Redis(redis.url);
     closing.push(async () => client.disconnect());
-    const ledger = createRedisLedger({ client, prefix: '{p}' });
+    const bookkeeping = createRedisBookkeeping({ client, prefix: '{p}' });
     const record = '{"reason":"no-token"}';
     await client.mset('{p}:ledger:remembered:id', 'accepted', '{p}:ledger:skipped:id', record);
     await client.config('SET', 'maxmemory', '1kb');
 
-    await expect(ledger.reopen('id')).rejects.toThrow(/OOM/);
-    expect(await ledger.recall('id')).toBe('id');
-    expect(await ledger.findSkipped('id')).toEqual({ reason: 'no-token' });
+    await expect(bookkeeping.reopen('id')).rejects.toThrow(/OOM/);
+    expect(await bookkeeping.findDedupeRecord('id')).toBe('id');
+    expect(await bookkeeping.findSkipRecord('id')).toEqual({ reason: 'no-token' });
 
     await client.config('SET', 'maxmemory', '0');
-    await expect(ledger.reopen('id')).resolves.toBe(true);
-    expect(await ledger.recall('id')).toBeUndefined();
-    await expect(ledger.reopen('id')).resolves.toBe(false);
+    await expect(bookkeeping.reopen('id')).resolves.toBe(true);
+    expect(await bookkeeping.findDedupeRecord('id')).toBeUndefined();
+    await expect(bookkeeping.reopen('id')).resolves.toBe(false);
   });
 });
 
 it('a removed signal is told of for as long as it is known again, whoever removed it', async () => {
   const redis = await startRedis();
   const client = new Redis(redis.url);
-  const jobs = createRedisJobs({ client, prefix: '{p}', keepSkippedMs: 1 });
-  await createRedisAdmission(client, '{p}')([buildJob('id')]);
-  const life = {
+  const jobs = createRedisJobs({ client, prefix: '{p}', skipRecordTtlMs: 1 });
+  await createRedisEnqueue(client, '{p}')([buildJob('id')]);
+  const record = {
     ...{ signalId: 'id', typeCode: 'ApplicationComplete', state: 'skipped' as const },
     ...{ acceptedAt: '', attempts: [], redrives: 0 },
   };
-  const memory = { contentId: 'id', until: Date.now() + 60_000 };
+  const dedupe = { contentId: 'id', until: Date.now() + 60_000 };
 
-  await expect(jobs.removeWaiting(SIGNALS, 'id', { life, memory })).resolves.toBe(true);
+  await expect(jobs.removeWaiting(SIGNALS, 'id', { record, dedupe })).resolves.toBe(true);
 
   expect(await client.pttl('{p}:ledger:skipped:id')).toBeGreaterThan(30_000);
   expect(await client.pttl('{p}:ledger:remembered:id')).toBeGreaterThan(30_000);

@@ -1,6 +1,10 @@
-import { type LaneState, parseLaneState, viewLane } from '../../src/queue/breakerState.ts';
+import {
+  type BreakerState,
+  parseBreakerState,
+  viewDelivery,
+} from '../../src/queue/breakerState.ts';
 
-const CLOSED: LaneState = {
+const CLOSED: BreakerState = {
   closed: {
     since: Date.parse('2026-03-01T12:00:00Z'),
     code: 'HTTP_503',
@@ -9,20 +13,20 @@ const CLOSED: LaneState = {
     until: Date.parse('2026-03-01T12:00:07Z'),
   },
 };
-const PROBED: LaneState = {
+const PROBED: BreakerState = {
   ...CLOSED,
   ...(CLOSED.closed && { closed: { ...CLOSED.closed, probe: { by: 'A', until: 1 } } }),
 };
 
 describe('what is stored of the lane', () => {
-  it.each<{ what: string; state: LaneState }>([
+  it.each<{ what: string; state: BreakerState }>([
     { what: 'open', state: {} },
     { what: 'closed', state: CLOSED },
     { what: 'closed, and somebody tries', state: PROBED },
     { what: 'slowed', state: { pace: { perSecond: 12.5, at: 7 } } },
     { what: 'both', state: { ...PROBED, pace: { perSecond: 5, at: 7 } } },
   ])('is read back as it was written: $what', ({ state }) => {
-    expect(parseLaneState(JSON.stringify(state))).toEqual(state);
+    expect(parseBreakerState(JSON.stringify(state))).toEqual(state);
   });
 
   it.each([
@@ -38,13 +42,13 @@ describe('what is stored of the lane', () => {
     JSON.stringify({ closed: { ...CLOSED.closed, until: null } }),
     '{"closed":',
   ])('counts as open where it cannot be read: %s', (text) => {
-    expect(parseLaneState(text)).toEqual({});
+    expect(parseBreakerState(text)).toEqual({});
   });
 });
 
 describe('what people see of the lane', () => {
-  const view = (state: LaneState, at: string) =>
-    viewLane({ state, now: Date.parse(at), version: '' });
+  const view = (state: BreakerState, at: string) =>
+    viewDelivery({ state, now: Date.parse(at), version: '' });
 
   it('is that it is open, whatever its pace', () => {
     const state = { pace: { perSecond: 5, at: 7 } };

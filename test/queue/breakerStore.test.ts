@@ -1,13 +1,13 @@
 import { Redis } from 'ioredis';
-import type { LaneState, LaneStore } from '../../src/queue/breakerState.ts';
-import { createMemoryLane } from '../../src/queue/embedded/breakerStore.ts';
-import { createRedisLane } from '../../src/queue/redis/breakerStore.ts';
+import type { BreakerState, BreakerStore } from '../../src/queue/breakerState.ts';
+import { createMemoryBreakerStore } from '../../src/queue/embedded/breakerStore.ts';
+import { createRedisBreakerStore } from '../../src/queue/redis/breakerStore.ts';
 import { type RedisServer, startRedis } from '../support/redisServer.ts';
 
-const CLOSED: LaneState = {
+const CLOSED: BreakerState = {
   closed: { since: 1, code: 'HTTP_503', reason: 'naïve 😀 "quoted"', pauses: 1, until: 2 },
 };
-const SLOWED: LaneState = { pace: { perSecond: 12.5, at: 3 } };
+const SLOWED: BreakerState = { pace: { perSecond: 12.5, at: 3 } };
 
 let redis: RedisServer;
 let client: Redis;
@@ -27,16 +27,16 @@ const prefixed = () => {
   return `lane-${stores}`;
 };
 
-describe.each<{ what: string; create: () => LaneStore }>([
-  { what: 'memory', create: () => createMemoryLane() },
-  { what: 'Redis', create: () => createRedisLane(client, prefixed()) },
+describe.each<{ what: string; create: () => BreakerStore }>([
+  { what: 'memory', create: () => createMemoryBreakerStore() },
+  { what: 'Redis', create: () => createRedisBreakerStore(client, prefixed()) },
 ])('the lane in $what', ({ create }) => {
   const setup = () => {
     const store = create();
     return {
       store,
       /** Writes over whatever is there. */
-      put: async (state: LaneState) => store.replace((await store.read()).version, state),
+      put: async (state: BreakerState) => store.replace((await store.read()).version, state),
       /**
        * The time of each slot from the first on, as near as the test can tell: a slot comes
        * `waitMs` after a moment between `asked` and `told`.
@@ -45,7 +45,7 @@ describe.each<{ what: string; create: () => LaneStore }>([
         const slots = await Promise.all(
           Array.from({ length: count }, async () => {
             const asked = performance.now();
-            const waitMs = await store.takeSlot(perSecond);
+            const waitMs = await store.reserveSlot(perSecond);
             return { waitMs, asked, from: asked + waitMs - 1, to: performance.now() + waitMs + 1 };
           }),
         );
@@ -98,7 +98,7 @@ describe.each<{ what: string; create: () => LaneStore }>([
   });
 
   it('gives the first slot at once', async () => {
-    await expect(setup().store.takeSlot(10)).resolves.toBe(0);
+    await expect(setup().store.reserveSlot(10)).resolves.toBe(0);
   });
 
   it.each([
@@ -134,9 +134,9 @@ describe.each<{ what: string; create: () => LaneStore }>([
 
   it('gives no slot that is more than 200 ms away, and says when it will', async () => {
     const { store } = setup();
-    await store.takeSlot(0.1);
+    await store.reserveSlot(0.1);
 
-    const told = [await store.takeSlot(0.1), await store.takeSlot(0.1)];
+    const told = [await store.reserveSlot(0.1), await store.reserveSlot(0.1)];
 
     // Ten seconds apart, less the time that the asking took. Who is not given it does not take it.
     for (const waitMs of told) {
@@ -161,7 +161,7 @@ describe.each<{ what: string; create: () => LaneStore }>([
 
   it('keeps no slots for later that nobody took', async () => {
     const { store, takeSlots } = setup();
-    await store.takeSlot(1_000);
+    await store.reserveSlot(1_000);
     await new Promise(setImmediate);
 
     const [first, second] = await takeSlots(2, 10);
@@ -175,7 +175,7 @@ describe.each<{ what: string; create: () => LaneStore }>([
     await put(CLOSED);
     const { version } = await store.read();
 
-    await store.takeSlot(1);
+    await store.reserveSlot(1);
 
     await expect(store.replace(version, SLOWED)).resolves.toBe(true);
   });
@@ -184,7 +184,7 @@ describe.each<{ what: string; create: () => LaneStore }>([
 describe('the lane in Redis', () => {
   const setup = () => {
     const prefix = prefixed();
-    return { store: createRedisLane(client, prefix), key: `${prefix}:lane`, prefix };
+    return { store: createRedisBreakerStore(client, prefix), key: `${prefix}:lane`, prefix };
   };
 
   it.each(['garbage', '{"closed":true}', '[1]', 'null'])(
@@ -212,21 +212,24 @@ describe('the lane in Redis', () => {
 
   it('is shared by all that go by its prefix, and by nobody else', async () => {
     const { store, prefix } = setup();
-    const [same, other] = [createRedisLane(client, prefix), createRedisLane(client, prefixed())];
+    const [same, other] = [
+      createRedisBreakerStore(client, prefix),
+      createRedisBreakerStore(client, prefixed()),
+    ];
 
     await store.replace('', CLOSED);
-    await store.takeSlot(0.1);
+    await store.reserveSlot(0.1);
 
     expect((await same.read()).state).toEqual(CLOSED);
-    await expect(same.takeSlot(0.1)).resolves.toBeLessThan(-9_000);
+    await expect(same.reserveSlot(0.1)).resolves.toBeLessThan(-9_000);
     expect((await other.read()).state).toEqual({});
-    await expect(other.takeSlot(0.1)).resolves.toBe(0);
+    await expect(other.reserveSlot(0.1)).resolves.toBe(0);
   });
 
   it('forgets slots of which the time has passed', async () => {
     const { store, key } = setup();
 
-    await store.takeSlot(10);
+    await store.reserveSlot(10);
     const lasts = await client.pttl(`${key}:slots`);
 
     expect(lasts).toBeGreaterThan(0);
@@ -245,13 +248,13 @@ describe('the lane in Redis', () => {
 describe('the lane in memory', () => {
   it('goes by the clock that it was given', async () => {
     const clock = { now: 1_000 };
-    const store = createMemoryLane(() => clock.now);
+    const store = createMemoryBreakerStore(() => clock.now);
 
-    const waits = [await store.takeSlot(4), await store.takeSlot(4)];
+    const waits = [await store.reserveSlot(4), await store.reserveSlot(4)];
     clock.now += 50;
-    waits.push(await store.takeSlot(4), await store.takeSlot(4));
+    waits.push(await store.reserveSlot(4), await store.reserveSlot(4));
     clock.now += 1_000;
-    waits.push(await store.takeSlot(4));
+    waits.push(await store.reserveSlot(4));
 
     expect(waits).toEqual([0, -50, 200, -250, 0]);
     expect((await store.read()).now).toBe(2_050);

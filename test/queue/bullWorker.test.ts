@@ -75,10 +75,10 @@ describe('a worker on BullMQ', () => {
   it('takes no jobs at 0, so many at less than its concurrency, and never more than that', () => {
     const { jobWorker, worker, calls } = setup({ endsOnPause: false });
 
-    jobWorker.throttle(0);
-    jobWorker.throttle(1);
+    jobWorker.setConcurrency(0);
+    jobWorker.setConcurrency(1);
     const one = worker.concurrency;
-    jobWorker.throttle(99);
+    jobWorker.setConcurrency(99);
 
     expect(calls).toEqual([['pause', true], ['resume'], ['resume']]);
     expect([one, worker.concurrency]).toEqual([1, 8]);
@@ -87,8 +87,8 @@ describe('a worker on BullMQ', () => {
   it('wakes a loop again that was just ending when it was first woken', async () => {
     const { jobWorker, worker, calls } = setup();
 
-    jobWorker.throttle(0);
-    jobWorker.throttle(8);
+    jobWorker.setConcurrency(0);
+    jobWorker.setConcurrency(8);
     await waitFor(() => worker.isRunning());
 
     expect(calls.filter(([name]) => name === 'resume')).toHaveLength(2);
@@ -98,13 +98,13 @@ describe('a worker on BullMQ', () => {
     jest.useFakeTimers();
     try {
       const { jobWorker, events, calls } = setup({ endsOnPause: false });
-      const before = jobWorker.turnedAt();
+      const before = jobWorker.lastActivityAt();
       const refusal = Object.assign(new Error('OOM command not allowed'), { name: 'ReplyError' });
 
       jest.advanceTimersByTime(10);
       events.emit('error', refusal);
       events.emit('error', refusal);
-      expect(jobWorker.turnedAt()).toBeGreaterThan(before);
+      expect(jobWorker.lastActivityAt()).toBeGreaterThan(before);
       expect(calls).toEqual([['pause', true]]);
       await jest.advanceTimersByTimeAsync(1_000);
 
@@ -120,7 +120,7 @@ describe('a worker on BullMQ', () => {
       const { jobWorker, events, calls } = setup();
 
       events.emit('error', Object.assign(new Error('OOM'), { name: 'ReplyError' }));
-      jobWorker.throttle(0);
+      jobWorker.setConcurrency(0);
       await jest.advanceTimersByTimeAsync(10_000);
 
       expect(calls).toEqual([
@@ -158,8 +158,8 @@ describe('a worker on BullMQ', () => {
     const { jobWorker, calls } = setup();
 
     await jobWorker.close();
-    jobWorker.throttle(0);
-    jobWorker.throttle(8);
+    jobWorker.setConcurrency(0);
+    jobWorker.setConcurrency(8);
 
     expect(calls).toEqual([['close', false]]);
   });
@@ -212,14 +212,14 @@ describe('a worker on BullMQ', () => {
 
   it('turns with every job that it takes up and lets go', async () => {
     const { run, jobWorker, events } = setup();
-    const turns = [jobWorker.turnedAt()];
+    const turns = [jobWorker.lastActivityAt()];
 
     await run('a');
-    turns.push(jobWorker.turnedAt());
+    turns.push(jobWorker.lastActivityAt());
     events.emit('completed', job('a'));
-    turns.push(jobWorker.turnedAt());
+    turns.push(jobWorker.lastActivityAt());
     events.emit('drained');
-    turns.push(jobWorker.turnedAt());
+    turns.push(jobWorker.lastActivityAt());
 
     expect(turns).toEqual([...turns].sort((a, b) => a - b));
     expect(new Set(turns).size).toBe(4);

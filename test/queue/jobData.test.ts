@@ -1,7 +1,7 @@
 import { type Job, Queue, Worker } from 'bullmq';
 import { Redis } from 'ioredis';
 
-import { createOwnJobData, createRedisJobData } from '../../src/queue/redis/jobStore.ts';
+import { createOwnJobDataStore, createRedisJobDataStore } from '../../src/queue/redis/jobStore.ts';
 import { type RedisServer, startRedis } from '../support/redisServer.ts';
 
 const PREFIX = 'seek';
@@ -37,7 +37,7 @@ const setup = async () => {
   return {
     job,
     key,
-    jobData: createRedisJobData(client, PREFIX),
+    jobData: createRedisJobDataStore(client, PREFIX),
     stored: async () => (await queue.getJob(job.id ?? ''))?.data,
     /** The lock ran out, and the job is another worker's. */
     passOn: () => client.set(`${key}:lock`, 'another’s'),
@@ -139,7 +139,7 @@ describe('where one process has the queue to itself', () => {
         return updateData(data);
       },
     } as unknown as Job;
-    return { job, written, jobData: createOwnJobData() };
+    return { job, written, jobData: createOwnJobDataStore() };
   };
 
   it('everything is written', async () => {

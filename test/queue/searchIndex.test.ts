@@ -4,14 +4,14 @@ import { openPglite } from '../../src/queue/embedded/pglite.ts';
 import { createSearchIndex } from '../../src/queue/embedded/searchIndex.ts';
 import { createRedisIndex } from '../../src/queue/redis/searchIndex.ts';
 import {
-  MOST_OF_A_TRAIT,
-  type SignalIndex,
-  type Trait,
-  traitsOf,
+  MAX_PER_SEARCH_KEY,
+  type SearchIndex,
+  type SearchKey,
+  searchKeysOf,
 } from '../../src/queue/searchIndex.ts';
 import { type RedisServer, startRedis } from '../support/redisServer.ts';
 
-const TIMES = { keepTraitsMs: 60_000, keepRequestsMs: 50_000 };
+const TIMES = { keepKeysMs: 60_000, keepRequestsMs: 50_000 };
 
 let redis: RedisServer;
 let client: Redis;
@@ -29,7 +29,7 @@ afterAll(async () => {
 });
 
 /** One that nobody else has looked for. */
-const newTrait = (kind: Trait['kind'] = 'application'): Trait => {
+const newTrait = (kind: SearchKey['kind'] = 'application'): SearchKey => {
   values += 1;
   return { kind, value: `naïve/${values}` };
 };
@@ -38,7 +38,7 @@ const newRequest = (): string => {
   return `request-${values}`;
 };
 
-describe.each<{ what: string; open: () => Promise<SignalIndex> }>([
+describe.each<{ what: string; open: () => Promise<SearchIndex> }>([
   {
     what: 'Redis',
     open: async () => createRedisIndex({ client, prefix: '{i}', ...TIMES, now: () => now }),
@@ -53,59 +53,59 @@ describe.each<{ what: string; open: () => Promise<SignalIndex> }>([
 ])('the index in $what', ({ open }) => {
   it('finds what was noted under a trait, the newest first, each once', async () => {
     const index = await open();
-    const [trait, other] = [newTrait(), newTrait()];
+    const [searchKey, other] = [newTrait(), newTrait()];
 
     await index.note([
-      { ...trait, signalId: 'a' },
+      { ...searchKey, signalId: 'a' },
       { ...other, signalId: 'b' },
     ]);
     now += 1;
-    await index.note([{ ...trait, signalId: 'c' }]);
+    await index.note([{ ...searchKey, signalId: 'c' }]);
     now += 1;
-    await index.note([{ ...trait, signalId: 'a' }]);
+    await index.note([{ ...searchKey, signalId: 'a' }]);
 
-    expect(await index.find(trait)).toEqual(['a', 'c']);
+    expect(await index.find(searchKey)).toEqual(['a', 'c']);
     expect(await index.find(other)).toEqual(['b']);
   });
 
   it('takes no application for a position of the same name', async () => {
     const index = await open();
-    const trait = newTrait('application');
-    await index.note([{ ...trait, signalId: 'a' }]);
+    const searchKey = newTrait('application');
+    await index.note([{ ...searchKey, signalId: 'a' }]);
 
-    expect(await index.find({ ...trait, kind: 'position' })).toEqual([]);
+    expect(await index.find({ ...searchKey, kind: 'position' })).toEqual([]);
   });
 
   it('finds so many of a trait, and not the oldest', async () => {
     const index = await open();
-    const trait = newTrait();
-    await index.note([{ ...trait, signalId: 'oldest' }]);
+    const searchKey = newTrait();
+    await index.note([{ ...searchKey, signalId: 'oldest' }]);
     now += 1;
     await index.note(
-      Array.from({ length: MOST_OF_A_TRAIT }, (_, n) => ({ ...trait, signalId: `s-${n}` })),
+      Array.from({ length: MAX_PER_SEARCH_KEY }, (_, n) => ({ ...searchKey, signalId: `s-${n}` })),
     );
 
-    const found = await index.find(trait);
+    const found = await index.find(searchKey);
 
-    expect(new Set(found).size).toBe(MOST_OF_A_TRAIT);
+    expect(new Set(found).size).toBe(MAX_PER_SEARCH_KEY);
     expect(found).not.toContain('oldest');
   });
 
   it('forgets a trait', async () => {
     const index = await open();
-    const trait = newTrait();
-    await index.note([{ ...trait, signalId: 'a' }]);
+    const searchKey = newTrait();
+    await index.note([{ ...searchKey, signalId: 'a' }]);
 
-    await index.forget(trait);
+    await index.forget(searchKey);
 
-    expect(await index.find(trait)).toEqual([]);
+    expect(await index.find(searchKey)).toEqual([]);
   });
 
   it('finds all signals of a request', async () => {
     const index = await open();
     const [requestId, other] = [newRequest(), newRequest()];
 
-    await index.noteRequests(
+    await index.indexRequests(
       [
         { requestId, signalIds: ['a', 'b'] },
         { requestId: other, signalIds: ['a'] },
@@ -124,7 +124,7 @@ describe('the index in Redis', () => {
     const index = createRedisIndex({ client, prefix: '{bounded}', ...TIMES });
     const requests = Array.from({ length: 95 }, newRequest);
     for (const requestId of requests) {
-      await index.noteRequests([{ requestId, signalIds: [`of-${requestId}`] }], 10);
+      await index.indexRequests([{ requestId, signalIds: [`of-${requestId}`] }], 10);
     }
 
     const found = await Promise.all(requests.map(index.findRequest));
@@ -137,8 +137,8 @@ describe('the index in Redis', () => {
   it('lets everything go in its time', async () => {
     const index = createRedisIndex({ client, prefix: '{timed}', ...TIMES });
     await index.note([{ ...newTrait(), signalId: 'a' }]);
-    await index.noteRequests([{ requestId: newRequest(), signalIds: ['a'] }], 1);
-    await index.noteRequests([{ requestId: newRequest(), signalIds: ['a'] }], 2);
+    await index.indexRequests([{ requestId: newRequest(), signalIds: ['a'] }], 1);
+    await index.indexRequests([{ requestId: newRequest(), signalIds: ['a'] }], 2);
 
     const keys = await client.keys('{timed}:*');
     const left = await Promise.all(keys.map((key) => client.pttl(key)));
@@ -150,23 +150,23 @@ describe('the index in Redis', () => {
 
 describe('the traits of a signal', () => {
   it.each([
-    { signal: { applicationId: 'a' }, traits: [{ kind: 'application', value: 'a' }] },
+    { signal: { applicationId: 'a' }, searchKeys: [{ kind: 'application', value: 'a' }] },
     {
       signal: { positionProfileIds: ['p', 'q'] },
-      traits: [
+      searchKeys: [
         { kind: 'position', value: 'p' },
         { kind: 'position', value: 'q' },
       ],
     },
-    { signal: { token: 't' }, traits: [] },
-    { signal: { applicationId: 7, positionProfileIds: 'p' }, traits: [] },
-    { signal: null, traits: [] },
-  ])('of $signal', ({ signal, traits }) => {
-    expect(traitsOf(signal)).toEqual(traits);
+    { signal: { token: 't' }, searchKeys: [] },
+    { signal: { applicationId: 7, positionProfileIds: 'p' }, searchKeys: [] },
+    { signal: null, searchKeys: [] },
+  ])('of $signal', ({ signal, searchKeys }) => {
+    expect(searchKeysOf(signal)).toEqual(searchKeys);
   });
 
   it('are no more than somebody will look for', () => {
     const positionProfileIds = Array.from({ length: 5_000 }, (_, n) => `p-${n}`);
-    expect(traitsOf({ positionProfileIds })).toHaveLength(20);
+    expect(searchKeysOf({ positionProfileIds })).toHaveLength(20);
   });
 });

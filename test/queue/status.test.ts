@@ -15,12 +15,15 @@ describe.each(PLATFORMS)('the status of the queue on $name', ({ start }) => {
   it('counts as backlog what workers have to do now, and retries only when they are due', async () => {
     await platform.clear();
     const backend = platform.open(loadConfig({}), 'patient', captureLogs().logger);
-    const [signals, letters] = [await backend.queue(SIGNALS), await backend.queue(DEAD_LETTERS)];
+    const [signals, deadLetters] = [
+      await backend.queue(SIGNALS),
+      await backend.queue(DEAD_LETTERS),
+    ];
     const status = createQueueStatus(backend);
     await signals.add('waits', {});
     await signals.add('is due soon', {}, { delay: 50 });
     await signals.add('is not due', {}, { delay: 3_600_000 });
-    await letters.add('comes back', {});
+    await deadLetters.add('comes back', {});
 
     await waitFor(async () => (await status()).backlog === 3);
 
@@ -35,7 +38,7 @@ describe.each(PLATFORMS)('the status of the queue on $name', ({ start }) => {
     const signals = await backend.queue(SIGNALS);
     const now = Date.now();
     const list = async (signalId: string, acceptedAt: number) =>
-      backend.ledger.markUnsent({ signalId, acceptedAt });
+      backend.bookkeeping.markUnsent({ signalId, acceptedAt });
     for (let n = 0; n < 99; n += 1) await list(`gone-${n}`, now - 3_600_000 + n);
     // Which may be on its way into the queue.
     await list('young', now - 20_000);
@@ -47,7 +50,7 @@ describe.each(PLATFORMS)('the status of the queue on $name', ({ start }) => {
     await list('retried', now - 10_000);
 
     expect((await createQueueStatus(backend)()).oldestUnsent?.signalId).toBe('retried');
-    await backend.ledger.strike(['young', 'retried']);
+    await backend.bookkeeping.removeUnsent(['young', 'retried']);
     await backend.close();
   });
 
@@ -57,12 +60,12 @@ describe.each(PLATFORMS)('the status of the queue on $name', ({ start }) => {
     const workers = async () => (await createQueueStatus(backend)()).workers;
 
     expect(await workers()).toBe(0);
-    await backend.history.beat({ worker: 'one', answers: {} });
-    await backend.history.beat({ worker: 'two', answers: {} });
+    await backend.workerStats.recordHeartbeat({ worker: 'one', answers: {} });
+    await backend.workerStats.recordHeartbeat({ worker: 'two', answers: {} });
     expect(await workers()).toBe(2);
-    await backend.history.leave('one');
+    await backend.workerStats.removeWorker('one');
     expect(await workers()).toBe(1);
-    await backend.history.leave('two');
+    await backend.workerStats.removeWorker('two');
     await backend.close();
   });
 });

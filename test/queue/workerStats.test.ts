@@ -4,8 +4,8 @@ import { loadConfig } from '../../src/config/config.ts';
 import { openKeyValueStore } from '../../src/queue/embedded/keyValueStore.ts';
 import { openPglite } from '../../src/queue/embedded/pglite.ts';
 import { createWorkerStats } from '../../src/queue/embedded/workerStats.ts';
-import { createRedisHistory } from '../../src/queue/redis/workerStats.ts';
-import { type History, MOMENT_MS, momentsSince } from '../../src/queue/workerStats.ts';
+import { createRedisWorkerStats } from '../../src/queue/redis/workerStats.ts';
+import { BUCKET_MS, bucketsSince, type WorkerStats } from '../../src/queue/workerStats.ts';
 import { captureLogs } from '../support/captureLogs.ts';
 import { SLACK_MS } from '../support/inTime.ts';
 import { PLATFORMS } from '../support/platforms.ts';
@@ -22,11 +22,11 @@ describe('the moments of the last hours', () => {
   ])('are $count of $hours hours, the last of them the present one', ({ hours, count }) => {
     const now = 7 * HOUR_MS + 1;
 
-    const moments = momentsSince(hours * HOUR_MS, now);
+    const buckets = bucketsSince(hours * HOUR_MS, now);
 
-    expect(moments).toHaveLength(count);
-    expect(moments.at(-1)).toBe(7 * HOUR_MS);
-    expect(moments.at(-2)).toBe(7 * HOUR_MS - MOMENT_MS);
+    expect(buckets).toHaveLength(count);
+    expect(buckets.at(-1)).toBe(7 * HOUR_MS);
+    expect(buckets.at(-2)).toBe(7 * HOUR_MS - BUCKET_MS);
   });
 });
 
@@ -35,28 +35,28 @@ describe.each(PLATFORMS)('the history on $name', ({ start }) => {
     const platform = await start();
     await platform.clear();
     const backend = platform.open(loadConfig({}), 'patient', captureLogs().logger);
-    const [signals, letters] = [
+    const [signals, deadLetters] = [
       await backend.queue('signals'),
       await backend.queue('dead-letters'),
     ];
     await signals.add('a', {});
     await signals.add('b', {}, { priority: 1 });
     await signals.add('c', {}, { delay: HOUR_MS });
-    await letters.add('d', {});
+    await deadLetters.add('d', {});
     // Both times in one moment.
-    await waitFor(() => Date.now() % MOMENT_MS < MOMENT_MS - SLACK_MS);
+    await waitFor(() => Date.now() % BUCKET_MS < BUCKET_MS - SLACK_MS);
 
-    await backend.history.beat({ worker: 'w', answers: {} });
+    await backend.workerStats.recordHeartbeat({ worker: 'w', answers: {} });
 
-    const { moments, workers, now } = await backend.history.read(HOUR_MS);
-    expect(moments).toEqual([
+    const { buckets, workers, now } = await backend.workerStats.read(HOUR_MS);
+    expect(buckets).toEqual([
       { at: expect.any(Number), waiting: 2, retrying: 1, dead: 1, answers: {} },
     ]);
     expect(workers).toEqual([{ worker: 'w', at: expect.any(Number) }]);
     // Of a moment the most is kept.
     await signals.remove((await signals.getRanges(['waiting'], 0, 0))[0] ?? '');
-    await backend.history.beat({ worker: 'w', answers: {} });
-    expect((await backend.history.read(HOUR_MS)).moments.at(-1)).toMatchObject({ waiting: 2 });
+    await backend.workerStats.recordHeartbeat({ worker: 'w', answers: {} });
+    expect((await backend.workerStats.read(HOUR_MS)).buckets.at(-1)).toMatchObject({ waiting: 2 });
     expect(now - (workers[0]?.at ?? 0)).toBeLessThan(5_000);
     await backend.close();
     await platform.stop();
@@ -78,12 +78,12 @@ afterAll(async () => {
   await Promise.all([redis.stop(), database.close()]);
 });
 
-describe.each<{ what: string; open: () => Promise<History> }>([
+describe.each<{ what: string; open: () => Promise<WorkerStats> }>([
   {
     what: 'Redis',
     open: async () => {
       prefixes += 1;
-      return createRedisHistory({ client, prefix: `{h${prefixes}}`, now: () => now });
+      return createRedisWorkerStats({ client, prefix: `{h${prefixes}}`, now: () => now });
     },
   },
   {
@@ -96,60 +96,60 @@ describe.each<{ what: string; open: () => Promise<History> }>([
   },
 ])('the history in $what', ({ open }) => {
   it('adds up the answers of all workers within a moment, and no further', async () => {
-    const history = await open();
+    const workerStats = await open();
 
-    await history.beat({ worker: 'one', answers: { delivered: 3, HTTP_503: 1 } });
-    await history.beat({ worker: 'two', answers: { HTTP_503: 4 } });
-    now += MOMENT_MS;
-    await history.beat({ worker: 'one', answers: { delivered: 2 } });
+    await workerStats.recordHeartbeat({ worker: 'one', answers: { delivered: 3, HTTP_503: 1 } });
+    await workerStats.recordHeartbeat({ worker: 'two', answers: { HTTP_503: 4 } });
+    now += BUCKET_MS;
+    await workerStats.recordHeartbeat({ worker: 'one', answers: { delivered: 2 } });
 
-    const { moments } = await history.read(HOUR_MS);
-    expect(moments.map(({ answers }) => answers)).toEqual([
+    const { buckets } = await workerStats.read(HOUR_MS);
+    expect(buckets.map(({ answers }) => answers)).toEqual([
       { delivered: 3, HTTP_503: 5 },
       { delivered: 2 },
     ]);
-    expect((moments[1]?.at ?? 0) - (moments[0]?.at ?? 0)).toBe(MOMENT_MS);
+    expect((buckets[1]?.at ?? 0) - (buckets[0]?.at ?? 0)).toBe(BUCKET_MS);
   });
 
   it('reads no further back than it is asked to', async () => {
-    const history = await open();
-    await history.beat({ worker: 'one', answers: { old: 1 } });
+    const workerStats = await open();
+    await workerStats.recordHeartbeat({ worker: 'one', answers: { old: 1 } });
     now += HOUR_MS;
-    await history.beat({ worker: 'one', answers: { new: 1 } });
+    await workerStats.recordHeartbeat({ worker: 'one', answers: { new: 1 } });
 
-    expect((await history.read(HOUR_MS)).moments.map(({ answers }) => answers)).toEqual([
+    expect((await workerStats.read(HOUR_MS)).buckets.map(({ answers }) => answers)).toEqual([
       { new: 1 },
     ]);
-    expect((await history.read(2 * HOUR_MS)).moments).toHaveLength(2);
+    expect((await workerStats.read(2 * HOUR_MS)).buckets).toHaveLength(2);
   });
 
   it('lists a worker until it leaves', async () => {
-    const history = await open();
-    await history.beat({ worker: 'one', answers: {} });
-    await history.beat({ worker: 'two', answers: {} });
+    const workerStats = await open();
+    await workerStats.recordHeartbeat({ worker: 'one', answers: {} });
+    await workerStats.recordHeartbeat({ worker: 'two', answers: {} });
 
-    await history.leave('one');
+    await workerStats.removeWorker('one');
 
-    expect((await history.read(HOUR_MS)).workers.map(({ worker }) => worker)).toEqual(['two']);
+    expect((await workerStats.read(HOUR_MS)).workers.map(({ worker }) => worker)).toEqual(['two']);
   });
 });
 
 it('keeps a moment in Redis for a day, and no longer', async () => {
-  const history = createRedisHistory({ client, prefix: '{expires}', now: () => now });
+  const workerStats = createRedisWorkerStats({ client, prefix: '{expires}', now: () => now });
 
-  await history.beat({ worker: 'one', answers: { delivered: 1 } });
+  await workerStats.recordHeartbeat({ worker: 'one', answers: { delivered: 1 } });
 
   const [key = ''] = (await client.keys('{expires}:history:*')).filter((name) => /\d$/.test(name));
   expect(await client.pttl(key)).toBeGreaterThan(24 * HOUR_MS - 5_000);
 });
 
 it('goes on in a Redis that has no memory left', async () => {
-  const history = createRedisHistory({ client, prefix: '{full}', now: () => now });
+  const workerStats = createRedisWorkerStats({ client, prefix: '{full}', now: () => now });
   await client.config('SET', 'maxmemory', '1kb');
 
-  await history.beat({ worker: 'one', answers: { delivered: 1 } });
+  await workerStats.recordHeartbeat({ worker: 'one', answers: { delivered: 1 } });
   await client.config('SET', 'maxmemory', '0');
 
-  const { moments, workers } = await history.read(HOUR_MS);
-  expect([moments.length, workers.length]).toEqual([1, 1]);
+  const { buckets, workers } = await workerStats.read(HOUR_MS);
+  expect([buckets.length, workers.length]).toEqual([1, 1]);
 });

@@ -1,4 +1,4 @@
-import { unlessAborted } from '../../src/runtime/async.ts';
+import { abortable } from '../../src/runtime/async.ts';
 
 const never = new Promise<never>(() => {});
 
@@ -7,16 +7,14 @@ describe('unlessAborted', () => {
     { what: 'no abort', abort: undefined },
     { what: 'an abort that does not come', abort: new AbortController().signal },
   ])('gives what the work gives: $what', async ({ abort }) => {
-    await expect(unlessAborted(Promise.resolve('done'), abort)).resolves.toBe('done');
-    await expect(unlessAborted(Promise.reject(new Error('broken')), abort)).rejects.toThrow(
-      'broken',
-    );
+    await expect(abortable(Promise.resolve('done'), abort)).resolves.toBe('done');
+    await expect(abortable(Promise.reject(new Error('broken')), abort)).rejects.toThrow('broken');
   });
 
   it('rejects with the reason when it is aborted, though the work goes on', async () => {
     const abort = new AbortController();
 
-    const rejected = expect(unlessAborted(never, abort.signal)).rejects.toBe('stopping');
+    const rejected = expect(abortable(never, abort.signal)).rejects.toBe('stopping');
     abort.abort('stopping');
 
     await rejected;
@@ -25,7 +23,7 @@ describe('unlessAborted', () => {
   it('rejects when it was aborted before, even where the work is done', async () => {
     const abort = AbortSignal.abort('stopping');
 
-    await expect(unlessAborted(Promise.resolve('done'), abort)).rejects.toBe('stopping');
+    await expect(abortable(Promise.resolve('done'), abort)).rejects.toBe('stopping');
   });
 
   it('keeps to itself what the work comes to later', async () => {
@@ -35,7 +33,7 @@ describe('unlessAborted', () => {
       fail = reject;
     });
 
-    const rejected = expect(unlessAborted(work, abort.signal)).rejects.toBe('stopping');
+    const rejected = expect(abortable(work, abort.signal)).rejects.toBe('stopping');
     abort.abort('stopping');
     await rejected;
 
@@ -60,7 +58,7 @@ describe('unlessAborted', () => {
       },
     });
 
-    await unlessAborted(Promise.resolve('done'), abort);
+    await abortable(Promise.resolve('done'), abort);
     await new Promise(setImmediate);
 
     expect(listening).toEqual(['on', 'off']);

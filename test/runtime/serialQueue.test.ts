@@ -1,11 +1,11 @@
-import { createOneAtATime } from '../../src/runtime/async.ts';
+import { createSerialQueue } from '../../src/runtime/async.ts';
 
 const setup = () => {
-  const oneAtATime = createOneAtATime();
+  const serialQueue = createSerialQueue();
   const log: string[] = [];
   const ends: Record<string, (err?: Error) => void> = {};
   const work = (name: string) =>
-    oneAtATime(
+    serialQueue(
       () =>
         new Promise<string>((resolve, reject) => {
           log.push(`${name} begins`);
@@ -22,7 +22,7 @@ const setup = () => {
     await new Promise(setImmediate);
   };
 
-  return { oneAtATime, work, end, log };
+  return { serialQueue, work, end, log };
 };
 
 describe('one at a time', () => {
@@ -65,13 +65,13 @@ describe('one at a time', () => {
   });
 
   it('goes on after what throws before it begins', async () => {
-    const { oneAtATime } = setup();
+    const { serialQueue } = setup();
 
-    const thrown = oneAtATime(() => {
+    const thrown = serialQueue(() => {
       throw new Error('at once');
     });
 
     await expect(thrown).rejects.toThrow('at once');
-    await expect(oneAtATime(async () => 'next')).resolves.toBe('next');
+    await expect(serialQueue(async () => 'next')).resolves.toBe('next');
   });
 });

@@ -1,8 +1,8 @@
-import { sharedRun } from '../../src/runtime/async.ts';
+import { singleFlight } from '../../src/runtime/async.ts';
 
 it('runs once for all who ask meanwhile, and anew for who asks later, whatever became of it', async () => {
   let runs = 0;
-  const ask = sharedRun(async () => {
+  const ask = singleFlight(async () => {
     runs += 1;
     if (runs === 1) throw new Error('refused');
     return runs;

@@ -13,47 +13,51 @@ describe('a sealed token', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), fc.string(), (token, context) => {
         fc.pre(token.isWellFormed());
-        const sealed = cipher.seal(token, context) ?? '';
+        const ciphertext = cipher.encrypt(token, context) ?? '';
 
-        expect(cipher.open(sealed, context)).toBe(token);
-        expect(cipher.open(sealed, `${context}.`)).toBeUndefined();
+        expect(cipher.decrypt(ciphertext, context)).toBe(token);
+        expect(cipher.decrypt(ciphertext, `${context}.`)).toBeUndefined();
       }),
     );
   });
 
   it('shows nothing of the token, and looks different each time', () => {
     const cipher = createTokenCipher([NEW]);
-    const [one, other] = [cipher.seal(TOKEN, 'a'), cipher.seal(TOKEN, 'a')];
+    const [one, other] = [cipher.encrypt(TOKEN, 'a'), cipher.encrypt(TOKEN, 'a')];
 
     expect(one).not.toBe(other);
     expect(Buffer.from(one?.split('.')[2] ?? '', 'base64url').includes('seek')).toBe(false);
   });
 
   it('is sealed by the first key, and opened by any', () => {
-    const sealed = createTokenCipher([OLD]).seal(TOKEN, 'a') ?? '';
+    const ciphertext = createTokenCipher([OLD]).encrypt(TOKEN, 'a') ?? '';
     const rotated = createTokenCipher([NEW, OLD]);
 
-    expect(rotated.open(sealed, 'a')).toBe(TOKEN);
-    expect(createTokenCipher([NEW]).open(rotated.seal(TOKEN, 'a') ?? '', 'a')).toBe(TOKEN);
-    expect(createTokenCipher([NEW]).open(sealed, 'a')).toBeUndefined();
+    expect(rotated.decrypt(ciphertext, 'a')).toBe(TOKEN);
+    expect(createTokenCipher([NEW]).decrypt(rotated.encrypt(TOKEN, 'a') ?? '', 'a')).toBe(TOKEN);
+    expect(createTokenCipher([NEW]).decrypt(ciphertext, 'a')).toBeUndefined();
   });
 
   it.each([
-    ['in the clear', { token: TOKEN }, 'resealed'],
+    ['in the clear', { token: TOKEN }, 'reencrypted'],
     [
       'sealed by another of our keys',
-      { sealed: createTokenCipher([OLD]).seal(TOKEN, 'a') },
-      'resealed',
+      { ciphertext: createTokenCipher([OLD]).encrypt(TOKEN, 'a') },
+      'reencrypted',
     ],
-    ['sealed by the first', { sealed: createTokenCipher([NEW]).seal(TOKEN, 'a') }, 'kept'],
-    ['sealed by a stranger', { sealed: createTokenCipher([STRANGE]).seal(TOKEN, 'a') }, 'unopened'],
+    ['sealed by the first', { ciphertext: createTokenCipher([NEW]).encrypt(TOKEN, 'a') }, 'kept'],
+    [
+      'sealed by a stranger',
+      { ciphertext: createTokenCipher([STRANGE]).encrypt(TOKEN, 'a') },
+      'undecryptable',
+    ],
     ['none', {}, 'kept'],
   ])('is renewed where it is to be: %s', (_, kept, kind) => {
     const renewal = createTokenCipher([NEW, OLD]).renew(kept, 'a');
 
     expect(renewal.kind).toBe(kind);
-    if (renewal.kind !== 'resealed') return;
-    expect(createTokenCipher([NEW]).open(renewal.sealed, 'a')).toBe(TOKEN);
+    if (renewal.kind !== 'reencrypted') return;
+    expect(createTokenCipher([NEW]).decrypt(renewal.ciphertext, 'a')).toBe(TOKEN);
   });
 
   it('stays as it is where there is no key', () => {
@@ -62,21 +66,24 @@ describe('a sealed token', () => {
 
   it.each([
     // Not in its last character, of which some bits stand for nothing.
-    ['changed', (sealed: string) => sealed.replace(/.(?=.$)/, (one) => (one === 'A' ? 'B' : 'A'))],
-    ['cut short', (sealed: string) => sealed.slice(0, 20)],
-    ['of another version', (sealed: string) => sealed.replace('v1', 'v2')],
+    [
+      'changed',
+      (ciphertext: string) => ciphertext.replace(/.(?=.$)/, (one) => (one === 'A' ? 'B' : 'A')),
+    ],
+    ['cut short', (ciphertext: string) => ciphertext.slice(0, 20)],
+    ['of another version', (ciphertext: string) => ciphertext.replace('v1', 'v2')],
     ['no sealed token at all', () => TOKEN],
     ['empty', () => ''],
   ])('does not open where it is %s', (_, change) => {
     const cipher = createTokenCipher([NEW]);
 
     expect(
-      cipher.open(change(cipher.seal('a token of some length', 'a') ?? ''), 'a'),
+      cipher.decrypt(change(cipher.encrypt('a token of some length', 'a') ?? ''), 'a'),
     ).toBeUndefined();
   });
 
   it('is none where there is no key', () => {
-    expect(createTokenCipher([]).seal(TOKEN, 'a')).toBeUndefined();
+    expect(createTokenCipher([]).encrypt(TOKEN, 'a')).toBeUndefined();
   });
 });
 

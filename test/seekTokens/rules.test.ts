@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import type { KeptToken, TokenSource } from '../../src/schemas/seekToken.ts';
-import { currentOf, NO_TOKENS, withoutTokens, withToken } from '../../src/seekTokens/rules.ts';
+import { currentToken, NO_TOKENS, withoutTokens, withToken } from '../../src/seekTokens/rules.ts';
 
 const kept = (name: string, source: TokenSource, day: number): KeptToken => ({
   ...{ token: name, fingerprint: name, masked: '', source },
@@ -32,7 +32,7 @@ describe('the token that counts', () => {
       counts: 'b',
     },
   ])('is $what', ({ tokens, counts }) => {
-    expect(currentOf(known(tokens), 0)?.token).toBe(counts);
+    expect(currentToken(known(tokens), 0)?.token).toBe(counts);
   });
 
   it('is the same in whatever order, and however often, they are recorded', () => {
@@ -72,7 +72,7 @@ describe('the token that counts once some have expired', () => {
     { what: 'the first in standing of those that live', since: 1, counts: 'c' },
     { what: 'the first in standing where none lives', since: 3, counts: 'a' },
   ])('is $what', ({ since, counts }) => {
-    expect(currentOf(known(tokens), Date.UTC(2026, 0, since))?.token).toBe(counts);
+    expect(currentToken(known(tokens), Date.UTC(2026, 0, since))?.token).toBe(counts);
   });
 });
 

@@ -58,11 +58,11 @@ export const buildSignalJob = (change: object = {}) => ({
   ...change,
 });
 
-/** What `dead-letters` holds of a signal that was given up. */
+/** What `dead-dead letters` holds of a signal that was given up. */
 export const buildLetter = (change: object = {}) => ({
   version: 1,
   signalId: 'signal-1',
-  burial: { jobId: 'signal-1', finishedAt: Date.parse('2026-03-01T13:00:00Z') },
+  failedJob: { jobId: 'signal-1', finishedAt: Date.parse('2026-03-01T13:00:00Z') },
   typeCode: 'ApplicationStatusUpdate',
   reason: 'No relationship',
   code: 'FORBIDDEN',

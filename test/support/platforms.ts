@@ -3,7 +3,7 @@ import type { Config } from '../../src/config/config.ts';
 import type { Logger } from '../../src/observability/logger.ts';
 import { type Backend, DEAD_LETTERS, SIGNALS } from '../../src/queue/backend.ts';
 import { openEmbedded } from '../../src/queue/embedded/openEmbedded.ts';
-import type { Temper } from '../../src/queue/redis/connection.ts';
+import type { ConnectionProfile } from '../../src/queue/redis/connection.ts';
 import { openRedis } from '../../src/queue/redis/openRedis.ts';
 
 import { captureLogs } from './captureLogs.ts';
@@ -12,7 +12,7 @@ import { startRedis } from './redisServer.ts';
 /** What the queue runs on, once for a file of tests. */
 export type Platform = {
   /** A process's own way to the queue. */
-  open: (config: Config, temper: Temper, logger: Logger) => Backend;
+  open: (config: Config, profile: ConnectionProfile, logger: Logger) => Backend;
   /** Before each test: an empty queue. */
   clear: () => Promise<void>;
   stop: () => Promise<void>;
@@ -23,10 +23,10 @@ export const onRedis = async (): Promise<Platform> => {
   let queues = 0;
 
   return {
-    open: (config, temper, logger) =>
+    open: (config, profile, logger) =>
       openRedis({
         ...queueOptions(config),
-        ...{ url: redis.url, prefix: `{test-${queues}}`, temper, logger },
+        ...{ url: redis.url, prefix: `{test-${queues}}`, profile, logger },
       }),
     clear: async () => {
       queues += 1;
@@ -40,7 +40,7 @@ export const onEmbedded = async (): Promise<Platform> => {
   const { logger } = captureLogs();
   const keep = 86_400_000;
   const shared = await openEmbedded({
-    ...{ folder: undefined, logger, rememberMs: keep, keepDeliveredMs: keep },
+    ...{ folder: undefined, logger, dedupeWindowMs: keep, keepDeliveredMs: keep },
   });
 
   return {

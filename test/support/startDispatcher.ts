@@ -1,12 +1,12 @@
 import { startApi } from '../../src/cli/processes/api.ts';
 import { createService } from '../../src/cli/processes/service.ts';
 import { loadConfig } from '../../src/config/config.ts';
-import type { LetterView } from '../../src/deadLetters/deadLetters.ts';
+import type { DeadLetterView } from '../../src/deadLetters/deadLetters.ts';
 import type { Tracer } from '../../src/observability/tracing.ts';
 import type { Backend } from '../../src/queue/backend.ts';
 import type { QueueStatus } from '../../src/queue/status.ts';
 import { withDeadline } from '../../src/runtime/async.ts';
-import type { SignalLife, SignalState } from '../../src/schemas/signalRecord.ts';
+import type { SignalRecord, SignalState } from '../../src/schemas/signalRecord.ts';
 import { startWorker } from '../../src/worker/startWorker.ts';
 
 import { captureLogs } from './captureLogs.ts';
@@ -50,13 +50,13 @@ export const startDispatcher = async (platform: Platform, options: Options = {})
       {
         ...{ ...seek.env, API_KEYS: `ats:${API_KEY}`, LOG_LEVEL: 'trace' },
         ...{ RETRY_BASE_MS: '5', RETRY_MAX_MS: '40', SEEK_TIMEOUT_MS: '5000' },
-        LANE_PAUSE_MAX_MS: '40',
+        DELIVERY_SUSPEND_MAX_MS: '40',
         ...{ SHUTDOWN_TIMEOUT_MS: '1', ...env, ...more },
       },
       ['SEEK_CLIENT_ID', 'SEEK_CLIENT_SECRET', 'API_KEYS'],
     );
-  const openService = (temper: 'fail-fast' | 'patient', config = configOf()) => {
-    const backend = platform.open(config, temper, logs.logger);
+  const openService = (profile: 'fail-fast' | 'patient', config = configOf()) => {
+    const backend = platform.open(config, profile, logs.logger);
     const service = createService(backend, logs.logger, config);
     const close = service.closers.closeAll;
     running.push({ close });
@@ -86,7 +86,7 @@ export const startDispatcher = async (platform: Platform, options: Options = {})
     return JSON.parse(await answer.text());
   };
 
-  const find = async (signalId: string): Promise<SignalLife | undefined> => {
+  const find = async (signalId: string): Promise<SignalRecord | undefined> => {
     const answer = await call('GET', `/signals/${signalId}`);
     return answer.status === 404 ? undefined : JSON.parse(await answer.text());
   };
@@ -109,13 +109,13 @@ export const startDispatcher = async (platform: Platform, options: Options = {})
       return body.results;
     },
     status: () => get<QueueStatus>('/status'),
-    letters: async (query = ''): Promise<LetterView[]> =>
-      (await get<{ deadLetters: LetterView[] }>(`/dead-letters${query}`)).deadLetters,
+    deadLetters: async (query = ''): Promise<DeadLetterView[]> =>
+      (await get<{ deadLetters: DeadLetterView[] }>(`/dead-letters${query}`)).deadLetters,
     redrive: async (signalId: string): Promise<number> =>
       (await call('POST', `/dead-letters/${signalId}/redrive`)).status,
     /** Its life, once it is in this state. */
-    until: (signalId: string, state: SignalState): Promise<SignalLife> => {
-      let seen: SignalLife | undefined;
+    until: (signalId: string, state: SignalState): Promise<SignalRecord> => {
+      let seen: SignalRecord | undefined;
       return waitFor(
         async () => {
           seen = await find(signalId);
@@ -124,16 +124,16 @@ export const startDispatcher = async (platform: Platform, options: Options = {})
         { what: `${signalId} to be ${state}` },
       );
     },
-    /** The letter, once a worker has failed it with the reason: the signal is at rest. */
-    untilBuried: (signalId: string, redrives = 0): Promise<LetterView> =>
+    /** The dead letter, once a worker has failed it with the reason: the signal is at rest. */
+    untilBuried: (signalId: string, redrives = 0): Promise<DeadLetterView> =>
       waitFor(
         async () => {
           const queue = await service.backend.queue('dead-letters');
           if ((await queue.getJobState(signalId)) !== 'failed') return undefined;
           const answer = await call('GET', `/dead-letters/${signalId}`);
-          const letter: LetterView = JSON.parse(await answer.text());
+          const deadLetter: DeadLetterView = JSON.parse(await answer.text());
           const left = await (await service.backend.queue('signals')).getJobState(signalId);
-          return letter.redrives === redrives && left === 'unknown' && letter;
+          return deadLetter.redrives === redrives && left === 'unknown' && deadLetter;
         },
         { what: `${signalId} to be buried with ${redrives} redrives` },
       ),

@@ -1,5 +1,5 @@
 import { SignalJobSchema } from '../../src/schemas/signalJob.ts';
-import { createAttemptTrace } from '../../src/worker/attemptSpan.ts';
+import { createAttemptSpan } from '../../src/worker/attemptSpan.ts';
 import { buildSignalJob } from '../support/buildSignal.ts';
 import { failed, idOf, recordSpans, traceOf } from '../support/recordSpans.ts';
 
@@ -13,14 +13,14 @@ afterAll(recorded.stop);
 const setup = (change: object = {}) => {
   const signalJob = SignalJobSchema.parse(buildSignalJob(change));
   const job = { id: 'signal-1', attemptsMade: 2 };
-  return { signalJob, attempt: createAttemptTrace(recorded.tracer, job, signalJob) };
+  return { signalJob, attempt: createAttemptSpan(recorded.tracer, job, signalJob) };
 };
 
 describe('the span of a try', () => {
   it.each([
     ['delivered', undefined, false],
     ['skipped', undefined, false],
-    ['handedBack', undefined, false],
+    ['released', undefined, false],
     ['deferred', 'RATE_LIMITED', true],
     ['retry', 'HTTP_502', true],
     ['dead', undefined, true],
@@ -76,6 +76,6 @@ describe('the span of a try', () => {
       ...signalJob,
       traceparent: `00-${traceOf(first)}-${idOf(first)}-01`,
     });
-    expect(createAttemptTrace(recorded.tracer, { attemptsMade: 1 }, kept).adopt(kept)).toBe(kept);
+    expect(createAttemptSpan(recorded.tracer, { attemptsMade: 1 }, kept).adopt(kept)).toBe(kept);
   });
 });

@@ -1,17 +1,17 @@
 import fc from 'fast-check';
 
-import { createRoom } from '../../src/worker/poisonSignals.ts';
+import { createExclusiveLock } from '../../src/worker/poisonSignals.ts';
 
 const settle = () => new Promise(setImmediate);
 
 /** Work that lasts until it is told to end. */
 const setup = () => {
-  const room = createRoom();
+  const exclusiveLock = createExclusiveLock();
   const inside: string[] = [];
   const ends = new Map<string, (err?: Error) => void>();
   const come = (name: string) => {
-    const enter = name === name.toUpperCase() ? room.alone : room.together;
-    return enter(() => {
+    const awaitSlot = name === name.toUpperCase() ? exclusiveLock.alone : exclusiveLock.together;
+    return awaitSlot(() => {
       inside.push(name);
       return new Promise<string>((resolve, reject) => {
         ends.set(name, (err) => {

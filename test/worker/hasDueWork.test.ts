@@ -1,34 +1,34 @@
 import type { Backend } from '../../src/queue/backend.ts';
-import type { LaneState } from '../../src/queue/breakerState.ts';
-import { isWorkDue } from '../../src/worker/stallDetector.ts';
+import type { BreakerState } from '../../src/queue/breakerState.ts';
+import { hasDueWork } from '../../src/worker/stallDetector.ts';
 import { buildSignalJob } from '../support/buildSignal.ts';
 
 const NOW = Date.parse('2026-03-01T12:00:00Z');
 const PATIENCE_MS = 60_000;
-const closed = (until: number): LaneState => ({
+const closed = (until: number): BreakerState => ({
   closed: { since: 1, code: 'HTTP_503', reason: '', pauses: 1, until },
 });
 
 type Doubles = {
   counts?: Record<string, number>;
   paused?: boolean;
-  lane?: LaneState;
+  breaker?: BreakerState;
   delayed?: unknown[];
   ping?: () => Promise<void>;
 };
 
 /** As much of a backend as is asked. */
-const setup = ({ counts = {}, paused = false, lane = {}, delayed = [], ping }: Doubles) => {
+const setup = ({ counts = {}, paused = false, breaker = {}, delayed = [], ping }: Doubles) => {
   const backend = {
     ping: ping ?? (async () => {}),
-    lane: { read: async () => ({ state: lane, now: NOW, version: '' }) },
+    breaker: { read: async () => ({ state: breaker, now: NOW, version: '' }) },
     queue: async () => ({
       isPaused: async () => paused,
       getJobCounts: async () => counts,
       getJobs: async () => delayed.map((data) => ({ data })),
     }),
   };
-  return { ask: () => isWorkDue(backend as unknown as Backend, PATIENCE_MS, () => NOW) };
+  return { ask: () => hasDueWork(backend as unknown as Backend, PATIENCE_MS, () => NOW) };
 };
 
 const retrying = (fromNowMs: number) =>
@@ -50,22 +50,22 @@ describe('work', () => {
     { what: 'a job that cannot be read', doubles: { delayed: [null] }, due: false },
     {
       what: 'signals behind a closed lane',
-      doubles: { counts: { waiting: 7 }, lane: closed(NOW + 1_000) },
+      doubles: { counts: { waiting: 7 }, breaker: closed(NOW + 1_000) },
       due: false,
     },
     {
       what: 'signals behind a lane whose pause is just over',
-      doubles: { counts: { waiting: 7 }, lane: closed(NOW - PATIENCE_MS + 1) },
+      doubles: { counts: { waiting: 7 }, breaker: closed(NOW - PATIENCE_MS + 1) },
       due: false,
     },
     {
       what: 'signals behind a lane that nobody has tried for long',
-      doubles: { counts: { waiting: 7 }, lane: closed(NOW - PATIENCE_MS) },
+      doubles: { counts: { waiting: 7 }, breaker: closed(NOW - PATIENCE_MS) },
       due: true,
     },
     {
       what: 'nothing behind such a lane',
-      doubles: { delayed: [retrying(1)], lane: closed(1) },
+      doubles: { delayed: [retrying(1)], breaker: closed(1) },
       due: false,
     },
     {

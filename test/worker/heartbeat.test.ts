@@ -1,20 +1,20 @@
-import type { Beat } from '../../src/queue/workerStats.ts';
+import type { Heartbeat } from '../../src/queue/workerStats.ts';
 import { createHeartbeat } from '../../src/worker/heartbeat.ts';
 import { waitFor } from '../support/waitFor.ts';
 
 describe('the heartbeat of a worker', () => {
   const setup = (failures = 0) => {
-    const told: Beat[] = [];
+    const told: Heartbeat[] = [];
     const left: string[] = [];
     let failing = failures;
     const heartbeat = createHeartbeat({
-      history: {
-        beat: async (beat) => {
+      workerStats: {
+        recordHeartbeat: async (recordHeartbeat) => {
           failing -= 1;
           if (failing >= 0) throw new Error('away');
-          told.push(beat);
+          told.push(recordHeartbeat);
         },
-        leave: async (worker) => {
+        removeWorker: async (worker) => {
           left.push(worker);
         },
       },

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 
 import { backoffMs } from '../../src/worker/evaluateAttempt.ts';
-import { classify, exhaust, type SendResult } from '../../src/worker/seek/classify.ts';
+import { applyRetryLimits, classify, type SendResult } from '../../src/worker/seek/classify.ts';
 import { parseRetryAfter } from '../../src/worker/seek/http.ts';
 // For the seed that all properties share.
 import '../support/arbitraries.ts';
@@ -134,7 +134,11 @@ describe('classify', () => {
     fc.assert(
       fc.property(result, number, number, fc.nat(DAY_MS), (answer, attempt, maxAttempts, ageMs) => {
         const outcome = classify(answer);
-        const ended = exhaust(outcome, { attempt, ageMs }, { maxAttempts, maxAgeMs: DAY_MS / 2 });
+        const ended = applyRetryLimits(
+          outcome,
+          { attempt, ageMs },
+          { maxAttempts, maxAgeMs: DAY_MS / 2 },
+        );
         const isOver = attempt >= maxAttempts || ageMs >= DAY_MS / 2;
 
         expect(ended.kind).toBe(outcome.kind === 'retry' && isOver ? 'dead' : outcome.kind);

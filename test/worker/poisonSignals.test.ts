@@ -1,13 +1,18 @@
 import { LOCK_LOST } from '../../src/queue/backend.ts';
 import type { SignalJob } from '../../src/schemas/signalJob.ts';
 import { SignalJobSchema } from '../../src/schemas/signalJob.ts';
-import type { Dispatched } from '../../src/worker/delivery/bisectBatch.ts';
-import { createRoom, createTryApart, guiltOf, isSuspect } from '../../src/worker/poisonSignals.ts';
+import type { DeliveryResult } from '../../src/worker/delivery/bisectBatch.ts';
+import {
+  crashRecordOf,
+  createExclusiveLock,
+  createRunExclusively,
+  isSuspectedPoison,
+} from '../../src/worker/poisonSignals.ts';
 import { buildSignalJob } from '../support/buildSignal.ts';
 
-const HANDED_BACK: Dispatched = { kind: 'handedBack' };
-const DEFERRED: Dispatched = { kind: 'deferred', code: 'RATE_LIMITED', reason: 'Slow down' };
-const DELIVERED: Dispatched = { kind: 'attempted', outcome: { kind: 'delivered' } };
+const HANDED_BACK: DeliveryResult = { kind: 'released' };
+const DEFERRED: DeliveryResult = { kind: 'deferred', code: 'RATE_LIMITED', reason: 'Slow down' };
+const DELIVERED: DeliveryResult = { kind: 'attempted', outcome: { kind: 'delivered' } };
 
 const jobOf = (change: object = {}): SignalJob => SignalJobSchema.parse(buildSignalJob(change));
 
@@ -21,29 +26,33 @@ type Doubles = {
 const setup = ({ ours = [], replace = async () => true }: Doubles = {}) => {
   const done: unknown[] = [];
   let writes = 0;
-  const room = createRoom();
-  const tryApart = createTryApart<string>({
-    room,
+  const exclusiveLock = createExclusiveLock();
+  const runExclusively = createRunExclusively<string>({
+    exclusiveLock,
     write: async (job, lock, data) => {
-      done.push(['write', job, lock, data.diedAlone]);
+      done.push(['write', job, lock, data.isolatedCrashes]);
       writes += 1;
       const isOurs = ours[writes - 1] ?? true;
       if (isOurs instanceof Error) throw isOurs;
       return isOurs;
     },
     replace: (job, from, to) => {
-      done.push(['replace', job, from.diedAlone, to.diedAlone]);
+      done.push(['replace', job, from.isolatedCrashes, to.isolatedCrashes]);
       return replace();
     },
   });
   const aborter = new AbortController();
 
   return {
-    ...{ done, aborter, room },
-    try: (come: () => Dispatched | Promise<Dispatched>, diedAlone?: number, job = 'job') => {
-      const signalJob = jobOf(diedAlone === undefined ? {} : { diedAlone });
+    ...{ done, aborter, exclusiveLock },
+    try: (
+      come: () => DeliveryResult | Promise<DeliveryResult>,
+      isolatedCrashes?: number,
+      job = 'job',
+    ) => {
+      const signalJob = jobOf(isolatedCrashes === undefined ? {} : { isolatedCrashes });
       const entry = { signalId: job, signal: signalJob.signal, abort: aborter.signal };
-      return tryApart({ job, lock: 'lock', signalJob, entry }, async () => {
+      return runExclusively({ job, lock: 'lock', signalJob, entry }, async () => {
         done.push(['try', job]);
         return come();
       });
@@ -58,23 +67,26 @@ describe('a signal', () => {
     { stalledCounter: 2, suspect: true },
     { stalledCounter: 9, suspect: true },
   ])('whose workers were lost $stalledCounter times is suspect: $suspect', (row) => {
-    expect(isSuspect(row)).toBe(row.suspect);
+    expect(isSuspectedPoison(row)).toBe(row.suspect);
   });
 
   it.each([
-    { diedAlone: undefined, guilty: false },
-    { diedAlone: 2, guilty: false },
-    { diedAlone: 3, guilty: true },
-  ])('of which $diedAlone died while it was alone is guilty: $guilty', ({ diedAlone, guilty }) => {
-    const guilt = guiltOf({ stalledCounter: 5 }, jobOf({ diedAlone }));
+    { isolatedCrashes: undefined, guilty: false },
+    { isolatedCrashes: 2, guilty: false },
+    { isolatedCrashes: 3, guilty: true },
+  ])(
+    'of which $diedAlone died while it was alone is guilty: $guilty',
+    ({ isolatedCrashes, guilty }) => {
+      const guilt = crashRecordOf({ stalledCounter: 5 }, jobOf({ isolatedCrashes }));
 
-    if (!guilty) expect(guilt).toBeUndefined();
-    else expect(guilt).toMatch(/^STALLED: 5 workers died .* the last 3 of them/);
-  });
+      if (!guilty) expect(guilt).toBeUndefined();
+      else expect(guilt).toMatch(/^STALLED: 5 workers died .* the last 3 of them/);
+    },
+  );
 });
 
 describe('a suspect', () => {
-  it.each<{ what: string; come: Dispatched }>([
+  it.each<{ what: string; come: DeliveryResult }>([
     { what: 'deferred', come: DEFERRED },
     { what: 'handed back', come: HANDED_BACK },
     { what: 'delivered', come: DELIVERED },
@@ -106,7 +118,7 @@ describe('a suspect', () => {
   });
 
   it('waits for what is under way, and what comes after waits for it', async () => {
-    const { try: attempt, done, room } = setup();
+    const { try: attempt, done, exclusiveLock } = setup();
     const during = async (name: string) => {
       done.push([`${name} begins`]);
       await new Promise(setImmediate);
@@ -114,9 +126,9 @@ describe('a suspect', () => {
     };
 
     await Promise.all([
-      room.together(() => during('one')),
+      exclusiveLock.together(() => during('one')),
       attempt(() => DELIVERED),
-      room.together(() => during('another')),
+      exclusiveLock.together(() => during('another')),
     ]);
 
     expect(done.map((each) => [each].flat().at(0))).toEqual([
@@ -140,19 +152,21 @@ describe('a suspect', () => {
   });
 
   it.each([
-    { diedAlone: undefined, come: HANDED_BACK },
-    { diedAlone: 2, come: HANDED_BACK },
-    { diedAlone: 2, come: DELIVERED },
+    { isolatedCrashes: undefined, come: HANDED_BACK },
+    { isolatedCrashes: 2, come: HANDED_BACK },
+    { isolatedCrashes: 2, come: DELIVERED },
   ])('whose lock is lost under it is as it was: $diedAlone, $come.kind', async (row) => {
     const { try: attempt, done, aborter } = setup({ replace: async () => false });
 
     const tried = attempt(() => {
       aborter.abort(LOCK_LOST);
       return row.come;
-    }, row.diedAlone);
+    }, row.isolatedCrashes);
 
     await expect(tried).resolves.toEqual(row.come);
-    expect(done.slice(2)).toEqual([['replace', 'job', (row.diedAlone ?? 0) + 1, row.diedAlone]]);
+    expect(done.slice(2)).toEqual([
+      ['replace', 'job', (row.isolatedCrashes ?? 0) + 1, row.isolatedCrashes],
+    ]);
   });
 
   it('whose lock turns out to be lost is as it was, too: its worker was frozen, and lives', async () => {

@@ -1,8 +1,8 @@
 import { DelayedError, type Job, UnrecoverableError, WaitingError } from 'bullmq';
 
-import { type JobData, LOCK_LOST } from '../../src/queue/backend.ts';
+import { type JobDataStore, LOCK_LOST } from '../../src/queue/backend.ts';
 import { RETRY_OPTIONS } from '../../src/queue/bullWorker.ts';
-import type { Dispatched } from '../../src/worker/delivery/bisectBatch.ts';
+import type { DeliveryResult } from '../../src/worker/delivery/bisectBatch.ts';
 import { createProcessor, RetryError } from '../../src/worker/processor.ts';
 import type { Outcome } from '../../src/worker/seek/classify.ts';
 import { buildSignal, buildSignalJob } from '../support/buildSignal.ts';
@@ -12,14 +12,14 @@ const ACCEPTED_AT = Date.parse('2026-03-01T12:00:00.000Z');
 const HOUR_MS = 3_600_000;
 const TOOK_MS = 25;
 
-const attempted = (outcome: Outcome, more: object = {}): Dispatched => ({
+const attempted = (outcome: Outcome, more: object = {}): DeliveryResult => ({
   kind: 'attempted',
   outcome,
   requestId: 'request-1',
   ...more,
 });
-const DEFERRED: Dispatched = { kind: 'deferred', code: 'RATE_LIMITED', reason: 'Slow down' };
-const HANDED_BACK: Dispatched = { kind: 'handedBack' };
+const DEFERRED: DeliveryResult = { kind: 'deferred', code: 'RATE_LIMITED', reason: 'Slow down' };
+const HANDED_BACK: DeliveryResult = { kind: 'released' };
 const RETRY: Outcome = { kind: 'retry', code: 'RATE_LIMITED', reason: 'Too many' };
 const DEAD: Outcome = { kind: 'dead', code: 'FORBIDDEN', reason: 'No relationship' };
 
@@ -48,11 +48,11 @@ const buildJob = (change: object = {}) => {
 };
 
 /** What is written of jobs, or becomes of that. */
-const keep = (doubles: Partial<JobData> = {}) => {
+const keep = (doubles: Partial<JobDataStore> = {}) => {
   const updates: unknown[] = [];
   const updatesOf = new Map<Job, unknown[]>();
   const replaced: unknown[] = [];
-  const jobData: JobData = {
+  const jobData: JobDataStore = {
     write: async (job, lock, data) => {
       expect(lock).toBe(LOCK);
       updates.push(data);
@@ -70,10 +70,10 @@ const keep = (doubles: Partial<JobData> = {}) => {
 
 type Setup = {
   /** Of the queue, where it does not do as it is told. */
-  jobData?: Partial<JobData>;
-  ledger?: 'silent';
+  jobData?: Partial<JobDataStore>;
+  bookkeeping?: 'silent';
   /** What the dispatch comes to. */
-  come?: Dispatched | Error | ((entry: { signalId: string }) => Promise<Dispatched>);
+  come?: DeliveryResult | Error | ((entry: { signalId: string }) => Promise<DeliveryResult>);
   job?: object;
   ageMs?: number;
 };
@@ -87,7 +87,7 @@ const setup = ({
   const clock = { now: ACCEPTED_AT + ageMs };
   const counted: unknown[] = [];
   const deferred: unknown[] = [];
-  const dispatched: unknown[] = [];
+  const delivery: unknown[] = [];
   const records: unknown[] = [];
   const unsent: string[] = [];
   const logs = captureLogs();
@@ -95,17 +95,17 @@ const setup = ({
   const kept = keep(doubles.jobData);
   const processor = createProcessor({
     dispatch: async (...given) => {
-      dispatched.push(given);
+      delivery.push(given);
       clock.now += TOOK_MS;
       if (come instanceof Error) throw come;
       return typeof come === 'function' ? come(given[0]) : come;
     },
     policy: { baseMs: 2_000, maxMs: 3 * HOUR_MS, maxAttempts: 25, maxAgeMs: 72 * HOUR_MS },
     jobData: kept.jobData,
-    ledger: {
-      keepSkipped: async (life) => {
-        if (doubles.ledger === 'silent') throw new Error('silent');
-        records.push(life);
+    bookkeeping: {
+      saveSkipRecord: async (record) => {
+        if (doubles.bookkeeping === 'silent') throw new Error('silent');
+        records.push(record);
       },
       markUnsent: async ({ signalId }) => {
         unsent.push(signalId);
@@ -125,7 +125,7 @@ const setup = ({
   return {
     ...built,
     ...kept,
-    ...{ processor, counted, deferred, dispatched, records, unsent, logs, abort, aborter },
+    ...{ processor, counted, deferred, delivery, records, unsent, logs, abort, aborter },
     process: () => processor(built.job, LOCK, abort),
     /** What it throws. */
     fail: (job: Job = built.job) => processor(job, LOCK, abort).catch((err: unknown) => err),
@@ -140,12 +140,12 @@ describe('the processor', () => {
   });
 
   it('dispatches the parsed signal in company, and passes the abort on', async () => {
-    const { process, dispatched, abort } = setup();
+    const { process, delivery, abort } = setup();
 
     await process();
 
     const entry = { signalId: 'signal-1', signal: buildSignal(), abort };
-    expect(dispatched).toEqual([[entry, 'welcome']]);
+    expect(delivery).toEqual([[entry, 'allowed']]);
   });
 
   it.each<{ outcome: Outcome; more: object }>([
@@ -307,7 +307,7 @@ describe('what a job carries', () => {
   ])(
     'may be unreadable, which is a death that names fields and no values: $what',
     async ({ data, says }) => {
-      const { fail, dispatched, updates } = setup({ job: { data } });
+      const { fail, delivery, updates } = setup({ job: { data } });
 
       const error = await fail();
 
@@ -315,7 +315,7 @@ describe('what a job carries', () => {
       expect(error).toHaveProperty('message', expect.stringContaining(says));
       expect(error).toHaveProperty('message', expect.stringMatching(/^UNREADABLE: /));
       expect(String(error).replaceAll('/s3cret', '')).not.toContain('s3cret');
-      expect([dispatched, updates]).toEqual([[], []]);
+      expect([delivery, updates]).toEqual([[], []]);
     },
   );
 });
@@ -326,14 +326,14 @@ describe('a job that a newer version wrote', () => {
   it.each([{ ageMs: 0 }, { ageMs: 72 * HOUR_MS - 1 }])(
     'is left for a newer worker, unread, when it is $ageMs ms old',
     async ({ ageMs }) => {
-      const { fail, dispatched, updates, putOff, counted, logs, unsent } = setup({
+      const { fail, delivery, updates, putOff, counted, logs, unsent } = setup({
         ...{ job: { data }, ageMs },
       });
 
       await expect(fail()).resolves.toBeInstanceOf(DelayedError);
 
       expect(putOff).toEqual([[ACCEPTED_AT + ageMs + 15_000, LOCK]]);
-      expect([dispatched, updates, counted]).toEqual([[], [], []]);
+      expect([delivery, updates, counted]).toEqual([[], [], []]);
       expect(unsent).toEqual(['signal-1']);
       expect(logs.lines()).toMatchObject([
         { level: 'info', msg: 'signal.leftForNewerVersion', signalId: 'signal-1', version: 4 },
@@ -514,18 +514,21 @@ describe('a signal whose workers were lost', () => {
   const suspect = (change: object = {}) => ({ stalledCounter: 2, ...change });
 
   it.each([
-    { stalledCounter: 0, company: 'welcome' },
-    { stalledCounter: 1, company: 'welcome' },
-    { stalledCounter: 2, company: 'none' },
-    { stalledCounter: 17, company: 'none' },
-  ])('$stalledCounter times is tried in company: $company', async ({ stalledCounter, company }) => {
-    const { process, dispatched, abort } = setup({ job: { stalledCounter } });
+    { stalledCounter: 0, batching: 'allowed' },
+    { stalledCounter: 1, batching: 'allowed' },
+    { stalledCounter: 2, batching: 'never' },
+    { stalledCounter: 17, batching: 'never' },
+  ])(
+    '$stalledCounter times is tried in company: $company',
+    async ({ stalledCounter, batching }) => {
+      const { process, delivery, abort } = setup({ job: { stalledCounter } });
 
-    await process();
+      await process();
 
-    const entry = { signalId: 'signal-1', signal: buildSignal(), abort };
-    expect(dispatched).toEqual([[entry, company]]);
-  });
+      const entry = { signalId: 'signal-1', signal: buildSignal(), abort };
+      expect(delivery).toEqual([[entry, batching]]);
+    },
+  );
 
   it('is marked before it is tried apart, so that a further death is counted', async () => {
     let marked: unknown;
@@ -534,15 +537,15 @@ describe('a signal whose workers were lost', () => {
         marked = [...updates];
         return attempted(RETRY);
       },
-      job: suspect({ data: buildSignalJob({ diedAlone: 1 }) }),
+      job: suspect({ data: buildSignalJob({ isolatedCrashes: 1 }) }),
     });
 
     await fail();
 
-    expect(marked).toEqual([{ ...buildSignalJob(), diedAlone: 2 }]);
+    expect(marked).toEqual([{ ...buildSignalJob(), isolatedCrashes: 2 }]);
   });
 
-  it.each<{ what: string; come: Dispatched | Error }>([
+  it.each<{ what: string; come: DeliveryResult | Error }>([
     { what: 'a retry', come: attempted(RETRY) },
     { what: 'a death', come: attempted(DEAD) },
     { what: 'a fault of ours', come: new TypeError('bug') },
@@ -564,7 +567,7 @@ describe('a signal whose workers were lost', () => {
   });
 
   it('has its mark taken back where its lock was lost, unless another has written', async () => {
-    const data = buildSignalJob({ diedAlone: 1 });
+    const data = buildSignalJob({ isolatedCrashes: 1 });
     const { fail, updates, replaced, aborter } = setup({
       come: async () => {
         aborter.abort(LOCK_LOST);
@@ -574,33 +577,33 @@ describe('a signal whose workers were lost', () => {
     });
 
     await expect(fail()).resolves.toBeInstanceOf(WaitingError);
-    const marked = { ...data, diedAlone: 2 };
+    const marked = { ...data, isolatedCrashes: 2 };
     expect(updates).toEqual([marked]);
     expect(replaced).toEqual([[marked, data]]);
   });
 
   it('is not tried by who cannot mark it any more', async () => {
-    const { fail, dispatched } = setup({ job: suspect(), jobData: { write: async () => false } });
+    const { fail, delivery } = setup({ job: suspect(), jobData: { write: async () => false } });
 
     await expect(fail()).resolves.toBeInstanceOf(WaitingError);
-    expect(dispatched).toEqual([]);
+    expect(delivery).toEqual([]);
   });
 
   it.each([
-    { diedAlone: 2, dies: false },
-    { diedAlone: 3, dies: true },
-    { diedAlone: 4, dies: true },
-  ])('$diedAlone times alone is given up untried: $dies', async ({ diedAlone, dies }) => {
-    const { fail, dispatched } = setup({
+    { isolatedCrashes: 2, dies: false },
+    { isolatedCrashes: 3, dies: true },
+    { isolatedCrashes: 4, dies: true },
+  ])('$diedAlone times alone is given up untried: $dies', async ({ isolatedCrashes, dies }) => {
+    const { fail, delivery } = setup({
       come: attempted(RETRY),
-      job: suspect({ stalledCounter: 5, data: buildSignalJob({ diedAlone }) }),
+      job: suspect({ stalledCounter: 5, data: buildSignalJob({ isolatedCrashes }) }),
     });
 
     const error = await fail();
 
     expect(error).toBeInstanceOf(dies ? UnrecoverableError : RetryError);
     if (dies) expect(error).toHaveProperty('message', expect.stringMatching(/^STALLED: 5 workers/));
-    expect(dispatched).toHaveLength(dies ? 0 : 1);
+    expect(delivery).toHaveLength(dies ? 0 : 1);
   });
 
   it('waits for its turn: such signals are tried alone, for a neighbour may be to blame', async () => {
@@ -615,9 +618,9 @@ describe('a signal whose workers were lost', () => {
       },
     });
     const jobs = ['one', 'two', 'three'].map((id) => buildJob(suspect({ id })));
-    const company = buildJob({ id: 'in company' });
+    const batching = buildJob({ id: 'in company' });
 
-    const all = [...jobs, company].map(({ job }) => fail(job));
+    const all = [...jobs, batching].map(({ job }) => fail(job));
     await new Promise(setImmediate);
     expect(running).toEqual(['one']);
     // What has no turn yet is not marked: it could not have been the end of its worker.
@@ -632,16 +635,16 @@ describe('a signal whose workers were lost', () => {
   });
 
   it('is handed back untried and unmarked when it was let go before its turn', async () => {
-    const { fail, aborter, dispatched, updates } = setup({ job: suspect() });
+    const { fail, aborter, delivery, updates } = setup({ job: suspect() });
     aborter.abort('stopping');
 
     await expect(fail()).resolves.toBeInstanceOf(WaitingError);
-    expect([dispatched, updates]).toEqual([[], []]);
+    expect([delivery, updates]).toEqual([[], []]);
   });
 
   it('does not hold up the next by a fault of the queue', async () => {
     const broken = buildJob(suspect());
-    const { fail, dispatched } = setup({
+    const { fail, delivery } = setup({
       come: attempted(RETRY),
       jobData: {
         write: (job) =>
@@ -653,7 +656,7 @@ describe('a signal whose workers were lost', () => {
 
     await expect(fail(broken.job)).resolves.toBeInstanceOf(DelayedError);
     await expect(fail(buildJob(suspect()).job)).resolves.toBeInstanceOf(RetryError);
-    expect(dispatched).toHaveLength(1);
+    expect(delivery).toHaveLength(1);
   });
 });
 
@@ -705,7 +708,7 @@ describe('a fault of ours', () => {
     await expect(fail()).resolves.toHaveProperty('message', 'Connection is closed.');
   });
 
-  it.each<{ method: string; come: Dispatched; thrown: string }>([
+  it.each<{ method: string; come: DeliveryResult; thrown: string }>([
     { method: 'moveToWait', come: HANDED_BACK, thrown: 'WaitingError' },
     { method: 'moveToDelayed', come: DEFERRED, thrown: 'DelayedError' },
   ])(
@@ -746,7 +749,7 @@ describe('a job that is another worker’s by now', () => {
 });
 
 describe('what is told of an attempt', () => {
-  it.each<{ come: Dispatched; line: object; labels: object }>([
+  it.each<{ come: DeliveryResult; line: object; labels: object }>([
     {
       come: attempted({ kind: 'delivered' }),
       line: { outcome: 'delivered', attempt: 3, maxAttempts: 25 },
@@ -813,7 +816,7 @@ describe('a signal that is skipped', () => {
   });
 
   it('is put off, with no attempt spent, where the record cannot be left', async () => {
-    const { fail, putOff, updates, deferred } = setup({ come, ledger: 'silent' });
+    const { fail, putOff, updates, deferred } = setup({ come, bookkeeping: 'silent' });
 
     expect(await fail()).toBeInstanceOf(DelayedError);
 

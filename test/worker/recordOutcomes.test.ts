@@ -1,31 +1,31 @@
-import type { Ledger } from '../../src/queue/backend.ts';
-import { createSettler } from '../../src/worker/recordOutcomes.ts';
+import type { Bookkeeping } from '../../src/queue/backend.ts';
+import { createOutcomeRecorder } from '../../src/worker/recordOutcomes.ts';
 import { captureLogs } from '../support/captureLogs.ts';
 
 const { jest } = import.meta;
 
-type Settled = Parameters<Ledger['settle']>[0][number];
+type Settled = Parameters<Bookkeeping['recordOutcomes']>[0][number];
 
-const setup = (settle: (batch: readonly Settled[]) => Promise<void> = async () => {}) => {
+const setup = (recordOutcomes: (batch: readonly Settled[]) => Promise<void> = async () => {}) => {
   const told: (readonly Settled[])[] = [];
   const logs = captureLogs();
   const noted: unknown[] = [];
-  const settler = createSettler({
-    ledger: {
-      settle: (batch) => {
+  const outcomeRecorder = createOutcomeRecorder({
+    bookkeeping: {
+      recordOutcomes: (batch) => {
         if (batch.length > 0) told.push(batch);
-        return settle(batch);
+        return recordOutcomes(batch);
       },
     },
     index: {
-      noteRequests: async (entries, most) => {
+      indexRequests: async (entries, most) => {
         if (entries.length > 0) noted.push([entries, most]);
       },
     },
     mostKept: 7,
     logger: logs.logger,
   });
-  return { settler, told, noted, logs };
+  return { outcomeRecorder, told, noted, logs };
 };
 
 const settled = (signalId: string): Settled => ({ signalId, outcome: 'delivered' });
@@ -39,48 +39,48 @@ describe('settler', () => {
   });
 
   it('notes in batches which requests signals went with', async () => {
-    const { settler, noted } = setup();
+    const { outcomeRecorder, noted } = setup();
     const requests = ['a', 'b'].map((requestId) => ({ requestId, signalIds: ['s', requestId] }));
 
-    for (const requested of requests) settler.noteRequest(requested);
+    for (const requested of requests) outcomeRecorder.noteRequest(requested);
     await jest.advanceTimersByTimeAsync(100);
-    await settler.close();
+    await outcomeRecorder.close();
 
     expect(noted).toEqual([[requests, 7]]);
   });
 
   it('tells the ledger in batches, each signal once', async () => {
-    const { settler, told } = setup();
+    const { outcomeRecorder, told } = setup();
 
-    settler.add(settled('a'));
-    settler.add(settled('b'));
+    outcomeRecorder.add(settled('a'));
+    outcomeRecorder.add(settled('b'));
     await jest.advanceTimersByTimeAsync(100);
-    settler.add(settled('c'));
+    outcomeRecorder.add(settled('c'));
     await jest.advanceTimersByTimeAsync(1_000);
-    await settler.close();
+    await outcomeRecorder.close();
 
     expect(told).toEqual([[settled('a'), settled('b')], [settled('c')]]);
   });
 
   it('tells the rest when it is closed, and leaves no timer behind', async () => {
-    const { settler, told } = setup();
-    settler.add(settled('a'));
+    const { outcomeRecorder, told } = setup();
+    outcomeRecorder.add(settled('a'));
 
-    await settler.close();
+    await outcomeRecorder.close();
 
     expect(told).toEqual([[settled('a')]]);
     expect(jest.getTimerCount()).toBe(0);
   });
 
   it('warns, and goes on, when the ledger cannot be told', async () => {
-    const { settler, told, logs } = setup(async (batch) => {
+    const { outcomeRecorder, told, logs } = setup(async (batch) => {
       if (batch.some(({ signalId }) => signalId === 'a')) throw new Error('ECONNREFUSED');
     });
 
-    settler.add(settled('a'));
+    outcomeRecorder.add(settled('a'));
     await jest.advanceTimersByTimeAsync(100);
-    settler.add(settled('b'));
-    await settler.close();
+    outcomeRecorder.add(settled('b'));
+    await outcomeRecorder.close();
 
     expect(logs.lines()).toMatchObject([{ level: 'warn', reason: 'ECONNREFUSED', signals: 1 }]);
     expect(told.at(-1)).toEqual([settled('b')]);
@@ -91,14 +91,14 @@ describe('settler', () => {
     const gate = new Promise<void>((resolve) => {
       release = resolve;
     });
-    const { settler, told } = setup(() => gate);
+    const { outcomeRecorder, told } = setup(() => gate);
 
     for (const id of ['a', 'b', 'c']) {
-      settler.add(settled(id));
+      outcomeRecorder.add(settled(id));
       await jest.advanceTimersByTimeAsync(1_000);
     }
     release();
-    await settler.close();
+    await outcomeRecorder.close();
 
     expect(told).toEqual([[settled('a')], [settled('b'), settled('c')]]);
   });
@@ -108,12 +108,12 @@ describe('settler', () => {
     const gate = new Promise<void>((resolve) => {
       release = resolve;
     });
-    const { settler } = setup((batch) => (batch.length > 0 ? gate : Promise.resolve()));
+    const { outcomeRecorder } = setup((batch) => (batch.length > 0 ? gate : Promise.resolve()));
     let closed = false;
 
-    settler.add(settled('a'));
+    outcomeRecorder.add(settled('a'));
     await jest.advanceTimersByTimeAsync(100);
-    const closing = settler.close().then(() => {
+    const closing = outcomeRecorder.close().then(() => {
       closed = true;
     });
     await jest.advanceTimersByTimeAsync(1_000);

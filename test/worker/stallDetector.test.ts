@@ -1,4 +1,4 @@
-import { createProgressWatch } from '../../src/worker/stallDetector.ts';
+import { createStallDetector } from '../../src/worker/stallDetector.ts';
 
 const { jest } = import.meta;
 
@@ -9,15 +9,15 @@ type Due = boolean | 'unreachable' | 'silent';
 const stops: (() => void)[] = [];
 
 const setup = (given: Due = true) => {
-  const worker = { due: given, turnedAt: 0, asked: 0 };
-  const watch = createProgressWatch({
-    isWorkDue: async () => {
+  const worker = { due: given, lastActivityAt: 0, asked: 0 };
+  const watch = createStallDetector({
+    hasDueWork: async () => {
       worker.asked += 1;
       if (worker.due === 'unreachable') throw new Error('ECONNREFUSED');
       if (worker.due === 'silent') return new Promise(() => {});
       return worker.due;
     },
-    turnedAt: () => worker.turnedAt,
+    lastActivityAt: () => worker.lastActivityAt,
     patienceMs: PATIENCE_MS,
     now: () => Date.now(),
   });
@@ -25,7 +25,7 @@ const setup = (given: Due = true) => {
   return { watch, worker };
 };
 
-const pass = (ms: number) => jest.advanceTimersByTimeAsync(ms);
+const permit = (ms: number) => jest.advanceTimersByTimeAsync(ms);
 
 beforeEach(() => {
   jest.useFakeTimers({ now: 0 });
@@ -44,9 +44,9 @@ describe('a worker', () => {
     const { watch } = setup();
 
     // Seen at the first look, after five seconds.
-    await pass(5_000 + PATIENCE_MS - 1);
+    await permit(5_000 + PATIENCE_MS - 1);
     expect(watch.isAlive()).toBe(true);
-    await pass(1);
+    await permit(1);
 
     expect(watch.isAlive()).toBe(false);
   });
@@ -55,21 +55,21 @@ describe('a worker', () => {
     const { watch, worker } = setup();
 
     for (let minute = 0; minute < 10; minute += 1) {
-      await pass(PATIENCE_MS - 1);
-      worker.turnedAt = Date.now();
+      await permit(PATIENCE_MS - 1);
+      worker.lastActivityAt = Date.now();
     }
     expect(watch.isAlive()).toBe(true);
-    await pass(PATIENCE_MS);
+    await permit(PATIENCE_MS);
 
     expect(watch.isAlive()).toBe(false);
   });
 
   it('comes back to life with a turn', async () => {
     const { watch, worker } = setup();
-    await pass(2 * PATIENCE_MS);
+    await permit(2 * PATIENCE_MS);
     expect(watch.isAlive()).toBe(false);
 
-    worker.turnedAt = Date.now();
+    worker.lastActivityAt = Date.now();
 
     expect(watch.isAlive()).toBe(true);
   });
@@ -81,7 +81,7 @@ describe('a worker', () => {
   ])('is alive without a turn where $why', async ({ due }) => {
     const { watch } = setup(due);
 
-    await pass(10 * PATIENCE_MS);
+    await permit(10 * PATIENCE_MS);
 
     expect(watch.isAlive()).toBe(true);
   });
@@ -90,14 +90,14 @@ describe('a worker', () => {
     'has its patience counted anew after an interruption: %s',
     async (due) => {
       const { watch, worker } = setup();
-      await pass(PATIENCE_MS);
+      await permit(PATIENCE_MS);
 
       worker.due = due;
-      await pass(10_000);
+      await permit(10_000);
       worker.due = true;
-      await pass(PATIENCE_MS);
+      await permit(PATIENCE_MS);
       expect(watch.isAlive()).toBe(true);
-      await pass(10_000);
+      await permit(10_000);
 
       expect(watch.isAlive()).toBe(false);
     },
@@ -106,10 +106,10 @@ describe('a worker', () => {
   it('is looked at every five seconds, until that is stopped', async () => {
     const { watch, worker } = setup();
 
-    await pass(20_000);
+    await permit(20_000);
     expect(worker.asked).toBe(4);
     watch.stop();
-    await pass(20_000);
+    await permit(20_000);
 
     expect(worker.asked).toBe(4);
     expect(jest.getTimerCount()).toBe(0);

@@ -1,14 +1,14 @@
 import { html } from 'hono/html';
-import type { LetterView } from '../../deadLetters/deadLetters.ts';
-import type { LaneView } from '../../queue/breakerState.ts';
+import type { DeadLetterView } from '../../deadLetters/deadLetters.ts';
+import type { DeliveryView } from '../../queue/breakerState.ts';
 import type { QueueStatus } from '../../queue/status.ts';
 import {
-  type Answers,
-  type Heard,
-  type History,
+  BUCKET_MS,
   isAlive,
-  MOMENT_MS,
-  type Moment,
+  type OutcomeCounts,
+  type SeenWorker,
+  type StatsBucket,
+  type WorkerStats,
 } from '../../queue/workerStats.ts';
 import { hintOf } from './errorCodes.ts';
 import { ago, type Html, lasting, number, page, QUEUES, table } from './layout.ts';
@@ -21,32 +21,32 @@ const [LATEST_SECONDS, LATE_SECONDS, WARN_SECONDS] = [24 * 3_600, 12 * 3_600, 3_
 
 export type Overview = {
   status: QueueStatus;
-  history: Awaited<ReturnType<History['read']>>;
+  workerStats: Awaited<ReturnType<WorkerStats['read']>>;
   /** `undefined`: they could not be read in time. */
-  letters: LetterView[] | undefined;
+  deadLetters: DeadLetterView[] | undefined;
 };
 
 /** How things stand, for somebody who has been woken. */
-export const overviewPage = ({ status, history, letters }: Overview, now: number): Html =>
+export const overviewPage = ({ status, workerStats, deadLetters }: Overview, now: number): Html =>
   page({
     title: '',
     refresh: { seconds: REFRESH_SECONDS },
     body: [
-      lane(status.lane, now, status.workers > 0),
-      workers(history.workers, history.now),
-      counts(status, history.moments, now),
+      delivery(status.delivery, now, status.workers > 0),
+      workers(workerStats.workers, workerStats.now),
+      counts(status, workerStats.buckets, now),
       oldest(status.oldestUnsent),
       html`<h2>What SEEK answered, by code</h2>`,
-      answers(history.moments, now),
+      answers(workerStats.buckets, now),
       html`<h2>Newest dead letters</h2>`,
-      letters === undefined
+      deadLetters === undefined
         ? html`<p class="warn">They could not be read in time: see Bull Board.</p>`
-        : newest(letters, status.counts.dead, now),
+        : newest(deadLetters, status.counts.dead, now),
       html`<footer>As of <code>${new Date(now).toISOString()}</code>, which is UTC; anew every ${REFRESH_SECONDS} seconds.</footer>`,
     ],
   });
 
-const lane = (view: LaneView, now: number, isManned: boolean): Html =>
+const delivery = (view: DeliveryView, now: number, isManned: boolean): Html =>
   view.state === 'open'
     ? html`<div class="lane"><b class="good">The lane to SEEK is open.</b></div>`
     : html`<div class="lane bad"><b class="bad">The lane to SEEK has been closed</b> for ${lasting(view.seconds)},
@@ -61,10 +61,10 @@ const nextTry = (at: string, now: number, isManned: boolean): Html => {
     : html`A try has been due for ${lasting(-seconds)}.`;
 };
 
-const workers = (heard: Heard[], now: number): Html => {
+const workers = (heard: SeenWorker[], now: number): Html => {
   const alive = heard.filter((worker) => isAlive(worker, now));
   const silent = heard.filter((worker) => !isAlive(worker, now));
-  const names = (some: Heard[]) =>
+  const names = (some: SeenWorker[]) =>
     some.map(
       ({ worker, at }) => html` <code>${worker}</code> <span class="dim">(${ago(at, now)})</span>`,
     );
@@ -84,10 +84,10 @@ const COLOURS: Record<Charted, string> = {
   dead: 'var(--bad)',
 };
 
-const counts = ({ counts: of }: QueueStatus, moments: Moment[], now: number): Html => {
+const counts = ({ counts: of }: QueueStatus, buckets: StatsBucket[], now: number): Html => {
   const charted = (state: Charted, link: string) => {
     const points = [
-      ...moments.map((moment) => ({ at: moment.at, value: moment[state] })),
+      ...buckets.map((moment) => ({ at: moment.at, value: moment[state] })),
       { at: now, value: of[state] },
     ];
     return html`<div class="card"><a href="${QUEUES}/queue/${link}">${state}</a>
@@ -116,9 +116,9 @@ const oldest = (unsent: QueueStatus['oldestUnsent']): Html => {
         value="${Math.min(age, LATEST_SECONDS)}"></meter></p>`;
 };
 
-const answers = (moments: Moment[], now: number): Html => {
-  const lastHour = sum(moments.filter(({ at }) => at > now - HOUR_MS));
-  const all = sum(moments);
+const answers = (buckets: StatsBucket[], now: number): Html => {
+  const lastHour = sum(buckets.filter(({ at }) => at > now - HOUR_MS));
+  const all = sum(buckets);
   const rows = Object.entries(all)
     .sort(([, one], [, other]) => other - one)
     .map(
@@ -136,26 +136,26 @@ const answers = (moments: Moment[], now: number): Html => {
   );
 };
 
-const sum = (moments: Moment[]): Answers => {
-  const total: Answers = {};
-  for (const { answers: of } of moments) {
+const sum = (buckets: StatsBucket[]): OutcomeCounts => {
+  const total: OutcomeCounts = {};
+  for (const { answers: of } of buckets) {
     for (const [code, count] of Object.entries(of)) total[code] = (total[code] ?? 0) + count;
   }
   return total;
 };
 
-const newest = (letters: LetterView[], dead: number, now: number): Html =>
-  html`${letters.length === 0 ? '' : whatToDo(letters.length, dead)}${lettersTable(letters, now)}`;
+const newest = (deadLetters: DeadLetterView[], dead: number, now: number): Html =>
+  html`${deadLetters.length === 0 ? '' : whatToDo(deadLetters.length, dead)}${lettersTable(deadLetters, now)}`;
 
 const whatToDo = (shown: number, dead: number): Html =>
   html`<p>${shown} of ${number(Math.max(dead, shown))}. How many of what, since when: <code>seek-signals dead-letters counts</code>.
     They stay until somebody decides: mend the cause, then redrive one on its page,
     or <a href="${QUEUES}/queue/dead-letters?status=failed">all in Bull Board</a>.</p>`;
 
-const lettersTable = (letters: LetterView[], now: number): Html =>
+const lettersTable = (deadLetters: DeadLetterView[], now: number): Html =>
   table(
     ['died', 'signal', 'type', 'why'],
-    letters.map(
+    deadLetters.map(
       ({ signalId, typeCode, code, reason, diedAt }) => html`<tr>
         <td>${ago(diedAt, now)}</td>
         <td>${signalLink(signalId)}</td>
@@ -183,7 +183,7 @@ export const chart = (points: Point[], from: number, to: number, colour: string)
   const path = points
     .map(({ at, value }, index) => {
       const before = points[index - 1];
-      const goesOn = before !== undefined && at - before.at <= MOMENT_MS;
+      const goesOn = before !== undefined && at - before.at <= BUCKET_MS;
       return `${goesOn ? 'L' : 'M'}${x(at)} ${y(value)}${goesOn ? '' : 'h.5'}`;
     })
     .join('');

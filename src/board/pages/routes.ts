@@ -1,11 +1,11 @@
 import { Hono } from 'hono';
-import type { LetterView } from '../../deadLetters/deadLetters.ts';
+import type { DeadLetterView } from '../../deadLetters/deadLetters.ts';
 import type { Redriven } from '../../deadLetters/redrive.ts';
 import type { QueueStatus } from '../../queue/status.ts';
-import type { History } from '../../queue/workerStats.ts';
-import { queueIsSilent, sharedRun, withDeadline } from '../../runtime/async.ts';
+import type { WorkerStats } from '../../queue/workerStats.ts';
+import { queueTimedOut, singleFlight, withDeadline } from '../../runtime/async.ts';
 import { nameProblems } from '../../schemas/invalidFields.ts';
-import type { SignalLife } from '../../schemas/signalRecord.ts';
+import type { SignalRecord } from '../../schemas/signalRecord.ts';
 import { type LoggedIn, redriverOf } from '../login.ts';
 import { overviewPage, SHOWN_MS, signalPath } from './overview.ts';
 import { foundPage, noSignalPage, refusedPage, signalPage } from './signalPages.ts';
@@ -16,11 +16,11 @@ const MOST_FOUND = 200;
 
 export type PagesDeps = {
   status: () => Promise<QueueStatus>;
-  history: Pick<History, 'read'>;
-  newestLetters: (limit: number) => Promise<LetterView[]>;
-  find: (signalId: string) => Promise<SignalLife | undefined>;
+  workerStats: Pick<WorkerStats, 'read'>;
+  newestLetters: (limit: number) => Promise<DeadLetterView[]>;
+  find: (signalId: string) => Promise<SignalRecord | undefined>;
   /** By whatever a signal may be looked for. */
-  search: (text: string, limit: number) => Promise<SignalLife[]>;
+  search: (text: string, limit: number) => Promise<SignalRecord[]>;
   redrive: (signalId: string, by: string) => Promise<Redriven>;
   log: (fields: Record<string, unknown>, message: string) => void;
   now?: () => number;
@@ -28,18 +28,18 @@ export type PagesDeps = {
 
 /** Our own pages, made whole on the server: how things stand, and the life of a signal. */
 export const createPages = ({ now = Date.now, ...deps }: PagesDeps): Hono<LoggedIn> => {
-  const { status, history, newestLetters, find, search, redrive, log } = deps;
+  const { status, workerStats, newestLetters, find, search, redrive, log } = deps;
   const app = new Hono<LoggedIn>();
   // What takes longer than a page waits goes on behind it.
-  const newest = sharedRun(() => newestLetters(NEWEST_LETTERS));
+  const newest = singleFlight(() => newestLetters(NEWEST_LETTERS));
 
   app.get('/', async (c) => {
-    const [standing, past, letters] = await Promise.all([
+    const [standing, past, deadLetters] = await Promise.all([
       status(),
-      history.read(SHOWN_MS),
-      withDeadline(newest(), LETTERS_WITHIN_MS, queueIsSilent).catch(() => undefined),
+      workerStats.read(SHOWN_MS),
+      withDeadline(newest(), LETTERS_WITHIN_MS, queueTimedOut).catch(() => undefined),
     ]);
-    return c.html(overviewPage({ status: standing, history: past, letters }, now()));
+    return c.html(overviewPage({ status: standing, workerStats: past, deadLetters }, now()));
   });
 
   app.get('/signals', async (c) => {
@@ -54,11 +54,11 @@ export const createPages = ({ now = Date.now, ...deps }: PagesDeps): Hono<Logged
 
   app.get('/signals/:signalId', async (c) => {
     const signalId = c.req.param('signalId');
-    const life = isNoName(signalId) ? undefined : await find(signalId);
-    if (life === undefined) return c.html(noSignalPage(signalId), 404);
+    const record = isNoName(signalId) ? undefined : await find(signalId);
+    if (record === undefined) return c.html(noSignalPage(signalId), 404);
     const { readOnly } = c.get('account');
     const isAsked = c.req.query('asked') !== undefined;
-    return c.html(signalPage(life, { now: now(), mayRedrive: !readOnly && !isAsked, isAsked }));
+    return c.html(signalPage(record, { now: now(), mayRedrive: !readOnly && !isAsked, isAsked }));
   });
 
   app.post('/signals/:signalId/redrive', async (c) => {

@@ -1,7 +1,7 @@
 import { html } from 'hono/html';
 
 import type { Attempt } from '../../schemas/signalJob.ts';
-import type { SignalLife, SignalState } from '../../schemas/signalRecord.ts';
+import type { SignalRecord, SignalState } from '../../schemas/signalRecord.ts';
 import { hintOf } from './errorCodes.ts';
 import { ago, type Html, lasting, number, page, QUEUES, table } from './layout.ts';
 import { signalLink, signalPath } from './overview.ts';
@@ -24,9 +24,9 @@ type View = {
 };
 
 /** Everything about one signal, for whoever was asked what became of it. */
-export const signalPage = (life: SignalLife, { now, mayRedrive, isAsked }: View): Html => {
-  const { signalId, typeCode, state, reason, acceptedAt, acceptedFrom } = life;
-  const code = life.attempts.at(-1)?.code;
+export const signalPage = (record: SignalRecord, { now, mayRedrive, isAsked }: View): Html => {
+  const { signalId, typeCode, state, reason, acceptedAt, acceptedFrom } = record;
+  const code = record.attempts.at(-1)?.code;
   const facts: [string, Html | string][] = [
     ['state', html`<b class="${COLOUR[state]}">${state}</b> <bdi>${reason ?? ''}</bdi>`],
     ['type', typeCode],
@@ -35,24 +35,24 @@ export const signalPage = (life: SignalLife, { now, mayRedrive, isAsked }: View)
       html`<code>${acceptedAt}</code>, ${ago(acceptedAt, now)}${acceptedFrom === undefined ? '' : `, from ${acceptedFrom}`}`,
     ],
   ];
-  if (life.applicationId !== undefined)
-    facts.push(['application', html`<bdi>${life.applicationId}</bdi>`]);
-  if (life.candidateApplicationProfileId !== undefined)
-    facts.push(['application profile', html`<code>${life.candidateApplicationProfileId}</code>`]);
-  for (const id of life.positionProfileIds ?? [])
+  if (record.applicationId !== undefined)
+    facts.push(['application', html`<bdi>${record.applicationId}</bdi>`]);
+  if (record.candidateApplicationProfileId !== undefined)
+    facts.push(['application profile', html`<code>${record.candidateApplicationProfileId}</code>`]);
+  for (const id of record.positionProfileIds ?? [])
     facts.push(['position', html`<code>${id}</code>`]);
-  for (const { at, by } of life.redriveLog ?? []) {
+  for (const { at, by } of record.redriveLog ?? []) {
     facts.push(['redriven', html`<code>${at}</code>${by === undefined ? '' : `, by ${by}`}`]);
   }
-  if (life.nextAttemptAt !== undefined) {
-    const seconds = (Date.parse(life.nextAttemptAt) - now) / 1000;
+  if (record.nextAttemptAt !== undefined) {
+    const seconds = (Date.parse(record.nextAttemptAt) - now) / 1000;
     facts.push([
       'next attempt',
-      html`<code>${life.nextAttemptAt}</code>${seconds > 0 ? `, in ${lasting(seconds)}` : ', due'}`,
+      html`<code>${record.nextAttemptAt}</code>${seconds > 0 ? `, in ${lasting(seconds)}` : ', due'}`,
     ]);
   }
-  if (life.lastDeferral !== undefined) {
-    const { at, code: why, reason: said } = life.lastDeferral;
+  if (record.lastDeferral !== undefined) {
+    const { at, code: why, reason: said } = record.lastDeferral;
     facts.push(['put off', html`<code>${at}</code>, no attempt spent: <bdi>${why}: ${said}</bdi>`]);
   }
   if (state === 'dead' && code !== undefined && hintOf(code) !== '')
@@ -76,16 +76,16 @@ export const signalPage = (life: SignalLife, { now, mayRedrive, isAsked }: View)
       html`<h2>Attempts</h2>`,
       table(
         ['#', 'at', 'outcome', 'took', 'X-Request-Id', 'answer'],
-        life.attempts.map(attemptRow),
+        record.attempts.map(attemptRow),
         'none yet',
       ),
-      html`${isAsked ? html`<p><b>It goes back to the queue.</b></p>` : whatToDo(life, mayRedrive)}`,
+      html`${isAsked ? html`<p><b>It goes back to the queue.</b></p>` : whatToDo(record, mayRedrive)}`,
     ],
   });
 };
 
 const attemptRow = (attempt: Attempt, index: number): Html => {
-  const { at, outcome, durationMs, requestId, code, reason, bound } = attempt;
+  const { at, outcome, durationMs, requestId, code, reason, tokenUsed } = attempt;
   return html`<tr>
     <td class="number" data-of="#">${index + 1}</td>
     <td><code>${at}</code></td>
@@ -93,11 +93,11 @@ const attemptRow = (attempt: Attempt, index: number): Html => {
     <td class="number" data-of="took">${number(durationMs)} ms</td>
     <td data-of="X-Request-Id"><code>${requestId ?? ''}</code></td>
     <td><bdi>${[code, reason].filter(Boolean).join(': ')}</bdi>
-      ${bound === undefined ? '' : html`<span class="dim">seek token: ${bound.source} of ${bound.receivedAt}${bound.expired ? ', expired' : ''}</span>`}</td>
+      ${tokenUsed === undefined ? '' : html`<span class="dim">seek token: ${tokenUsed.source} of ${tokenUsed.receivedAt}${tokenUsed.expired ? ', expired' : ''}</span>`}</td>
   </tr>`;
 };
 
-const whatToDo = ({ signalId, state }: SignalLife, mayRedrive: boolean): Html | string => {
+const whatToDo = ({ signalId, state }: SignalRecord, mayRedrive: boolean): Html | string => {
   const name = encodeURIComponent(signalId);
   switch (state) {
     case 'dead':
@@ -117,7 +117,7 @@ const whatToDo = ({ signalId, state }: SignalLife, mayRedrive: boolean): Html | 
 };
 
 /** What was found by what people have at hand. */
-export const foundPage = (sought: string, lives: SignalLife[], now: number): Html =>
+export const foundPage = (sought: string, lookup: SignalRecord[], now: number): Html =>
   page({
     title: 'Find',
     sought,
@@ -125,7 +125,7 @@ export const foundPage = (sought: string, lives: SignalLife[], now: number): Htm
       html`<h2>Signals with <code>${sought}</code></h2>`,
       table(
         ['accepted', 'signal', 'type', 'state', 'reason'],
-        lives.map(
+        lookup.map(
           ({ acceptedAt, signalId, typeCode, state, reason, attempts }) => html`<tr>
             <td>${ago(acceptedAt, now)}</td>
             <td>${signalLink(signalId)}</td>

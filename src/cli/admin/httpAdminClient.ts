@@ -1,28 +1,34 @@
-import type { LetterCount, LetterView } from '../../deadLetters/deadLetters.ts';
-import type { LetterFilter } from '../../deadLetters/filter.ts';
-import type { Rehearsal } from '../../deadLetters/redriveMany.ts';
+import type { DeadLetterCount, DeadLetterView } from '../../deadLetters/deadLetters.ts';
+import type { DeadLetterFilter } from '../../deadLetters/filter.ts';
+import type { RedrivePreview } from '../../deadLetters/redriveMany.ts';
 import type { Imported } from '../../deadLetters/transfer.ts';
 import type { EnqueueResult, InvalidResult } from '../../producer/enqueue.ts';
 import type { QueueStatus } from '../../queue/status.ts';
 import type { DeadLetter } from '../../schemas/deadLetter.ts';
 import type { InvalidFields } from '../../schemas/invalidFields.ts';
-import type { SignalLife } from '../../schemas/signalRecord.ts';
+import type { SignalRecord } from '../../schemas/signalRecord.ts';
 import type { ApplicationView } from '../../seekTokens/registry.ts';
 import { readLines } from '../io/lines.ts';
-import type { Desk, LetterPage } from './adminClient.ts';
+import type { AdminClient, DeadLetterPage } from './adminClient.ts';
 
 const TIMEOUT_MS = 10_000;
-// What reads all the letters may take as long as the API gives it.
+// What reads all the dead letters may take as long as the API gives it.
 const LONG_TIMEOUT_MS = 65_000;
 
-// Longer than any letter that is accepted: SEEK's words in it are bounded.
+// Longer than any dead letter that is accepted: SEEK's words in it are bounded.
 const MOST_LINE_BYTES = 64 * 1024 * 1024;
 const BREAK = Buffer.from('\n');
 
 type Ask = { query?: URLSearchParams; body?: string | Buffer; signal?: AbortSignal };
 
 /** The desk over the HTTP API: an embedded queue belongs to one process, which has to be asked. */
-export const createHttpDesk = ({ apiUrl, apiKey }: { apiUrl: string; apiKey: string }): Desk => {
+export const createHttpAdminClient = ({
+  apiUrl,
+  apiKey,
+}: {
+  apiUrl: string;
+  apiKey: string;
+}): AdminClient => {
   const ask = (method: string, path: string, { query, body, signal }: Ask = {}) =>
     fetch(`${apiUrl}${path}${query?.size ? `?${query}` : ''}`, {
       method,
@@ -48,7 +54,7 @@ export const createHttpDesk = ({ apiUrl, apiKey }: { apiUrl: string; apiKey: str
     const body: Body = JSON.parse(await answer.text());
     return body;
   };
-  const letter = (signalId: string) => `/dead-letters/${encodeURIComponent(signalId)}`;
+  const deadLetter = (signalId: string) => `/dead-letters/${encodeURIComponent(signalId)}`;
 
   return {
     status: async () => {
@@ -66,17 +72,18 @@ export const createHttpDesk = ({ apiUrl, apiKey }: { apiUrl: string; apiKey: str
     },
     search: async (by, limit) => {
       const query = new URLSearchParams({ ...by, limit: String(limit) });
-      return (await get<{ signals: SignalLife[] }>('/signals', query))?.signals ?? [];
+      return (await get<{ signals: SignalRecord[] }>('/signals', query))?.signals ?? [];
     },
-    find: (signalId) => get<SignalLife>(`/signals/${encodeURIComponent(signalId)}`),
-    letters: async (filter) =>
-      (await get<LetterPage>('/dead-letters', toQuery(filter))) ?? { deadLetters: [] },
+    find: (signalId) => get<SignalRecord>(`/signals/${encodeURIComponent(signalId)}`),
+    deadLetters: async (filter) =>
+      (await get<DeadLetterPage>('/dead-letters', toQuery(filter))) ?? { deadLetters: [] },
     countLetters: async ({ limit, ...filter }) =>
-      (await get<{ counts: LetterCount[] }>('/dead-letters/counts', toQuery(filter)))?.counts ?? [],
-    letter: (signalId) => get<LetterView>(letter(signalId)),
+      (await get<{ counts: DeadLetterCount[] }>('/dead-letters/counts', toQuery(filter)))?.counts ??
+      [],
+    deadLetter: (signalId) => get<DeadLetterView>(deadLetter(signalId)),
     redrive: async (signalId, { dryRun } = { dryRun: false }) => {
       const query = new URLSearchParams(dryRun ? { dryRun: 'true' } : {});
-      const answer = await ask('POST', `${letter(signalId)}/redrive`, { query });
+      const answer = await ask('POST', `${deadLetter(signalId)}/redrive`, { query });
       switch (answer.status) {
         case 404:
           return { kind: 'not-found' };
@@ -92,16 +99,16 @@ export const createHttpDesk = ({ apiUrl, apiKey }: { apiUrl: string; apiKey: str
           return answer.ok ? { kind: 'redriven' } : refuse(answer);
       }
     },
-    rehearse: async (filter) => {
+    previewRedrive: async (filter) => {
       const query = toQuery(filter);
       query.set('dryRun', 'true');
       const asked = { query, signal: AbortSignal.timeout(LONG_TIMEOUT_MS) };
-      const rehearsal: Rehearsal = JSON.parse(
+      const preview: RedrivePreview = JSON.parse(
         await (await insist('POST', '/dead-letters/redrive', asked)).text(),
       );
-      return rehearsal;
+      return preview;
     },
-    exportLetters: async function* (filter) {
+    exportDeadLetters: async function* (filter) {
       // Its beginning is waited for, and then it takes as long as it is.
       const late = new AbortController();
       const timer = setTimeout(() => late.abort(), LONG_TIMEOUT_MS);
@@ -113,7 +120,7 @@ export const createHttpDesk = ({ apiUrl, apiKey }: { apiUrl: string; apiKey: str
         yield readWhole(bytes);
       }
     },
-    importLetters: async (lines) => {
+    importDeadLetters: async (lines) => {
       const body = Buffer.concat(lines.flatMap((line, n) => (n === 0 ? [line] : [BREAK, line])));
       const signal = AbortSignal.timeout(LONG_TIMEOUT_MS);
       const answer = await insist('POST', '/dead-letters/import', { body, signal });
@@ -122,7 +129,7 @@ export const createHttpDesk = ({ apiUrl, apiKey }: { apiUrl: string; apiKey: str
     },
     discard: async (signalId, reason) => {
       const query = new URLSearchParams({ reason });
-      const { status } = await call('DELETE', letter(signalId), { query });
+      const { status } = await call('DELETE', deadLetter(signalId), { query });
       return status === 404 ? 'not-found' : status === 409 ? 'busy' : 'discarded';
     },
     expiring: async (ms, limit) => {
@@ -138,14 +145,14 @@ export const createHttpDesk = ({ apiUrl, apiKey }: { apiUrl: string; apiKey: str
 /** Not in the parser's words, which quote what there is of it. */
 const readWhole = (bytes: Buffer | undefined): DeadLetter => {
   try {
-    const letter: DeadLetter = JSON.parse(bytes?.toString() ?? '');
-    return letter;
+    const deadLetter: DeadLetter = JSON.parse(bytes?.toString() ?? '');
+    return deadLetter;
   } catch {
     throw new Error('The answer broke off');
   }
 };
 
-const toQuery = ({ since, until, ...rest }: LetterFilter & { cursor?: string | undefined }) => {
+const toQuery = ({ since, until, ...rest }: DeadLetterFilter & { cursor?: string | undefined }) => {
   const filter = { ...rest, since: since?.toISOString(), until: until?.toISOString() };
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(filter)) {

@@ -8,19 +8,19 @@ import { createSearch } from '../../producer/search.ts';
 import { readLock } from '../../queue/embedded/folderLock.ts';
 import { withDeadline } from '../../runtime/async.ts';
 import { type Composition, compose } from '../compose.ts';
-import { guardRedis, whyAway } from '../processes/guardRedis.ts';
+import { describeConnectionError, guardRedis } from '../processes/guardRedis.ts';
 import { openRedisBackend } from '../processes/service.ts';
-import type { Desk } from './adminClient.ts';
-import { createHttpDesk } from './httpAdminClient.ts';
+import type { AdminClient } from './adminClient.ts';
+import { createHttpAdminClient } from './httpAdminClient.ts';
 
 const RunningDev = z.object({ apiUrl: z.string(), apiKey: z.string() });
 
 /** Redis itself where `REDIS_URL` is set; otherwise the API of a `dev` that runs in this folder. */
-export const openDesk = async (config: Config): Promise<Desk> => {
+export const openAdminClient = async (config: Config): Promise<AdminClient> => {
   if (config.REDIS_URL !== undefined)
     return openRedisDesk({ ...config, REDIS_URL: config.REDIS_URL });
   const running = RunningDev.safeParse(await readLock(config.EMBEDDED_PATH));
-  if (running.success) return createHttpDesk(running.data);
+  if (running.success) return createHttpAdminClient(running.data);
   throw new ConfigError(
     `REDIS_URL is not set, and no "seek-signals dev" runs on ${config.EMBEDDED_PATH}: set it, or start one`,
   );
@@ -53,15 +53,15 @@ export const reachRedis = async (config: Config<'REDIS_URL'>): Promise<Compositi
   try {
     await withDeadline(backend.ping(), ANSWER_WITHIN_MS, silent);
   } catch (err) {
-    const { refusal, trouble } = whyAway(err, backend, config.REDIS_URL);
+    const { refusal, lastError } = describeConnectionError(err, backend, config.REDIS_URL);
     await backend.close();
-    const why = refusal ?? trouble;
+    const why = refusal ?? lastError;
     throw new Error(`${silent().message}${why === undefined ? '' : `: ${why}`}`);
   }
   return compose(config, backend, logger);
 };
 
-const openRedisDesk = async (config: Config<'REDIS_URL'>): Promise<Desk> => {
+const openRedisDesk = async (config: Config<'REDIS_URL'>): Promise<AdminClient> => {
   const composition = await reachRedis(config);
   const { backend, lookup, findSignals, deadLetters, seekTokens } = composition;
   const enqueue = await composition.openEnqueue();
@@ -79,14 +79,14 @@ const openRedisDesk = async (config: Config<'REDIS_URL'>): Promise<Desk> => {
     status: composition.status,
     search: createSearch({ find: lookup.find, findSignals }),
     find: lookup.find,
-    letters: deadLetters.list,
+    deadLetters: deadLetters.list,
     countLetters: deadLetters.count,
-    letter: deadLetters.get,
+    deadLetter: deadLetters.get,
     redrive: (signalId, { dryRun } = { dryRun: false }) =>
       dryRun ? deadLetters.wouldRedrive(signalId) : deadLetters.redrive(signalId, operator()),
-    rehearse: deadLetters.rehearse,
-    exportLetters: composition.exportDeadLetters,
-    importLetters: async (lines) => {
+    previewRedrive: deadLetters.previewRedrive,
+    exportDeadLetters: composition.exportDeadLetters,
+    importDeadLetters: async (lines) => {
       await guard();
       return composition.importDeadLetters(lines);
     },

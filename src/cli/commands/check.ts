@@ -2,14 +2,14 @@ import colours from 'picocolors';
 
 import { type Config, ConfigError, loadConfig } from '../../config/config.ts';
 import { createLogger } from '../../observability/logger.ts';
-import type { Finding } from '../../queue/backend.ts';
-import { type LaneView, viewLane } from '../../queue/breakerState.ts';
-import { queueIsSilent, withDeadline } from '../../runtime/async.ts';
+import type { SafetyFinding } from '../../queue/backend.ts';
+import { type DeliveryView, viewDelivery } from '../../queue/breakerState.ts';
+import { queueTimedOut, withDeadline } from '../../runtime/async.ts';
 import { messageOf } from '../../runtime/errors.ts';
 import { createHttp } from '../../worker/seek/http.ts';
 import { createPartnerToken, PartnerTokenError } from '../../worker/seek/partnerToken.ts';
-import { columns, renderLane } from '../io/render.ts';
-import { whyAway } from '../processes/guardRedis.ts';
+import { columns, renderDelivery } from '../io/render.ts';
+import { describeConnectionError } from '../processes/guardRedis.ts';
 import { openRedisBackend } from '../processes/service.ts';
 import { type Output, print } from './inspect.ts';
 import { tryPlayground } from './playground.ts';
@@ -47,9 +47,9 @@ const readConfiguration = (env: NodeJS.ProcessEnv): { config: Config; problems: 
   }
 };
 
-const judgeConfiguration = (config: Config, problems: string[]): Finding[] => {
+const judgeConfiguration = (config: Config, problems: string[]): SafetyFinding[] => {
   const told = (name: string) => problems.some((problem) => problem.startsWith(name));
-  const finding = (level: Finding['level'], message: string): Finding => ({
+  const finding = (level: SafetyFinding['level'], message: string): SafetyFinding => ({
     ...{ subject: 'configuration', level, message },
   });
   const findings = problems.map((problem) => finding('error', problem));
@@ -68,27 +68,27 @@ const judgeConfiguration = (config: Config, problems: string[]): Finding[] => {
   return findings.length > 0 ? findings : [finding('ok', 'complete')];
 };
 
-const inspectQueue = async (config: Config): Promise<Finding[]> => {
+const inspectQueue = async (config: Config): Promise<SafetyFinding[]> => {
   const { REDIS_URL } = config;
   if (REDIS_URL === undefined) return [];
   const logger = createLogger({ level: 'silent' });
   const backend = openRedisBackend({ ...config, REDIS_URL }, 'fail-fast', logger);
   const { host } = new URL(REDIS_URL);
   try {
-    const asking = async (): Promise<Finding[]> => {
+    const asking = async (): Promise<SafetyFinding[]> => {
       await backend.ping();
       return [
         { subject: 'Redis', level: 'ok', message: `${host} answers` },
         ...(await backend.inspect()),
-        judgeLane(viewLane(await backend.lane.read())),
+        judgeLane(viewDelivery(await backend.breaker.read())),
       ];
     };
-    return await withDeadline(asking(), REDIS_WITHIN_MS, queueIsSilent);
+    return await withDeadline(asking(), REDIS_WITHIN_MS, queueTimedOut);
   } catch (err) {
-    const { refusal, trouble } = whyAway(err, backend, REDIS_URL);
+    const { refusal, lastError } = describeConnectionError(err, backend, REDIS_URL);
     const message =
       refusal === undefined
-        ? `${host} does not answer${trouble === undefined ? '' : ` (${trouble})`}`
+        ? `${host} does not answer${lastError === undefined ? '' : ` (${lastError})`}`
         : `${host} refuses: ${refusal}`;
     return [{ subject: 'Redis', level: 'error', message }];
   } finally {
@@ -96,13 +96,16 @@ const inspectQueue = async (config: Config): Promise<Finding[]> => {
   }
 };
 
-const judgeLane = (lane: LaneView): Finding => ({
+const judgeLane = (delivery: DeliveryView): SafetyFinding => ({
   subject: 'lane',
-  level: lane.state === 'open' ? 'ok' : 'warning',
-  message: renderLane(lane),
+  level: delivery.state === 'open' ? 'ok' : 'warning',
+  message: renderDelivery(delivery),
 });
 
-const inspectCredentials = async (config: Config, playground: boolean): Promise<Finding[]> => {
+const inspectCredentials = async (
+  config: Config,
+  playground: boolean,
+): Promise<SafetyFinding[]> => {
   const { SEEK_CLIENT_ID: clientId, SEEK_CLIENT_SECRET: clientSecret } = config;
   if (clientId === undefined || clientSecret === undefined) {
     const message = 'SEEK_CLIENT_ID and SEEK_CLIENT_SECRET are needed';
@@ -119,7 +122,7 @@ const inspectCredentials = async (config: Config, playground: boolean): Promise<
     credentials: () => ({ clientId, clientSecret }),
     userAgent: config.SEEK_USER_AGENT,
   });
-  const finding = (level: Finding['level'], message: string): Finding[] => [
+  const finding = (level: SafetyFinding['level'], message: string): SafetyFinding[] => [
     { subject: 'credentials', level, message },
   ];
   try {
@@ -145,5 +148,5 @@ const inspectCredentials = async (config: Config, playground: boolean): Promise<
 
 const COLOUR = { ok: colours.green, warning: colours.yellow, error: colours.red };
 
-const renderFindings = (findings: Finding[]): string =>
+const renderFindings = (findings: SafetyFinding[]): string =>
   columns(findings.map(({ level, subject, message }) => [COLOUR[level](level), subject, message]));

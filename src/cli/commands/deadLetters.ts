@@ -1,45 +1,45 @@
 import { ConfigError } from '../../config/config.ts';
-import type { LetterView } from '../../deadLetters/deadLetters.ts';
-import type { LetterFilter } from '../../deadLetters/filter.ts';
-import type { Desk } from '../admin/adminClient.ts';
+import type { DeadLetterView } from '../../deadLetters/deadLetters.ts';
+import type { DeadLetterFilter } from '../../deadLetters/filter.ts';
+import type { AdminClient } from '../admin/adminClient.ts';
 import { type FilterOptions, readFilter, withoutProblems } from '../io/filterOptions.ts';
-import { renderCounts, renderLetter, renderLetters } from '../io/renderDeadLetters.ts';
-import { atDesk, complain, type Output, print } from './inspect.ts';
+import { renderCounts, renderDeadLetter, renderDeadLetters } from '../io/renderDeadLetters.ts';
+import { complain, type Output, print, withAdminClient } from './inspect.ts';
 
-/** `seek-signals dead-letters list` */
+/** `seek-signals dead-dead letters list` */
 export const list = (env: NodeJS.ProcessEnv, options: FilterOptions & Output): Promise<number> => {
   const filter = withoutProblems((refuse) => readFilter(options, refuse));
-  return atDesk(env, async (desk) => {
-    print(await collectLetters(desk, filter), options, renderLetters);
+  return withAdminClient(env, async (admin) => {
+    print(await collectDeadLetters(admin, filter), options, renderDeadLetters);
     return 0;
   });
 };
 
-/** `seek-signals dead-letters counts` */
+/** `seek-signals dead-dead letters counts` */
 export const counts = (
   env: NodeJS.ProcessEnv,
   options: FilterOptions & Output,
 ): Promise<number> => {
   const filter = withoutProblems((refuse) => readFilter(options, refuse));
-  return atDesk(env, async (desk) => {
-    print(await desk.countLetters(filter), options, renderCounts);
+  return withAdminClient(env, async (admin) => {
+    print(await admin.countLetters(filter), options, renderCounts);
     return 0;
   });
 };
 
-/** `seek-signals dead-letters show ID` */
+/** `seek-signals dead-dead letters show ID` */
 export const show = (env: NodeJS.ProcessEnv, signalId: string, output: Output): Promise<number> =>
-  atDesk(env, async (desk) => {
-    const letter = await desk.letter(signalId);
-    if (letter === undefined) {
+  withAdminClient(env, async (admin) => {
+    const deadLetter = await admin.deadLetter(signalId);
+    if (deadLetter === undefined) {
       complain(`No dead letter ${signalId}`);
       return 1;
     }
-    print(letter, output, renderLetter);
+    print(deadLetter, output, renderDeadLetter);
     return 0;
   });
 
-/** `seek-signals dead-letters discard ID…` */
+/** `seek-signals dead-dead letters discard ID…` */
 export const discard = (
   env: NodeJS.ProcessEnv,
   ids: string[],
@@ -47,10 +47,10 @@ export const discard = (
 ): Promise<number> => {
   // Nobody could tell afterwards why.
   if (options.reason.trim() === '') throw new ConfigError('--reason must not be empty');
-  return atDesk(env, async (desk) => {
+  return withAdminClient(env, async (admin) => {
     const discarded: string[] = [];
     for (const id of ids) {
-      const outcome = await desk.discard(id, options.reason);
+      const outcome = await admin.discard(id, options.reason);
       if (outcome === 'discarded') discarded.push(id);
       else
         complain(
@@ -65,18 +65,18 @@ export const discard = (
 const PAGE = 100;
 
 /** All that the filter takes, page by page. */
-export const collectLetters = async (
-  desk: Pick<Desk, 'letters'>,
-  { limit, ...filter }: LetterFilter,
-): Promise<LetterView[]> => {
-  const letters: LetterView[] = [];
+export const collectDeadLetters = async (
+  admin: Pick<AdminClient, 'deadLetters'>,
+  { limit, ...filter }: DeadLetterFilter,
+): Promise<DeadLetterView[]> => {
+  const deadLetters: DeadLetterView[] = [];
   let cursor: string | undefined;
   do {
-    const wanted = Math.min(PAGE, (limit ?? Number.POSITIVE_INFINITY) - letters.length);
+    const wanted = Math.min(PAGE, (limit ?? Number.POSITIVE_INFINITY) - deadLetters.length);
     if (wanted <= 0) break;
-    const page = await desk.letters({ ...filter, limit: wanted, cursor });
-    letters.push(...page.deadLetters);
+    const page = await admin.deadLetters({ ...filter, limit: wanted, cursor });
+    deadLetters.push(...page.deadLetters);
     cursor = page.nextCursor;
   } while (cursor !== undefined);
-  return letters;
+  return deadLetters;
 };

@@ -1,7 +1,7 @@
 import { ConfigError } from '../../config/config.ts';
 import type { Criterion } from '../../producer/search.ts';
 import { renderLives } from '../io/render.ts';
-import { atDesk, complain, type Output, print } from './inspect.ts';
+import { complain, type Output, print, withAdminClient } from './inspect.ts';
 
 const MOST = 1_000;
 
@@ -17,11 +17,11 @@ export type FindOptions = Output & {
 /** `seek-signals find`: by what is at hand where the signal's id is not. */
 export const find = (env: NodeJS.ProcessEnv, options: FindOptions): Promise<number> => {
   const { by, limit } = read(options);
-  return atDesk(env, async (desk) => {
-    const lives = await desk.search(by, limit);
-    print(lives, options, renderLives);
-    if (lives.length === limit) complain(`The first ${limit} only`);
-    return lives.length > 0 ? 0 : 1;
+  return withAdminClient(env, async (admin) => {
+    const lookup = await admin.search(by, limit);
+    print(lookup, options, renderLives);
+    if (lookup.length === limit) complain(`The first ${limit} only`);
+    return lookup.length > 0 ? 0 : 1;
   });
 };
 

@@ -1,7 +1,7 @@
 import { type Config, loadConfig } from '../../config/config.ts';
 import { readOutbox } from '../../producer/outbox/rows.ts';
-import type { Desk } from '../admin/adminClient.ts';
-import { openDesk } from '../admin/openAdminClient.ts';
+import type { AdminClient } from '../admin/adminClient.ts';
+import { openAdminClient } from '../admin/openAdminClient.ts';
 import { renderLife, renderStatus } from '../io/render.ts';
 import { printable, printableJson } from '../io/terminal.ts';
 
@@ -21,23 +21,23 @@ export const complain = (message: string): void => {
 };
 
 /** Opens the desk for one piece of work, and closes it whatever comes of that. */
-export const atDesk = async (
+export const withAdminClient = async (
   env: NodeJS.ProcessEnv,
-  work: (desk: Desk, config: Config) => Promise<number>,
+  work: (admin: AdminClient, config: Config) => Promise<number>,
 ): Promise<number> => {
   const config = loadConfig(env);
-  const desk = await openDesk(config);
+  const admin = await openAdminClient(config);
   try {
-    return await work(desk, config);
+    return await work(admin, config);
   } finally {
-    await desk.close();
+    await admin.close();
   }
 };
 
 /** `seek-signals status` */
 export const status = (env: NodeJS.ProcessEnv, output: Output): Promise<number> =>
-  atDesk(env, async (desk, { DATABASE_URL }) => {
-    const queue = await desk.status();
+  withAdminClient(env, async (admin, { DATABASE_URL }) => {
+    const queue = await admin.status();
     const outbox = DATABASE_URL === undefined ? undefined : await readOutbox(DATABASE_URL);
     const isRead = outbox?.kind !== 'unreadable';
     print(
@@ -51,14 +51,14 @@ export const status = (env: NodeJS.ProcessEnv, output: Output): Promise<number> 
 
 /** `seek-signals show SIGNAL_ID` */
 export const show = (env: NodeJS.ProcessEnv, signalId: string, output: Output): Promise<number> =>
-  atDesk(env, async (desk) => {
-    const life = await desk.find(signalId);
-    if (life === undefined) {
+  withAdminClient(env, async (admin) => {
+    const record = await admin.find(signalId);
+    if (record === undefined) {
       complain(
         `No signal ${signalId} is kept: it was never accepted here, or was settled long ago`,
       );
       return 1;
     }
-    print(life, output, renderLife);
+    print(record, output, renderLife);
     return 0;
   });

@@ -1,6 +1,6 @@
 import { loadConfig } from '../../config/config.ts';
 import { MIGRATIONS, migrate, printMigrations } from '../../producer/outbox/migrations.ts';
-import { createLedgerStore } from '../../producer/outbox/outcomeRows.ts';
+import { createOutcomeRows } from '../../producer/outbox/outcomeRows.ts';
 import { openPostgres } from '../../producer/outbox/postgres.ts';
 import {
   createAskQueue,
@@ -53,7 +53,7 @@ export const reconcileOutbox = async (
     await guardRedis({ backend, logger }, config.ALLOW_UNSAFE_REDIS);
     const reconcile = createReconcile({
       store: createOutboxStore(postgres, true),
-      ledger: createLedgerStore(postgres),
+      outcomeRows: createOutcomeRows(postgres),
       ask: createAskQueue(lookup),
       enqueue: await openEnqueue(),
     });

@@ -2,7 +2,7 @@ import { v4 as uuidV4 } from 'uuid';
 
 import type { Config } from '../../config/config.ts';
 import { createLogger } from '../../observability/logger.ts';
-import type { Finding } from '../../queue/backend.ts';
+import type { SafetyFinding } from '../../queue/backend.ts';
 import { LIVE_AUDIENCE, PLAYGROUND_AUDIENCE } from '../../schemas/seekApi.ts';
 import type { SeekSignal } from '../../schemas/signal.ts';
 import { classify, type SendResult } from '../../worker/seek/classify.ts';
@@ -35,7 +35,7 @@ export const tryPlayground = async (
   config: Config<'SEEK_CLIENT_SECRET'>,
   http: Http,
   partnerToken: string,
-): Promise<Finding[]> => {
+): Promise<SafetyFinding[]> => {
   if (config.SEEK_AUDIENCE === LIVE_AUDIENCE) {
     const message = `SEEK_AUDIENCE is the live one; the Playground's is ${PLAYGROUND_AUDIENCE}`;
     return [{ subject: 'playground', level: 'error', message }];
@@ -45,7 +45,7 @@ export const tryPlayground = async (
     ...{ secrets: () => [config.SEEK_CLIENT_SECRET], logBodies: false },
     logger: createLogger({ level: 'silent' }),
   });
-  const findings: Finding[] = [];
+  const findings: SafetyFinding[] = [];
   for (const signal of sampleSignals(new Date())) {
     const requestId = uuidV4();
     const result = await send({ signals: [signal], partnerToken, requestId });
@@ -54,8 +54,8 @@ export const tryPlayground = async (
   return findings;
 };
 
-const judge = (typeCode: string, result: SendResult, requestId: string): Finding => {
-  const finding = (level: Finding['level'], message: string): Finding => ({
+const judge = (typeCode: string, result: SendResult, requestId: string): SafetyFinding => {
+  const finding = (level: SafetyFinding['level'], message: string): SafetyFinding => ({
     ...{ subject: typeCode, level, message: `${message} (X-Request-Id ${requestId})` },
   });
   if (result.kind === 'aborted') return finding('error', 'let go of');

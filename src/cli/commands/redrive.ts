@@ -2,18 +2,18 @@ import { createInterface } from 'node:readline/promises';
 import { setTimeout as wait } from 'node:timers/promises';
 
 import type { Redriven } from '../../deadLetters/redrive.ts';
-import { createRehearsal, type Rehearsal } from '../../deadLetters/redriveMany.ts';
+import { createRedrivePreview, type RedrivePreview } from '../../deadLetters/redriveMany.ts';
 import { type InvalidFields, nameProblems } from '../../schemas/invalidFields.ts';
-import type { Desk } from '../admin/adminClient.ts';
+import type { AdminClient } from '../admin/adminClient.ts';
 import {
   type FilterOptions,
   readFilter,
   readNumber,
   withoutProblems,
 } from '../io/filterOptions.ts';
-import { renderRehearsal } from '../io/renderDeadLetters.ts';
-import { collectLetters } from './deadLetters.ts';
-import { atDesk, complain, type Output, print } from './inspect.ts';
+import { renderRedrivePreview } from '../io/renderDeadLetters.ts';
+import { collectDeadLetters } from './deadLetters.ts';
+import { complain, type Output, print, withAdminClient } from './inspect.ts';
 
 export type RedriveOptions = FilterOptions & Output & { dryRun?: boolean; rate?: string };
 
@@ -23,7 +23,7 @@ type Report = {
   invalid: { signalId: string; invalidFields: InvalidFields }[];
 };
 
-/** `seek-signals dead-letters redrive [ID…]`: those named, or all that the filter takes. */
+/** `seek-signals dead-dead letters redrive [ID…]`: those named, or all that the filter takes. */
 export const redrive = (
   env: NodeJS.ProcessEnv,
   ids: string[],
@@ -36,19 +36,22 @@ export const redrive = (
     if (ids.length > 0 && isRead) refuse('Give signal ids or a filter, not both');
     return { filter: read, isFilter: isRead, rate: readNumber('rate', options.rate, refuse) };
   });
-  return atDesk(env, async (desk) => {
+  return withAdminClient(env, async (admin) => {
     if (options.dryRun) {
-      const rehearsal = ids.length > 0 ? await rehearse(desk, ids) : await desk.rehearse(filter);
-      print(rehearsal, options, renderRehearsal);
-      return ids.length > rehearsal.wouldRedrive + rehearsal.invalid ? 1 : 0;
+      const preview =
+        ids.length > 0 ? await previewRedrive(admin, ids) : await admin.previewRedrive(filter);
+      print(preview, options, renderRedrivePreview);
+      return ids.length > preview.wouldRedrive + preview.invalid ? 1 : 0;
     }
     const chosen =
-      ids.length > 0 ? ids : (await collectLetters(desk, filter)).map(({ signalId }) => signalId);
+      ids.length > 0
+        ? ids
+        : (await collectDeadLetters(admin, filter)).map(({ signalId }) => signalId);
     const isAll = ids.length === 0 && !isFilter;
     if (isAll && !(await isMeant(chosen.length))) return 1;
     const stop = new AbortController();
     void termination.then(() => stop.abort());
-    const report = await redriveEach(desk, chosen, rate, stop.signal);
+    const report = await redriveEach(admin, chosen, rate, stop.signal);
     if (stop.signal.aborted) complain('Stopped; run it again for the rest');
     print(report, options, render(chosen.length));
     return report.redriven.length === chosen.length ? 0 : 1;
@@ -56,11 +59,11 @@ export const redrive = (
 };
 
 /** Who forgets a filter on a terminal is asked; a program is taken at its word. */
-const isMeant = async (letters: number): Promise<boolean> => {
-  if (letters === 0 || !process.stdin.isTTY) return true;
+const isMeant = async (deadLetters: number): Promise<boolean> => {
+  if (deadLetters === 0 || !process.stdin.isTTY) return true;
   const asking = createInterface({ input: process.stdin, output: process.stderr });
   try {
-    const answer = await asking.question(`Redrive all ${letters} dead letters? [y/N] `);
+    const answer = await asking.question(`Redrive all ${deadLetters} dead letters? [y/N] `);
     return /^y(es)?$/i.test(answer.trim());
   } finally {
     asking.close();
@@ -68,7 +71,7 @@ const isMeant = async (letters: number): Promise<boolean> => {
 };
 
 const redriveEach = async (
-  desk: Desk,
+  admin: AdminClient,
   ids: readonly string[],
   rate: number | undefined,
   signal: AbortSignal,
@@ -76,7 +79,7 @@ const redriveEach = async (
   const report: Report = { redriven: [], invalid: [] };
   for (const signalId of ids) {
     if (signal.aborted) break;
-    const outcome = await desk.redrive(signalId);
+    const outcome = await admin.redrive(signalId);
     if (outcome.kind === 'redriven') report.redriven.push(signalId);
     else complain(`${signalId}: ${whyNot(outcome)}`);
     if (outcome.kind === 'invalid') {
@@ -87,20 +90,23 @@ const redriveEach = async (
   return report;
 };
 
-const rehearse = async (desk: Desk, ids: readonly string[]): Promise<Rehearsal> => {
-  const rehearsal = createRehearsal();
+const previewRedrive = async (
+  admin: AdminClient,
+  ids: readonly string[],
+): Promise<RedrivePreview> => {
+  const preview = createRedrivePreview();
   for (const signalId of ids) {
-    const [outcome, letter] = [
-      await desk.redrive(signalId, { dryRun: true }),
-      await desk.letter(signalId),
+    const [outcome, deadLetter] = [
+      await admin.redrive(signalId, { dryRun: true }),
+      await admin.deadLetter(signalId),
     ];
-    if (letter === undefined || outcome.kind === 'not-found' || outcome.kind === 'busy') {
+    if (deadLetter === undefined || outcome.kind === 'not-found' || outcome.kind === 'busy') {
       complain(`${signalId}: ${whyNot({ kind: 'not-found' })}`);
     } else {
-      rehearsal.add(letter, outcome.kind === 'invalid' ? outcome.invalidFields : undefined);
+      preview.add(deadLetter, outcome.kind === 'invalid' ? outcome.invalidFields : undefined);
     }
   }
-  return rehearsal.outcome();
+  return preview.outcome();
 };
 
 const whyNot = (outcome: Redriven): string => {

@@ -2,9 +2,9 @@ import { ConfigError } from '../../config/config.ts';
 import type { EnqueueResult, InvalidResult } from '../../producer/enqueue.ts';
 import { messageOf } from '../../runtime/errors.ts';
 import type { InvalidFields } from '../../schemas/invalidFields.ts';
-import type { Desk } from '../admin/adminClient.ts';
+import type { AdminClient } from '../admin/adminClient.ts';
 import { type Line, openInput, readLines, STANDARD_INPUT } from '../io/lines.ts';
-import { atDesk, complain, type Output, print } from './inspect.ts';
+import { complain, type Output, print, withAdminClient } from './inspect.ts';
 import { createRejects, type Rejects, startProgress } from './sendOutput.ts';
 
 const MEBIBYTE = 1024 * 1024;
@@ -44,7 +44,7 @@ export const send = (
   options: SendOptions,
   termination: Promise<NodeJS.Signals>,
 ): Promise<number> =>
-  atDesk(env, async (desk) => {
+  withAdminClient(env, async (admin) => {
     const fromLine = readFromLine(options.fromLine);
     const { stream, bytes } = await openInput(path);
     const name = path === STANDARD_INPUT ? 'standard-input' : path;
@@ -56,7 +56,7 @@ export const send = (
       stream.destroy();
     });
     const began = performance.now();
-    const run = createRun({ desk, rejects, progress });
+    const run = createRun({ admin, rejects, progress });
     let failure: string | undefined;
     try {
       for await (const line of readLines(stream, MOST_LINE_BYTES)) {
@@ -81,15 +81,15 @@ export const send = (
     print(report, options, render);
     if (!isWhole) {
       complain(
-        `Stopped before line ${report.stoppedAtLine}: ${isTold ? 'told to' : failure}\nRun it again: what was accepted is recognised for as long as REMEMBER_MS says, and not sent twice`,
+        `Stopped before line ${report.stoppedAtLine}: ${isTold ? 'told to' : failure}\nRun it again: what was accepted is recognised for as long as DEDUPE_WINDOW_MS says, and not sent twice`,
       );
     }
     return isWhole && report.rejected === 0 ? 0 : 1;
   });
 
-type RunDeps = { desk: Desk; rejects: Rejects; progress: Progress };
+type RunDeps = { admin: AdminClient; rejects: Rejects; progress: Progress };
 
-const createRun = ({ desk, rejects, progress }: RunDeps) => {
+const createRun = ({ admin, rejects, progress }: RunDeps) => {
   const counts: Counts = { lines: 0, accepted: 0, duplicates: 0, rejected: 0 };
   let batch: Batch = [];
   let size = 0;
@@ -114,7 +114,7 @@ const createRun = ({ desk, rejects, progress }: RunDeps) => {
   const flush = async (): Promise<void> => {
     const [last] = batch.slice(-1);
     if (last === undefined) return;
-    const results = await desk.enqueue(batch.map(({ signal }) => signal));
+    const results = await admin.enqueue(batch.map(({ signal }) => signal));
     for (const [index, { line }] of batch.entries()) {
       const result = results[index];
       if (result === undefined) throw new Error('The API has left a signal unanswered');

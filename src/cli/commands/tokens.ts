@@ -1,10 +1,10 @@
 import { ConfigError, loadConfig } from '../../config/config.ts';
 import { parseDuration } from '../../runtime/duration.ts';
-import { createReseal, type Resealed } from '../../seekTokens/reencrypt.ts';
+import { createReencrypt, type ReencryptResult } from '../../seekTokens/reencrypt.ts';
 import type { ApplicationView } from '../../seekTokens/registry.ts';
 import { reachRedis } from '../admin/openAdminClient.ts';
 import { columns } from '../io/render.ts';
-import { atDesk, complain, type Output, print } from './inspect.ts';
+import { complain, type Output, print, withAdminClient } from './inspect.ts';
 
 type Options = Output & { within: string; limit: string };
 
@@ -18,8 +18,8 @@ export const expiring = (env: NodeJS.ProcessEnv, options: Options): Promise<numb
   ];
   if (ms === undefined || limit === undefined) throw new ConfigError(problems.join('\n'));
 
-  return atDesk(env, async (desk) => {
-    const applications = await desk.expiring(ms, limit);
+  return withAdminClient(env, async (admin) => {
+    const applications = await admin.expiring(ms, limit);
     print(applications, options, renderExpiring);
     if (applications.length === limit) complain(`The first ${limit} only`);
     return 0;
@@ -27,23 +27,23 @@ export const expiring = (env: NodeJS.ProcessEnv, options: Options): Promise<numb
 };
 
 /** `seek-signals tokens reseal`: only where every process has the first key already. */
-export const reseal = async (env: NodeJS.ProcessEnv, output: Output): Promise<number> => {
+export const reencrypt = async (env: NodeJS.ProcessEnv, output: Output): Promise<number> => {
   const config = loadConfig(env, ['REDIS_URL', 'TOKEN_ENCRYPTION_KEYS']);
   const { backend, seekTokens, cipher } = await reachRedis(config);
   try {
-    const resealed = await createReseal({ backend, tokens: seekTokens, cipher })();
-    print(resealed, output, renderResealed);
-    return resealed.done && resealed.unopened === 0 ? 0 : 1;
+    const reencrypted = await createReencrypt({ backend, tokens: seekTokens, cipher })();
+    print(reencrypted, output, renderReencrypted);
+    return reencrypted.done && reencrypted.undecryptable === 0 ? 0 : 1;
   } finally {
     await backend.close();
   }
 };
 
-const renderResealed = ({ resealed, unopened, done }: Resealed): string =>
+const renderReencrypted = ({ reencrypted, undecryptable, done }: ReencryptResult): string =>
   [
-    `${resealed} tokens were sealed with the first key.`,
-    ...(unopened > 0
-      ? [`${unopened} cannot be opened: none of TOKEN_ENCRYPTION_KEYS is theirs.`]
+    `${reencrypted} tokens were sealed with the first key.`,
+    ...(undecryptable > 0
+      ? [`${undecryptable} cannot be opened: none of TOKEN_ENCRYPTION_KEYS is theirs.`]
       : []),
     done
       ? 'Nothing else needs another key.'

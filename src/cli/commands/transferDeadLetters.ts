@@ -1,13 +1,13 @@
 import { open, rm } from 'node:fs/promises';
 import { ConfigError } from '../../config/config.ts';
-import { writeLetterLine } from '../../deadLetters/transfer.ts';
+import { writeExportLine } from '../../deadLetters/transfer.ts';
 import { messageOf } from '../../runtime/errors.ts';
 import type { DeadLetter } from '../../schemas/deadLetter.ts';
 import { isObject } from '../../schemas/json.ts';
-import type { Desk } from '../admin/adminClient.ts';
+import type { AdminClient } from '../admin/adminClient.ts';
 import { type FilterOptions, readFilter, withoutProblems } from '../io/filterOptions.ts';
 import { type Line, openInput, readLines } from '../io/lines.ts';
-import { atDesk, complain, type Output, print } from './inspect.ts';
+import { complain, type Output, print, withAdminClient } from './inspect.ts';
 
 const MEBIBYTE = 1024 * 1024;
 // What the HTTP API takes at once; fewer lines, for each is looked up.
@@ -24,21 +24,21 @@ type Report = {
   stoppedAtLine?: number | undefined;
 };
 
-/** `seek-signals dead-letters import FILE`: letters that were exported, one a line. */
-export const importLetters = (
+/** `seek-signals dead-dead letters import FILE`: dead letters that were exported, one a line. */
+export const importDeadLetters = (
   env: NodeJS.ProcessEnv,
   path: string,
   options: Output,
   termination: Promise<NodeJS.Signals>,
 ): Promise<number> =>
-  atDesk(env, async (desk) => {
+  withAdminClient(env, async (admin) => {
     const { stream } = await openInput(path);
     let isTold = false;
     void termination.then(() => {
       isTold = true;
       stream.destroy();
     });
-    const run = createRun(desk);
+    const run = createRun(admin);
     let failure: string | undefined;
     try {
       for await (const line of readLines(stream, BATCH.bytes)) {
@@ -50,20 +50,20 @@ export const importLetters = (
       if (err instanceof ConfigError) throw err;
       failure = messageOf(err);
     }
-    const isWhole = failure === undefined && !isTold;
-    const stoppedAtLine = isWhole ? undefined : run.nextLine();
+    const isComplete = failure === undefined && !isTold;
+    const stoppedAtLine = isComplete ? undefined : run.nextLine();
     print({ ...run.counts, stoppedAtLine }, options, render);
-    if (!isWhole) {
+    if (!isComplete) {
       complain(
         `Stopped before line ${stoppedAtLine}: ${isTold ? 'told to' : failure}\nRun it again: what was imported is known, and left as it is`,
       );
     }
-    return isWhole && run.counts.bad === 0 ? 0 : 1;
+    return isComplete && run.counts.bad === 0 ? 0 : 1;
   });
 
 type Held = { number: number; bytes: Buffer };
 
-const createRun = (desk: Pick<Desk, 'importLetters'>) => {
+const createRun = (admin: Pick<AdminClient, 'importDeadLetters'>) => {
   const counts = { imported: 0, known: 0, bad: 0 };
   let batch: Held[] = [];
   let size = 0;
@@ -77,7 +77,7 @@ const createRun = (desk: Pick<Desk, 'importLetters'>) => {
   const flush = async (): Promise<void> => {
     const [last] = batch.slice(-1);
     if (last === undefined) return;
-    const { imported, known, bad } = await desk.importLetters(batch.map(({ bytes }) => bytes));
+    const { imported, known, bad } = await admin.importDeadLetters(batch.map(({ bytes }) => bytes));
     counts.imported += imported;
     counts.known += known;
     for (const { line, message } of bad) refuse(batch[line - 1]?.number, message);
@@ -114,17 +114,17 @@ const STANDARD_OUTPUT = '-';
 const OWNER_ONLY = 0o600;
 
 /**
- * `seek-signals dead-letters export [FILE]`: letters whole, one a line. A file that could not be
+ * `seek-signals dead-dead letters export [FILE]`: dead letters whole, one a line. A file that could not be
  * finished goes again: whoever discards by it what it does not hold would lose that.
  */
-export const exportLetters = (
+export const exportDeadLetters = (
   env: NodeJS.ProcessEnv,
   path: string,
   options: FilterOptions,
   termination: Promise<NodeJS.Signals>,
 ): Promise<number> => {
   const filter = withoutProblems((refuse) => readFilter(options, refuse));
-  return atDesk(env, async (desk) => {
+  return withAdminClient(env, async (admin) => {
     const output = path === STANDARD_OUTPUT ? toStandardOutput() : await openOutput(path);
     let isTold = false;
     void termination.then(() => {
@@ -132,11 +132,11 @@ export const exportLetters = (
     });
     const counts = { exported: 0, unsealed: 0 };
     try {
-      for await (const letter of desk.exportLetters(filter)) {
+      for await (const deadLetter of admin.exportDeadLetters(filter)) {
         if (isTold) throw new Error('Told to stop');
-        await output.write(writeLetterLine(letter));
+        await output.write(writeExportLine(deadLetter));
         counts.exported += 1;
-        if (isUnsealed(letter)) counts.unsealed += 1;
+        if (isUnsealed(deadLetter)) counts.unsealed += 1;
       }
       await output.finish();
     } catch (err) {
@@ -173,7 +173,7 @@ const openOutput = async (path: string): Promise<Sink> => {
   return {
     write: (text) => file.appendFile(text),
     finish: async () => {
-      // Letters may be discarded because it is here.
+      // Dead letters may be discarded because it is here.
       await file.sync();
       await file.close();
     },

@@ -6,7 +6,7 @@ import { loadConfig } from '../../config/config.ts';
 import { createLogger } from '../../observability/logger.ts';
 import { lockFolder } from '../../queue/embedded/folderLock.ts';
 import type { SignalInput } from '../../schemas/signal.ts';
-import type { SignalLife } from '../../schemas/signalRecord.ts';
+import type { SignalRecord } from '../../schemas/signalRecord.ts';
 import type { Simulator } from '../../simulator/createSimulator.ts';
 import { openEmbeddedQueue, startDevStack } from '../processes/dev.ts';
 import { createService } from '../processes/service.ts';
@@ -82,33 +82,37 @@ const playScene = async (
   screen.say(`${heading(title)}\n  ${story}`);
   before?.(seek);
   const signalId = await api.send(signal);
-  const watch = (until: SignalLife['state'], redrives: number) =>
-    watchUntil(api, signalId, { until, redrives, onChange: (life) => screen.show(title, life) });
+  const watch = (until: SignalRecord['state'], redrives: number) =>
+    watchUntil(api, signalId, {
+      until,
+      redrives,
+      onChange: (record) => screen.show(title, record),
+    });
 
-  let life = await watch(ends, 0);
-  if (redrive !== undefined && life?.state === 'dead') {
+  let record = await watch(ends, 0);
+  if (redrive !== undefined && record?.state === 'dead') {
     screen.say(`  ${redrive}`);
     await api.redrive(signalId);
-    life = await watch('delivered', 1);
+    record = await watch('delivered', 1);
   }
   const expected = redrive === undefined ? ends : 'delivered';
-  const what = `${title}: ${life === undefined ? 'unknown' : `${life.state} after ${attemptsOf(life)}`}`;
-  return { what, ok: life?.state === expected };
+  const what = `${title}: ${record === undefined ? 'unknown' : `${record.state} after ${attemptsOf(record)}`}`;
+  return { what, ok: record?.state === expected };
 };
 
 type Watch = {
-  until: SignalLife['state'];
+  until: SignalRecord['state'];
   redrives: number;
-  onChange: (life: SignalLife) => void;
+  onChange: (record: SignalRecord) => void;
 };
 
 const watchUntil = async (api: Api, signalId: string, { until, redrives, onChange }: Watch) => {
   const deadline = Date.now() + SETTLED_WITHIN_MS;
   for (;;) {
-    const life = await api.find(signalId);
-    if (life !== undefined) onChange(life);
-    if (life?.state === until && life.redrives >= redrives) return life;
-    if (Date.now() > deadline) return life;
+    const record = await api.find(signalId);
+    if (record !== undefined) onChange(record);
+    if (record?.state === until && record.redrives >= redrives) return record;
+    if (Date.now() > deadline) return record;
     await wait(LOOK_EVERY_MS);
   }
 };
@@ -160,11 +164,11 @@ export const createApi = (apiUrl: string, apiKey: string) => {
       const { status } = await post({}, `/dead-letters/${signalId}/redrive`);
       if (status !== 202) throw new Error(`Not redriven: HTTP ${status}`);
     },
-    find: async (signalId: string): Promise<SignalLife | undefined> => {
+    find: async (signalId: string): Promise<SignalRecord | undefined> => {
       const answer = await fetch(`${apiUrl}/signals/${signalId}`, { headers });
       if (answer.status === 404) return undefined;
-      const life: SignalLife = JSON.parse(await answer.text());
-      return life;
+      const record: SignalRecord = JSON.parse(await answer.text());
+      return record;
     },
   };
 };

@@ -2,10 +2,10 @@ import Table from 'cli-table3';
 import logUpdate from 'log-update';
 import colours from 'picocolors';
 
-import type { SignalLife } from '../../schemas/signalRecord.ts';
+import type { SignalRecord } from '../../schemas/signalRecord.ts';
 import { renderState } from '../io/render.ts';
 
-type Row = { title: string; life?: SignalLife };
+type Row = { title: string; record?: SignalRecord };
 
 /** Tells the story: a table that lives on a terminal, a line for each change elsewhere. */
 export const createScreen = (titles: string[]) => {
@@ -14,12 +14,12 @@ export const createScreen = (titles: string[]) => {
 
   const draw = (): string => {
     const table = new Table({ head: ['signal', 'state', 'attempts', 'last answer'] });
-    for (const { title, life } of rows) {
+    for (const { title, record } of rows) {
       table.push([
         title,
-        life === undefined ? '' : renderState(life.state),
-        life === undefined ? '' : String(life.attempts.length),
-        life?.attempts.at(-1)?.code ?? '',
+        record === undefined ? '' : renderState(record.state),
+        record === undefined ? '' : String(record.attempts.length),
+        record?.attempts.at(-1)?.code ?? '',
       ]);
     }
     return table.toString();
@@ -33,17 +33,19 @@ export const createScreen = (titles: string[]) => {
     },
 
     /** Shows a life where it has changed since it was shown last. */
-    show: (title: string, life: SignalLife): void => {
+    show: (title: string, record: SignalRecord): void => {
       const row = rows.find((candidate) => candidate.title === title);
-      if (row === undefined || isSame(row.life, life)) return;
-      row.life = life;
+      if (row === undefined || isSame(row.record, record)) return;
+      row.record = record;
       if (live) {
         logUpdate(draw());
         return;
       }
-      const last = life.attempts.at(-1);
+      const last = record.attempts.at(-1);
       const answer = last?.code === undefined ? '' : `, ${last.code}`;
-      process.stdout.write(`    ${renderState(life.state)} after ${attemptsOf(life)}${answer}\n`);
+      process.stdout.write(
+        `    ${renderState(record.state)} after ${attemptsOf(record)}${answer}\n`,
+      );
     },
 
     end: (): void => {
@@ -54,12 +56,12 @@ export const createScreen = (titles: string[]) => {
 
 export type Screen = ReturnType<typeof createScreen>;
 
-export const attemptsOf = ({ attempts }: SignalLife): string =>
+export const attemptsOf = ({ attempts }: SignalRecord): string =>
   `${attempts.length} attempt${attempts.length === 1 ? '' : 's'}`;
 
 export const heading = (text: string): string => `\n${colours.bold(text)}`;
 
-const isSame = (before: SignalLife | undefined, after: SignalLife): boolean =>
+const isSame = (before: SignalRecord | undefined, after: SignalRecord): boolean =>
   before?.state === after.state &&
   before.attempts.length === after.attempts.length &&
   before.redrives === after.redrives;

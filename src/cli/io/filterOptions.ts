@@ -1,5 +1,5 @@
 import { ConfigError } from '../../config/config.ts';
-import type { LetterFilter } from '../../deadLetters/filter.ts';
+import type { DeadLetterFilter } from '../../deadLetters/filter.ts';
 
 export type FilterOptions = {
   code?: string;
@@ -26,7 +26,7 @@ export const withoutProblems = <Read>(read: (refuse: Refuse) => Read): Read => {
 export const readFilter = (
   { since, until, application, position, limit, ...rest }: FilterOptions,
   refuse: Refuse,
-): LetterFilter => ({
+): DeadLetterFilter => ({
   ...{ code: rest.code, type: rest.type, applicationId: application, text: rest.text },
   positionProfileId: position,
   since: readDate('since', since, refuse),

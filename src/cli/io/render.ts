@@ -1,10 +1,10 @@
 import Table from 'cli-table3';
 import colours from 'picocolors';
 import type { OutboxReading } from '../../producer/outbox/rows.ts';
-import type { LaneView } from '../../queue/breakerState.ts';
+import type { DeliveryView } from '../../queue/breakerState.ts';
 import type { QueueStatus } from '../../queue/status.ts';
 import type { Attempt, Deferral, Redrive } from '../../schemas/signalJob.ts';
-import type { SignalLife, SignalState, SignalSubject } from '../../schemas/signalRecord.ts';
+import type { SignalRecord, SignalReferences, SignalState } from '../../schemas/signalRecord.ts';
 
 const COLOUR: Record<SignalState, (text: string) => string> = {
   waiting: colours.cyan,
@@ -51,14 +51,20 @@ export const untilThen = (at: string, now: number = Date.now()): string => {
   return seconds >= 0 ? `in ${since(seconds)} (${at})` : `due for ${since(-seconds)} (${at})`;
 };
 
-export const renderLane = (lane: LaneView): string =>
-  lane.state === 'open'
+export const renderDelivery = (delivery: DeliveryView): string =>
+  delivery.state === 'open'
     ? 'open'
-    : `${colours.red('closed')} for ${since(lane.seconds)}, since ${lane.since} (${lane.code}: ${lane.reason}); next try ${untilThen(lane.nextProbeAt)}`;
+    : `${colours.red('closed')} for ${since(delivery.seconds)}, since ${delivery.since} (${delivery.code}: ${delivery.reason}); next try ${untilThen(delivery.nextProbeAt)}`;
 
 type Status = QueueStatus & { outbox?: OutboxReading };
 
-export const renderStatus = ({ counts, oldestUnsent, workers, lane, outbox }: Status): string => {
+export const renderStatus = ({
+  counts,
+  oldestUnsent,
+  workers,
+  delivery,
+  outbox,
+}: Status): string => {
   const of = (state: SignalState, note = '') => [renderState(state), String(counts[state]), note];
   const oldest =
     oldestUnsent === undefined
@@ -77,13 +83,13 @@ export const renderStatus = ({ counts, oldestUnsent, workers, lane, outbox }: St
     '',
     `oldest unsent signal: ${oldest}`,
     `workers alive: ${workers === 0 ? colours.red('none') : workers}`,
-    `lane to SEEK: ${renderLane(lane)}`,
+    `lane to SEEK: ${renderDelivery(delivery)}`,
     ...(outbox === undefined ? [] : [renderOutbox(outbox)]),
   ].join('\n');
 };
 
 export const renderAttempts = (attempts: Attempt[]): string => {
-  const isBound = attempts.some(({ bound }) => bound !== undefined);
+  const isBound = attempts.some(({ tokenUsed }) => tokenUsed !== undefined);
   return attempts.length === 0
     ? 'no attempts yet'
     : columns(
@@ -113,42 +119,42 @@ const renderDeferral = ({ at, code, reason }: Deferral): string =>
 export const renderRedrives = (log: Redrive[] = []): string[] =>
   log.map(({ at, by }) => `redriven: ${at}${by === undefined ? '' : ` by ${by}`}`);
 
-export const renderLife = (life: SignalLife): string =>
+export const renderLife = (record: SignalRecord): string =>
   [
-    `${life.typeCode} ${life.signalId}`,
-    `state: ${renderState(life.state)}${life.reason === undefined ? '' : ` (${life.reason})`}`,
-    `accepted: ${life.acceptedAt}${life.acceptedFrom === undefined ? '' : ` from ${life.acceptedFrom}`}${life.redrives > 0 ? `, redriven ${times(life.redrives)}` : ''}`,
-    ...renderSubject(life),
-    ...renderRedrives(life.redriveLog),
-    ...(life.traceId === undefined ? [] : [`trace: ${life.traceId}`]),
-    ...(life.nextAttemptAt === undefined ? [] : [`next attempt: ${life.nextAttemptAt}`]),
-    ...(life.lastDeferral === undefined ? [] : [renderDeferral(life.lastDeferral)]),
+    `${record.typeCode} ${record.signalId}`,
+    `state: ${renderState(record.state)}${record.reason === undefined ? '' : ` (${record.reason})`}`,
+    `accepted: ${record.acceptedAt}${record.acceptedFrom === undefined ? '' : ` from ${record.acceptedFrom}`}${record.redrives > 0 ? `, redriven ${times(record.redrives)}` : ''}`,
+    ...renderReferences(record),
+    ...renderRedrives(record.redriveLog),
+    ...(record.traceId === undefined ? [] : [`trace: ${record.traceId}`]),
+    ...(record.nextAttemptAt === undefined ? [] : [`next attempt: ${record.nextAttemptAt}`]),
+    ...(record.lastDeferral === undefined ? [] : [renderDeferral(record.lastDeferral)]),
     '',
-    renderAttempts(life.attempts),
+    renderAttempts(record.attempts),
   ].join('\n');
 
-export const renderLives = (lives: SignalLife[]): string =>
-  lives.length === 0
+export const renderLives = (lookup: SignalRecord[]): string =>
+  lookup.length === 0
     ? 'no such signals are kept'
     : columns(
-        lives.map(({ signalId, typeCode, state, acceptedAt, attempts, reason }) => [
+        lookup.map(({ signalId, typeCode, state, acceptedAt, attempts, reason }) => [
           ...[signalId, typeCode, renderState(state), acceptedAt, String(attempts.length)],
           reason ?? attempts.at(-1)?.reason ?? '',
         ]),
         ['signal', 'type', 'state', 'accepted', 'attempts', 'reason'],
       );
 
-const renderBound = ({ bound }: Attempt): string =>
-  bound === undefined
+const renderBound = ({ tokenUsed }: Attempt): string =>
+  tokenUsed === undefined
     ? ''
-    : `${bound.source} of ${bound.receivedAt}${bound.expired ? ', expired' : ''}`;
+    : `${tokenUsed.source} of ${tokenUsed.receivedAt}${tokenUsed.expired ? ', expired' : ''}`;
 
 /** Whose it is, a line each. */
-export const renderSubject = ({
+export const renderReferences = ({
   applicationId,
   candidateApplicationProfileId: profile,
   positionProfileIds,
-}: SignalSubject): string[] => [
+}: SignalReferences): string[] => [
   ...(applicationId === undefined ? [] : [`application: ${applicationId}`]),
   ...(profile === undefined ? [] : [`candidate application profile: ${profile}`]),
   ...(positionProfileIds === undefined ? [] : [`position: ${positionProfileIds.join(', ')}`]),

@@ -1,26 +1,26 @@
-import type { LetterCount, LetterView } from '../../deadLetters/deadLetters.ts';
-import type { Rehearsal } from '../../deadLetters/redriveMany.ts';
+import type { DeadLetterCount, DeadLetterView } from '../../deadLetters/deadLetters.ts';
+import type { RedrivePreview } from '../../deadLetters/redriveMany.ts';
 import {
   columns,
   renderAttempts,
   renderRedrives,
+  renderReferences,
   renderState,
-  renderSubject,
   times,
 } from './render.ts';
 
-export const renderLetter = (letter: LetterView): string =>
+export const renderDeadLetter = (deadLetter: DeadLetterView): string =>
   [
-    `${letter.typeCode} ${letter.signalId}`,
-    `${renderState('dead')} since ${letter.diedAt}: ${letter.code}: ${letter.reason}`,
-    `accepted: ${letter.acceptedAt}${letter.redrives > 0 ? `, redriven ${times(letter.redrives)}` : ''}`,
-    ...renderSubject(letter),
-    ...renderRedrives(letter.redriveLog),
+    `${deadLetter.typeCode} ${deadLetter.signalId}`,
+    `${renderState('dead')} since ${deadLetter.diedAt}: ${deadLetter.code}: ${deadLetter.reason}`,
+    `accepted: ${deadLetter.acceptedAt}${deadLetter.redrives > 0 ? `, redriven ${times(deadLetter.redrives)}` : ''}`,
+    ...renderReferences(deadLetter),
+    ...renderRedrives(deadLetter.redriveLog),
     '',
-    renderAttempts(letter.attempts),
+    renderAttempts(deadLetter.attempts),
   ].join('\n');
 
-export const renderCounts = (counts: LetterCount[]): string =>
+export const renderCounts = (counts: DeadLetterCount[]): string =>
   counts.length === 0
     ? 'no dead letters'
     : columns(
@@ -30,7 +30,12 @@ export const renderCounts = (counts: LetterCount[]): string =>
         ['letters', 'code', 'type', 'first', 'last', 'reason of the last'],
       );
 
-export const renderRehearsal = ({ wouldRedrive, invalid, refusals, samples }: Rehearsal): string =>
+export const renderRedrivePreview = ({
+  wouldRedrive,
+  invalid,
+  refusals,
+  samples,
+}: RedrivePreview): string =>
   [
     `would redrive ${wouldRedrive}`,
     ...(samples.length === 0
@@ -56,11 +61,11 @@ export const renderRehearsal = ({ wouldRedrive, invalid, refusals, samples }: Re
         ]),
   ].join('\n');
 
-export const renderLetters = (letters: LetterView[]): string =>
-  letters.length === 0
+export const renderDeadLetters = (deadLetters: DeadLetterView[]): string =>
+  deadLetters.length === 0
     ? 'no dead letters'
     : columns(
-        letters.map(({ signalId, typeCode, diedAt, code, reason, redrives }) => [
+        deadLetters.map(({ signalId, typeCode, diedAt, code, reason, redrives }) => [
           signalId,
           typeCode,
           diedAt,

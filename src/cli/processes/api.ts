@@ -1,4 +1,4 @@
-import { apiPort, type Config, loadConfig, patienceOf } from '../../config/config.ts';
+import { apiPort, type Config, loadConfig, shutdownGraceMs } from '../../config/config.ts';
 import { typeLabel } from '../../observability/metrics.ts';
 import { createApp } from '../../producer/api/app.ts';
 import { createRecordSeekToken } from '../../producer/recordSeekToken.ts';
@@ -53,8 +53,8 @@ export const startApi = async (
     find: lookup.find,
     search: createSearch({ find: lookup.find, findSignals }),
     deadLetters,
-    exportLetters: service.exportDeadLetters,
-    importLetters: service.importDeadLetters,
+    exportDeadLetters: service.exportDeadLetters,
+    importDeadLetters: service.importDeadLetters,
     seekTokens,
     recordSeekToken: createRecordSeekToken({
       tokens: seekTokens,
@@ -73,7 +73,7 @@ export const startApi = async (
   const server = await serve(app, { host: config.API_HOST, port });
   closers.add('api', () => {
     stopping.abort();
-    return server.close(patienceOf(config));
+    return server.close(shutdownGraceMs(config));
   });
   return server;
 };

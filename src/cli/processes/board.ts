@@ -3,8 +3,8 @@ import { caching, pageHeaders } from '../../board/browserSecurity.ts';
 import { openBoard } from '../../board/createBoard.ts';
 import type { Account } from '../../board/login.ts';
 import { noAnswer } from '../../board/pages/unavailable.ts';
-import { type Config, ConfigError, loadConfig, patienceOf } from '../../config/config.ts';
-import { queueIsSilent, withDeadline } from '../../runtime/async.ts';
+import { type Config, ConfigError, loadConfig, shutdownGraceMs } from '../../config/config.ts';
+import { queueTimedOut, withDeadline } from '../../runtime/async.ts';
 import { serve } from '../../runtime/httpServer.ts';
 import { runUntilTerminated } from '../../runtime/lifecycle.ts';
 import { onPort } from './probesServer.ts';
@@ -65,12 +65,12 @@ export const startBoard = async (service: Service, config: BoardConfig, port: nu
   app.route('/', probes);
   app.all('*', async (c) => {
     const answering = built().then((board) => board.fetch(c.req.raw, c.env));
-    const answer = await withDeadline(answering, ANSWER_WITHIN_MS, queueIsSilent).catch(
+    const answer = await withDeadline(answering, ANSWER_WITHIN_MS, queueTimedOut).catch(
       () => undefined,
     );
     return answer ?? noAnswer(c);
   });
   const server = await serve(app, { host: config.BOARD_HOST, port });
-  closers.add('board', () => server.close(patienceOf(config)));
+  closers.add('board', () => server.close(shutdownGraceMs(config)));
   return server;
 };

@@ -1,7 +1,7 @@
 import { ConfigError } from '../../config/config.ts';
 import type { Logger } from '../../observability/logger.ts';
-import type { Backend, Finding } from '../../queue/backend.ts';
-import { createWordsOf } from '../../queue/redis/connection.ts';
+import type { Backend, SafetyFinding } from '../../queue/backend.ts';
+import { createDescribeError } from '../../queue/redis/connection.ts';
 import { APPEND_ONLY_FILE, EVICTION } from '../../queue/redis/safetyCheck.ts';
 import { withDeadline } from '../../runtime/async.ts';
 
@@ -20,7 +20,7 @@ export const guardRedis = async (
   allowUnsafe: boolean,
 ): Promise<{ unfit: Promise<string> }> => {
   let first = true;
-  const examine = async (): Promise<Finding[]> => {
+  const examine = async (): Promise<SafetyFinding[]> => {
     const findings = await backend.inspect();
     const evicting = evictionOf(findings);
     if (evicting !== undefined && (allowUnsafe || !first)) {
@@ -30,7 +30,7 @@ export const guardRedis = async (
     first = false;
     return findings;
   };
-  const firstFindings = new Promise<Finding[]>((resolve) => {
+  const firstFindings = new Promise<SafetyFinding[]>((resolve) => {
     // Where it was lost again meanwhile, it will be reached again.
     backend.onReached(() => void examine().then(resolve, () => {}));
   });
@@ -52,10 +52,10 @@ export const guardRedis = async (
   };
 };
 
-const evictionOf = (findings: Finding[]): string | undefined =>
+const evictionOf = (findings: SafetyFinding[]): string | undefined =>
   findings.find(({ subject, level }) => subject === EVICTION && level === 'error')?.message;
 
-const warn = (findings: Finding[], logger: Logger): void => {
+const warn = (findings: SafetyFinding[], logger: Logger): void => {
   for (const { subject, level, message } of findings) {
     if (level === 'warning' && (subject === EVICTION || subject === APPEND_ONLY_FILE)) {
       logger.warn({ subject, reason: message }, 'Redis may lose signals');
@@ -67,11 +67,11 @@ const explain = (evicting: string): string =>
   `Redis may evict signals: maxmemory-policy is ${evicting}, or ALLOW_UNSAFE_REDIS=true to go on all the same`;
 
 /** What to say of a Redis that could not be asked: its own refusal, such as NOAUTH, or why it was not reached. */
-export const whyAway = (
+export const describeConnectionError = (
   err: unknown,
-  backend: Pick<Backend, 'trouble'>,
+  backend: Pick<Backend, 'lastError'>,
   url: string,
-): { refusal?: string; trouble?: string | undefined } =>
+): { refusal?: string; lastError?: string | undefined } =>
   err instanceof Error && err.name === 'ReplyError'
-    ? { refusal: createWordsOf(url)(err) }
-    : { trouble: backend.trouble() };
+    ? { refusal: createDescribeError(url)(err) }
+    : { lastError: backend.lastError() };

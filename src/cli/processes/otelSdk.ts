@@ -2,7 +2,7 @@ import type { SpanExporter } from '@opentelemetry/sdk-trace-node';
 
 import { type Config, tracesUrlOf } from '../../config/config.ts';
 import type { Logger } from '../../observability/logger.ts';
-import { createNowAndThen } from '../../observability/logger.ts';
+import { createThrottle } from '../../observability/logger.ts';
 import { openTracer, type Tracer } from '../../observability/tracing.ts';
 import { withDeadline } from '../../runtime/async.ts';
 import type { Closers } from '../../runtime/lifecycle.ts';
@@ -101,7 +101,7 @@ const reasonOf = (err: unknown): string => {
 
 /** A collector that is away says so with every export. */
 const createWarn = (logger: Logger, message: string): Warn => {
-  const isDue = createNowAndThen(WARN_EVERY_MS);
+  const isDue = createThrottle(WARN_EVERY_MS);
   return (reason) => {
     if (isDue()) logger.warn({ reason: reason.slice(0, 200) }, message);
   };

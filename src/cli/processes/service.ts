@@ -6,9 +6,9 @@ import { createMetrics } from '../../observability/metrics.ts';
 import type { Tracer } from '../../observability/tracing.ts';
 import type { OutboxReading } from '../../producer/outbox/rows.ts';
 import type { Backend } from '../../queue/backend.ts';
-import type { Temper } from '../../queue/redis/connection.ts';
+import type { ConnectionProfile } from '../../queue/redis/connection.ts';
 import { openRedis } from '../../queue/redis/openRedis.ts';
-import { queueIsSilent, withDeadline } from '../../runtime/async.ts';
+import { queueTimedOut, withDeadline } from '../../runtime/async.ts';
 import { createClosers } from '../../runtime/lifecycle.ts';
 import { compose } from '../compose.ts';
 
@@ -36,35 +36,35 @@ export const createService = (
     Promise.all([status(), backend.memoryUse(), seekTokens.countExpiring(EXPIRING_WITHIN_MS)]);
   const readQueue = async () => {
     // During an outage nothing may pile up, scrape after scrape.
-    await withDeadline(backend.ping(), SCRAPE_WITHIN_MS, queueIsSilent);
+    await withDeadline(backend.ping(), SCRAPE_WITHIN_MS, queueTimedOut);
     const [reading, memory, tokensExpiring] = await withDeadline(
       read(),
       SCRAPE_WITHIN_MS,
-      queueIsSilent,
+      queueTimedOut,
     );
     return {
       ...{ memory, tokensExpiring },
       counts: reading.counts,
       ...{ backlog: reading.backlog, workers: reading.workers },
       oldestUnsentSeconds: reading.oldestUnsent?.ageSeconds ?? 0,
-      laneClosed:
-        reading.lane.state === 'open'
+      suspended:
+        reading.delivery.state === 'open'
           ? undefined
-          : { code: reading.lane.code, seconds: reading.lane.seconds },
+          : { code: reading.delivery.code, seconds: reading.delivery.seconds },
     };
   };
   const metrics = createMetrics(readQueue, () =>
-    withDeadline(outbox.read(), OUTBOX_WITHIN_MS, queueIsSilent),
+    withDeadline(outbox.read(), OUTBOX_WITHIN_MS, queueTimedOut),
   );
   // What this process can say of its own health; nothing, unless a worker runs in it.
-  const vitals: (() => boolean)[] = [];
-  const isAlive = () => vitals.every((isWell) => isWell());
+  const livenessChecks: (() => boolean)[] = [];
+  const isAlive = () => livenessChecks.every((isWell) => isWell());
   const probes = createProbes({
     ping: () => Promise.all([backend.ping(), outbox.ping()]),
     ...{ isAlive, metrics },
   });
 
-  return { ...composition, closers, metrics, probes, vitals };
+  return { ...composition, closers, metrics, probes, livenessChecks };
 };
 
 export type Service = ReturnType<typeof createService> & {
@@ -75,27 +75,31 @@ export type Service = ReturnType<typeof createService> & {
 /** The same on Redis, for the processes of a deployment. */
 export const openService = (
   config: Config<'REDIS_URL'>,
-  temper: Temper,
+  profile: ConnectionProfile,
   outbox?: Outbox,
 ): Service => {
   const logger = createLogger({ level: config.LOG_LEVEL });
   logger.info({ configuration: describeConfig(config) }, 'Starting');
-  const backend = openRedisBackend(config, temper, logger);
+  const backend = openRedisBackend(config, profile, logger);
   return createService(backend, logger, config, outbox);
 };
 
-export const openRedisBackend = (config: Config<'REDIS_URL'>, temper: Temper, logger: Logger) =>
+export const openRedisBackend = (
+  config: Config<'REDIS_URL'>,
+  profile: ConnectionProfile,
+  logger: Logger,
+) =>
   openRedis({
     url: config.REDIS_URL,
     sentinels: config.REDIS_SENTINELS,
     waitReplicas: config.WAIT_REPLICAS,
-    temper,
+    profile,
     logger,
     ...queueOptions(config),
   });
 
 export const queueOptions = (config: Config) => ({
   prefix: config.QUEUE_PREFIX,
-  rememberMs: config.REMEMBER_MS,
+  dedupeWindowMs: config.DEDUPE_WINDOW_MS,
   keepDeliveredMs: config.KEEP_DELIVERED_MS,
 });

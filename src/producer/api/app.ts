@@ -4,7 +4,7 @@ import { HTTPException } from 'hono/http-exception';
 import type { ApiKey } from '../../config/apiKey.ts';
 import type { DeadLetters } from '../../deadLetters/deadLetters.ts';
 import type { QueueStatus } from '../../queue/status.ts';
-import { ERASE_WITHIN_MS } from '../../seekTokens/eraseApplication.ts';
+import { ERASE_TIMEOUT_MS } from '../../seekTokens/eraseApplication.ts';
 import {
   IdempotencyConflictError,
   InvalidSeekTokenError,
@@ -18,7 +18,7 @@ import { createDeadLetterRoutes, type DeadLetterDeps } from './deadLetters.ts';
 import { openApiDocument } from './openapi.ts';
 import { createSignalRoutes, type SignalDeps } from './signals.ts';
 
-// A redrive of many letters takes its time; it is bounded by what a proxy would put up with.
+// A redrive of many dead letters takes its time; it is bounded by what a proxy would put up with.
 const REDRIVE_DEADLINE_MS = 60_000;
 const RETRY_AFTER_SECONDS = '5';
 
@@ -60,7 +60,7 @@ export const createApp = ({ apiKeys, status, probes, ...deps }: Deps): Hono<Call
     createApplicationRoutes({
       ...deps,
       seekTokens: { find: available(find), expiring: available(expiring) },
-      eraseApplication: available(deps.eraseApplication, ERASE_WITHIN_MS),
+      eraseApplication: available(deps.eraseApplication, ERASE_TIMEOUT_MS),
     }),
   );
 
@@ -102,8 +102,8 @@ const bounded = ({
   count,
   redrive,
   wouldRedrive,
-  redriveMatching,
-  rehearse,
+  redriveMany,
+  previewRedrive,
   noteRedriver,
   discard,
 }: DeadLetters): DeadLetters => ({
@@ -111,9 +111,9 @@ const bounded = ({
   list: available(list),
   count: available(count, REDRIVE_DEADLINE_MS),
   redrive: available(redrive),
-  redriveMatching: available(redriveMatching, REDRIVE_DEADLINE_MS),
+  redriveMany: available(redriveMany, REDRIVE_DEADLINE_MS),
   wouldRedrive: available(wouldRedrive),
-  rehearse: available(rehearse, REDRIVE_DEADLINE_MS),
+  previewRedrive: available(previewRedrive, REDRIVE_DEADLINE_MS),
   noteRedriver: available(noteRedriver),
   discard: available(discard),
 });

@@ -27,7 +27,7 @@ export const requireApiKey = (keys: () => readonly ApiKey[]) =>
 
 /** What is not named wants the most. */
 const scopeOf = (method: string, path: string): Scope => {
-  // Letters whole, with their tokens.
+  // Dead letters whole, with their tokens.
   if (/^\/dead-letters\/export\/?$/.test(path)) return 'operate';
   if (method === 'GET' || method === 'HEAD') return 'read';
   const isSending = method === 'POST' && /^\/signals(?:\/|$)/.test(path);

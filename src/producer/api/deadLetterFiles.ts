@@ -1,7 +1,7 @@
 import { type Context, Hono } from 'hono';
 import { HTTPException } from 'hono/http-exception';
-import type { ExportLetters, ImportLetters } from '../../deadLetters/transfer.ts';
-import { writeLetterLine } from '../../deadLetters/transfer.ts';
+import type { ExportDeadLetters, ImportDeadLetters } from '../../deadLetters/transfer.ts';
+import { writeExportLine } from '../../deadLetters/transfer.ts';
 import type { Logger } from '../../observability/logger.ts';
 import { QueueUnavailableError } from '../errors.ts';
 import type { Caller } from './authenticate.ts';
@@ -13,29 +13,29 @@ const MOST_LINES = 1_000;
 const DEADLINE_MS = 60_000;
 const LINE_BREAK = 0x0a;
 
-export type LetterFileDeps = {
-  exportLetters: ExportLetters;
-  importLetters: ImportLetters;
+export type DeadLetterFileDeps = {
+  exportDeadLetters: ExportDeadLetters;
+  importDeadLetters: ImportDeadLetters;
   logger: Logger;
 };
 
-/** `/dead-letters/export` and `/import`: letters whole, one a line. */
-export const createLetterFileRoutes = ({
-  exportLetters,
-  importLetters,
+/** `/dead-dead letters/export` and `/import`: dead letters whole, one a line. */
+export const createDeadLetterFileRoutes = ({
+  exportDeadLetters,
+  importDeadLetters,
   logger,
-}: LetterFileDeps) => {
+}: DeadLetterFileDeps) => {
   const app = new Hono<Caller>();
-  const importInTime = available(importLetters, DEADLINE_MS);
+  const importInTime = available(importDeadLetters, DEADLINE_MS);
 
   app.get('/export', async (c) => {
     const by = c.get('keyName');
-    const letters = exportLetters(readQuery(ExportSchema, c.req.query()));
+    const deadLetters = exportDeadLetters(readQuery(ExportSchema, c.req.query()));
     // As long as nothing has been answered, it can be said that the queue is away.
-    const first = await available(() => letters.next(), DEADLINE_MS)();
+    const first = await available(() => deadLetters.next(), DEADLINE_MS)();
     const onEnd = (exported: number, isWhole: boolean, err?: unknown): void =>
-      logger.warn({ by, exported, isWhole, ...ailment(err) }, 'letters.exported');
-    const body = toStream(first, letters, onEnd);
+      logger.warn({ by, exported, isWhole, ...ailment(err) }, 'deadLetters.exported');
+    const body = toStream(first, deadLetters, onEnd);
     return c.body(body, 200, { 'content-type': 'application/x-ndjson' });
   });
 
@@ -43,7 +43,7 @@ export const createLetterFileRoutes = ({
     const lines = await readLines(c);
     const outcome = await importInTime(lines);
     const { imported, known, bad } = outcome;
-    logger.warn({ by: c.get('keyName'), imported, known, bad: bad.length }, 'letters.imported');
+    logger.warn({ by: c.get('keyName'), imported, known, bad: bad.length }, 'deadLetters.imported');
     return c.json(outcome);
   });
 
@@ -53,13 +53,13 @@ export const createLetterFileRoutes = ({
 const ailment = (cause: unknown) =>
   cause === undefined ? {} : { err: new QueueUnavailableError({ cause }) };
 
-type Letters = ReturnType<ExportLetters>;
+type Letters = ReturnType<ExportDeadLetters>;
 type Step = Awaited<ReturnType<Letters['next']>>;
 
 /** Ends as a whole, or breaks off: what is cut short must not look like the end. */
 const toStream = (
   first: Step,
-  letters: Letters,
+  deadLetters: Letters,
   onEnd: (exported: number, isWhole: boolean, err?: unknown) => void,
 ): ReadableStream<Uint8Array> => {
   const encoder = new TextEncoder();
@@ -74,9 +74,9 @@ const toStream = (
           onEnd(exported, true);
           return;
         }
-        controller.enqueue(encoder.encode(writeLetterLine(value)));
+        controller.enqueue(encoder.encode(writeExportLine(value)));
         exported += 1;
-        next = letters.next();
+        next = deadLetters.next();
         // Whoever pulls next hears of it.
         next.catch(() => {});
       } catch (err) {
@@ -87,7 +87,7 @@ const toStream = (
     },
     cancel: async () => {
       onEnd(exported, false);
-      await letters.return(undefined);
+      await deadLetters.return(undefined);
     },
   });
 };

@@ -5,7 +5,7 @@ import * as z from 'zod';
 import type { DeadLetters } from '../../deadLetters/deadLetters.ts';
 import { TextSchema } from '../../schemas/identifiers.ts';
 import type { Caller } from './authenticate.ts';
-import { createLetterFileRoutes, type LetterFileDeps } from './deadLetterFiles.ts';
+import { createDeadLetterFileRoutes, type DeadLetterFileDeps } from './deadLetterFiles.ts';
 import {
   CountSchema,
   ListSchema,
@@ -20,14 +20,14 @@ const GIVEN_UP_AFTER_MS = 61_000;
 
 const DiscardSchema = z.object({ reason: TextSchema.optional() });
 
-export type DeadLetterDeps = LetterFileDeps & {
+export type DeadLetterDeps = DeadLetterFileDeps & {
   deadLetters: DeadLetters;
   onDiscarded: () => void;
   /** Fires when the process is told to stop. */
   stopping: AbortSignal;
 };
 
-/** `/dead-letters`: look at them, put them back, let them go. */
+/** `/dead-dead letters`: look at them, put them back, let them go. */
 export const createDeadLetterRoutes = ({
   deadLetters,
   onDiscarded,
@@ -47,23 +47,23 @@ export const createDeadLetterRoutes = ({
     const { dryRun, rate, ...filter } = readQuery(RedriveSchema, {
       ...{ ...c.req.query(), ...(await readFilter(c)) },
     });
-    if (dryRun) return c.json(await deadLetters.rehearse(filter));
+    if (dryRun) return c.json(await deadLetters.previewRedrive(filter));
     const by = c.get('keyName');
     // Who has gone away does not want it any more; nor is it to outlive its own answer.
     const stops = [c.req.raw.signal, stopping, AbortSignal.timeout(GIVEN_UP_AFTER_MS)];
     const signal = AbortSignal.any(stops);
-    const run = await deadLetters.redriveMatching(filter, by, { rate, signal });
+    const run = await deadLetters.redriveMany(filter, by, { rate, signal });
     const { redriven, invalid, more } = run;
     logger.info({ by, redriven, invalid, more }, 'Redrive requested');
     return c.json(run, 202);
   });
 
-  app.route('/', createLetterFileRoutes(deps));
+  app.route('/', createDeadLetterFileRoutes(deps));
 
   app.get('/:signalId', async (c) => {
-    const letter = await deadLetters.get(readSignalId(c));
-    if (letter === undefined) throw notFound();
-    return c.json(letter);
+    const deadLetter = await deadLetters.get(readSignalId(c));
+    if (deadLetter === undefined) throw notFound();
+    return c.json(deadLetter);
   });
 
   app.post('/:signalId/redrive', async (c) => {
@@ -113,7 +113,7 @@ const busy = () =>
     message: 'The dead letter is on its way back to the queue; look again',
   });
 
-/** A filter may come in the query or as JSON; none of either takes every letter. */
+/** A filter may come in the query or as JSON; none of either takes every dead letter. */
 const readFilter = async (c: Context): Promise<Record<string, unknown>> => {
   const given = await readJson(c, { mebibytes: 1, ifEmpty: {} });
   const body = z.record(z.string(), z.unknown()).safeParse(given);

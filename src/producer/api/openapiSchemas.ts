@@ -137,7 +137,7 @@ export const schemas: Json = {
   ),
   Invalid: object({ invalidFields: ref('InvalidFields') }, ['invalidFields']),
   Attempt: fromZod(AttemptSchema, 'output'),
-  SignalLife: object(
+  SignalRecord: object(
     {
       signalId: text(),
       typeCode: text(),
@@ -155,7 +155,7 @@ export const schemas: Json = {
     },
     ['signalId', 'typeCode', 'state', 'acceptedAt', 'attempts', 'redrives'],
   ),
-  LetterCount: object(
+  DeadLetterCount: object(
     {
       ...{ code: text(), typeCode: text(), count: { type: 'integer' } },
       ...{ firstAt: instant, lastAt: instant, reason: text('Of the last of them') },
@@ -184,7 +184,7 @@ export const schemas: Json = {
     },
     ['imported', 'known', 'bad'],
   ),
-  Rehearsal: object(
+  RedrivePreview: object(
     {
       wouldRedrive: { type: 'integer' },
       invalid: { type: 'integer', description: 'Would not be accepted today, and would stay' },
@@ -241,7 +241,7 @@ export const schemas: Json = {
     additionalProperties: false,
   },
   ApplicationToken: object(
-    { applicationId: text(), ...TOKEN_VIEW, history: list(object(TOKEN_VIEW, TOKEN_FIELDS)) },
+    { applicationId: text(), ...TOKEN_VIEW, workerStats: list(object(TOKEN_VIEW, TOKEN_FIELDS)) },
     ['applicationId', ...TOKEN_FIELDS, 'history'],
   ),
   Status: object(
@@ -256,7 +256,7 @@ export const schemas: Json = {
         { signalId: text(), acceptedAt: instant, ageSeconds: { type: 'integer' } },
         ['signalId', 'acceptedAt', 'ageSeconds'],
       ),
-      lane: {
+      delivery: {
         ...object(
           {
             state: { type: 'string', enum: ['open', 'closed'] },

@@ -102,7 +102,7 @@ const instant = z.iso
   .datetime({ offset: true, error: 'Expected an RFC 3339 timestamp' })
   .pipe(z.coerce.date());
 
-/** Which letters are meant. */
+/** Which dead letters are meant. */
 export const CountSchema = z.strictObject({
   code: z.string().optional(),
   type: z.string().optional(),

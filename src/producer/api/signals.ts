@@ -4,7 +4,7 @@ import * as z from 'zod';
 
 import type { Logger } from '../../observability/logger.ts';
 import type { Tracer } from '../../observability/tracing.ts';
-import type { SignalLife } from '../../schemas/signalRecord.ts';
+import type { SignalRecord } from '../../schemas/signalRecord.ts';
 import { type Enqueue, toResults } from '../enqueue.ts';
 import { InvalidSignalError } from '../errors.ts';
 import type { Criterion, Search } from '../search.ts';
@@ -29,7 +29,7 @@ const SearchSchema = z.strictObject({
 
 export type SignalDeps = {
   enqueue: Enqueue;
-  find: (signalId: string) => Promise<SignalLife | undefined>;
+  find: (signalId: string) => Promise<SignalRecord | undefined>;
   search: Search;
   logger: Logger;
   logBodies: boolean;
@@ -76,9 +76,9 @@ export const createSignalRoutes = ({ enqueue, find, search, tracer, ...deps }: S
   });
 
   app.get('/:signalId', async (c) => {
-    const life = await find(c.req.param('signalId'));
-    if (life === undefined) throw new HTTPException(404, { message: 'No such signal is kept' });
-    return c.json(life);
+    const record = await find(c.req.param('signalId'));
+    if (record === undefined) throw new HTTPException(404, { message: 'No such signal is kept' });
+    return c.json(record);
   });
 
   return app;

@@ -24,7 +24,7 @@ export type OutboxClient = {
   query: (text: string, values: unknown[]) => Promise<unknown>;
 };
 
-export type Outboxed = {
+export type OutboxResult = {
   /** A UUID: the same for the same signal, anywhere. */
   signalId: string;
   /** What SEEK takes but probably was not meant; each line begins with a JSON pointer. */
@@ -42,7 +42,7 @@ export type Outbox = {
     client: OutboxClient,
     signal: SignalInput,
     options?: OutboxEnqueueOptions,
-  ) => Promise<Outboxed>;
+  ) => Promise<OutboxResult>;
   /**
    * The same as a statement, for whoever has no client of node-postgres: `text` with `$1`, `$2`, `$3`
    * for `values`.
@@ -52,7 +52,7 @@ export type Outbox = {
   statement: (
     signal: SignalInput,
     options?: OutboxEnqueueOptions,
-  ) => Outboxed & { text: string; values: [string, string | null, string] };
+  ) => OutboxResult & { text: string; values: [string, string | null, string] };
   /**
    * The same as a row, for query builders that know the table.
    *

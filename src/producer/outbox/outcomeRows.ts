@@ -1,4 +1,4 @@
-import type { Settlement } from '../../queue/backend.ts';
+import type { OutcomeEvent } from '../../queue/backend.ts';
 import { hasCode } from '../../runtime/errors.ts';
 import type { Postgres } from './postgres.ts';
 
@@ -33,15 +33,15 @@ const PRUNE = `
     LIMIT $2)
   RETURNING id`;
 
-// No database takes a NUL, and one of an older encoding not all that SEEK, or who discards a letter, may
+// No database takes a NUL, and one of an older encoding not all that SEEK, or who discards a dead letter, may
 // say. What happened is told anyway: one signal's words must not keep those of others from being told.
 const UNWRITABLE = ['22P05', '22021'];
 
 /** The same rows as a ledger: what became of each signal, for as long as that is kept. */
-export const createLedgerStore = ({ query }: Pick<Postgres, 'query'>) => ({
+export const createOutcomeRows = ({ query }: Pick<Postgres, 'query'>) => ({
   /** Resolves with the signals that there are rows of: of others, nothing comes. */
-  writeBack: async (settlements: readonly Settlement[]): Promise<ReadonlySet<string>> => {
-    const last = lastOfEach(settlements);
+  writeBack: async (outcomeStream: readonly OutcomeEvent[]): Promise<ReadonlySet<string>> => {
+    const last = lastOfEach(outcomeStream);
     if (last.length === 0) return new Set();
     const write = (toText = (reason: string) => reason) =>
       query<{ signalId: string }>(WRITE_BACK, [
@@ -71,12 +71,12 @@ export const createLedgerStore = ({ query }: Pick<Postgres, 'query'>) => ({
     (await query(PRUNE, [seconds, limit])).length,
 });
 
-export type LedgerStore = ReturnType<typeof createLedgerStore>;
+export type OutcomeRows = ReturnType<typeof createOutcomeRows>;
 
 /** A signal may die, or be skipped for want of a token, and be delivered after all. Nothing follows that. */
-const lastOfEach = (settlements: readonly Settlement[]): Settlement[] => {
-  const last = new Map<string, Settlement>();
-  for (const settlement of settlements) {
+const lastOfEach = (outcomeStream: readonly OutcomeEvent[]): OutcomeEvent[] => {
+  const last = new Map<string, OutcomeEvent>();
+  for (const settlement of outcomeStream) {
     const known = last.get(settlement.signalId);
     if (known?.outcome !== 'delivered') last.set(settlement.signalId, settlement);
   }

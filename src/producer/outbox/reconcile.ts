@@ -1,8 +1,8 @@
-import type { Settlement } from '../../queue/backend.ts';
-import type { SignalLives } from '../../queue/lookup.ts';
-import type { SignalLife } from '../../schemas/signalRecord.ts';
+import type { OutcomeEvent } from '../../queue/backend.ts';
+import type { SignalLookup } from '../../queue/lookup.ts';
+import type { SignalRecord } from '../../schemas/signalRecord.ts';
 import type { Enqueue } from '../enqueue.ts';
-import type { LedgerStore } from './outcomeRows.ts';
+import type { OutcomeRows } from './outcomeRows.ts';
 import { relayAll } from './relay.ts';
 import type { OutboxStore, Relayed, Taken } from './rows.ts';
 
@@ -24,7 +24,7 @@ export type Reconciled = {
 
 type Deps = {
   store: Pick<OutboxStore, 'reconsider'>;
-  ledger: Pick<LedgerStore, 'writeBack'>;
+  outcomeRows: Pick<OutcomeRows, 'writeBack'>;
   ask: AskQueue;
   enqueue: Enqueue;
 };
@@ -34,14 +34,14 @@ type Deps = {
  * more. May be broken off and repeated, and run beside relays and workers.
  */
 export const createReconcile =
-  ({ store, ledger, ask, enqueue }: Deps) =>
+  ({ store, outcomeRows, ask, enqueue }: Deps) =>
   async ({ dryRun, signal }: { dryRun: boolean; signal?: AbortSignal }): Promise<Reconciled> => {
-    let told: Settlement[] = [];
+    let told: OutcomeEvent[] = [];
     const seen: Reconciled = { looked: 0, enqueued: 0, rejected: 0, settled: 0, samples: [] };
 
     const consider = async (taken: (Taken & { signalId: string })[]): Promise<Relayed[]> => {
       const asked = await Promise.all(taken.map(({ signalId }) => ask(signalId)));
-      told = settlementsIn(asked);
+      told = outcomeEventsIn(asked);
       const lost = taken.filter((_, index) => asked[index]?.kind === 'unknown');
       seen.looked += taken.length;
       seen.samples.push(...lost.map(({ signalId }) => signalId));
@@ -58,7 +58,7 @@ export const createReconcile =
     for (let after: string | undefined = '0'; after !== undefined && !signal?.aborted; ) {
       after = await store.reconsider(after, PAGE, consider);
       // Not within the transaction, which has these rows in its hands.
-      if (!dryRun) await ledger.writeBack(told);
+      if (!dryRun) await outcomeRows.writeBack(told);
       seen.settled += told.length;
     }
     return seen;
@@ -66,12 +66,12 @@ export const createReconcile =
 
 /** What the queue says of a signal. */
 export type Asked =
-  | { kind: 'settled'; settlement: Settlement }
+  | { kind: 'settled'; settlement: OutcomeEvent }
   | { kind: 'on its way' | 'unknown' };
 
 /** For those who were not told, or want to be certain. */
 export const createAskQueue =
-  ({ find, stateOf }: Pick<SignalLives, 'find' | 'stateOf'>, now: () => number = Date.now) =>
+  ({ find, stateOf }: Pick<SignalLookup, 'find' | 'stateOf'>, now: () => number = Date.now) =>
   async (signalId: string): Promise<Asked> => {
     const life = await find(signalId);
     if (life !== undefined) return toAsked(life, now());
@@ -83,12 +83,12 @@ export const createAskQueue =
   };
 
 /** Of those that are settled. */
-export const settlementsIn = (asked: readonly Asked[]): Settlement[] =>
+export const outcomeEventsIn = (asked: readonly Asked[]): OutcomeEvent[] =>
   asked.flatMap((one) => (one.kind === 'settled' ? [one.settlement] : []));
 
 export type AskQueue = ReturnType<typeof createAskQueue>;
 
-const toAsked = ({ signalId, state, reason, attempts }: SignalLife, now: number): Asked => {
+const toAsked = ({ signalId, state, reason, attempts }: SignalRecord, now: number): Asked => {
   switch (state) {
     case 'delivered':
     case 'skipped':

@@ -1,4 +1,4 @@
-import { createNowAndThen, type Logger } from '../../observability/logger.ts';
+import { createThrottle, type Logger } from '../../observability/logger.ts';
 import type { Enqueue } from '../enqueue.ts';
 import { InvalidSignalError } from '../errors.ts';
 import type { OutboxStore, Relayed, Taken } from './rows.ts';
@@ -31,8 +31,8 @@ type Deps = {
 export const createRelay = ({ store, enqueue, logger, metrics, ...deps }: Deps) => {
   const { reportTo, pollMs = POLL_MS } = deps;
   let isStopped = false;
-  let turnedAt = performance.now();
-  const isDue = createNowAndThen(WARN_EVERY_MS);
+  let lastActivityAt = performance.now();
+  const isDue = createThrottle(WARN_EVERY_MS);
   const sleepers = new Set<() => void>();
   // That something was committed while nobody slept.
   let isCalled = false;
@@ -72,7 +72,7 @@ export const createRelay = ({ store, enqueue, logger, metrics, ...deps }: Deps) 
   const run = async (): Promise<void> => {
     let pauseMs = SHORTEST_PAUSE_MS;
     while (!isStopped) {
-      turnedAt = performance.now();
+      lastActivityAt = performance.now();
       try {
         const isMore = await store.move(AT_ONCE, relay);
         pauseMs = SHORTEST_PAUSE_MS;
@@ -92,7 +92,7 @@ export const createRelay = ({ store, enqueue, logger, metrics, ...deps }: Deps) 
     /** Something has been committed. */
     wake,
     /** When a loop last began a turn, by `performance.now()`. */
-    turnedAt: () => turnedAt,
+    lastActivityAt: () => lastActivityAt,
     /** Resolves when what is in hand has come to an end. */
     close: async (): Promise<void> => {
       isStopped = true;

@@ -1,8 +1,8 @@
 import type { Logger } from '../../observability/logger.ts';
-import { createNowAndThen } from '../../observability/logger.ts';
-import type { Reported, Settlement, Settlements } from '../../queue/backend.ts';
-import type { LedgerStore, Unsettled } from './outcomeRows.ts';
-import { type AskQueue, settlementsIn } from './reconcile.ts';
+import { createThrottle } from '../../observability/logger.ts';
+import type { OutcomeEvent, OutcomeStream, StreamedOutcome } from '../../queue/backend.ts';
+import type { OutcomeRows, Unsettled } from './outcomeRows.ts';
+import { type AskQueue, outcomeEventsIn } from './reconcile.ts';
 
 const AT_ONCE = 1_000;
 const EVERY_MS = 500;
@@ -14,12 +14,12 @@ const EARLY_MS = 60_000;
 const WARN_EVERY_MS = 60_000;
 
 type Deps = {
-  settlements: Settlements;
-  ledger: LedgerStore;
+  outcomeStream: OutcomeStream;
+  outcomeRows: OutcomeRows;
   ask: AskQueue;
   keepMs: number;
   logger: Logger;
-  metrics: { outboxUnknown: { inc: (by: number) => void } };
+  metrics: { outboxMissing: { inc: (by: number) => void } };
   everyMs?: number;
   askAfterSeconds?: number;
   tendEveryMs?: number;
@@ -30,23 +30,23 @@ type Deps = {
  * Writes down in the ATS's database what became of signals: as workers tell it, and by asking the queue
  * for those of which nobody tells. Rows that were settled long enough ago go.
  */
-export const keepLedger = ({
+export const syncOutcomes = ({
   everyMs = EVERY_MS,
   askAfterSeconds = ASK_AFTER_SECONDS,
   tendEveryMs = TEND_EVERY_MS,
   now = Date.now,
   ...deps
 }: Deps) => {
-  const { settlements, ledger, ask, keepMs, logger, metrics } = deps;
+  const { outcomeStream, outcomeRows, ask, keepMs, logger, metrics } = deps;
   let isStopped = false;
-  const isDue = createNowAndThen(WARN_EVERY_MS);
+  const isDue = createThrottle(WARN_EVERY_MS);
   let tendedAt = Number.NEGATIVE_INFINITY;
 
   /**
    * One that was skipped for want of a token may have been sent anew since, by another row: to call that
    * one skipped would keep it from being given back to a queue that lost it.
    */
-  const holds = async ({ signalId, outcome }: Settlement): Promise<boolean> => {
+  const holds = async ({ signalId, outcome }: OutcomeEvent): Promise<boolean> => {
     if (outcome !== 'skipped') return true;
     const asked = await ask(signalId);
     return (
@@ -56,27 +56,27 @@ export const keepLedger = ({
 
   const writeBack = async (): Promise<void> => {
     for (;;) {
-      const reported = await settlements.take(AT_ONCE);
+      const reported = await outcomeStream.take(AT_ONCE);
       const told = await Promise.all(reported.map(({ settlement }) => holds(settlement)));
       const holding = reported.filter((_, index) => told[index]);
-      const written = await ledger.writeBack(holding.map(({ settlement }) => settlement));
+      const written = await outcomeRows.writeBack(holding.map(({ settlement }) => settlement));
       // A signal may be delivered before its row says that it was queued: it is told of once more, later.
-      const isEarly = ({ settlement: { signalId, at } }: Reported) =>
+      const isEarly = ({ settlement: { signalId, at } }: StreamedOutcome) =>
         !written.has(signalId) && at >= now() - EARLY_MS;
       const early = new Set(holding.filter(isEarly));
       const done = reported.filter((one) => !early.has(one)).map(({ id }) => id);
-      await settlements.done(done);
+      await outcomeStream.done(done);
       if (done.length < AT_ONCE || isStopped) return;
     }
   };
 
   const askFor = async (left: readonly Unsettled[]): Promise<void> => {
     const asked = await Promise.all(left.map(({ signalId }) => ask(signalId)));
-    await ledger.writeBack(settlementsIn(asked));
-    await ledger.checked(left.map(({ id }) => id));
+    await outcomeRows.writeBack(outcomeEventsIn(asked));
+    await outcomeRows.checked(left.map(({ id }) => id));
     const unknown = left.filter((_, index) => asked[index]?.kind === 'unknown');
     if (unknown.length === 0) return;
-    metrics.outboxUnknown.inc(unknown.length);
+    metrics.outboxMissing.inc(unknown.length);
     const [first] = unknown;
     logger.warn(
       { signals: unknown.length, signalId: first?.signalId },
@@ -86,8 +86,8 @@ export const keepLedger = ({
 
   const tend = async (): Promise<void> => {
     tendedAt = performance.now();
-    await askFor(await ledger.leftSince(askAfterSeconds, ASKED_AT_ONCE));
-    while ((await ledger.prune(keepMs / 1_000, AT_ONCE)) === AT_ONCE && !isStopped);
+    await askFor(await outcomeRows.leftSince(askAfterSeconds, ASKED_AT_ONCE));
+    while ((await outcomeRows.prune(keepMs / 1_000, AT_ONCE)) === AT_ONCE && !isStopped);
   };
 
   const turn = async (): Promise<void> => {

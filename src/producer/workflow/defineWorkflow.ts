@@ -13,7 +13,7 @@ export type WorkflowDefinition = {
 };
 
 /** A status, and when the application or position came to it: RFC 3339 with an offset, or a Date. */
-export type Moment = { status: string; at: Date | string };
+export type WorkflowMoment = { status: string; at: Date | string };
 
 export type Workflow = {
   /** The ids of its statuses, in order. */
@@ -22,8 +22,8 @@ export type Workflow = {
   state: (status: string, at: Date | string) => StateInput;
   /** Both of them. Without `from`, where the ATS does not know it, `current` alone. */
   transition: (
-    from: Moment | undefined,
-    to: Moment,
+    from: WorkflowMoment | undefined,
+    to: WorkflowMoment,
   ) => { current: StateInput; previous?: StateInput };
 };
 

@@ -1,13 +1,13 @@
 import {
-  type Admission,
   type Backend,
   DEAD_LETTERS,
+  type EnqueueIfAbsentResult,
   type JobQueue,
   type NewJob,
   SIGNALS,
 } from '../backend.ts';
 import { signalJobOptions } from '../bullWorker.ts';
-import { memoryOf, PENDING_MS } from '../dedupeWindow.ts';
+import { dedupeRecordOf, PENDING_MS } from '../dedupeWindow.ts';
 import type { KeyValueStore } from './keyValueStore.ts';
 
 const FIND_JOBS = `
@@ -24,7 +24,11 @@ type Deps = {
  * Reserves ids, adds jobs, and confirms. A process that dies in between leaves a reservation, which
  * expires after a short while, or a job, which the next caller finds.
  */
-export const createAdmission = ({ store, queue, now = Date.now }: Deps): Backend['admit'] => {
+export const createAdmission = ({
+  store,
+  queue,
+  now = Date.now,
+}: Deps): Backend['enqueueIfAbsent'] => {
   /** What was known of the ids before. Reserves those without a record or a job. */
   const reserve = (jobs: NewJob[]) =>
     store.transaction(async (tx) => {
@@ -66,7 +70,7 @@ export const createAdmission = ({ store, queue, now = Date.now }: Deps): Backend
         firsts.map(({ signalId, contentId, data }) => ({
           key: signalId,
           value: { contentId, accepted: true },
-          expiresAt: memoryOf(signalId, data, Date.parse(data.acceptedAt)).until,
+          expiresAt: dedupeRecordOf(signalId, data, Date.parse(data.acceptedAt)).until,
         })),
       );
       return new Set(firsts.map(({ signalId }) => signalId));
@@ -90,7 +94,7 @@ export const createAdmission = ({ store, queue, now = Date.now }: Deps): Backend
     }
     const firsts = await confirm(added);
     const ours = new Set(added);
-    return jobs.map((job): Admission => {
+    return jobs.map((job): EnqueueIfAbsentResult => {
       const { signalId, contentId } = job;
       if (firsts.has(signalId)) return { kind: 'added' };
       // Another caller may have confirmed the same content between our first and last step.

@@ -1,4 +1,4 @@
-import { type Ledger, SIGNALS } from '../backend.ts';
+import { type Bookkeeping, SIGNALS } from '../backend.ts';
 import { hoursOfLastDay, PENDING_MS } from '../dedupeWindow.ts';
 import type { KeyValueStore } from './keyValueStore.ts';
 
@@ -13,8 +13,8 @@ const FIND_JOB = `SELECT id FROM bullmq.job WHERE queue = '${SIGNALS}' AND id = 
 type Deps = { store: KeyValueStore; now?: () => number };
 
 /** Dedupe records, the unsent set, skipped signals and the counts of outcomes. */
-export const createLedger = ({ store, now = Date.now }: Deps): Ledger => ({
-  recall: async (signalId) => {
+export const createLedger = ({ store, now = Date.now }: Deps): Bookkeeping => ({
+  findDedupeRecord: async (signalId) => {
     const record = (await store.find('dedupeRecords', signalId))?.value;
     return record?.accepted ? record.contentId : undefined;
   },
@@ -22,7 +22,7 @@ export const createLedger = ({ store, now = Date.now }: Deps): Ledger => ({
   markUnsent: ({ signalId, acceptedAt }) =>
     store.putIfAbsent('unsent', [{ key: signalId, value: true, score: acceptedAt }]),
 
-  settle: async (entries) => {
+  recordOutcomes: async (entries) => {
     if (entries.length === 0) return;
     const [hour] = hoursOfLastDay(now());
     const idsOf = (settled: typeof entries) => settled.map(({ signalId }) => signalId);
@@ -49,7 +49,7 @@ export const createLedger = ({ store, now = Date.now }: Deps): Ledger => ({
     });
   },
 
-  strike: (signalIds) => store.delete('unsent', signalIds),
+  removeUnsent: (signalIds) => store.delete('unsent', signalIds),
 
   oldestUnsent: async (limit) =>
     (await store.list('unsent', { limit })).map(({ key, score }) => ({
@@ -57,7 +57,7 @@ export const createLedger = ({ store, now = Date.now }: Deps): Ledger => ({
       acceptedAt: score,
     })),
 
-  settledLately: async () => {
+  countRecentOutcomes: async () => {
     const hours = hoursOfLastDay(now());
     const count = async (outcome: 'delivered' | 'skipped') => {
       const keys = hours.map((hour) => `${hour}:${outcome}`);
@@ -81,10 +81,10 @@ export const createLedger = ({ store, now = Date.now }: Deps): Ledger => ({
       return true;
     }),
 
-  keepSkipped: (life, until) =>
+  saveSkipRecord: (record, until) =>
     store.put('skippedSignals', [
-      { key: life.signalId, value: life, expiresAt: Math.max(until, now() + PENDING_MS) },
+      { key: record.signalId, value: record, expiresAt: Math.max(until, now() + PENDING_MS) },
     ]),
 
-  findSkipped: async (signalId) => (await store.find('skippedSignals', signalId))?.value,
+  findSkipRecord: async (signalId) => (await store.find('skippedSignals', signalId))?.value,
 });

@@ -1,21 +1,21 @@
-import { type LaneStore, parseLaneState, SLOT_HORIZON_MS } from '../breakerState.ts';
+import { type BreakerStore, parseBreakerState, SLOT_HORIZON_MS } from '../breakerState.ts';
 
 // The time of day, but a clock that is set back does not set it back.
 const steadyNow = (): number => Math.floor(performance.timeOrigin + performance.now());
 
 /** The circuit breaker's state, in memory: no other process shares it, and it may end with this one. */
-export const createMemoryLane = (now: () => number = steadyNow): LaneStore => {
+export const createMemoryBreakerStore = (now: () => number = steadyNow): BreakerStore => {
   let stored = '';
   let nextSlot = 0;
 
   return {
-    read: async () => ({ state: parseLaneState(stored), now: now(), version: stored }),
+    read: async () => ({ state: parseBreakerState(stored), now: now(), version: stored }),
     replace: async (version, state) => {
       if (version !== stored) return false;
       stored = JSON.stringify(state);
       return true;
     },
-    takeSlot: async (perSecond) => {
+    reserveSlot: async (perSecond) => {
       const slot = Math.max(now(), nextSlot);
       const beyond = slot - now() - SLOT_HORIZON_MS;
       if (beyond > 0) return -Math.ceil(beyond);

@@ -1,4 +1,4 @@
-import type { JobStore, Told } from '../backend.ts';
+import type { JobStore, SkipRecord } from '../backend.ts';
 import { msLeft } from '../dedupeWindow.ts';
 import type { KeyValueStore } from './keyValueStore.ts';
 
@@ -7,19 +7,23 @@ const remove = (where: string) =>
 const REMOVE_WAITING = remove(`state IN ('waiting', 'delayed')`);
 const REMOVE_FINISHED = remove('state = $3 AND finished_at_ms = $4');
 
-type Deps = { store: KeyValueStore; keepSkippedMs: number; now?: () => number };
+type Deps = { store: KeyValueStore; skipRecordTtlMs: number; now?: () => number };
 
 /** BullMQ's own table of jobs. */
-export const createJobStore = ({ store, keepSkippedMs, now = Date.now }: Deps): JobStore => {
+export const createJobStore = ({ store, skipRecordTtlMs, now = Date.now }: Deps): JobStore => {
   // One transaction: a job that is gone without the record of its skip would be a lost signal.
-  const removeJob = (sql: string, params: readonly unknown[], skipped?: Told): Promise<boolean> =>
+  const removeJob = (
+    sql: string,
+    params: readonly unknown[],
+    skipped?: SkipRecord,
+  ): Promise<boolean> =>
     store.transaction(async (tx) => {
       const { rowCount } = await tx.query(sql, params);
       if (rowCount !== 1) return false;
       if (skipped !== undefined) {
-        const { life, memory } = skipped;
-        const keepMs = Math.max(keepSkippedMs, msLeft(memory.until, now()));
-        const entry = { key: life.signalId, value: life, expiresAt: now() + keepMs };
+        const { record, dedupe } = skipped;
+        const keepMs = Math.max(skipRecordTtlMs, msLeft(dedupe.until, now()));
+        const entry = { key: record.signalId, value: record, expiresAt: now() + keepMs };
         await tx.put('skippedSignals', [entry]);
       }
       return true;

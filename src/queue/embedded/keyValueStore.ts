@@ -1,4 +1,4 @@
-import type { SignalLife } from '../../schemas/signalRecord.ts';
+import type { SignalRecord } from '../../schemas/signalRecord.ts';
 import { migrateOldTables } from './migrateOldTables.ts';
 import type { PgliteDatabase, Query } from './pglite.ts';
 
@@ -9,7 +9,7 @@ type Spaces = {
   /** By signal id. Score: when the signal was accepted. */
   unsent: true;
   /** By signal id. */
-  skippedSignals: SignalLife;
+  skippedSignals: SignalRecord;
   /** By hour and outcome, as `494000:delivered`. */
   outcomeCounts: number;
   /** By the beginning of the bucket: each count by its name. */

@@ -13,7 +13,7 @@ const OLD_TABLES: Record<string, string | undefined> = {
   signal_traits: `'search:' || name, signal_id, 'true', noted_at, noted_at + 432000000`,
   signal_requests: undefined,
   settled: undefined,
-  history: undefined,
+  workerStats: undefined,
 };
 
 const FIND_TABLES = `

@@ -8,12 +8,12 @@ import {
   SIGNALS,
 } from '../backend.ts';
 import { startBullWorker, toBullOptions } from '../bullWorker.ts';
-import { keepSkippedMsOf } from '../dedupeWindow.ts';
-import { createOwnJobData } from '../redis/jobStore.ts';
-import { indexTimesOf } from '../searchIndex.ts';
+import { skipRecordTtl } from '../dedupeWindow.ts';
+import { createOwnJobDataStore } from '../redis/jobStore.ts';
+import { indexRetention } from '../searchIndex.ts';
 import { createAdmission } from './admission.ts';
 import { createLedger } from './bookkeeping.ts';
-import { createMemoryLane } from './breakerStore.ts';
+import { createMemoryBreakerStore } from './breakerStore.ts';
 import { createJobStore } from './jobs.ts';
 import { openKeyValueStore } from './keyValueStore.ts';
 import { openPglite } from './pglite.ts';
@@ -56,16 +56,16 @@ export const openEmbedded = async ({ folder, logger, ...options }: Options): Pro
       const start = (own: Process) => new bull.Worker(name, own, bullOptions);
       return startBullWorker(start, process, workerOptions, { logger, isReachable: () => true });
     },
-    ledger: createLedger({ store }),
-    admit: createAdmission({ store, queue: () => bullQueue(SIGNALS) }),
-    index: createSearchIndex({ store, ...indexTimesOf(options) }),
-    history: createWorkerStats({ store }),
+    bookkeeping: createLedger({ store }),
+    enqueueIfAbsent: createAdmission({ store, queue: () => bullQueue(SIGNALS) }),
+    index: createSearchIndex({ store, ...indexRetention(options) }),
+    workerStats: createWorkerStats({ store }),
     // No relay moves outbox rows into the embedded queue.
-    settlements: { take: async () => [], done: async () => {} },
-    lane: createMemoryLane(),
+    outcomeStream: { take: async () => [], done: async () => {} },
+    breaker: createMemoryBreakerStore(),
     tokens: createTokenStore(store),
-    jobData: createOwnJobData(),
-    jobs: createJobStore({ store, keepSkippedMs: keepSkippedMsOf(options) }),
+    jobData: createOwnJobDataStore(),
+    jobs: createJobStore({ store, skipRecordTtlMs: skipRecordTtl(options) }),
     // It has no replicas, never evicts, and is reachable as long as this process runs.
     replicated: async () => {},
     inspect: async () => [],
@@ -74,7 +74,7 @@ export const openEmbedded = async ({ folder, logger, ...options }: Options): Pro
     ping: async () => {
       await database.query('SELECT 1');
     },
-    trouble: () => undefined,
+    lastError: () => undefined,
     close: async () => {
       await Promise.allSettled([...queues.values()].map(async (queue) => (await queue).close()));
       await database.close();

@@ -1,9 +1,9 @@
-import { groupIds, MOST_OF_A_TRAIT, nameOf, type SignalIndex } from '../searchIndex.ts';
+import { groupByKey, keyNameOf, MAX_PER_SEARCH_KEY, type SearchIndex } from '../searchIndex.ts';
 import type { KeyValueStore } from './keyValueStore.ts';
 
 type Deps = {
   store: KeyValueStore;
-  keepTraitsMs: number;
+  keepKeysMs: number;
   keepRequestsMs: number;
   now?: () => number;
 };
@@ -11,10 +11,10 @@ type Deps = {
 /** Finds signals by search key, and by the requests that sent them. */
 export const createSearchIndex = ({
   store,
-  keepTraitsMs,
+  keepKeysMs,
   keepRequestsMs,
   now = Date.now,
-}: Deps): SignalIndex => {
+}: Deps): SearchIndex => {
   const entriesOf = (signalIds: readonly string[], keepMs: number) =>
     signalIds.map(
       (key) => ({ key, value: true, score: now(), expiresAt: now() + keepMs }) as const,
@@ -22,18 +22,18 @@ export const createSearchIndex = ({
 
   return {
     note: async (entries) => {
-      for (const [name, signalIds] of groupIds(entries)) {
-        await store.put(`search:${name}`, entriesOf(signalIds, keepTraitsMs));
+      for (const [name, signalIds] of groupByKey(entries)) {
+        await store.put(`search:${name}`, entriesOf(signalIds, keepKeysMs));
       }
     },
     find: async (searchKey) => {
-      const newest = { limit: MOST_OF_A_TRAIT, order: 'DESC' } as const;
-      return (await store.list(`search:${nameOf(searchKey)}`, newest)).map(({ key }) => key);
+      const newest = { limit: MAX_PER_SEARCH_KEY, order: 'DESC' } as const;
+      return (await store.list(`search:${keyNameOf(searchKey)}`, newest)).map(({ key }) => key);
     },
-    forget: (searchKey) => store.deleteSpace(`search:${nameOf(searchKey)}`),
+    forget: (searchKey) => store.deleteSpace(`search:${keyNameOf(searchKey)}`),
 
     // Only time bounds them: one developer sends few signals.
-    noteRequests: async (requests) => {
+    indexRequests: async (requests) => {
       for (const { requestId, signalIds } of requests) {
         await store.putIfAbsent(`request:${requestId}`, entriesOf(signalIds, keepRequestsMs));
       }

@@ -16,7 +16,7 @@ export const createTokenStore = (store: KeyValueStore): TokenStore => ({
       return true;
     }),
 
-  claim: (fingerprint, applicationId, until) =>
+  takeOwnership: (fingerprint, applicationId, until) =>
     store.transaction(async (tx) => {
       const stored = await tx.find('tokenOwners', fingerprint);
       const owner = stored?.value ?? applicationId;
@@ -25,7 +25,7 @@ export const createTokenStore = (store: KeyValueStore): TokenStore => ({
       return owner === applicationId ? undefined : owner;
     }),
 
-  disown: (fingerprints, applicationId) =>
+  releaseOwnership: (fingerprints, applicationId) =>
     store.transaction(async (tx) => {
       const owners = await tx.get('tokenOwners', fingerprints);
       const isOurs = (fingerprint: string) => owners.get(fingerprint)?.value === applicationId;

@@ -1,11 +1,11 @@
 import { DEAD_LETTERS, SIGNALS } from '../backend.ts';
 import {
-  ANSWER,
-  type History,
-  KEEP_MOMENTS_MS,
-  momentOf,
-  momentsSince,
-  toMoment,
+  bucketStart,
+  bucketsSince,
+  KEEP_BUCKETS_MS,
+  OUTCOME_PREFIX,
+  toBucket,
+  type WorkerStats,
 } from '../workerStats.ts';
 import type { KeyValueStore } from './keyValueStore.ts';
 
@@ -18,13 +18,13 @@ const COUNT_JOBS = `
 type Deps = { store: KeyValueStore; now?: () => number };
 
 /** Buckets of counts. The only worker runs in this process, so heartbeats stay in memory. */
-export const createWorkerStats = ({ store, now = Date.now }: Deps): History => {
+export const createWorkerStats = ({ store, now = Date.now }: Deps): WorkerStats => {
   const lastSeen = new Map<string, number>();
 
   return {
-    beat: async ({ worker, answers }) => {
+    recordHeartbeat: async ({ worker, answers }) => {
       lastSeen.set(worker, now());
-      const at = momentOf(now());
+      const at = bucketStart(now());
       const key = String(at);
       await store.transaction(async (tx) => {
         const bucket = { ...(await tx.find('workerStats', key))?.value };
@@ -33,23 +33,23 @@ export const createWorkerStats = ({ store, now = Date.now }: Deps): History => {
           bucket[name] = Math.max(bucket[name] ?? 0, count);
         }
         for (const [code, count] of Object.entries(answers)) {
-          bucket[`${ANSWER}${code}`] = (bucket[`${ANSWER}${code}`] ?? 0) + count;
+          bucket[`${OUTCOME_PREFIX}${code}`] = (bucket[`${OUTCOME_PREFIX}${code}`] ?? 0) + count;
         }
-        await tx.put('workerStats', [{ key, value: bucket, expiresAt: at + KEEP_MOMENTS_MS }]);
+        await tx.put('workerStats', [{ key, value: bucket, expiresAt: at + KEEP_BUCKETS_MS }]);
       });
     },
-    leave: async (worker) => {
+    removeWorker: async (worker) => {
       lastSeen.delete(worker);
     },
     read: async (sinceMs) => {
-      const times = momentsSince(sinceMs, now());
+      const times = bucketsSince(sinceMs, now());
       const buckets = await store.get('workerStats', times.map(String));
       return {
         now: now(),
         workers: [...lastSeen].map(([worker, at]) => ({ worker, at })),
-        moments: times.flatMap((at) => {
+        buckets: times.flatMap((at) => {
           const bucket = buckets.get(String(at));
-          return bucket === undefined ? [] : [toMoment(at, bucket.value)];
+          return bucket === undefined ? [] : [toBucket(at, bucket.value)];
         }),
       };
     },

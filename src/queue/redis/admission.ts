@@ -1,8 +1,8 @@
 import type { Redis } from 'ioredis';
-import { createGather } from '../../runtime/async.ts';
-import type { Admission, Backend, NewJob } from '../backend.ts';
+import { createMicroBatch } from '../../runtime/async.ts';
+import type { Backend, EnqueueIfAbsentResult, NewJob } from '../backend.ts';
 import { RETRY_OPTIONS } from '../bullWorker.ts';
-import { readMemory } from '../dedupeWindow.ts';
+import { readDedupeText } from '../dedupeWindow.ts';
 import { defineScript } from './commands.ts';
 import { redisKeys } from './keys.ts';
 
@@ -13,14 +13,14 @@ const { attempts, backoff } = RETRY_OPTIONS;
 // What else RETRY_OPTIONS says, workers bring along.
 const OPTIONS = JSON.stringify({ attempts, backoff });
 
-export const createRedisAdmission = (client: Redis, prefix: string): Backend['admit'] => {
+export const createRedisEnqueue = (client: Redis, prefix: string): Backend['enqueueIfAbsent'] => {
   const of = redisKeys(prefix);
   const queue = ['wait', 'active', 'meta', 'marker'].map(of.list);
   const enqueueIfAbsent = defineScript(client, 'enqueueIfAbsent');
 
-  const admitSome = async (jobs: NewJob[]): Promise<Admission[]> => {
+  const admitSome = async (jobs: NewJob[]): Promise<EnqueueIfAbsentResult[]> => {
     const keys = jobs.flatMap(({ signalId }) => [
-      ...[of.remembered(signalId), of.job(signalId), of.letter(signalId)],
+      ...[of.remembered(signalId), of.job(signalId), of.deadLetter(signalId)],
     ]);
     const values = jobs.flatMap(({ signalId, data }) => [
       ...[signalId, data.signal.typeCode, JSON.stringify(data), Date.parse(data.acceptedAt)],
@@ -30,16 +30,16 @@ export const createRedisAdmission = (client: Redis, prefix: string): Backend['ad
       toAdmission(signalId, Array.isArray(answers) ? answers[index] : undefined),
     );
   };
-  const enqueueTogether = createGather(admitSome, AT_ONCE);
+  const enqueueTogether = createMicroBatch(admitSome, AT_ONCE);
 
   return (jobs) => Promise.all(jobs.map(enqueueTogether));
 };
 
-const toAdmission = (signalId: string, answer: unknown): Admission => {
+const toAdmission = (signalId: string, answer: unknown): EnqueueIfAbsentResult => {
   if (answer === 1) return { kind: 'added' };
   if (!Array.isArray(answer)) throw new Error('The queue does not say whether it took a signal');
-  const [memory, queued] = answer;
-  const remembered = readMemory(signalId, String(memory));
+  const [dedupe, queued] = answer;
+  const remembered = readDedupeText(signalId, String(dedupe));
   return {
     kind: 'known',
     ...(remembered === undefined ? {} : { remembered }),

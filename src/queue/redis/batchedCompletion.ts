@@ -6,9 +6,9 @@ import {
   raw2NextJobData,
 } from 'bullmq';
 import type { Redis } from 'ioredis';
-import { createGather } from '../../runtime/async.ts';
+import { createMicroBatch } from '../../runtime/async.ts';
 import { isObject } from '../../schemas/json.ts';
-import { type Memory, memoryOf, memoryText, msLeft } from '../dedupeWindow.ts';
+import { type DedupeRecord, dedupeRecordOf, dedupeText, msLeft } from '../dedupeWindow.ts';
 import { defineScript } from './commands.ts';
 import { redisKeys } from './keys.ts';
 
@@ -17,7 +17,7 @@ const AT_ONCE = 50;
 // The fixed keys of the script, by BullMQ's names.
 const LISTS = ['wait', 'active', 'stalled', 'completed', 'delayed', 'meta', 'marker'];
 
-export type GroupedOptions = {
+export type BatchedCompletionOptions = {
   client: Redis;
   prefix: string;
   /** Which completed jobs are kept: `age` in seconds. */
@@ -31,7 +31,7 @@ type Move = {
   lock: string;
   returnValue: string;
   attempts: number;
-  memory: Memory;
+  dedupe: DedupeRecord;
   /** What a worker before this one may have said of a skip is not so. */
   isSent: boolean;
   /** Its slot is to get another job. */
@@ -46,16 +46,16 @@ type Moved = { code: number; next: unknown; finishedOn: number };
  * each, and more commands. Jobs, locks and lists are as BullMQ keeps them, and all other ways are its
  * own. What is left out are events for `QueueEvents`, and what no signal has, such as parents.
  */
-export const createGroupedMoves =
+export const createBatchedCompletion =
   ({
     client,
     prefix,
     keep,
     lockMs,
     now = Date.now,
-  }: GroupedOptions): BackendFactory<RedisQueueBackend> =>
+  }: BatchedCompletionOptions): BackendFactory<RedisQueueBackend> =>
   (name, opts, connections) => {
-    const backend = createQuickStates(client)(name, opts, connections);
+    const backend = createFastJobStates(client)(name, opts, connections);
     const { remembered, skipped } = redisKeys(prefix);
     const completeOne = backend.moveToCompleted.bind(backend);
     const completeBatch = defineScript(client, 'completeBatch');
@@ -63,9 +63,9 @@ export const createGroupedMoves =
 
     const moveSome = async (moves: Move[]): Promise<Moved[]> => {
       const finishedOn = now();
-      const inputs = moves.flatMap(({ jobId, memory, ...move }) => [
+      const inputs = moves.flatMap(({ jobId, dedupe, ...move }) => [
         ...[jobId, move.lock, move.returnValue, move.attempts, move.wantsNext ? 1 : 0],
-        ...[memoryText(jobId, memory.contentId), msLeft(memory.until, finishedOn)],
+        ...[dedupeText(jobId, dedupe.contentId), msLeft(dedupe.until, finishedOn)],
         move.isSent ? 1 : 0,
       ]);
       const [codes, jobs] = readAnswer(
@@ -76,7 +76,7 @@ export const createGroupedMoves =
       );
       return codes.map((code, index) => ({ code, next: jobs[index], finishedOn }));
     };
-    const move = createGather(moveSome, AT_ONCE);
+    const move = createMicroBatch(moveSome, AT_ONCE);
 
     backend.moveToCompleted = async (job, returnValue, removeOnComplete, lock, wantsNext) => {
       const { id } = job;
@@ -87,7 +87,7 @@ export const createGroupedMoves =
         ...{ jobId: id, lock, wantsNext },
         returnValue: JSON.stringify(returnValue) ?? 'null',
         attempts: job.attemptsMade + 1,
-        memory: memoryOf(id, job.data, job.timestamp),
+        dedupe: dedupeRecordOf(id, job.data, job.timestamp),
         isSent: isObject(returnValue) && returnValue.outcome === 'delivered',
       });
       if (code < 0) {
@@ -123,7 +123,7 @@ const STATES = [...STATE_LISTS, 'active', 'waiting', 'unknown'] as const;
  * BullMQ's own backend, but that the state of a job is found without a search through all that wait: with a
  * million of them BullMQ's takes Redis some 48 ms, in which it serves nobody else.
  */
-export const createQuickStates =
+export const createFastJobStates =
   (client: Redis): BackendFactory<RedisQueueBackend> =>
   (name, opts, connections) => {
     const backend = createRedisBackend(name, opts, connections);

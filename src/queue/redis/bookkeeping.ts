@@ -1,14 +1,18 @@
 import type { Redis } from 'ioredis';
-import type { SignalLife } from '../../schemas/signalRecord.ts';
-import type { Ledger, Settled, Unsent } from '../backend.ts';
-import { hoursOfLastDay, msLeft, PENDING_MS, readMemory } from '../dedupeWindow.ts';
+import type { SignalRecord } from '../../schemas/signalRecord.ts';
+import type { Bookkeeping, Settled, Unsent } from '../backend.ts';
+import { hoursOfLastDay, msLeft, PENDING_MS, readDedupeText } from '../dedupeWindow.ts';
 import { defineScript, runPipeline } from './commands.ts';
 import { redisKeys } from './keys.ts';
 import { reportCommand } from './outcomeStream.ts';
 
 type Options = { client: Redis; prefix: string; now?: () => number };
 
-export const createRedisLedger = ({ client, prefix, now = Date.now }: Options): Ledger => {
+export const createRedisBookkeeping = ({
+  client,
+  prefix,
+  now = Date.now,
+}: Options): Bookkeeping => {
   const of = redisKeys(prefix);
   const reopenSignal = defineScript(client, 'reopenSignal');
 
@@ -25,14 +29,14 @@ export const createRedisLedger = ({ client, prefix, now = Date.now }: Options): 
   };
 
   return {
-    recall: async (signalId) =>
-      readMemory(signalId, (await client.get(of.remembered(signalId))) ?? ''),
+    findDedupeRecord: async (signalId) =>
+      readDedupeText(signalId, (await client.get(of.remembered(signalId))) ?? ''),
 
     markUnsent: async ({ signalId, acceptedAt }) => {
       await client.zadd(of.unsent, acceptedAt, signalId);
     },
 
-    settle: async (entries) => {
+    recordOutcomes: async (entries) => {
       if (entries.length === 0) return;
       const [hour] = hoursOfLastDay(now());
       const pipeline = client.pipeline();
@@ -40,7 +44,7 @@ export const createRedisLedger = ({ client, prefix, now = Date.now }: Options): 
       for (const [outcome, count] of countBy(entries)) {
         pipeline.hincrby(of.settled(hour), outcome, count);
       }
-      // Not of one that died: its letter outweighs a record, which may be that of its discard by now.
+      // Not of one that died: its dead letter outweighs a record, which may be that of its discard by now.
       const sent = entries.filter(({ outcome }) => outcome === 'delivered');
       if (sent.length > 0) pipeline.del(...sent.map(({ signalId }) => of.skipped(signalId)));
       pipeline.expire(of.settled(hour), 26 * 3600);
@@ -50,7 +54,7 @@ export const createRedisLedger = ({ client, prefix, now = Date.now }: Options): 
       await runPipeline(pipeline);
     },
 
-    strike: async (signalIds) => {
+    removeUnsent: async (signalIds) => {
       if (signalIds.length > 0) await client.zrem(of.unsent, ...signalIds);
     },
 
@@ -69,7 +73,7 @@ export const createRedisLedger = ({ client, prefix, now = Date.now }: Options): 
       return [...listed, ...waiting, ...active, ...due].sort((a, b) => a.acceptedAt - b.acceptedAt);
     },
 
-    settledLately: async () => {
+    countRecentOutcomes: async () => {
       const pipeline = client.pipeline();
       for (const hour of hoursOfLastDay(now())) {
         pipeline.hmget(of.settled(hour), 'delivered', 'skipped');
@@ -89,15 +93,15 @@ export const createRedisLedger = ({ client, prefix, now = Date.now }: Options): 
       return (await reopenSignal(keys, values)) === 1;
     },
 
-    keepSkipped: async (life, until) => {
+    saveSkipRecord: async (record, until) => {
       const forMs = Math.max(msLeft(until, now()), PENDING_MS);
-      await client.set(of.skipped(life.signalId), JSON.stringify(life), 'PX', forMs);
+      await client.set(of.skipped(record.signalId), JSON.stringify(record), 'PX', forMs);
     },
 
-    findSkipped: async (signalId) => {
+    findSkipRecord: async (signalId) => {
       const text = await client.get(of.skipped(signalId));
-      const life: SignalLife | undefined = text === null ? undefined : JSON.parse(text);
-      return life;
+      const record: SignalRecord | undefined = text === null ? undefined : JSON.parse(text);
+      return record;
     },
   };
 };

@@ -1,10 +1,10 @@
 import type { Redis } from 'ioredis';
 
-import { type LaneStore, parseLaneState, SLOT_HORIZON_MS } from '../breakerState.ts';
+import { type BreakerStore, parseBreakerState, SLOT_HORIZON_MS } from '../breakerState.ts';
 import { defineScript } from './commands.ts';
 
 /** The lane's state in Redis, under `PREFIX:lane`. */
-export const createRedisLane = (client: Redis, prefix: string): LaneStore => {
+export const createRedisBreakerStore = (client: Redis, prefix: string): BreakerStore => {
   const [key, slots] = [`${prefix}:lane`, `${prefix}:lane:slots`];
   const readBreaker = defineScript(client, 'readBreaker');
   const replaceBreaker = defineScript(client, 'replaceBreaker');
@@ -15,10 +15,11 @@ export const createRedisLane = (client: Redis, prefix: string): LaneStore => {
       const answer = await readBreaker([key], []);
       const [text, now] = Array.isArray(answer) ? answer : [];
       const version = String(text ?? '');
-      return { state: parseLaneState(version), now: Number(now), version };
+      return { state: parseBreakerState(version), now: Number(now), version };
     },
     replace: async (version, state) =>
       (await replaceBreaker([key], [version, JSON.stringify(state)])) === 1,
-    takeSlot: async (perSecond) => Number(await reserveSlot([slots], [perSecond, SLOT_HORIZON_MS])),
+    reserveSlot: async (perSecond) =>
+      Number(await reserveSlot([slots], [perSecond, SLOT_HORIZON_MS])),
   };
 };

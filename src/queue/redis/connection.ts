@@ -1,5 +1,5 @@
 import { Redis, type RedisOptions } from 'ioredis';
-import { createNowAndThen, type Logger } from '../../observability/logger.ts';
+import { createThrottle, type Logger } from '../../observability/logger.ts';
 import { redact } from '../../observability/redact.ts';
 import { messageOf } from '../../runtime/errors.ts';
 
@@ -18,7 +18,7 @@ const LOG_EVERY_MS = 10_000;
  * `fail-fast` for whoever answers a caller: an error soon beats a hang. `patient` for workers, whose
  * blocking commands wait by design and who have nobody to tell.
  */
-export type Temper = 'fail-fast' | 'patient';
+export type ConnectionProfile = 'fail-fast' | 'patient';
 
 export type Sentinel = { host: string; port: number };
 
@@ -43,23 +43,23 @@ const TEMPERS = {
     socketTimeout: PATIENCE_MS,
     sentinelRetryStrategy: () => LONGEST_RETRY_MS,
   },
-} satisfies Record<Temper, RedisOptions>;
+} satisfies Record<ConnectionProfile, RedisOptions>;
 
 /** Connects by itself, and again after every loss, to whoever is the master then. */
 export const connectRedis = (
   { url, sentinels = [] }: RedisAddress,
-  temper: Temper,
+  profile: ConnectionProfile,
   logger: Logger,
 ): Redis => {
   const client = new Redis(url, {
-    ...TEMPERS[temper],
+    ...TEMPERS[profile],
     connectTimeout: CONNECT_TIMEOUT_MS,
     ...reconnecting(logger),
     ...(sentinels.length === 0 ? {} : viaSentinels(url, sentinels)),
   });
   if (sentinels.length > 0) keepAsking(client);
-  const wordsOf = createWordsOf(url);
-  let isDue = createNowAndThen(LOG_EVERY_MS);
+  const wordsOf = createDescribeError(url);
+  let isDue = createThrottle(LOG_EVERY_MS);
   let lost = false;
 
   client.on('error', (err: NodeJS.ErrnoException) => {
@@ -71,7 +71,7 @@ export const connectRedis = (
     if (lost) logger.info('Redis is reachable again');
     lost = false;
     // The next loss is another one.
-    isDue = createNowAndThen(LOG_EVERY_MS);
+    isDue = createThrottle(LOG_EVERY_MS);
   });
 
   return client;
@@ -79,7 +79,7 @@ export const connectRedis = (
 
 const reconnecting = (logger: Logger) => {
   let demoted = false;
-  const isDue = createNowAndThen(LOG_EVERY_MS);
+  const isDue = createThrottle(LOG_EVERY_MS);
   return {
     // A master that became a replica: the command was not carried out, and is sent again (2) to
     // whoever the address leads to by now.
@@ -127,7 +127,7 @@ const REPEATED = /,? with args beginning with:.*/s;
 const LEAST_SECRET = 12;
 
 /** What an error of a connection says, in one line and without secrets. */
-export const createWordsOf = (url: string) => {
+export const createDescribeError = (url: string) => {
   const secrets = secretsOf(url);
   return (err: unknown): string => {
     const words = messageOf(err).replace(REPEATED, '').replace(/\s+/g, ' ').trim();
@@ -136,8 +136,8 @@ export const createWordsOf = (url: string) => {
 };
 
 /** The same with the code, where the words lack it. */
-export const createTroubleOf = (url: string) => {
-  const wordsOf = createWordsOf(url);
+export const createDescribeConnectionError = (url: string) => {
+  const wordsOf = createDescribeError(url);
   return (err: unknown): string => {
     const words = wordsOf(err);
     const code = err instanceof Error && 'code' in err ? String(err.code) : '';

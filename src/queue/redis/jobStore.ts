@@ -1,17 +1,17 @@
 import type { Job } from 'bullmq';
 import type { Redis } from 'ioredis';
-import type { JobData, JobStore, QueueName, Told } from '../backend.ts';
-import { memoryText, msLeft } from '../dedupeWindow.ts';
+import type { JobDataStore, JobStore, QueueName, SkipRecord } from '../backend.ts';
+import { dedupeText, msLeft } from '../dedupeWindow.ts';
 import { defineScript, runPipeline, scanNames } from './commands.ts';
 import { redisKeys } from './keys.ts';
 
-type Options = { client: Redis; prefix: string; keepSkippedMs: number; now?: () => number };
+type Options = { client: Redis; prefix: string; skipRecordTtlMs: number; now?: () => number };
 
 /** As BullMQ keeps jobs: each in a hash under `PREFIX:QUEUE:ID`, and its id in the list of its state. */
 export const createRedisJobs = ({
   client,
   prefix,
-  keepSkippedMs,
+  skipRecordTtlMs,
   now = Date.now,
 }: Options): JobStore => {
   const keyOf = (name: QueueName, part: string) => `${prefix}:${name}:${part}`;
@@ -19,8 +19,8 @@ export const createRedisJobs = ({
   const replaceJobData = defineScript(client, 'replaceJobData');
   const removeFinishedJob = defineScript(client, 'removeFinishedJob');
   const removeWaitingJob = defineScript(client, 'removeWaitingJob');
-  const keysOf = (name: QueueName, id: string, told?: Told) => {
-    const signalId = told?.life.signalId ?? id;
+  const keysOf = (name: QueueName, id: string, told?: SkipRecord) => {
+    const signalId = told?.record.signalId ?? id;
     return [
       keyOf(name, id),
       keyOf(name, `${id}:logs`),
@@ -28,13 +28,19 @@ export const createRedisJobs = ({
       of.remembered(signalId),
     ];
   };
-  const valuesOf = (id: string, told?: Told) => {
+  const valuesOf = (id: string, told?: SkipRecord) => {
     if (told === undefined) return [id, '', 0, '', 0];
-    const { life, memory } = told;
-    const text = memoryText(life.signalId, memory.contentId);
-    const rememberedMs = msLeft(memory.until, now());
+    const { record, dedupe } = told;
+    const text = dedupeText(record.signalId, dedupe.contentId);
+    const rememberedMs = msLeft(dedupe.until, now());
     // As long as it is known again, it is known why it was not sent.
-    return [id, JSON.stringify(life), Math.max(keepSkippedMs, rememberedMs), text, rememberedMs];
+    return [
+      id,
+      JSON.stringify(record),
+      Math.max(skipRecordTtlMs, rememberedMs),
+      text,
+      rememberedMs,
+    ];
   };
 
   return {
@@ -73,7 +79,7 @@ export const createRedisJobs = ({
 };
 
 /** As BullMQ keeps it: under `PREFIX:QUEUE:ID`, its lock beside it. */
-export const createRedisJobData = (client: Redis, prefix: string): JobData => {
+export const createRedisJobDataStore = (client: Redis, prefix: string): JobDataStore => {
   const { unsent } = redisKeys(prefix);
   const writeJobData = defineScript(client, 'writeJobData');
   const replaceJobData = defineScript(client, 'replaceJobData');
@@ -98,7 +104,7 @@ export const createRedisJobData = (client: Redis, prefix: string): JobData => {
 };
 
 /** Where one process has the queue to itself, there is nobody to write over. */
-export const createOwnJobData = (): JobData => {
+export const createOwnJobDataStore = (): JobDataStore => {
   const write = async (job: Job, data: unknown): Promise<boolean> => {
     await job.updateData(data);
     return true;

@@ -5,7 +5,7 @@ export const redisKeys = (prefix: string) => ({
   job: (signalId: string) => `${prefix}:${SIGNALS}:${signalId}`,
   /** What is in this state, or else is of the queue: `wait`, `completed`, `meta`. */
   list: (part: string) => `${prefix}:${SIGNALS}:${part}`,
-  letter: (signalId: string) => `${prefix}:${DEAD_LETTERS}:${signalId}`,
+  deadLetter: (signalId: string) => `${prefix}:${DEAD_LETTERS}:${signalId}`,
   remembered: (signalId: string) => `${prefix}:ledger:remembered:${signalId}`,
   /** The record of a skipped signal. */
   skipped: (signalId: string) => `${prefix}:ledger:skipped:${signalId}`,

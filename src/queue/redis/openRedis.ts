@@ -1,29 +1,34 @@
 import { Queue, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 
-import { sharedRun } from '../../runtime/async.ts';
+import { singleFlight } from '../../runtime/async.ts';
 import type { Backend, BackendOptions, Process, QueueName } from '../backend.ts';
 import { startBullWorker, toBullOptions } from '../bullWorker.ts';
-import { keepSkippedMsOf } from '../dedupeWindow.ts';
-import { indexTimesOf } from '../searchIndex.ts';
-import { createRedisAdmission } from './admission.ts';
-import { createGroupedMoves, createQuickStates } from './batchedCompletion.ts';
-import { createRedisLedger } from './bookkeeping.ts';
-import { createRedisLane } from './breakerStore.ts';
-import { connectRedis, createTroubleOf, type RedisAddress, type Temper } from './connection.ts';
-import { createRedisJobData, createRedisJobs } from './jobStore.ts';
-import { createRedisSettlements } from './outcomeStream.ts';
+import { skipRecordTtl } from '../dedupeWindow.ts';
+import { indexRetention } from '../searchIndex.ts';
+import { createRedisEnqueue } from './admission.ts';
+import { createBatchedCompletion, createFastJobStates } from './batchedCompletion.ts';
+import { createRedisBookkeeping } from './bookkeeping.ts';
+import { createRedisBreakerStore } from './breakerStore.ts';
+import {
+  type ConnectionProfile,
+  connectRedis,
+  createDescribeConnectionError,
+  type RedisAddress,
+} from './connection.ts';
+import { createRedisJobDataStore, createRedisJobs } from './jobStore.ts';
+import { createRedisOutcomeStream } from './outcomeStream.ts';
 import { createReplicas } from './replication.ts';
 import { inspectRedis, readMemoryUse } from './safetyCheck.ts';
 import { createRedisIndex } from './searchIndex.ts';
 import { createRedisTokens } from './tokenStore.ts';
-import { createRedisHistory } from './workerStats.ts';
+import { createRedisWorkerStats } from './workerStats.ts';
 
 const LOST: ReadonlySet<string> = new Set(['reconnecting', 'close', 'end']);
 
 type Options = BackendOptions &
   RedisAddress & {
-    temper: Temper;
+    profile: ConnectionProfile;
     /** How many replicas must have a signal before it counts as accepted. Default 0. */
     waitReplicas?: number | undefined;
   };
@@ -32,26 +37,26 @@ type Options = BackendOptions &
 export const openRedis = ({
   url,
   sentinels,
-  temper,
+  profile,
   waitReplicas = 0,
   prefix,
   logger,
   ...options
 }: Options): Backend => {
-  const connect = () => connectRedis({ url, sentinels }, temper, logger);
+  const connect = () => connectRedis({ url, sentinels }, profile, logger);
   const client = connect();
-  const troubleOf = createTroubleOf(url);
-  let trouble: string | undefined;
+  const troubleOf = createDescribeConnectionError(url);
+  let lastError: string | undefined;
   client.on('error', (err) => {
-    trouble = troubleOf(err);
+    lastError = troubleOf(err);
   });
   client.on('ready', () => {
-    trouble = undefined;
+    lastError = undefined;
   });
   const replicas = createReplicas({ writer: client, connect, prefix, needed: waitReplicas });
   const queues = new Map<QueueName, Promise<Queue>>();
   const opened = new Set<Queue>();
-  const ping = sharedRun(() => client.ping());
+  const ping = singleFlight(() => client.ping());
 
   const bullQueue = (name: QueueName): Promise<Queue> => {
     const known = queues.get(name);
@@ -75,20 +80,20 @@ export const openRedis = ({
       const { removeOnComplete: keep } = workerOptions;
       const moves =
         keep === undefined
-          ? createQuickStates(client)
-          : createGroupedMoves({ client, prefix, keep, lockMs: bullOptions.lockDuration });
+          ? createFastJobStates(client)
+          : createBatchedCompletion({ client, prefix, keep, lockMs: bullOptions.lockDuration });
       const start = (own: Process) => new Worker(name, own, bullOptions, moves);
       return startBullWorker(start, process, workerOptions, { logger, isReachable });
     },
-    admit: createRedisAdmission(client, prefix),
-    ledger: createRedisLedger({ client, prefix }),
-    index: createRedisIndex({ client, prefix, ...indexTimesOf(options) }),
-    history: createRedisHistory({ client, prefix }),
-    settlements: createRedisSettlements(client, prefix),
-    lane: createRedisLane(client, prefix),
+    enqueueIfAbsent: createRedisEnqueue(client, prefix),
+    bookkeeping: createRedisBookkeeping({ client, prefix }),
+    index: createRedisIndex({ client, prefix, ...indexRetention(options) }),
+    workerStats: createRedisWorkerStats({ client, prefix }),
+    outcomeStream: createRedisOutcomeStream(client, prefix),
+    breaker: createRedisBreakerStore(client, prefix),
     tokens: createRedisTokens(client, prefix),
-    jobData: createRedisJobData(client, prefix),
-    jobs: createRedisJobs({ client, prefix, keepSkippedMs: keepSkippedMsOf(options) }),
+    jobData: createRedisJobDataStore(client, prefix),
+    jobs: createRedisJobs({ client, prefix, skipRecordTtlMs: skipRecordTtl(options) }),
     replicated: replicas.replicated,
     inspect: () => inspectRedis(client, waitReplicas),
     memoryUse: () => readMemoryUse(client),
@@ -101,7 +106,7 @@ export const openRedis = ({
       if (LOST.has(client.status)) throw new Error('Redis is not reachable');
       await ping();
     },
-    trouble: () => trouble,
+    lastError: () => lastError,
     close: async () => {
       // Not waiting for those that never came to be: without a Redis they would be waited for for ever.
       await Promise.all([...opened].map((queue) => queue.close()));
@@ -112,7 +117,7 @@ export const openRedis = ({
 };
 
 const openQueue = async (client: Redis, prefix: string, name: QueueName): Promise<Queue> => {
-  const queue = new Queue(name, { connection: client, prefix }, createQuickStates(client));
+  const queue = new Queue(name, { connection: client, prefix }, createFastJobStates(client));
   // The connection reports its own errors; without a listener here they would end the process.
   queue.on('error', () => {});
   try {

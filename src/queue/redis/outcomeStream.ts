@@ -3,7 +3,7 @@ import type { Redis } from 'ioredis';
 import * as z from 'zod';
 
 import { parseJson } from '../../schemas/json.ts';
-import type { Settled, Settlement, Settlements } from '../backend.ts';
+import type { OutcomeEvent, OutcomeStream, Settled } from '../backend.ts';
 
 const GROUP = 'outbox';
 const LEFT_BEHIND_MS = 60_000;
@@ -16,11 +16,11 @@ export const reportCommand = (
   prefix: string,
   { signalId, outcome, report }: Settled,
 ): (string | number)[] => {
-  const settlement: Settlement = { signalId, outcome, at: 0, ...report };
+  const settlement: OutcomeEvent = { signalId, outcome, at: 0, ...report };
   return [keyOf(prefix), 'MAXLEN', '~', MOST_KEPT, '*', 'settlement', JSON.stringify(settlement)];
 };
 
-const SettlementSchema = z.object({
+const JobResultSchema = z.object({
   signalId: z.string(),
   outcome: z.enum(['delivered', 'skipped', 'dead']),
   at: z.number(),
@@ -29,7 +29,7 @@ const SettlementSchema = z.object({
 });
 
 /** In Redis, a stream under `PREFIX:settlements`: each is in the hands of one relay at a time. */
-export const createRedisSettlements = (client: Redis, prefix: string): Settlements => {
+export const createRedisOutcomeStream = (client: Redis, prefix: string): OutcomeStream => {
   const key = keyOf(prefix);
   const consumer = `${hostname()}:${process.pid}`;
   let joining: Promise<unknown> | undefined;
@@ -89,8 +89,8 @@ export const createRedisSettlements = (client: Redis, prefix: string): Settlemen
   };
 };
 
-const toReported = (entry: unknown): { id: string; settlement: Settlement | undefined } => {
+const toReported = (entry: unknown): { id: string; settlement: OutcomeEvent | undefined } => {
   const [id, fields] = Array.isArray(entry) ? entry : [];
   const text = Array.isArray(fields) ? fields[1] : undefined;
-  return { id: String(id), settlement: SettlementSchema.safeParse(parseJson(String(text))).data };
+  return { id: String(id), settlement: JobResultSchema.safeParse(parseJson(String(text))).data };
 };

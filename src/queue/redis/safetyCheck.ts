@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import type { Finding, MemoryUse } from '../backend.ts';
+import type { MemoryUse, SafetyFinding } from '../backend.ts';
 
 /** What was read off a Redis. Absent: it may not be read. */
 export type RedisFacts = {
@@ -14,7 +14,7 @@ export const EVICTION = 'eviction';
 export const APPEND_ONLY_FILE = 'append-only file';
 
 /** The rules, one function a subject. */
-export const judgeRedis = (facts: RedisFacts, waitReplicas: number): Finding[] => {
+export const checkRedis = (facts: RedisFacts, waitReplicas: number): SafetyFinding[] => {
   const { info } = facts;
   const ofInfo =
     info === undefined
@@ -37,15 +37,15 @@ export const judgeRedis = (facts: RedisFacts, waitReplicas: number): Finding[] =
 type Info = Readonly<Record<string, string>>;
 
 const finding =
-  (level: Finding['level']) =>
-  (subject: string, message: string): Finding => ({ subject, level, message });
+  (level: SafetyFinding['level']) =>
+  (subject: string, message: string): SafetyFinding => ({ subject, level, message });
 const ok = finding('ok');
 const warning = finding('warning');
 const error = finding('error');
 
 const NEVER_EVICT = 'set maxmemory-policy noeviction';
 
-const judgeEviction = ({ maxmemory_policy: policy }: Info): Finding => {
+const judgeEviction = ({ maxmemory_policy: policy }: Info): SafetyFinding => {
   if (policy === 'noeviction') return ok(EVICTION, 'noeviction');
   if (policy?.startsWith('allkeys-')) {
     return error(EVICTION, `${policy}: under pressure it throws signals away; ${NEVER_EVICT}`);
@@ -57,7 +57,7 @@ const judgeEviction = ({ maxmemory_policy: policy }: Info): Finding => {
   return warning(EVICTION, `unknown: maxmemory-policy is ${policy ?? 'not told'}`);
 };
 
-const judgeMemory = ({ used_memory, maxmemory }: Info): Finding => {
+const judgeMemory = ({ used_memory, maxmemory }: Info): SafetyFinding => {
   const [used, most] = [Number(used_memory), Number(maxmemory)];
   if (Number.isNaN(used / most) || most === 0) return ok('memory', 'no limit is set');
   const message = `${Math.round((100 * used) / most)} % of maxmemory is in use`;
@@ -65,7 +65,7 @@ const judgeMemory = ({ used_memory, maxmemory }: Info): Finding => {
   return used > most * 0.8 ? warning('memory', message) : ok('memory', message);
 };
 
-const judgeAppendOnlyFile = ({ aof_enabled, aof_last_write_status }: Info): Finding => {
+const judgeAppendOnlyFile = ({ aof_enabled, aof_last_write_status }: Info): SafetyFinding => {
   if (aof_enabled !== '1') {
     const lost = 'a Redis that dies takes what it had accepted with it';
     return warning(APPEND_ONLY_FILE, `off: ${lost}; set appendonly yes`);
@@ -75,7 +75,7 @@ const judgeAppendOnlyFile = ({ aof_enabled, aof_last_write_status }: Info): Find
     : error(APPEND_ONLY_FILE, `the last write failed: ${aof_last_write_status ?? 'not told'}`);
 };
 
-const judgeFsync = (appendfsync: string | undefined, waitReplicas: number): Finding => {
+const judgeFsync = (appendfsync: string | undefined, waitReplicas: number): SafetyFinding => {
   switch (appendfsync) {
     case 'always':
       return ok('fsync', 'always');
@@ -93,12 +93,12 @@ const judgeFsync = (appendfsync: string | undefined, waitReplicas: number): Find
   }
 };
 
-const judgeRole = ({ role }: Info): Finding =>
+const judgeRole = ({ role }: Info): SafetyFinding =>
   role === 'slave'
     ? error('role', 'a replica: it takes no writes; REDIS_URL must lead to the master')
     : ok('role', role ?? 'not told');
 
-const judgeReplicas = (info: Info, waitReplicas: number): Finding => {
+const judgeReplicas = (info: Info, waitReplicas: number): SafetyFinding => {
   const online = Object.entries(info).filter(
     ([name, value]) => /^slave\d+$/.test(name) && value.includes('state=online'),
   ).length;
@@ -106,7 +106,7 @@ const judgeReplicas = (info: Info, waitReplicas: number): Finding => {
   return online < waitReplicas ? error('replicas', message) : ok('replicas', message);
 };
 
-const judgeVersion = ({ redis_version: version }: Info): Finding => {
+const judgeVersion = ({ redis_version: version }: Info): SafetyFinding => {
   const [major = 0, minor = 0] = version?.split('.').map(Number) ?? [];
   if (version === undefined) return warning('version', 'unknown');
   return major > 6 || (major === 6 && minor >= 2)
@@ -114,7 +114,7 @@ const judgeVersion = ({ redis_version: version }: Info): Finding => {
     : error('version', `${version}: 6.2 or newer is needed`);
 };
 
-const judgeClock = (aheadMs: number | undefined): Finding => {
+const judgeClock = (aheadMs: number | undefined): SafetyFinding => {
   if (aheadMs === undefined) return warning('clock', 'unknown: this user may not ask for TIME');
   const apart = Math.abs(aheadMs);
   const message = `${Math.round(apart)} ms ${aheadMs < 0 ? 'behind' : 'ahead of'} ours`;
@@ -123,14 +123,17 @@ const judgeClock = (aheadMs: number | undefined): Finding => {
 };
 
 /** Looks at a Redis as a place to keep signals. Rejects if it can't be asked at all. */
-export const inspectRedis = async (client: Redis, waitReplicas: number): Promise<Finding[]> => {
+export const inspectRedis = async (
+  client: Redis,
+  waitReplicas: number,
+): Promise<SafetyFinding[]> => {
   const [info, config, clockAheadMs] = await Promise.all([
     ifAllowed(client.info()),
     ifAllowed(client.config('GET', 'appendfsync')),
     ifAllowed(readClock(client)),
   ]);
   const appendfsync = Array.isArray(config) ? config[1] : undefined;
-  return judgeRedis(
+  return checkRedis(
     {
       ...(info === undefined ? {} : { info: parseInfo(info) }),
       ...(typeof appendfsync === 'string' ? { appendfsync } : {}),

@@ -1,11 +1,11 @@
 import type { Redis } from 'ioredis';
-import { groupIds, MOST_OF_A_TRAIT, nameOf, type SignalIndex } from '../searchIndex.ts';
+import { groupByKey, keyNameOf, MAX_PER_SEARCH_KEY, type SearchIndex } from '../searchIndex.ts';
 import { defineScript, runPipeline } from './commands.ts';
 
 type Options = {
   client: Redis;
   prefix: string;
-  keepTraitsMs: number;
+  keepKeysMs: number;
   keepRequestsMs: number;
   now?: () => number;
 };
@@ -14,10 +14,10 @@ type Options = {
 export const createRedisIndex = ({
   client,
   prefix,
-  keepTraitsMs,
+  keepKeysMs,
   keepRequestsMs,
   now = Date.now,
-}: Options): SignalIndex => {
+}: Options): SearchIndex => {
   const keyOf = (name: string): string => `${prefix}:index:${name}`;
   const generations = [keyOf('requests'), keyOf('requests-before')];
   const indexRequests = defineScript(client, 'indexRequests');
@@ -26,20 +26,20 @@ export const createRedisIndex = ({
     note: async (entries) => {
       if (entries.length === 0) return;
       const pipeline = client.pipeline();
-      for (const [name, signalIds] of groupIds(entries)) {
+      for (const [name, signalIds] of groupByKey(entries)) {
         const key = keyOf(name);
         pipeline.zadd(key, ...signalIds.flatMap((signalId) => [now(), signalId]));
-        pipeline.zremrangebyrank(key, 0, -MOST_OF_A_TRAIT - 1);
-        pipeline.pexpire(key, keepTraitsMs);
+        pipeline.zremrangebyrank(key, 0, -MAX_PER_SEARCH_KEY - 1);
+        pipeline.pexpire(key, keepKeysMs);
       }
       await runPipeline(pipeline);
     },
-    find: (trait) => client.zrevrange(keyOf(nameOf(trait)), 0, -1),
-    forget: async (trait) => {
-      await client.del(keyOf(nameOf(trait)));
+    find: (searchKey) => client.zrevrange(keyOf(keyNameOf(searchKey)), 0, -1),
+    forget: async (searchKey) => {
+      await client.del(keyOf(keyNameOf(searchKey)));
     },
 
-    noteRequests: async (requests, most) => {
+    indexRequests: async (requests, most) => {
       if (requests.length === 0) return;
       const values = requests.flatMap(({ requestId, signalIds }) => [
         ...[requestId, signalIds.join(' '), signalIds.length],

@@ -22,11 +22,11 @@ export const createRedisTokens = (client: Redis, prefix: string): TokenStore => 
       const values = [before, text, until, receivedAt, applicationId, forgotten];
       return (await replaceTokens(keys, values)) === 1;
     },
-    claim: async (fingerprint, applicationId, until) => {
+    takeOwnership: async (fingerprint, applicationId, until) => {
       const owner = await takeOwnership([ownerOf(fingerprint)], [applicationId, until]);
       return typeof owner === 'string' ? owner : undefined;
     },
-    disown: async (fingerprints, applicationId) => {
+    releaseOwnership: async (fingerprints, applicationId) => {
       const keys = fingerprints.map(ownerOf);
       const others = await releaseOwnership(keys, [applicationId]);
       const numbers = new Set(Array.isArray(others) ? others.map(Number) : []);

@@ -2,20 +2,24 @@ import type { Redis } from 'ioredis';
 
 import { DEAD_LETTERS, SIGNALS } from '../backend.ts';
 import {
-  ANSWER,
-  type History,
-  KEEP_MOMENTS_MS,
-  KEEP_SILENT_MS,
-  momentOf,
-  momentsSince,
-  toMoment,
+  bucketStart,
+  bucketsSince,
+  KEEP_BUCKETS_MS,
+  KEEP_MISSING_WORKERS_MS,
+  OUTCOME_PREFIX,
+  toBucket,
+  type WorkerStats,
 } from '../workerStats.ts';
 import { defineScript } from './commands.ts';
 
 type Options = { client: Redis; prefix: string; now?: () => number };
 
 /** In Redis, under `PREFIX:history:…`: a hash for each moment, and the workers by when they were heard of. */
-export const createRedisHistory = ({ client, prefix, now = Date.now }: Options): History => {
+export const createRedisWorkerStats = ({
+  client,
+  prefix,
+  now = Date.now,
+}: Options): WorkerStats => {
   const keyOf = (name: string | number): string => `${prefix}:history:${name}`;
   const listsOf = (queue: string, ...lists: string[]) =>
     lists.map((list) => `${prefix}:${queue}:${list}`);
@@ -32,22 +36,22 @@ export const createRedisHistory = ({ client, prefix, now = Date.now }: Options):
   const readHeartbeats = defineScript(client, 'readHeartbeats');
 
   return {
-    beat: async ({ worker, answers }) => {
+    recordHeartbeat: async ({ worker, answers }) => {
       const counts = Object.entries(answers).flatMap(([name, count]) => [
-        `${ANSWER}${name}`,
+        `${OUTCOME_PREFIX}${name}`,
         count,
       ]);
       const lengths = counted.map(({ length }) => length);
       await recordHeartbeat(
-        [workers, keyOf(momentOf(now())), ...counted.flat()],
-        [worker, KEEP_SILENT_MS, KEEP_MOMENTS_MS, ...lengths, ...counts],
+        [workers, keyOf(bucketStart(now())), ...counted.flat()],
+        [worker, KEEP_MISSING_WORKERS_MS, KEEP_BUCKETS_MS, ...lengths, ...counts],
       );
     },
-    leave: async (worker) => {
+    removeWorker: async (worker) => {
       await client.zrem(workers, worker);
     },
     read: async (sinceMs) => {
-      const times = momentsSince(sinceMs, now());
+      const times = bucketsSince(sinceMs, now());
       const [heard, stored] = await Promise.all([
         readHeartbeats([workers], []),
         Promise.all(times.map((at) => client.hgetall(keyOf(at)))),
@@ -56,9 +60,9 @@ export const createRedisHistory = ({ client, prefix, now = Date.now }: Options):
       return {
         now: Number(time),
         workers: toWorkers(Array.isArray(listed) ? listed : []),
-        moments: times.flatMap((at, index) => {
+        buckets: times.flatMap((at, index) => {
           const counts = stored[index] ?? {};
-          return Object.keys(counts).length === 0 ? [] : [toMoment(at, counts)];
+          return Object.keys(counts).length === 0 ? [] : [toBucket(at, counts)];
         }),
       };
     },

@@ -4,7 +4,7 @@ const LENGTH = 5;
  * Requests in a row that came to trouble. Five of them without a signal that was in each are no
  * accident, and no signal's fault.
  */
-export const createStreak = () => {
+export const createConsecutiveFailures = () => {
   let requests = 0;
   let inEach: ReadonlySet<string> | undefined;
 

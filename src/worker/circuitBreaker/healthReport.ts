@@ -1,5 +1,5 @@
 import { classify, isPublicTestData, type SendResult } from '../seek/classify.ts';
-import type { RoadReport } from './circuitBreaker.ts';
+import type { HealthReport } from './circuitBreaker.ts';
 
 type Answered = Exclude<SendResult, { kind: 'aborted' }>;
 
@@ -12,30 +12,30 @@ const TOO_MANY_REQUESTS = 429;
  * What an answer says of SEEK as a whole. An answer to the signals themselves, a refusal included,
  * says that the road is clear.
  */
-export const roadReport = (result: Answered): RoadReport => {
+export const healthReportOf = (result: Answered): HealthReport => {
   switch (result.kind) {
     case 'accepted':
-      return { kind: 'clear' };
+      return { kind: 'healthy' };
     case 'unreachable':
-      return { kind: 'trouble', certain: result.unsent, trouble: troubleOf(result) };
+      return { kind: 'failing', certain: result.unsent, failure: troubleOf(result) };
     case 'unreadable':
       // 404 and the like, too: from request after request it is no signal's fault but the address's.
       return result.status === TOO_MANY_REQUESTS
-        ? { kind: 'limited', trouble: troubleOf(result) }
-        : { kind: 'trouble', certain: false, trouble: troubleOf(result) };
+        ? { kind: 'rateLimited', failure: troubleOf(result) }
+        : { kind: 'failing', certain: false, failure: troubleOf(result) };
     case 'refused': {
       const codes = result.errors
         .filter(({ message }) => !isPublicTestData(message))
         .map(({ extensions }) => extensions?.code ?? '');
       if (codes.includes(LIMITED) || result.status === TOO_MANY_REQUESTS) {
-        return { kind: 'limited', trouble: troubleOf(result, LIMITED) };
+        return { kind: 'rateLimited', failure: troubleOf(result, LIMITED) };
       }
       const code = codes.find((each) => TROUBLE.has(each));
       // A gateway before SEEK may speak GraphQL, too, with codes of its own.
       const failed = (result.status ?? 0) >= 500 && classify(result).kind === 'retry';
       return code === undefined && !failed
-        ? { kind: 'clear' }
-        : { kind: 'trouble', certain: false, trouble: troubleOf(result, code) };
+        ? { kind: 'healthy' }
+        : { kind: 'failing', certain: false, failure: troubleOf(result, code) };
     }
   }
 };

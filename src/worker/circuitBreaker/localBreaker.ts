@@ -1,5 +1,5 @@
 import type { Logger } from '../../observability/logger.ts';
-import { type Pauses, pauseMs, type Trouble } from './transitions.ts';
+import { type Failure, type Pauses, pauseMs } from './transitions.ts';
 
 type Deps = {
   pauses: Pauses;
@@ -9,8 +9,8 @@ type Deps = {
 };
 
 /** This worker's own way to SEEK: where that alone is in trouble, it stays away by itself. */
-export const createOwnRoad = ({ pauses, onTurn, logger }: Deps) => {
-  const doubt = createSelfDoubt();
+export const createLocalBreaker = ({ pauses, onTurn, logger }: Deps) => {
+  const doubt = createFalsePositives();
   let away: 'no' | 'yes' | 'trying' = 'no';
   let returning: NodeJS.Timeout | undefined;
 
@@ -23,13 +23,13 @@ export const createOwnRoad = ({ pauses, onTurn, logger }: Deps) => {
     isDoubtful: (): boolean => doubt.degree() > 0,
     ...{ saidSo: doubt.saidSo, contradicted: doubt.contradicted },
 
-    avoid: ({ code, reason }: Trouble): void => {
+    avoid: ({ code, reason }: Failure): void => {
       // The others that were under way come to the same.
       if (away === 'yes') return;
       if (away === 'trying') doubt.confirmed();
       away = 'yes';
       const waitMs = pauseMs(doubt.degree(), pauses);
-      logger.warn({ code, reason, pauseMs: waitMs }, 'lane.avoided');
+      logger.warn({ code, reason, pauseMs: waitMs }, 'delivery.suspendedLocally');
       clearTimeout(returning);
       returning = setTimeout(() => {
         away = 'trying';
@@ -57,7 +57,7 @@ const ENOUGH = 2;
  * Whether SEEK is in trouble or only this worker's way to it. A worker on whose word the lane was
  * closed again and again, for others to find it clear, has reason to think that it is the worker.
  */
-export const createSelfDoubt = () => {
+export const createFalsePositives = () => {
   let wrong = 0;
   let saidSo = false;
 

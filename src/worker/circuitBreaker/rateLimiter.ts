@@ -1,10 +1,10 @@
-import type { LaneState } from '../../queue/breakerState.ts';
+import type { BreakerState } from '../../queue/breakerState.ts';
 
 type Waiting = { settle: (may: boolean) => void; fail: (err: unknown) => void };
 
 type Deps = {
   /** Of the lane's store: how long until our slot comes, or, below 0, until it may be asked again. */
-  takeSlot: (perSecond: number) => Promise<number>;
+  reserveSlot: (perSecond: number) => Promise<number>;
   /** How many requests a second all workers may make at present; `undefined`: any number. */
   perSecond: () => number | undefined;
 };
@@ -14,7 +14,7 @@ type Deps = {
  * the slots that all workers share each takes only the next ones: what waits longer holds none, and
  * leaves none unused behind.
  */
-export const createPacer = ({ takeSlot, perSecond }: Deps) => {
+export const createRateLimiter = ({ reserveSlot, perSecond }: Deps) => {
   let waiting: Waiting[] = [];
   let serving = false;
 
@@ -22,9 +22,9 @@ export const createPacer = ({ takeSlot, perSecond }: Deps) => {
     try {
       while (waiting.length > 0) {
         const rate = perSecond();
-        const waitMs = rate === undefined ? 0 : await takeSlot(rate);
+        const waitMs = rate === undefined ? 0 : await reserveSlot(rate);
         if (waitMs < 0) await delay(-waitMs);
-        else admit(waiting.shift(), waitMs);
+        else acquire(waiting.shift(), waitMs);
       }
     } catch (err) {
       for (const { fail } of waiting.splice(0)) fail(err);
@@ -34,7 +34,7 @@ export const createPacer = ({ takeSlot, perSecond }: Deps) => {
     }
   };
 
-  const admit = (first: Waiting | undefined, waitMs: number): void => {
+  const acquire = (first: Waiting | undefined, waitMs: number): void => {
     if (waitMs === 0) first?.settle(true);
     else if (first !== undefined) setTimeout(() => first.settle(true), waitMs);
   };
@@ -96,18 +96,22 @@ const DOUBLES_EVERY_MS = 3_000;
 const NO_PACE = 1_000;
 
 /** The lane after a complaint about our rate. `undefined`: one that was heard already. */
-export const slow = (state: LaneState, limitedAt: number, now: number): LaneState | undefined =>
+export const slow = (
+  state: BreakerState,
+  limitedAt: number,
+  now: number,
+): BreakerState | undefined =>
   state.pace !== undefined && now - state.pace.at < SLOWER_EVERY_MS
     ? undefined
     : slowed(state, limitedAt, now);
 
-export const slowed = (state: LaneState, limitedAt: number, now: number): LaneState => {
+export const slowed = (state: BreakerState, limitedAt: number, now: number): BreakerState => {
   const perSecond = Math.max(SLOWEST, (paceOf(state, now) ?? limitedAt) * SLOWER);
   return { ...state, pace: { perSecond, at: now } };
 };
 
 /** So many requests a second, over all workers; `undefined` where nothing limits them. */
-export const paceOf = ({ pace, closed }: LaneState, now: number): number | undefined => {
+export const paceOf = ({ pace, closed }: BreakerState, now: number): number | undefined => {
   if (pace === undefined) return undefined;
   // Nothing is learnt about a limit while nobody comes near it.
   const risingMs = closed === undefined ? Math.max(0, now - pace.at - HOLD_MS) : 0;
@@ -116,5 +120,5 @@ export const paceOf = ({ pace, closed }: LaneState, now: number): number | undef
 };
 
 /** A lane that opens goes on at the pace at which it closed. */
-export const resumed = (pace: LaneState['pace'], now: number): Pick<LaneState, 'pace'> =>
+export const resumed = (pace: BreakerState['pace'], now: number): Pick<BreakerState, 'pace'> =>
   pace === undefined ? {} : { pace: { ...pace, at: now } };

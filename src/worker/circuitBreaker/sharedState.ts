@@ -1,7 +1,7 @@
 import type { Logger } from '../../observability/logger.ts';
-import { createNowAndThen } from '../../observability/logger.ts';
-import type { LaneReading, LaneState, LaneStore } from '../../queue/breakerState.ts';
-import { createOneAtATime, sharedRun } from '../../runtime/async.ts';
+import { createThrottle } from '../../observability/logger.ts';
+import type { BreakerReading, BreakerState, BreakerStore } from '../../queue/breakerState.ts';
+import { createSerialQueue, singleFlight } from '../../runtime/async.ts';
 import { isOver, takeProbe, yieldProbe } from './transitions.ts';
 
 // Never in step with the others, or the same one would always be first.
@@ -13,10 +13,10 @@ const IDLE_PROBER_MS = 10_000;
 const YIELD_MS = 1_000;
 const LOG_EVERY_MS = 10_000;
 
-type Rule = (state: LaneState, now: number) => LaneState | undefined;
+type Rule = (state: BreakerState, now: number) => BreakerState | undefined;
 
 type Deps = {
-  store: LaneStore;
+  store: BreakerStore;
   /** Who we are among the workers. */
   id: string;
   /** Called when the lane has opened or closed, and when the next try became ours or ceased to be. */
@@ -29,11 +29,11 @@ type Deps = {
 };
 
 /** What one worker knows of the lane that all share, kept up to date while the lane is closed. */
-export const createSharedLane = ({ store, id, onTurn, reluctanceMs, logger, ...deps }: Deps) => {
+export const createSharedState = ({ store, id, onTurn, reluctanceMs, logger, ...deps }: Deps) => {
   const { now, random } = deps;
-  const inTurn = createOneAtATime();
-  const isDue = createNowAndThen(LOG_EVERY_MS, now);
-  let state: LaneState = {};
+  const inTurn = createSerialQueue();
+  const isDue = createThrottle(LOG_EVERY_MS, now);
+  let state: BreakerState = {};
   /** The store's clock against ours. */
   let ahead = 0;
   let readAt = Number.NEGATIVE_INFINITY;
@@ -45,7 +45,7 @@ export const createSharedLane = ({ store, id, onTurn, reluctanceMs, logger, ...d
 
   const storeNow = (): number => now() + ahead;
 
-  const take = (reading: LaneReading): void => {
+  const take = (reading: BreakerReading): void => {
     ahead = reading.now - now();
     readAt = now();
     const [was, probed] = [state, probe];
@@ -58,9 +58,9 @@ export const createSharedLane = ({ store, id, onTurn, reluctanceMs, logger, ...d
   };
 
   /** Writes what the rule makes of the lane. Resolves with what it was, or `undefined`: no change. */
-  const change = (rule: Rule): Promise<LaneState | undefined> => inTurn(() => write(rule));
+  const change = (rule: Rule): Promise<BreakerState | undefined> => inTurn(() => write(rule));
 
-  const write = async (rule: Rule): Promise<LaneState | undefined> => {
+  const write = async (rule: Rule): Promise<BreakerState | undefined> => {
     for (let tries = 0; tries < MOST_TRIES; tries += 1) {
       const reading = await store.read();
       const next = rule(reading.state, reading.now);
@@ -76,7 +76,7 @@ export const createSharedLane = ({ store, id, onTurn, reluctanceMs, logger, ...d
     throw new Error('The lane is not to be written');
   };
 
-  const look = sharedRun(() => store.read().then(take));
+  const look = singleFlight(() => store.read().then(take));
 
   /** While the lane is closed: sees it open, and asks for the next try when a pause is over. */
   const watch = (): void => {
@@ -107,7 +107,7 @@ export const createSharedLane = ({ store, id, onTurn, reluctanceMs, logger, ...d
     change,
     look,
     storeNow,
-    state: (): LaneState => state,
+    state: (): BreakerState => state,
     isFresh: (withinMs: number): boolean => now() - readAt <= withinMs,
     probe: () => probe,
     /** The next try is ours: this is it. `false`: it is not. */

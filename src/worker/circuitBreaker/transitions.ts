@@ -1,4 +1,4 @@
-import type { Closure, LaneState } from '../../queue/breakerState.ts';
+import type { BreakerState, OpenBreaker } from '../../queue/breakerState.ts';
 import { resumed, slowed } from './rateLimiter.ts';
 
 const FIRST_PAUSE_MS = 1_000;
@@ -11,7 +11,7 @@ const WORTH_TELLING_MS = 250;
 const LEASE_MS = 5_000;
 
 /** Why the lane closes, or stays closed. */
-export type Trouble = {
+export type Failure = {
   code: string;
   reason: string;
   retryAfterMs?: number | undefined;
@@ -27,12 +27,12 @@ export type Pauses = { maxMs: number; random: () => number };
  * nothing new but how long to stay away. `undefined`: no change.
  */
 export const close = (
-  state: LaneState,
-  trouble: Trouble,
+  state: BreakerState,
+  failure: Failure,
   { by, now, ...pauses }: Pauses & { by: string | undefined; now: number },
-): LaneState | undefined => {
+): BreakerState | undefined => {
   const { closed } = state;
-  const retryAt = now + Math.min(trouble.retryAfterMs ?? 0, LONGEST_PAUSE_MS);
+  const retryAt = now + Math.min(failure.retryAfterMs ?? 0, LONGEST_PAUSE_MS);
   const isProbe = by !== undefined && closed?.probe?.by === by;
   if (closed !== undefined && !isProbe) {
     return retryAt > closed.until + WORTH_TELLING_MS
@@ -40,7 +40,7 @@ export const close = (
       : undefined;
   }
   const number = (closed?.pauses ?? 0) + 1;
-  const { code, reason, limitedAt } = trouble;
+  const { code, reason, limitedAt } = failure;
   // One that probes goes at no pace at all.
   const isTooFast = limitedAt !== undefined && closed === undefined;
   return {
@@ -60,33 +60,37 @@ export const pauseMs = (number: number, { maxMs, random }: Pauses): number => {
 
 /** The lane after a probe that SEEK took or judged. `undefined`: it was not this prober's to open. */
 export const open = (
-  { closed, pace }: LaneState,
+  { closed, pace }: BreakerState,
   by: string,
   now: number,
-): LaneState | undefined => (closed?.probe?.by === by ? resumed(pace, now) : undefined);
+): BreakerState | undefined => (closed?.probe?.by === by ? resumed(pace, now) : undefined);
 
 /** Gives the next try to `by`, or lets it keep it. `undefined`: somebody else has it, or nobody may. */
-export const takeProbe = (state: LaneState, by: string, now: number): LaneState | undefined => {
+export const takeProbe = (
+  state: BreakerState,
+  by: string,
+  now: number,
+): BreakerState | undefined => {
   const { closed } = state;
   if (closed === undefined || !mayProbe(closed, by, now)) return undefined;
   return { ...state, closed: { ...closed, probe: { by, until: now + LEASE_MS } } };
 };
 
 /** Leaves the next try to whoever comes. */
-export const yieldProbe = (state: LaneState, by: string): LaneState | undefined => {
+export const yieldProbe = (state: BreakerState, by: string): BreakerState | undefined => {
   if (state.closed?.probe?.by !== by) return undefined;
   const { probe, ...closed } = state.closed;
   return { ...state, closed };
 };
 
-const mayProbe = (closed: Closure, by: string, now: number): boolean => {
+const mayProbe = (closed: OpenBreaker, by: string, now: number): boolean => {
   const { probe } = closed;
   if (probe?.by === by) return true;
   return isOver(closed, now) && (probe === undefined || isPast(probe.until, LEASE_MS, now));
 };
 
 /** Whether its pause is. */
-export const isOver = ({ until }: Closure, now: number): boolean =>
+export const isOver = ({ until }: OpenBreaker, now: number): boolean =>
   isPast(until, LONGEST_PAUSE_MS, now);
 
 /** Nothing is put off for longer than `longestMs`: what seems to be comes from a clock set back since. */

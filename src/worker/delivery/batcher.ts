@@ -1,14 +1,14 @@
-import type { Dispatched, Isolate } from './bisectBatch.ts';
+import type { BisectBatch, DeliveryResult } from './bisectBatch.ts';
 import type { Entry } from './sendAuthorised.ts';
 
 type Waiting = {
   entry: Entry;
-  resolve: (dispatched: Dispatched) => void;
+  resolve: (delivery: DeliveryResult) => void;
   reject: (err: unknown) => void;
 };
 
 type Deps = {
-  isolate: Isolate;
+  bisectBatch: BisectBatch;
   size: number;
   /** The longest that the first of a batch waits for company. */
   lingerMs: number;
@@ -18,7 +18,7 @@ type Deps = {
  * Signals that wait together travel together. While nothing is under way nobody waits; otherwise a
  * batch leaves when it is full, when its first signal has waited long enough, or when the road is free.
  */
-export const createBatcher = ({ isolate, lingerMs, ...deps }: Deps) => {
+export const createBatcher = ({ bisectBatch, lingerMs, ...deps }: Deps) => {
   let { size } = deps;
   const waiting: Waiting[] = [];
   let underWay = 0;
@@ -40,8 +40,8 @@ export const createBatcher = ({ isolate, lingerMs, ...deps }: Deps) => {
   const deliver = async (batch: Waiting[]): Promise<void> => {
     const byEntry = new Map(batch.map((each) => [each.entry, each]));
     try {
-      await isolate([...byEntry.keys()], 'open', (entry, dispatched) =>
-        byEntry.get(entry)?.resolve(dispatched),
+      await bisectBatch([...byEntry.keys()], 'normal', (entry, delivery) =>
+        byEntry.get(entry)?.resolve(delivery),
       );
     } catch (err) {
       // Those that were settled before stay so.
@@ -50,7 +50,7 @@ export const createBatcher = ({ isolate, lingerMs, ...deps }: Deps) => {
   };
 
   return {
-    send: (entry: Entry): Promise<Dispatched> =>
+    send: (entry: Entry): Promise<DeliveryResult> =>
       new Promise((resolve, reject) => {
         waiting.push({ entry, resolve, reject });
         if (underWay === 0 || waiting.length >= size) depart();

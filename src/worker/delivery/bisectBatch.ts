@@ -1,9 +1,16 @@
 import type { Logger } from '../../observability/logger.ts';
 import type { SeekError } from '../../schemas/seekApi.ts';
 import type { Attempt } from '../../schemas/signalJob.ts';
-import type { Pass } from '../circuitBreaker/circuitBreaker.ts';
+import type { Permit } from '../circuitBreaker/circuitBreaker.ts';
 import { classify, isUnknownMutation, type Outcome, type SendResult } from '../seek/classify.ts';
-import type { Answered, Deferred, Entry, Errand, Exchange, HandedBack } from './sendAuthorised.ts';
+import type {
+  Answered,
+  Deferred,
+  Entry,
+  Released,
+  SendAuthorised,
+  SendContext,
+} from './sendAuthorised.ts';
 
 export type Attempted = {
   kind: 'attempted';
@@ -13,16 +20,16 @@ export type Attempted = {
   /** The whole of what SEEK said was wrong, for the log. */
   errors?: SeekError[];
   /** Which seek token it went with, if it names an application. */
-  bound?: Attempt['bound'];
+  tokenUsed?: Attempt['tokenUsed'];
 };
 
 /** What became of one signal in hand. */
-export type Dispatched = Attempted | Deferred | HandedBack;
+export type DeliveryResult = Attempted | Deferred | Released;
 
-type Settle = (entry: Entry, dispatched: Dispatched) => void;
+type Settle = (entry: Entry, delivery: DeliveryResult) => void;
 
 type Deps = {
-  exchange: Exchange;
+  sendAuthorised: SendAuthorised;
   logger: Pick<Logger, 'info'>;
   /** The server has no `sendSignals`. */
   onUnknown: () => void;
@@ -34,43 +41,43 @@ type Deps = {
  * again, and once SEEK takes that, it was those. Otherwise parts are sent, down to single signals, whose
  * answer is theirs alone.
  */
-export const createIsolate = ({ exchange, logger, onUnknown }: Deps) => {
+export const createBisectBatch = ({ sendAuthorised, logger, onUnknown }: Deps) => {
   /** Resolves with whether SEEK took all of them at once. */
-  const isolate = async (
+  const bisectBatch = async (
     entries: readonly Entry[],
-    errand: Errand,
+    context: SendContext,
     settle: Settle,
   ): Promise<boolean> => {
     const here = entries.filter((entry) => !entry.abort?.aborted);
-    for (const entry of entries) if (entry.abort?.aborted) settle(entry, { kind: 'handedBack' });
+    for (const entry of entries) if (entry.abort?.aborted) settle(entry, { kind: 'released' });
     if (here.length === 0) return false;
 
     const abort = whenAllAbort(here);
-    const exchanged = await exchange(here, errand, abort.signal).finally(abort.forget);
-    if (exchanged.kind !== 'answered') {
-      for (const entry of here) settle(entry, exchanged);
+    const sent = await sendAuthorised(here, context, abort.signal).finally(abort.forget);
+    if (sent.kind !== 'answered') {
+      for (const entry of here) settle(entry, sent);
       return false;
     }
-    const { result } = exchanged;
+    const { result } = sent;
     if (result.kind === 'accepted' || here.length === 1) {
-      for (const entry of here) settle(entry, attempted(exchanged));
+      for (const entry of here) settle(entry, attempted(sent));
       return result.kind === 'accepted';
     }
 
-    const { requestId } = exchanged;
+    const { requestId } = sent;
     const errors = result.kind === 'refused' ? result.errors : undefined;
-    logger.info({ requestId, signals: here.length, result: result.kind, errors }, 'batch.refused');
+    logger.info({ requestId, signals: here.length, result: result.kind, errors }, 'batch.rejected');
     if (isUnknownMutation(result)) {
       onUnknown();
-      for (const entry of here) await isolate([entry], errand, settle);
+      for (const entry of here) await bisectBatch([entry], context, settle);
       return false;
     }
-    const named = namedRows(result, here.length);
+    const named = rejectedRows(result, here.length);
     if (named.size > 0) {
-      await isolateNamed({ here, named, exchanged, errand, settle });
+      await isolateNamed({ here, named, sent, context, settle });
     } else {
       const parts = pieces(here, result.kind === 'unreachable');
-      await allOf(parts.map((part) => isolate(part, errand, settle)));
+      await allOf(parts.map((part) => bisectBatch(part, context, settle)));
     }
     return false;
   };
@@ -79,33 +86,33 @@ export const createIsolate = ({ exchange, logger, onUnknown }: Deps) => {
    * Which row a number means is SEEK's to say, and not documented: only when it takes the others is
    * nobody else to blame. Until then each of the named has an answer of its own to come.
    */
-  const isolateNamed = async ({ here, named, exchanged, errand, settle }: Named): Promise<void> => {
+  const isolateNamed = async ({ here, named, sent, context, settle }: Named): Promise<void> => {
     const rest = here.filter((_, row) => !named.has(row));
-    const tookRest = rest.length === 0 ? Promise.resolve(true) : isolate(rest, errand, settle);
+    const tookRest = rest.length === 0 ? Promise.resolve(true) : bisectBatch(rest, context, settle);
     const areToBlame = await tookRest.catch(() => false);
 
     const judged = here.flatMap((entry, row) => {
       const errors = named.get(row);
       if (errors === undefined) return [];
-      if (!areToBlame) return [isolate([entry], errand, settle)];
-      settle(entry, attempted({ ...exchanged, result: { kind: 'refused', errors } }));
+      if (!areToBlame) return [bisectBatch([entry], context, settle)];
+      settle(entry, attempted({ ...sent, result: { kind: 'refused', errors } }));
       return [];
     });
     await allOf([tookRest, ...judged]);
   };
 
-  return async (entries: readonly Entry[], pass: Pass, settle: Settle): Promise<void> => {
-    await isolate(entries, { pass, renewed: false }, settle);
+  return async (entries: readonly Entry[], permit: Permit, settle: Settle): Promise<void> => {
+    await bisectBatch(entries, { permit, renewed: false }, settle);
   };
 };
 
-export type Isolate = ReturnType<typeof createIsolate>;
+export type BisectBatch = ReturnType<typeof createBisectBatch>;
 
 type Named = {
   here: readonly Entry[];
   named: ReadonlyMap<number, SeekError[]>;
-  exchanged: Answered;
-  errand: Errand;
+  sent: Answered;
+  context: SendContext;
   settle: Settle;
 };
 
@@ -115,10 +122,10 @@ const allOf = async (parts: readonly Promise<unknown>[]): Promise<void> => {
   for (const end of ended) if (end.status === 'rejected') throw end.reason;
 };
 
-const attempted = ({ result, requestId, laneClosed }: Answered): Attempted => {
+const attempted = ({ result, requestId, breakerOpen }: Answered): Attempted => {
   const outcome = classify(result);
   // An answer that is not GraphQL is no signal's fault while the lane is closed for such answers.
-  const isTrouble = laneClosed && result.kind === 'unreadable' && outcome.kind === 'dead';
+  const isTrouble = breakerOpen && result.kind === 'unreadable' && outcome.kind === 'dead';
   return {
     kind: 'attempted',
     outcome: isTrouble ? { ...outcome, kind: 'retry' } : outcome,
@@ -166,7 +173,7 @@ const POINTER = /^\/input\/signals\/(0|[1-9]\d?)(?:\/|$)/;
  * Which rows of a refused batch the answer blames, each with the errors that are its own, told as if
  * it had been sent alone. Empty where the answer blames anything but rows: then nobody is judged.
  */
-export const namedRows = (result: SendResult, rows: number): Map<number, SeekError[]> => {
+export const rejectedRows = (result: SendResult, rows: number): Map<number, SeekError[]> => {
   const named = new Map<number, SeekError[]>();
   if (result.kind !== 'refused') return named;
 

@@ -1,40 +1,40 @@
-import type { Lane, Pass } from '../circuitBreaker/circuitBreaker.ts';
+import type { CircuitBreaker, Permit } from '../circuitBreaker/circuitBreaker.ts';
 import type { Batcher } from './batcher.ts';
-import type { Dispatched, Isolate } from './bisectBatch.ts';
-import type { Bind, Claimed } from './resolveToken.ts';
+import type { BisectBatch, DeliveryResult } from './bisectBatch.ts';
+import type { ResolveToken, UnresolvedSignal } from './resolveToken.ts';
 import { type Deferred, type Entry, QUEUE } from './sendAuthorised.ts';
 
 /** Our code for a signal whose token we have no key to. */
 export const TOKEN_KEY = 'TOKEN_KEY';
 
 type Deps = {
-  lane: Pick<Lane, 'admit' | 'leave'>;
-  bind: Bind;
+  breaker: Pick<CircuitBreaker, 'acquire' | 'release'>;
+  resolveToken: ResolveToken;
   batcher: Pick<Batcher, 'send'>;
-  isolate: Isolate;
+  bisectBatch: BisectBatch;
 };
 
-type InHand = Claimed & Pick<Entry, 'abort' | 'span'>;
+type InHand = UnresolvedSignal & Pick<Entry, 'abort' | 'span'>;
 
 /**
  * Tries to deliver one signal: binds it to the token that counts now, and sends it, in company where
  * there is some, alone if it is to be or is a probe.
  */
-export const createDispatchSignal = ({ lane, bind, batcher, isolate }: Deps) => {
-  const alone = async (entry: Entry, pass: Pass): Promise<Dispatched> => {
-    let own: Dispatched = { kind: 'handedBack' };
-    await isolate([entry], pass, (_, dispatched) => {
-      own = dispatched;
+export const createDeliverSignal = ({ breaker, resolveToken, batcher, bisectBatch }: Deps) => {
+  const alone = async (entry: Entry, permit: Permit): Promise<DeliveryResult> => {
+    let own: DeliveryResult = { kind: 'released' };
+    await bisectBatch([entry], permit, (_, delivery) => {
+      own = delivery;
     });
     return own;
   };
 
   const send = async (
     { abort, span, ...claimed }: InHand,
-    pass: Pass,
-    company: 'welcome' | 'none',
-  ): Promise<Dispatched> => {
-    const binding = await bind(claimed).catch(
+    permit: Permit,
+    batching: 'allowed' | 'never',
+  ): Promise<DeliveryResult> => {
+    const binding = await resolveToken(claimed).catch(
       (): Deferred => ({
         ...{ kind: 'deferred', code: QUEUE, reason: 'The seek token cannot be looked up' },
       }),
@@ -42,7 +42,7 @@ export const createDispatchSignal = ({ lane, bind, batcher, isolate }: Deps) => 
     switch (binding.kind) {
       case 'deferred':
         return binding;
-      case 'sealed':
+      case 'undecryptable':
         return {
           kind: 'deferred',
           code: TOKEN_KEY,
@@ -50,26 +50,29 @@ export const createDispatchSignal = ({ lane, bind, batcher, isolate }: Deps) => 
         };
       case 'skipped':
         return { kind: 'attempted', outcome: binding };
-      case 'bound': {
+      case 'resolved': {
         const entry = { signalId: claimed.signalId, signal: binding.signal, abort, span };
-        const together = pass === 'open' && company === 'welcome';
-        const dispatched = await (together ? batcher.send(entry) : alone(entry, pass));
-        return dispatched.kind === 'attempted' && binding.bound !== undefined
-          ? { ...dispatched, bound: binding.bound }
-          : dispatched;
+        const together = permit === 'normal' && batching === 'allowed';
+        const delivery = await (together ? batcher.send(entry) : alone(entry, permit));
+        return delivery.kind === 'attempted' && binding.tokenUsed !== undefined
+          ? { ...delivery, tokenUsed: binding.tokenUsed }
+          : delivery;
       }
     }
   };
 
-  return async (inHand: InHand, company: 'welcome' | 'none' = 'welcome'): Promise<Dispatched> => {
-    const pass = await lane.admit(inHand.abort).catch(() => undefined);
-    if (pass === undefined) return { kind: 'handedBack' };
+  return async (
+    inFlight: InHand,
+    batching: 'allowed' | 'never' = 'allowed',
+  ): Promise<DeliveryResult> => {
+    const permit = await breaker.acquire(inFlight.abort).catch(() => undefined);
+    if (permit === undefined) return { kind: 'released' };
     try {
-      return await send(inHand, pass, company);
+      return await send(inFlight, permit, batching);
     } finally {
-      lane.leave(pass);
+      breaker.release(permit);
     }
   };
 };
 
-export type DispatchSignal = ReturnType<typeof createDispatchSignal>;
+export type DeliverSignal = ReturnType<typeof createDeliverSignal>;

@@ -4,17 +4,17 @@ import type { Attempt, SignalJob, SkipReason } from '../../schemas/signalJob.ts'
 import type { SeekTokens } from '../../seekTokens/registry.ts';
 
 /** What a job holds of what is to be sent. */
-export type Claimed = Pick<SignalJob, 'signal' | 'sealedToken'> & { signalId: string };
+export type UnresolvedSignal = Pick<SignalJob, 'signal' | 'encryptedToken'> & { signalId: string };
 
-export type Bound =
-  | { kind: 'bound'; signal: SeekSignal; bound?: NonNullable<Attempt['bound']> }
+export type TokenResolution =
+  | { kind: 'resolved'; signal: SeekSignal; tokenUsed?: NonNullable<Attempt['tokenUsed']> }
   | { kind: 'skipped'; reason: SkipReason }
   /** Its token was sealed with a key that this worker does not have. */
-  | { kind: 'sealed' };
+  | { kind: 'undecryptable' };
 
 type Deps = {
   tokens: Pick<SeekTokens, 'lookup'>;
-  cipher: Pick<TokenCipher, 'open'>;
+  cipher: Pick<TokenCipher, 'decrypt'>;
   /** `EXPIRED_TOKENS`: SEEK says nothing of a token that is past its life, and whether it is, is not certain. */
   expired: 'send' | 'skip';
   now?: () => number;
@@ -25,21 +25,25 @@ type Deps = {
  * now. An application without one did not come by SEEK, and SEEK wants to hear nothing of it
  * (developer.seek.com, "Application signals").
  */
-export const createBind =
+export const createResolveToken =
   ({ tokens, cipher, expired: policy, now = Date.now }: Deps) =>
-  async ({ signalId, signal: claimed, sealedToken }: Claimed): Promise<Bound> => {
+  async ({
+    signalId,
+    signal: claimed,
+    encryptedToken,
+  }: UnresolvedSignal): Promise<TokenResolution> => {
     const { applicationId, ...signal } = claimed;
-    if (sealedToken !== undefined) {
-      const token = cipher.open(sealedToken.sealed, signalId);
+    if (encryptedToken !== undefined) {
+      const token = cipher.decrypt(encryptedToken.ciphertext, signalId);
       return token === undefined
-        ? { kind: 'sealed' }
-        : { kind: 'bound', signal: { ...signal, token } };
+        ? { kind: 'undecryptable' }
+        : { kind: 'resolved', signal: { ...signal, token } };
     }
-    if (applicationId === undefined) return { kind: 'bound', signal };
+    if (applicationId === undefined) return { kind: 'resolved', signal };
 
     const found = await tokens.lookup(applicationId);
     switch (found.kind) {
-      case 'sealed':
+      case 'undecryptable':
         return found;
       case 'none':
         return { kind: 'skipped', reason: found.erased ? 'application-erased' : 'no-token' };
@@ -48,12 +52,12 @@ export const createBind =
         const expired = Date.parse(found.expiresAt) <= now();
         if (expired && policy === 'skip') return { kind: 'skipped', reason: 'token-expired' };
         return {
-          kind: 'bound',
+          kind: 'resolved',
           signal: { ...signal, token },
-          bound: { source, receivedAt, expired },
+          tokenUsed: { source, receivedAt, expired },
         };
       }
     }
   };
 
-export type Bind = ReturnType<typeof createBind>;
+export type ResolveToken = ReturnType<typeof createResolveToken>;

@@ -1,8 +1,8 @@
 import type { Span } from '../../observability/tracing.ts';
-import { unlessAborted } from '../../runtime/async.ts';
+import { abortable } from '../../runtime/async.ts';
 import type { SeekSignal } from '../../schemas/signal.ts';
-import type { Lane, Pass } from '../circuitBreaker/circuitBreaker.ts';
-import { roadReport } from '../circuitBreaker/healthReport.ts';
+import type { CircuitBreaker, Permit } from '../circuitBreaker/circuitBreaker.ts';
+import { healthReportOf } from '../circuitBreaker/healthReport.ts';
 import { isUnauthenticated, type SendResult } from '../seek/classify.ts';
 import { type PartnerToken, PartnerTokenError } from '../seek/partnerToken.ts';
 import type { SeekClient } from '../seek/seekClient.ts';
@@ -17,7 +17,7 @@ export type Entry = {
 };
 
 /** Not tried to its end, so the signal goes back as it came. */
-export type HandedBack = { kind: 'handedBack' };
+export type Released = { kind: 'released' };
 
 /** Tried, but no attempt of its own: SEEK limits our rate, or gives us no partner token. */
 export type Deferred = {
@@ -33,14 +33,14 @@ export type Answered = {
   requestId: string;
   result: Exclude<SendResult, { kind: 'aborted' }>;
   /** Whether the lane is, now that it has heard of the answer. */
-  laneClosed: boolean;
+  breakerOpen: boolean;
 };
 
-export type Exchanged = Answered | Deferred | HandedBack;
+export type SendOutcome = Answered | Deferred | Released;
 
 /** Under what conditions signals go, alone or in however many parts they come to be sent. */
-export type Errand = {
-  pass: Pass;
+export type SendContext = {
+  permit: Permit;
   /** SEEK has rejected a partner token on the way, and it was renewed: once is enough. */
   renewed: boolean;
 };
@@ -55,21 +55,25 @@ class LaneError extends Error {
 type Deps = {
   partnerToken: Pick<PartnerToken, 'peek' | 'get' | 'renew'>;
   send: SeekClient;
-  lane: Pick<Lane, 'enter' | 'report'>;
+  breaker: Pick<CircuitBreaker, 'awaitSlot' | 'report'>;
   newRequestId: () => string;
   /** Called before each request. */
   onRequest?: (request: { requestId: string; signalIds: readonly string[] }) => void;
 };
 
 /** One exchange with SEEK about the signals given: authorise → enter the lane → send. */
-export const createExchange =
-  ({ partnerToken, send, lane, newRequestId, onRequest }: Deps) =>
-  async (entries: readonly Entry[], errand: Errand, abort?: AbortSignal): Promise<Exchanged> => {
-    const { pass } = errand;
+export const createSendAuthorised =
+  ({ partnerToken, send, breaker, newRequestId, onRequest }: Deps) =>
+  async (
+    entries: readonly Entry[],
+    context: SendContext,
+    abort?: AbortSignal,
+  ): Promise<SendOutcome> => {
+    const { permit } = context;
     const ids = entries.map(({ signalId }) => signalId);
     const signals = entries.map(({ signal }) => signal);
     const sendWith = async (token: string) => {
-      const may = await lane.enter(pass, abort).catch((cause: unknown) => {
+      const may = await breaker.awaitSlot(permit, abort).catch((cause: unknown) => {
         throw new LaneError('The lane cannot be asked', { cause });
       });
       if (!may) return undefined;
@@ -87,37 +91,38 @@ export const createExchange =
     /** One new token and one repetition, never two: a fresh token that is rejected as well means a
      * wrong configuration (developer.seek.com, "Error responses"). */
     const authorised = async () => {
-      const token = partnerToken.peek() ?? (await unlessAborted(partnerToken.get(), abort));
+      const token = partnerToken.peek() ?? (await abortable(partnerToken.get(), abort));
       const first = await sendWith(token);
-      if (first === undefined || !isUnauthenticated(first.result) || errand.renewed) return first;
-      errand.renewed = true;
-      return sendWith(await unlessAborted(partnerToken.renew(token), abort));
+      if (first === undefined || !isUnauthenticated(first.result) || context.renewed) return first;
+      context.renewed = true;
+      return sendWith(await abortable(partnerToken.renew(token), abort));
     };
 
     try {
       const answer = await authorised();
-      if (answer === undefined) return { kind: 'handedBack' };
+      if (answer === undefined) return { kind: 'released' };
       const { requestId, result } = answer;
-      if (result.kind === 'aborted') return { kind: 'handedBack' };
-      const report = roadReport(result);
-      const laneClosed = await lane.report(report, ids, pass);
-      if (report.kind !== 'limited') return { kind: 'answered', requestId, result, laneClosed };
-      const { code, reason } = report.trouble;
+      if (result.kind === 'aborted') return { kind: 'released' };
+      const report = healthReportOf(result);
+      const breakerOpen = await breaker.report(report, ids, permit);
+      if (report.kind !== 'rateLimited')
+        return { kind: 'answered', requestId, result, breakerOpen };
+      const { code, reason } = report.failure;
       return { kind: 'deferred', code, reason, requestId };
     } catch (err) {
-      if (abort?.aborted) return { kind: 'handedBack' };
+      if (abort?.aborted) return { kind: 'released' };
       if (err instanceof LaneError) {
         return { kind: 'deferred', code: QUEUE, reason: err.message };
       }
       if (!(err instanceof PartnerTokenError)) throw err;
       const { code, message: reason, retryAfterMs } = err;
-      const trouble = { code, reason, retryAfterMs };
-      await lane.report({ kind: 'trouble', certain: true, trouble }, ids, pass);
+      const failure = { code, reason, retryAfterMs };
+      await breaker.report({ kind: 'failing', certain: true, failure }, ids, permit);
       return { kind: 'deferred', code, reason };
     }
   };
 
-export type Exchange = ReturnType<typeof createExchange>;
+export type SendAuthorised = ReturnType<typeof createSendAuthorised>;
 
 /** Either all of them are traced, or none is. */
 const spansOf = (entries: readonly Entry[]): Span[] | undefined =>

@@ -115,17 +115,17 @@ export type Life = {
 export type Bounds = { maxAttempts: number; maxAgeMs: number };
 
 /** A retry with no attempts or no time left is a death. */
-export const exhaust = (outcome: Outcome, life: Life, bounds: Bounds): Outcome => {
+export const applyRetryLimits = (outcome: Outcome, life: Life, bounds: Bounds): Outcome => {
   if (outcome.kind !== 'retry') return outcome;
   const { code, reason } = outcome;
   if (life.attempt >= bounds.maxAttempts) {
     return { kind: 'dead', code, reason: `${reason} (given up after attempt ${life.attempt})` };
   }
-  return life.ageMs >= bounds.maxAgeMs ? givenUpForAge(outcome, life.ageMs) : outcome;
+  return life.ageMs >= bounds.maxAgeMs ? expired(outcome, life.ageMs) : outcome;
 };
 
 /** What has no time left is dead, whether or not its attempts are counted. */
-export const givenUpForAge = (last: Pick<Dead, 'code' | 'reason'>, ageMs: number): Dead => {
+export const expired = (last: Pick<Dead, 'code' | 'reason'>, ageMs: number): Dead => {
   return {
     kind: 'dead',
     code: last.code,

@@ -1,4 +1,4 @@
-import { sharedRun } from '../../runtime/async.ts';
+import { singleFlight } from '../../runtime/async.ts';
 import { parseJson } from '../../schemas/json.ts';
 import { PartnerTokenAnswerSchema } from '../../schemas/seekApi.ts';
 import { type Answer, type Http, NoAnswerError } from './http.ts';
@@ -45,7 +45,7 @@ type Held = { value: string; renewAt: number };
 export const createPartnerToken = ({ now = () => performance.now(), ...deps }: Deps) => {
   let held: Held | undefined;
 
-  const ask = sharedRun(async (): Promise<Held> => {
+  const ask = singleFlight(async (): Promise<Held> => {
     try {
       held = await requestToken(deps, now);
       return held;

@@ -3,31 +3,31 @@ import type { LoggedIn } from '../../../src/board/login.ts';
 import type { PagesDeps } from '../../../src/board/pages/routes.ts';
 import { createPages } from '../../../src/board/pages/routes.ts';
 import { noAnswer } from '../../../src/board/pages/unavailable.ts';
-import type { LetterView } from '../../../src/deadLetters/deadLetters.ts';
+import type { DeadLetterView } from '../../../src/deadLetters/deadLetters.ts';
 import type { QueueStatus } from '../../../src/queue/status.ts';
-import { MOMENT_MS, type Moment } from '../../../src/queue/workerStats.ts';
-import type { SignalLife } from '../../../src/schemas/signalRecord.ts';
+import { BUCKET_MS, type StatsBucket } from '../../../src/queue/workerStats.ts';
+import type { SignalRecord } from '../../../src/schemas/signalRecord.ts';
 import { waitFor } from '../../support/waitFor.ts';
 import { EMPTY } from '../boardUnderTest.ts';
 
 const NOW = Date.parse('2026-07-01T03:00:00Z');
 const HOUR_MS = 3_600_000;
 
-const life = (change: Partial<SignalLife> = {}): SignalLife => ({
+const record = (change: Partial<SignalRecord> = {}): SignalRecord => ({
   ...{ signalId: 'signal-1', typeCode: 'ApplicationComplete', state: 'dead', redrives: 0 },
   acceptedAt: '2026-07-01T00:00:00.000Z',
   attempts: [],
   ...change,
 });
 
-const letter = (change: Partial<LetterView> = {}): LetterView => ({
+const deadLetter = (change: Partial<DeadLetterView> = {}): DeadLetterView => ({
   ...{ signalId: 'signal-1', typeCode: 'ApplicationComplete', code: 'FORBIDDEN', reason: 'No.' },
   ...{ diedAt: '2026-07-01T02:00:00.000Z', acceptedAt: '2026-07-01T00:00:00.000Z' },
   ...{ attempts: [], redrives: 0 },
   ...change,
 });
 
-const moment = (hoursAgo: number, change: Partial<Moment> = {}): Moment => ({
+const moment = (hoursAgo: number, change: Partial<StatsBucket> = {}): StatsBucket => ({
   ...{ at: NOW - hoursAgo * HOUR_MS, waiting: 0, retrying: 0, dead: 0, answers: {} },
   ...change,
 });
@@ -52,13 +52,13 @@ const statusOf = (change: Partial<QueueStatus>) => async (): Promise<QueueStatus
   ...change,
 });
 
-const historyOf = (change: object): PagesDeps['history'] => ({
-  read: async () => ({ moments: [], workers: [], now: NOW, ...change }),
+const historyOf = (change: object): PagesDeps['workerStats'] => ({
+  read: async () => ({ buckets: [], workers: [], now: NOW, ...change }),
 });
 
 describe('the overview', () => {
   it('says that the lane is closed, since when, why, and when it is tried next', async () => {
-    const lane = {
+    const delivery = {
       ...{ state: 'closed' as const, since: '2026-07-01T02:00:00.000Z', seconds: 3_600 },
       ...{
         code: 'CREDENTIALS_REFUSED',
@@ -66,7 +66,7 @@ describe('the overview', () => {
         nextProbeAt: '2026-07-01T03:01:00.000Z',
       },
     };
-    const page = (workers: number) => setup({ status: statusOf({ lane, workers }) }).text('/');
+    const page = (workers: number) => setup({ status: statusOf({ delivery, workers }) }).text('/');
 
     expect(await page(1)).toMatch(
       /been closed<\/b> for 60 min,\s+since <code>2026-07-01T02:00:00.000Z<\/code>: <bdi>CREDENTIALS_REFUSED: HTTP 401<\/bdi>\. .*mend them.*Next try in 60 s\./s,
@@ -81,7 +81,7 @@ describe('the overview', () => {
     { what: 'one of two is silent', ages: [1, 600], says: 'Not heard of any more' },
   ])('says which workers are alive: $what', async ({ ages, says }) => {
     const workers = ages.map((age, index) => ({ worker: `host:${index}`, at: NOW - age * 1_000 }));
-    const { text } = setup({ history: historyOf({ workers }) });
+    const { text } = setup({ workerStats: historyOf({ workers }) });
 
     expect(await text('/')).toContain(says);
   });
@@ -103,11 +103,11 @@ describe('the overview', () => {
   });
 
   it('adds up answers by code, of the last hour and of the day', async () => {
-    const moments = [
+    const buckets = [
       moment(20, { answers: { delivered: 1_000, HTTP_503: 7 } }),
       moment(0.5, { answers: { HTTP_503: 5 } }),
     ];
-    const { text } = setup({ history: historyOf({ moments }) });
+    const { text } = setup({ workerStats: historyOf({ buckets }) });
 
     const rows = (await text('/')).match(/<td class="(good)?">.*?<\/tr>/gs) ?? [];
     const cells = rows.map((row) =>
@@ -124,13 +124,13 @@ describe('the overview', () => {
   });
 
   it('draws a line where a worker saw how things stood, and none between', async () => {
-    const at = (moments: number) => NOW - moments * MOMENT_MS;
-    const moments = [
+    const at = (buckets: number) => NOW - buckets * BUCKET_MS;
+    const buckets = [
       { ...moment(0), at: at(12), waiting: 8 },
       { ...moment(0), at: at(11), waiting: 4 },
       // For an hour nobody looked, until now.
     ];
-    const { text } = setup({ history: historyOf({ moments }) });
+    const { text } = setup({ workerStats: historyOf({ buckets }) });
 
     const [path] = (await text('/')).match(/(?<=<path d=")M[^"]+L[^"]+/g) ?? [];
 
@@ -138,7 +138,7 @@ describe('the overview', () => {
   });
 
   it('names the newest letters, and why they died', async () => {
-    const { text } = setup({ newestLetters: async () => [letter()] });
+    const { text } = setup({ newestLetters: async () => [deadLetter()] });
 
     const html = await text('/');
 
@@ -150,7 +150,7 @@ describe('the overview', () => {
   it('says what is to be done about letters, and of how many these are the newest', async () => {
     const counts = { waiting: 0, active: 0, retrying: 0, delivered: 0, skipped: 0, dead: 1_234 };
     const { text } = setup({
-      newestLetters: async () => [letter()],
+      newestLetters: async () => [deadLetter()],
       status: statusOf({ counts }),
     });
 
@@ -175,7 +175,7 @@ describe('the overview', () => {
   });
 
   it('reads them once at a time, however many look, and again once that is done', async () => {
-    const reads: ((letters: LetterView[]) => void)[] = [];
+    const reads: ((deadLetters: DeadLetterView[]) => void)[] = [];
     const { text } = setup({
       newestLetters: () => new Promise((resolve) => reads.push(resolve)),
     });
@@ -183,7 +183,7 @@ describe('the overview', () => {
     const slow = await Promise.all([text('/'), text('/')]);
     const third = text('/');
     await waitFor(() => reads.length > 0);
-    reads[0]?.([letter()]);
+    reads[0]?.([deadLetter()]);
 
     expect(slow.join()).toContain('could not be read in time');
     expect(await third).toContain('FORBIDDEN: No.');
@@ -225,12 +225,16 @@ describe("a signal's page", () => {
       {
         ...{ at: '2026-07-01T00:00:09.000Z', requestId: 'request-2', outcome: 'dead' as const },
         ...{ code: 'FORBIDDEN', reason: 'Not for this hirer', durationMs: 12 },
-        bound: { source: 'linkOut' as const, receivedAt: '2026-06-30T00:00:00Z', expired: false },
+        tokenUsed: {
+          source: 'linkOut' as const,
+          receivedAt: '2026-06-30T00:00:00Z',
+          expired: false,
+        },
       },
     ];
     const { text } = setup({
       find: async () =>
-        life({
+        record({
           ...{ attempts, redrives: 2, acceptedFrom: 'careers' },
           candidateApplicationProfileId: 'candidate<1>',
           redriveLog: [{ at: '2026-07-01T00:00:05.000Z', by: 'board:ops' }],
@@ -253,14 +257,14 @@ describe("a signal's page", () => {
     { state: 'dead' as const, link: '/queues/queue/dead-letters/a%2Fb?status=failed' },
     { state: 'retrying' as const, link: '/queues/queue/signals/a%2Fb?status=delayed' },
   ])('links to where something can be done about one that is $state', async ({ state, link }) => {
-    const { text } = setup({ find: async () => life({ signalId: 'a/b', state }) });
+    const { text } = setup({ find: async () => record({ signalId: 'a/b', state }) });
 
     expect(await text('/signals/a%2Fb')).toContain(`href="${link}"`);
   });
 
   it('shows what others wrote as what they wrote', async () => {
     const { text } = setup({
-      find: async () => life({ reason: '<script>alert(1)</script>', typeCode: '"><b>' }),
+      find: async () => record({ reason: '<script>alert(1)</script>', typeCode: '"><b>' }),
     });
 
     const html = await text('/signals/x');
@@ -286,10 +290,10 @@ describe("a signal's page", () => {
 
 describe('the redrive of a signal', () => {
   const button = '<button>Redrive</button>';
-  const dead = { find: async () => life() };
+  const dead = { find: async () => record() };
 
   it('is offered for a dead letter, to who may do it', async () => {
-    const waiting = { find: async () => life({ state: 'waiting' }) };
+    const waiting = { find: async () => record({ state: 'waiting' }) };
 
     expect(await setup(dead).text('/signals/signal-1')).toContain(button);
     expect(await setup(dead, true).text('/signals/signal-1')).not.toContain(button);
@@ -349,7 +353,7 @@ describe('the redrive of a signal', () => {
 
 describe('the search', () => {
   it('goes to the one signal with that id', async () => {
-    const { get } = setup({ find: async () => life() });
+    const { get } = setup({ find: async () => record() });
 
     const answer = await get('/signals?q=%20signal-1%20');
 
@@ -361,7 +365,7 @@ describe('the search', () => {
     const { text } = setup({
       search: async (value) => {
         sought.push(value);
-        return [life({ signalId: 'one' }), life({ signalId: 'two', state: 'delivered' })];
+        return [record({ signalId: 'one' }), record({ signalId: 'two', state: 'delivered' })];
       },
     });
 

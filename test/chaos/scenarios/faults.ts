@@ -39,9 +39,12 @@ const randomFaults = (name: string, batchSize: number): Scenario => ({
       demand(largest > 1, 'no two signals ever travelled together');
       demand(largest <= batchSize, `${largest} signals travelled together`);
     }
-    await stage.until(async () => (await ats.letters()).length >= poisoned.size, 30_000);
-    const letters = (await ats.letters()).length;
-    demand(letters === poisoned.size, `${letters} letters, of ${poisoned.size} poisoned signals`);
+    await stage.until(async () => (await ats.deadLetters()).length >= poisoned.size, 30_000);
+    const deadLetters = (await ats.deadLetters()).length;
+    demand(
+      deadLetters === poisoned.size,
+      `${deadLetters} letters, of ${poisoned.size} poisoned signals`,
+    );
     return () => ({
       duplicates: history.unheardTakings(),
       mayDie: (mark) => (isBad(mark) ? ['BAD_USER_INPUT'] : []),

@@ -80,7 +80,7 @@ export const outboxWiped: Scenario = {
   play: async (stage) => {
     const { ats, crew, makeSignals, random, scale, startApi, client, history, concurrency } = stage;
     takeSlowly(stage, 40, 200);
-    const outbox = await openOutboxAts(stage, { OUTBOX_LEDGER: 'true' });
+    const outbox = await openOutboxAts(stage, { OUTBOX_TRACK_OUTCOMES: 'true' });
     await startApi();
     await crew.hire(WORKERS);
     outbox.startRelay();
@@ -109,9 +109,9 @@ export const outboxWiped: Scenario = {
       "SELECT signal_id FROM seek_signals.outbox WHERE state = 'delivered'",
     );
     const told = new Set(rows.map(({ signal_id: signalId }) => signalId));
-    const lives = await ats.lives([...ats.accepted.keys()]);
+    const lookup = await ats.lookup([...ats.accepted.keys()]);
     for (const [signalId, one] of ats.accepted) {
-      if (lives.get(signalId) !== undefined) continue;
+      if (lookup.get(signalId) !== undefined) continue;
       stage.demand(told.has(signalId) && history.took(one.mark), `${signalId} is lost`);
       ats.accepted.delete(signalId);
       ats.unsure.set(signalId, one);

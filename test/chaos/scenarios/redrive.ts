@@ -9,8 +9,8 @@ import { refuse, take } from '../verdicts.ts';
 const LETTERS_WITHIN_MS = 120_000;
 
 /**
- * A worker that is slow with Redis, and with it the letters that it has in hand: what it puts back is
- * refused by SEEK and buried by others before its old letter is gone.
+ * A worker that is slow with Redis, and with it the dead letters that it has in hand: what it puts back is
+ * refused by SEEK and buried by others before its old dead letter is gone.
  */
 const hireFar = async ({ crew, redis, onClose }: Stage): Promise<Worker[]> => {
   const road = await startTcpProxy(redis.port);
@@ -42,13 +42,20 @@ export const redriveKilled: Scenario = {
     await startApi();
     await crew.hire(3);
     await ats.insist(signals);
-    const buried = async () => {
+    const deadLettered = async () => {
       const { waiting, active, retrying, unburied, moving } = await readUnsettled(stage);
       return waiting + active + retrying + unburied + moving === 0;
     };
-    await waitFor(buried, { timeoutMs: LETTERS_WITHIN_MS, everyMs: 200, what: 'the burials' });
-    const letters = (await ats.letters()).length;
-    demand(letters === signals.length, `${letters} letters of ${signals.length} refused signals`);
+    await waitFor(deadLettered, {
+      timeoutMs: LETTERS_WITHIN_MS,
+      everyMs: 200,
+      what: 'the burials',
+    });
+    const deadLetters = (await ats.deadLetters()).length;
+    demand(
+      deadLetters === signals.length,
+      `${deadLetters} letters of ${signals.length} refused signals`,
+    );
 
     // Some are let go; the rest is put back while workers die, and some of it is refused again.
     const discarded = signals.slice(0, 10);
@@ -63,7 +70,7 @@ export const redriveKilled: Scenario = {
     const before = history.arrivals.length;
     const redriving = redriveAll(ats);
     await stage.until(() => history.arrivals.length > before, 30_000);
-    // Somebody lets go of letters as they come and go; which of them it was in time for, the answer says.
+    // Somebody lets go of dead letters as they come and go; which of them it was in time for, the answer says.
     const late = new Set<string>();
     for (let round = scale(10, 4); round > 0; round -= 1) {
       for (const { mark, signalId } of Array.from({ length: 20 }, () => random.pick(signals))) {

@@ -3,7 +3,7 @@ import type { Stage } from '../environment.ts';
 import type { Scenario } from '../scenario.ts';
 import { refuse, take } from '../verdicts.ts';
 
-// What the add of a letter carries, and nothing else that workers tell Redis.
+// What the add of a dead letter carries, and nothing else that workers tell Redis.
 const BURIAL = '"burial":{';
 
 const LETTERS_WITHIN_MS = 120_000;
@@ -17,7 +17,7 @@ const inBetween = async ({ client, key }: Stage): Promise<string[]> => {
 
 type Landing = 'hold' | 'drop';
 
-/** The undertaker adds a letter; Redis gets it, or does not; and the worker dies before it hears. */
+/** The undertaker adds a dead letter; Redis gets it, or does not; and the worker dies before it hears. */
 const killAtNextBurial = async ({ crew, redisRoad }: Stage, landing: Landing): Promise<void> => {
   const [worker] = crew.present();
   if (worker === undefined) throw new Error('nobody to kill');
@@ -59,7 +59,7 @@ export const undertakerKilled: Scenario = {
     // Somebody presses Retry on half of them, mended meanwhile, while they lie in both queues.
     const redriven = [...caught].filter((_, place) => place % 2 === 0);
     for (const one of refused) if (redriven.includes(one.signalId)) bad.delete(one.mark);
-    // A letter that a dead worker has in hand is busy, and pressed again.
+    // A dead letter that a dead worker has in hand is busy, and pressed again.
     const press = (signalId: string) => async () =>
       (await ats.call('POST', `/dead-letters/${signalId}/redrive`)).status === 202;
     const pressing = Promise.all(redriven.map((id) => stage.until(press(id), LETTERS_WITHIN_MS)));
@@ -67,7 +67,7 @@ export const undertakerKilled: Scenario = {
     await crew.hire(2);
     demand((await pressing).every(Boolean), 'a letter could not be redriven');
     const delivered = async () =>
-      (await Promise.all(redriven.map(ats.find))).every((life) => life?.state === 'delivered');
+      (await Promise.all(redriven.map(ats.find))).every((record) => record?.state === 'delivered');
     demand(await stage.until(delivered, LETTERS_WITHIN_MS), 'a redriven letter was not delivered');
 
     return () => ({

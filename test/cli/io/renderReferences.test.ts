@@ -1,8 +1,8 @@
-import { renderSubject } from '../../../src/cli/io/render.ts';
-import type { SignalSubject } from '../../../src/schemas/signalRecord.ts';
+import { renderReferences } from '../../../src/cli/io/render.ts';
+import type { SignalReferences } from '../../../src/schemas/signalRecord.ts';
 
 describe('whose a signal is', () => {
-  it.each<{ subject: SignalSubject; lines: string[] }>([
+  it.each<{ subject: SignalReferences; lines: string[] }>([
     { subject: {}, lines: [] },
     { subject: { applicationId: 'a' }, lines: ['application: a'] },
     {
@@ -11,6 +11,6 @@ describe('whose a signal is', () => {
     },
     { subject: { positionProfileIds: ['p', 'q'] }, lines: ['position: p, q'] },
   ])('is told of $subject', ({ subject, lines }) => {
-    expect(renderSubject(subject)).toEqual(lines);
+    expect(renderReferences(subject)).toEqual(lines);
   });
 });

@@ -1,33 +1,33 @@
-import { createLetterFileRoutes } from '../../../src/producer/api/deadLetterFiles.ts';
+import { createDeadLetterFileRoutes } from '../../../src/producer/api/deadLetterFiles.ts';
 import { serve } from '../../../src/runtime/httpServer.ts';
 import { type DeadLetter, DeadLetterSchema } from '../../../src/schemas/deadLetter.ts';
 import { buildLetter } from '../../support/buildSignal.ts';
 import { captureLogs } from '../../support/captureLogs.ts';
 import { waitFor } from '../../support/waitFor.ts';
 
-const letter = DeadLetterSchema.parse(buildLetter({ reason: 'x'.repeat(10_000) }));
+const deadLetter = DeadLetterSchema.parse(buildLetter({ reason: 'x'.repeat(10_000) }));
 
 let stop = async () => {};
 afterEach(() => stop());
 
-const setup = async (letters: () => AsyncGenerator<DeadLetter>) => {
+const setup = async (deadLetters: () => AsyncGenerator<DeadLetter>) => {
   const logs = captureLogs();
-  const app = createLetterFileRoutes({
-    exportLetters: letters,
-    importLetters: async () => ({ imported: 0, known: 0, bad: [] }),
+  const app = createDeadLetterFileRoutes({
+    exportDeadLetters: deadLetters,
+    importDeadLetters: async () => ({ imported: 0, known: 0, bad: [] }),
     logger: logs.logger,
   });
   const server = await serve(app, { host: '127.0.0.1', port: 0 });
   stop = server.cut;
-  const ended = () => waitFor(() => logs.lines().find(({ msg }) => msg === 'letters.exported'));
+  const ended = () => waitFor(() => logs.lines().find(({ msg }) => msg === 'deadLetters.exported'));
   return { url: `${server.url}/export`, ended };
 };
 
 describe('an export', () => {
   it('that the queue breaks off does not look whole', async () => {
     const { url, ended } = await setup(async function* () {
-      yield letter;
-      yield letter;
+      yield deadLetter;
+      yield deadLetter;
       throw new Error('gone');
     });
 
@@ -43,8 +43,8 @@ describe('an export', () => {
   it('that cannot begin is no answer of 200', async () => {
     const { url } = await setup(async function* () {
       throw new Error('gone');
-      // biome-ignore lint/correctness/noUnreachable: it makes it one of letters
-      yield letter;
+      // biome-ignore lint/correctness/noUnreachable: it makes it one of dead letters
+      yield deadLetter;
     });
 
     expect((await fetch(url)).status).toBe(500);
@@ -54,7 +54,7 @@ describe('an export', () => {
     let isReturned = false;
     const { url, ended } = await setup(async function* () {
       try {
-        for (;;) yield letter;
+        for (;;) yield deadLetter;
       } finally {
         isReturned = true;
       }

@@ -1,18 +1,18 @@
 import type { Unsettled } from '../../../src/producer/outbox/outcomeRows.ts';
 import { type AskQueue, createAskQueue } from '../../../src/producer/outbox/reconcile.ts';
-import { keepLedger } from '../../../src/producer/outbox/syncOutcomes.ts';
-import type { Reported, Settlement } from '../../../src/queue/backend.ts';
-import type { SignalLife } from '../../../src/schemas/signalRecord.ts';
+import { syncOutcomes } from '../../../src/producer/outbox/syncOutcomes.ts';
+import type { OutcomeEvent, StreamedOutcome } from '../../../src/queue/backend.ts';
+import type { SignalRecord } from '../../../src/schemas/signalRecord.ts';
 import { captureLogs } from '../../support/captureLogs.ts';
 import { waitFor } from '../../support/waitFor.ts';
 
 const NOW = 1_800_000_000_000;
 
-const delivered = (signalId: string): Settlement => ({ signalId, outcome: 'delivered', at: 1 });
+const delivered = (signalId: string): OutcomeEvent => ({ signalId, outcome: 'delivered', at: 1 });
 
 describe('the keeper of the ledger', () => {
   const setup = (given: {
-    reported?: Reported[];
+    reported?: StreamedOutcome[];
     left?: Unsettled[];
     ask?: AskQueue;
     old?: number[];
@@ -21,25 +21,25 @@ describe('the keeper of the ledger', () => {
     const old = [...(given.old ?? [])];
     const left = [...(given.left ?? [])];
     const seen = {
-      written: [] as Settlement[],
+      written: [] as OutcomeEvent[],
       done: [] as string[],
       checked: [] as string[],
       unknown: [] as number[],
     };
     const logs = captureLogs();
-    const metrics = { outboxUnknown: { inc: (by: number) => seen.unknown.push(by) } };
-    const keeper = keepLedger({
-      settlements: {
+    const metrics = { outboxMissing: { inc: (by: number) => seen.unknown.push(by) } };
+    const keeper = syncOutcomes({
+      outcomeStream: {
         take: async (limit) => told.splice(0, limit),
         done: async (ids) => {
           seen.done.push(...ids);
         },
       },
-      ledger: {
-        writeBack: async (settlements) => {
-          seen.written.push(...settlements);
+      outcomeRows: {
+        writeBack: async (outcomeStream) => {
+          seen.written.push(...outcomeStream);
           return new Set(
-            settlements.map(({ signalId }) => signalId).filter((id) => id !== 'early'),
+            outcomeStream.map(({ signalId }) => signalId).filter((id) => id !== 'early'),
           );
         },
         leftSince: async () => left.splice(0),
@@ -139,7 +139,7 @@ describe('the keeper of the ledger', () => {
       ask: async (signalId) => ({ kind: signalId === 'waits' ? 'on its way' : 'unknown' }),
     });
 
-    await waitFor(() => logs.text().includes('outbox.unknown'));
+    await waitFor(() => logs.text().includes('outbox.missing'));
     await keeper.close();
 
     expect(logs.lines()).toEqual([expect.objectContaining({ signals: 2, signalId: 'lost' })]);
@@ -156,7 +156,7 @@ describe('the keeper of the ledger', () => {
 });
 
 describe('the question to the queue', () => {
-  const life: SignalLife = {
+  const record: SignalRecord = {
     ...{ signalId: 's', typeCode: 'ApplicationComplete', state: 'waiting', redrives: 0 },
     ...{ acceptedAt: '2026-07-01T00:00:00.000Z', attempts: [] },
   };
@@ -165,17 +165,17 @@ describe('the question to the queue', () => {
     durationMs: 500,
   };
 
-  it.each<{ what: string; found?: SignalLife; state?: 'delivered'; says: object }>([
+  it.each<{ what: string; found?: SignalRecord; state?: 'delivered'; says: object }>([
     { what: 'nothing is known', says: { kind: 'unknown' } },
-    { what: 'it waits', found: life, says: { kind: 'on its way' } },
+    { what: 'it waits', found: record, says: { kind: 'on its way' } },
     {
       what: 'it is tried again',
-      found: { ...life, state: 'retrying' },
+      found: { ...record, state: 'retrying' },
       says: { kind: 'on its way' },
     },
     {
       what: 'it was delivered',
-      found: { ...life, state: 'delivered', attempts: [attempt] },
+      found: { ...record, state: 'delivered', attempts: [attempt] },
       says: {
         kind: 'settled',
         settlement: {
@@ -186,7 +186,7 @@ describe('the question to the queue', () => {
     },
     {
       what: 'it lies in the dead letters',
-      found: { ...life, state: 'dead', reason: 'No.' },
+      found: { ...record, state: 'dead', reason: 'No.' },
       says: {
         kind: 'settled',
         settlement: { signalId: 's', outcome: 'dead', requestId: undefined, reason: 'No.', at: 7 },

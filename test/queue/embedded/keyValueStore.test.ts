@@ -4,8 +4,8 @@ import { openKeyValueStore } from '../../../src/queue/embedded/keyValueStore.ts'
 import { openPglite } from '../../../src/queue/embedded/pglite.ts';
 import { createSearchIndex } from '../../../src/queue/embedded/searchIndex.ts';
 import { createTokenStore } from '../../../src/queue/embedded/tokenStore.ts';
-import { nameOf } from '../../../src/queue/searchIndex.ts';
-import type { SignalLife } from '../../../src/schemas/signalRecord.ts';
+import { keyNameOf } from '../../../src/queue/searchIndex.ts';
+import type { SignalRecord } from '../../../src/schemas/signalRecord.ts';
 
 let database: Awaited<ReturnType<typeof openPglite>>;
 let now = 1_800_000_000_000;
@@ -18,7 +18,7 @@ beforeEach(async () => {
 });
 
 const open = () => openKeyValueStore(database, () => now);
-const SKIPPED: SignalLife = {
+const SKIPPED: SignalRecord = {
   signalId: 'id',
   typeCode: 'ApplicationComplete',
   state: 'skipped',
@@ -94,28 +94,28 @@ describe('the key/value store', () => {
 
   it('concurrent transactions on one entry → each sees what the one before wrote', async () => {
     const store = await open();
-    const ledger = createLedger({ store, now: () => now });
+    const bookkeeping = createLedger({ store, now: () => now });
 
     await Promise.all(
       Array.from({ length: 10 }, (_, n) =>
-        ledger.settle([
+        bookkeeping.recordOutcomes([
           { signalId: `a${n}`, outcome: 'delivered' },
           { signalId: `b${n}`, outcome: 'skipped' },
         ]),
       ),
     );
 
-    expect(await ledger.settledLately()).toEqual({ delivered: 10, skipped: 10 });
+    expect(await bookkeeping.countRecentOutcomes()).toEqual({ delivered: 10, skipped: 10 });
   });
 });
 
 it('the record of a skip cannot be written → its job stays', async () => {
   const store = await open();
-  const jobs = createJobStore({ store, keepSkippedMs: 1_000, now: () => now });
+  const jobs = createJobStore({ store, skipRecordTtlMs: 1_000, now: () => now });
   await database.query(
     `INSERT INTO bullmq.job (queue, id, seq, name, data, opts, state) VALUES ('signals', 'id', 1, 'n', '{}', '{}', 'waiting')`,
   );
-  const skipped = { life: SKIPPED, memory: { contentId: 'id', until: now } };
+  const skipped = { record: SKIPPED, dedupe: { contentId: 'id', until: now } };
   await database.query('DROP TABLE seek_signals.store');
 
   await expect(jobs.removeWaiting('signals', 'id', skipped)).rejects.toThrow('does not exist');
@@ -123,7 +123,7 @@ it('the record of a skip cannot be written → its job stays', async () => {
   await open();
   expect(await jobs.removeWaiting('signals', 'id', skipped)).toBe(true);
   expect(await jobs.removeWaiting('signals', 'id', skipped)).toBe(false);
-  expect(await createLedger({ store, now: () => now }).findSkipped('id')).toEqual(SKIPPED);
+  expect(await createLedger({ store, now: () => now }).findSkipRecord('id')).toEqual(SKIPPED);
 });
 
 it('another caller has replaced the tokens of an application → they stay', async () => {
@@ -155,7 +155,7 @@ describe('the tables of an earlier version', () => {
       `INSERT INTO public.remembered VALUES ('a', 'content', true, ${until})`,
       `INSERT INTO public.unsent VALUES ('b', 7)`,
       `INSERT INTO public.settled VALUES (500000, 'delivered', 3)`,
-      `INSERT INTO public.signal_traits VALUES ('${nameOf(searchKey)}', 'a', ${now})`,
+      `INSERT INTO public.signal_traits VALUES ('${keyNameOf(searchKey)}', 'a', ${now})`,
       `INSERT INTO public.seek_tokens VALUES ('app', '{"tokens":[]}', 5, ${until}), ('none', '{}', NULL, ${until})`,
       `INSERT INTO public.token_owners VALUES ('f', 'app', ${until})`,
     ]) {
@@ -170,16 +170,16 @@ describe('the tables of an earlier version', () => {
 
     const store = await open();
 
-    const ledger = createLedger({ store, now: () => now });
-    expect(await ledger.recall('a')).toBe('content');
-    expect(await ledger.oldestUnsent(2)).toEqual([{ signalId: 'b', acceptedAt: 7 }]);
-    expect(await ledger.findSkipped('id')).toEqual(SKIPPED);
-    const index = createSearchIndex({ store, keepTraitsMs: 1, keepRequestsMs: 1 });
+    const bookkeeping = createLedger({ store, now: () => now });
+    expect(await bookkeeping.findDedupeRecord('a')).toBe('content');
+    expect(await bookkeeping.oldestUnsent(2)).toEqual([{ signalId: 'b', acceptedAt: 7 }]);
+    expect(await bookkeeping.findSkipRecord('id')).toEqual(SKIPPED);
+    const index = createSearchIndex({ store, keepKeysMs: 1, keepRequestsMs: 1 });
     expect(await index.find(searchKey)).toEqual(['a']);
     const tokens = createTokenStore(store);
     expect(await tokens.read('app')).toBe('{"tokens":[]}');
     expect(await tokens.receivedBetween(4, 5, 9)).toEqual(['app']);
-    expect(await tokens.claim('f', 'other', until)).toBe('app');
+    expect(await tokens.takeOwnership('f', 'other', until)).toBe('app');
     await store.delete('seekTokens', ['app']);
     expect(await createTokenStore(await open()).read('app')).toBeUndefined();
     const tables = `SELECT tablename FROM pg_tables WHERE schemaname = 'public'`;

@@ -1,7 +1,7 @@
 import { createRedisBackend, type Job, Queue, type RedisQueueBackend, Worker } from 'bullmq';
 import { Redis } from 'ioredis';
 
-import { createGroupedMoves } from '../../../src/queue/redis/batchedCompletion.ts';
+import { createBatchedCompletion } from '../../../src/queue/redis/batchedCompletion.ts';
 import { type RedisServer, startRedis } from '../../support/redisServer.ts';
 
 const LOCK_MS = 30_000;
@@ -30,7 +30,7 @@ const setup = async (moves: 'grouped' | 'BullMQ’s own' = 'grouped', keep = KEE
   const [name, prefix] = [`q${queues}`, '{test}'];
   const factory =
     moves === 'grouped'
-      ? createGroupedMoves({ client, prefix, keep, lockMs: LOCK_MS })
+      ? createBatchedCompletion({ client, prefix, keep, lockMs: LOCK_MS })
       : createRedisBackend;
   const queue = new Queue(name, { connection: client, prefix });
   const options = { connection: client, prefix, removeOnComplete: keep, lockDuration: LOCK_MS };
@@ -176,22 +176,23 @@ describe('jobs that complete together', () => {
     expect((await ids('active')).sort()).toEqual(['a', 'b', 'd']);
   });
 
-  it.each([{ rememberMs: 86_400_000 / 7 }, { rememberMs: 1e30 }, { rememberMs: 'long' }])(
-    'whatever stands in the data of one of them: $rememberMs',
-    async ({ rememberMs }) => {
-      const { queue, takeAll, ids } = await setup();
-      for (const jobId of ['a', 'b', 'c']) {
-        await queue.add('signal', jobId === 'b' ? { rememberMs } : {}, { jobId });
-      }
-      const jobs = await takeAll(3);
+  it.each([
+    { dedupeWindowMs: 86_400_000 / 7 },
+    { dedupeWindowMs: 1e30 },
+    { dedupeWindowMs: 'long' },
+  ])('whatever stands in the data of one of them: $rememberMs', async ({ dedupeWindowMs }) => {
+    const { queue, takeAll, ids } = await setup();
+    for (const jobId of ['a', 'b', 'c']) {
+      await queue.add('signal', jobId === 'b' ? { dedupeWindowMs } : {}, { jobId });
+    }
+    const jobs = await takeAll(3);
 
-      await Promise.all(jobs.map((job, n) => job.moveToCompleted(1, `lock-${n}`, false)));
+    await Promise.all(jobs.map((job, n) => job.moveToCompleted(1, `lock-${n}`, false)));
 
-      expect((await ids('completed')).sort()).toEqual(['a', 'b', 'c']);
-      expect(await client.pttl('{test}:ledger:remembered:b')).toBeGreaterThan(0);
-      await client.del(...['a', 'b', 'c'].map((id) => `{test}:ledger:remembered:${id}`));
-    },
-  );
+    expect((await ids('completed')).sort()).toEqual(['a', 'b', 'c']);
+    expect(await client.pttl('{test}:ledger:remembered:b')).toBeGreaterThan(0);
+    await client.del(...['a', 'b', 'c'].map((id) => `{test}:ledger:remembered:${id}`));
+  });
 
   it('take the record of a skip with them where they were sent after all, and no memory is shortened', async () => {
     const { add, takeAll } = await setup();

@@ -1,11 +1,11 @@
-import { createTroubleOf } from '../../../src/queue/redis/connection.ts';
+import { createDescribeConnectionError } from '../../../src/queue/redis/connection.ts';
 
 const failure = (message: string, code?: string) =>
   Object.assign(new Error(message), code === undefined ? {} : { code });
 
 describe('why a Redis is not reached', () => {
   const URL_OF_IT = 'rediss://app:pass%2Fword-1@127.0.0.1:6379?sentinelPassword=another-secret';
-  const troubleOf = createTroubleOf(URL_OF_IT);
+  const troubleOf = createDescribeConnectionError(URL_OF_IT);
 
   it.each([
     {
@@ -30,11 +30,15 @@ describe('why a Redis is not reached', () => {
   });
 
   it('is masked in no word that a short password happens to be', () => {
-    const said = createTroubleOf('redis://:wrong@127.0.0.1')(failure('WRONGPASS invalid'));
+    const said = createDescribeConnectionError('redis://:wrong@127.0.0.1')(
+      failure('WRONGPASS invalid'),
+    );
     expect(said).toBe('WRONGPASS invalid');
   });
 
   it('is said of an address that is no URL', () => {
-    expect(createTroubleOf('/run/redis.sock')(failure('No', 'ENOENT'))).toBe('ENOENT: No');
+    expect(createDescribeConnectionError('/run/redis.sock')(failure('No', 'ENOENT'))).toBe(
+      'ENOENT: No',
+    );
   });
 });

@@ -1,7 +1,7 @@
 import { createRedisBackend, Queue, type RedisQueueBackend, Worker } from 'bullmq';
 import { Redis } from 'ioredis';
 
-import { createQuickStates } from '../../../src/queue/redis/batchedCompletion.ts';
+import { createFastJobStates } from '../../../src/queue/redis/batchedCompletion.ts';
 import { type RedisServer, startRedis } from '../../support/redisServer.ts';
 
 let redis: RedisServer;
@@ -18,7 +18,7 @@ afterAll(async () => {
 
 it('the state of a job is what BullMQ says, whatever it is', async () => {
   const options = { connection: client, prefix: '{test}' };
-  const quick = new Queue('q', options, createQuickStates(client));
+  const quick = new Queue('q', options, createFastJobStates(client));
   const own = new Queue('q', options, createRedisBackend);
   const worker = new Worker<unknown, unknown, string, RedisQueueBackend>(
     ...(['q', undefined, options, createRedisBackend] as const),

@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis';
 
-import { createRedisLedger } from '../../../src/queue/redis/bookkeeping.ts';
-import { createRedisSettlements } from '../../../src/queue/redis/outcomeStream.ts';
+import { createRedisBookkeeping } from '../../../src/queue/redis/bookkeeping.ts';
+import { createRedisOutcomeStream } from '../../../src/queue/redis/outcomeStream.ts';
 import { startRedis } from '../../support/redisServer.ts';
 
 describe('settlements in a Redis before 7', () => {
@@ -18,7 +18,7 @@ describe('settlements in a Redis before 7', () => {
       xautoclaim: async () => ['0-0', [null, ['1-1', ['settlement', JSON.stringify(settlement)]]]],
     };
 
-    const taken = await createRedisSettlements(client as never, '{seek}').take(10);
+    const taken = await createRedisOutcomeStream(client as never, '{seek}').take(10);
 
     expect(taken).toEqual([{ id: '1-1', settlement }]);
     expect(commands).toEqual([]);
@@ -30,28 +30,28 @@ describe('settlements on their way to the outbox', () => {
     const redis = await startRedis();
     const client = new Redis(redis.url);
     const prefix = '{settlements}';
-    const settlements = createRedisSettlements(client, prefix);
+    const outcomeStream = createRedisOutcomeStream(client, prefix);
     const report = (signalId: string) =>
-      createRedisLedger({ client, prefix }).settle([
+      createRedisBookkeeping({ client, prefix }).recordOutcomes([
         { signalId, outcome: 'delivered', report: { at: 1, requestId: 'r' } },
         // Nobody has asked for this one.
         { signalId: 'other', outcome: 'delivered' },
       ]);
     const names = async () =>
-      (await settlements.take(10)).map(({ settlement }) => settlement.signalId);
+      (await outcomeStream.take(10)).map(({ settlement }) => settlement.signalId);
     await report('a');
 
     expect(await names()).toEqual(['a']);
     await report('b');
-    const [first, second] = await settlements.take(10);
+    const [first, second] = await outcomeStream.take(10);
     expect([first?.settlement, second?.settlement]).toEqual(
       ['a', 'b'].map((signalId) => ({ signalId, outcome: 'delivered', at: 1, requestId: 'r' })),
     );
-    await settlements.done([first?.id ?? '']);
+    await outcomeStream.done([first?.id ?? '']);
     expect(await names()).toEqual(['b']);
 
     await client.flushall();
-    await expect(settlements.take(10)).rejects.toThrow('NOGROUP');
+    await expect(outcomeStream.take(10)).rejects.toThrow('NOGROUP');
     await report('c');
     expect(await names()).toEqual(['c']);
     client.disconnect();

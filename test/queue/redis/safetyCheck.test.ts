@@ -1,4 +1,4 @@
-import { judgeRedis, type RedisFacts } from '../../../src/queue/redis/safetyCheck.ts';
+import { checkRedis, type RedisFacts } from '../../../src/queue/redis/safetyCheck.ts';
 
 const SAFE = {
   redis_version: '7.0.15',
@@ -22,7 +22,7 @@ type Case = {
 };
 
 const judge = ({ info = {}, facts = {}, waitReplicas = 0 }: Partial<Case>) =>
-  judgeRedis(
+  checkRedis(
     { info: { ...SAFE, ...info }, appendfsync: 'always', clockAheadMs: 0, ...facts },
     waitReplicas,
   );
@@ -103,11 +103,11 @@ describe('judgeRedis', () => {
   });
 
   it('warns of what it may not read, once each', () => {
-    expect(judgeRedis({}, 0).map(({ subject, level }) => [subject, level])).toEqual([
+    expect(checkRedis({}, 0).map(({ subject, level }) => [subject, level])).toEqual([
       ['eviction', 'warning'],
       ['clock', 'warning'],
     ]);
-    expect(judgeRedis({ info: SAFE, clockAheadMs: 0 }, 0)).toContainEqual({
+    expect(checkRedis({ info: SAFE, clockAheadMs: 0 }, 0)).toContainEqual({
       ...{ subject: 'fsync', level: 'warning', message: expect.stringMatching(/CONFIG/) },
     });
   });

@@ -35,7 +35,7 @@ describe('seek tokens in Redis', () => {
     const until = Date.now() + DAY_MS;
     await client.pexpireat(key, until);
 
-    expect(await under(newKey, oldKey).reseal('a')).toMatchObject({ resealed: 1 });
+    expect(await under(newKey, oldKey).reencrypt('a')).toMatchObject({ reencrypted: 1 });
 
     expect(await client.pexpiretime(key)).toBe(until);
     expect(await under(newKey).lookup('a')).toMatchObject({ kind: 'found', token: 't' });

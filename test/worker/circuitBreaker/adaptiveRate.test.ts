@@ -1,9 +1,9 @@
-import type { LaneState } from '../../../src/queue/breakerState.ts';
+import type { BreakerState } from '../../../src/queue/breakerState.ts';
 import { paceOf, resumed, slow } from '../../../src/worker/circuitBreaker/rateLimiter.ts';
 
 const NOW = 1_000_000;
 
-const limited = (limitedAt: number, state: LaneState = {}, now = NOW): LaneState => {
+const limited = (limitedAt: number, state: BreakerState = {}, now = NOW): BreakerState => {
   const slower = slow(state, limitedAt, now);
   if (slower === undefined) throw new Error('no change');
   return slower;

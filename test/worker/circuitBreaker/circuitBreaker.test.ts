@@ -1,60 +1,63 @@
-import type { LaneStore } from '../../../src/queue/breakerState.ts';
-import { createMemoryLane } from '../../../src/queue/embedded/breakerStore.ts';
-import { createLane, type RoadReport } from '../../../src/worker/circuitBreaker/circuitBreaker.ts';
-import { createDispatchSignal } from '../../../src/worker/delivery/deliverSignal.ts';
+import type { BreakerStore } from '../../../src/queue/breakerState.ts';
+import { createMemoryBreakerStore } from '../../../src/queue/embedded/breakerStore.ts';
+import {
+  createCircuitBreaker,
+  type HealthReport,
+} from '../../../src/worker/circuitBreaker/circuitBreaker.ts';
+import { createDeliverSignal } from '../../../src/worker/delivery/deliverSignal.ts';
 import { accepted } from '../../schemas/parse.ts';
 import { buildSignal } from '../../support/buildSignal.ts';
 import { captureLogs } from '../../support/captureLogs.ts';
 
 const { jest } = import.meta;
 
-const CLEAR: RoadReport = { kind: 'clear' };
-const TROUBLE: RoadReport = {
-  kind: 'trouble',
+const CLEAR: HealthReport = { kind: 'healthy' };
+const TROUBLE: HealthReport = {
+  kind: 'failing',
   certain: false,
-  trouble: { code: 'HTTP_503', reason: 'HTTP 503 without a GraphQL answer' },
+  failure: { code: 'HTTP_503', reason: 'HTTP 503 without a GraphQL answer' },
 };
-const CERTAIN: RoadReport = { ...TROUBLE, certain: true };
-const limited = (retryAfterMs?: number): RoadReport => ({
-  kind: 'limited',
-  trouble: { code: 'RATE_LIMITED', reason: 'Too many', retryAfterMs },
+const CERTAIN: HealthReport = { ...TROUBLE, certain: true };
+const limited = (retryAfterMs?: number): HealthReport => ({
+  kind: 'rateLimited',
+  failure: { code: 'RATE_LIMITED', reason: 'Too many', retryAfterMs },
 });
 
 type Setup = {
   workers?: number;
   perSecond?: number;
   pauseMaxMs?: number;
-  store?: (store: LaneStore) => LaneStore;
+  store?: (store: BreakerStore) => BreakerStore;
   /** As one of the workers alone sees it. */
-  storeOf?: Record<string, (store: LaneStore) => LaneStore>;
+  storeOf?: Record<string, (store: BreakerStore) => BreakerStore>;
 };
 
 const stops: (() => Promise<void>)[] = [];
 
 /** Workers on one store, named A, B, C. */
 const setup = ({ workers = 1, perSecond, pauseMaxMs = 60_000, ...doubles }: Setup = {}) => {
-  const memory = createMemoryLane();
+  const memory = createMemoryBreakerStore();
   const store = doubles.store?.(memory) ?? memory;
   const logs = captureLogs();
   const join = (id: string) => {
     const own = doubles.storeOf?.[id]?.(store) ?? store;
     const throttled: string[] = [];
-    const lane = createLane({
+    const breaker = createCircuitBreaker({
       ...{ store: own, id, perSecond, pauseMaxMs, logger: logs.logger },
-      throttle: (slots) => throttled.push(slots),
+      setConcurrency: (slots) => throttled.push(slots),
       random: () => 0.5,
     });
-    stops.push(lane.stop);
+    stops.push(breaker.stop);
     let requests = 0;
     return {
-      ...lane,
+      ...breaker,
       throttled,
       /** Whether its worker takes what it can. */
       isClosed: () => (throttled.at(-1) ?? 'all') !== 'all',
       /** One request about a signal of its own, or about those given. */
-      hear: (report: RoadReport, pass: 'open' | 'probe' = 'open', ids?: string[]) => {
+      hear: (report: HealthReport, permit: 'normal' | 'probe' = 'normal', ids?: string[]) => {
         requests += 1;
-        return lane.report(report, ids ?? [`${id}${requests}`], pass);
+        return breaker.report(report, ids ?? [`${id}${requests}`], permit);
       },
     };
   };
@@ -83,24 +86,24 @@ type Worker = ReturnType<typeof setup>['a'];
 
 /** To the others it makes no difference whether a worker is dead or no word of its is heard. */
 const dies =
-  (life: { dead: boolean }) =>
-  (store: LaneStore): LaneStore => {
+  (record: { dead: boolean }) =>
+  (store: BreakerStore): BreakerStore => {
     const alive = async <T>(ask: () => Promise<T>): Promise<T> => {
-      if (life.dead) throw new Error('dead');
+      if (record.dead) throw new Error('dead');
       return ask();
     };
     return {
       read: () => alive(store.read),
       replace: (version, state) => alive(() => store.replace(version, state)),
-      takeSlot: (perSecond) => alive(() => store.takeSlot(perSecond)),
+      reserveSlot: (perSecond) => alive(() => store.reserveSlot(perSecond)),
     };
   };
 
-const pass = (ms: number) => jest.advanceTimersByTimeAsync(ms);
+const permit = (ms: number) => jest.advanceTimersByTimeAsync(ms);
 /** Longer than a worker goes without asking the store. */
 const GROW_STALE_MS = 501;
 /** A pause, and the time until even the worker that failed last has asked for the next try. */
-const untilProbe = (pauseMs: number) => pass(pauseMs + 650);
+const untilProbe = (pauseMs: number) => permit(pauseMs + 650);
 
 /** Who holds the next try: a worker that may take one signal. */
 const probers = (...workers: Worker[]) =>
@@ -121,8 +124,8 @@ describe('an open lane', () => {
   it('admits everybody, lets every request in, and throttles nobody', async () => {
     const { a } = setup();
 
-    await expect(a.admit()).resolves.toBe('open');
-    await expect(a.enter('open', undefined)).resolves.toBe(true);
+    await expect(a.acquire()).resolves.toBe('normal');
+    await expect(a.awaitSlot('normal', undefined)).resolves.toBe(true);
     await a.hear(CLEAR);
 
     expect([a.isClosed(), a.throttled]).toEqual([false, []]);
@@ -130,20 +133,20 @@ describe('an open lane', () => {
 
   it('closes at the fifth trouble in a row', async () => {
     const { a } = setup();
-    await a.admit();
+    await a.acquire();
 
     for (let number = 1; number <= 4; number += 1) await a.hear(TROUBLE);
     expect(a.isClosed()).toBe(false);
     await a.hear(TROUBLE);
 
     expect([a.isClosed(), a.throttled]).toEqual([true, ['none']]);
-    await expect(a.admit()).resolves.toBeUndefined();
+    await expect(a.acquire()).resolves.toBeUndefined();
   });
 
   it('stays open where one signal may be at fault', async () => {
     const { a } = setup();
 
-    for (let number = 1; number <= 20; number += 1) await a.hear(TROUBLE, 'open', ['same']);
+    for (let number = 1; number <= 20; number += 1) await a.hear(TROUBLE, 'normal', ['same']);
 
     expect(a.isClosed()).toBe(false);
   });
@@ -160,7 +163,7 @@ describe('an open lane', () => {
     expect(a.isClosed()).toBe(true);
   });
 
-  it.each<{ what: string; report: RoadReport }>([
+  it.each<{ what: string; report: HealthReport }>([
     { what: 'certain trouble', report: CERTAIN },
     { what: 'a limit that says for how long', report: limited(2_000) },
   ])('closes at once at $what', async ({ report }) => {
@@ -182,8 +185,8 @@ describe('an open lane', () => {
     expect([a.isClosed(), a.throttled]).toEqual([true, ['none']]);
     expect(logs.lines()).toMatchObject([
       // Heard once, for it was one complaint.
-      { level: 'info', msg: 'lane.slowed', limitedAt: 0, perSecond: 5 },
-      { level: 'warn', msg: 'lane.closed', code: 'RATE_LIMITED', limitedAt: 0 },
+      { level: 'info', msg: 'delivery.throttled', limitedAt: 0, perSecond: 5 },
+      { level: 'warn', msg: 'delivery.suspended', code: 'RATE_LIMITED', limitedAt: 0 },
     ]);
   });
 
@@ -204,7 +207,13 @@ describe('an open lane', () => {
 
     expect(logs.lines()).toEqual([
       expect.objectContaining({
-        ...{ level: 'warn', msg: 'lane.closed', code: 'HTTP_503', pauses: 1, pauseMs: 1_000 },
+        ...{
+          level: 'warn',
+          msg: 'delivery.suspended',
+          code: 'HTTP_503',
+          pauses: 1,
+          pauseMs: 1_000,
+        },
         ...{ reason: 'HTTP 503 without a GraphQL answer', since: '2026-03-01T12:00:00.000Z' },
       }),
     ]);
@@ -214,33 +223,33 @@ describe('an open lane', () => {
 describe('a lane that one worker closed', () => {
   it('is closed to another when it has not asked for half a second', async () => {
     const { a, b } = setup({ workers: 2 });
-    await b.admit();
+    await b.acquire();
     await a.hear(CERTAIN);
 
-    await pass(GROW_STALE_MS);
+    await permit(GROW_STALE_MS);
 
-    await expect(b.admit()).resolves.toBeUndefined();
+    await expect(b.acquire()).resolves.toBeUndefined();
     expect(b.throttled).toEqual(['none']);
   });
 
   it('is closed to another’s signals in hand as well', async () => {
     const { a, b } = setup({ workers: 2 });
-    await expect(b.admit()).resolves.toBe('open');
+    await expect(b.acquire()).resolves.toBe('normal');
     await a.hear(CERTAIN);
 
-    await pass(GROW_STALE_MS);
+    await permit(GROW_STALE_MS);
 
-    await expect(b.enter('open', undefined)).resolves.toBe(false);
+    await expect(b.awaitSlot('normal', undefined)).resolves.toBe(false);
     expect(b.isClosed()).toBe(true);
   });
 
   it('lets its own signals in hand in no more', async () => {
     const { a } = setup();
-    await expect(a.admit()).resolves.toBe('open');
+    await expect(a.acquire()).resolves.toBe('normal');
 
     await a.hear(CERTAIN);
 
-    await expect(a.enter('open', undefined)).resolves.toBe(false);
+    await expect(a.awaitSlot('normal', undefined)).resolves.toBe(false);
   });
 
   it('hears from many at once of the same trouble, and closes for one pause', async () => {
@@ -248,21 +257,23 @@ describe('a lane that one worker closed', () => {
 
     await Promise.all([a, b, a, b].map((worker) => worker.hear(CERTAIN)));
 
-    expect(logs.lines().map(({ msg }) => msg)).toEqual(['lane.closed']);
+    expect(logs.lines().map(({ msg }) => msg)).toEqual(['delivery.suspended']);
     expect((await memory.read()).state.closed).toMatchObject({ pauses: 1 });
   });
 
   it('stays closed for as long as SEEK asks, if that is longer', async () => {
     const { a, b, logs } = setup({ workers: 2 });
     await a.hear(limited(10_000));
-    await b.admit();
+    await b.acquire();
 
-    await pass(9_900);
+    await permit(9_900);
     expect(probers(a, b)).toBe(0);
-    await pass(350);
+    await permit(350);
 
     expect(probers(a, b)).toBe(1);
-    expect(logs.lines()).toMatchObject([{ msg: 'lane.closed', pauseMs: 10_000, limitedAt: 0 }]);
+    expect(logs.lines()).toMatchObject([
+      { msg: 'delivery.suspended', pauseMs: 10_000, limitedAt: 0 },
+    ]);
   });
 });
 
@@ -270,20 +281,20 @@ describe('the next try', () => {
   /** A closed for all, and all know it. */
   const closedTo = async (...[first, ...others]: Worker[]) => {
     await first?.hear(CERTAIN);
-    await pass(GROW_STALE_MS);
-    for (const other of others) await other.admit();
+    await permit(GROW_STALE_MS);
+    for (const other of others) await other.acquire();
   };
 
   it('is one signal’s, of one worker, after the pause', async () => {
     const { a, b, c } = setup({ workers: 3 });
     await closedTo(a, b, c);
 
-    await pass(498);
+    await permit(498);
     expect(probers(a, b, c)).toBe(0);
-    await pass(252);
+    await permit(252);
 
     expect(probers(a, b, c)).toBe(1);
-    const admitted = await Promise.all([a, b, c, a, b, c].map((worker) => worker.admit()));
+    const admitted = await Promise.all([a, b, c, a, b, c].map((worker) => worker.acquire()));
     expect(admitted.filter((each) => each !== undefined)).toEqual(['probe']);
   });
 
@@ -291,12 +302,12 @@ describe('the next try', () => {
     const { a, b } = setup({ workers: 2 });
     await closedTo(a);
     await untilProbe(500);
-    await expect(a.admit()).resolves.toBe('probe');
+    await expect(a.acquire()).resolves.toBe('probe');
 
-    await expect(a.enter('probe', undefined)).resolves.toBe(true);
-    await expect(a.enter('open', undefined)).resolves.toBe(false);
-    await expect(b.enter('open', undefined)).resolves.toBe(false);
-    await expect(b.enter('probe', undefined)).resolves.toBe(false);
+    await expect(a.awaitSlot('probe', undefined)).resolves.toBe(true);
+    await expect(a.awaitSlot('normal', undefined)).resolves.toBe(false);
+    await expect(b.awaitSlot('normal', undefined)).resolves.toBe(false);
+    await expect(b.awaitSlot('probe', undefined)).resolves.toBe(false);
   });
 
   it('that succeeds opens the lane to everybody within a second', async () => {
@@ -304,17 +315,17 @@ describe('the next try', () => {
     await closedTo(a, b, c);
     await untilProbe(500);
     const [prober] = [a, b, c].filter(({ throttled }) => throttled.at(-1) === 'one');
-    await prober?.admit();
+    await prober?.acquire();
 
     await prober?.hear(CLEAR, 'probe');
-    await pass(1_000);
+    await permit(1_000);
 
     expect([a, b, c].map(({ throttled }) => throttled.at(-1))).toEqual(['all', 'all', 'all']);
-    await expect(Promise.all([a, b, c].map((each) => each.admit()))).resolves.toEqual([
-      ...['open', 'open', 'open'],
+    await expect(Promise.all([a, b, c].map((each) => each.acquire()))).resolves.toEqual([
+      ...['normal', 'normal', 'normal'],
     ]);
     expect(logs.lines().at(-1)).toMatchObject({
-      ...{ level: 'info', msg: 'lane.opened', code: 'HTTP_503', pauses: 1 },
+      ...{ level: 'info', msg: 'delivery.resumed', code: 'HTTP_503', pauses: 1 },
       closedForMs: expect.any(Number),
     });
   });
@@ -323,22 +334,22 @@ describe('the next try', () => {
     const { a, b, logs } = setup({ workers: 2 });
     await closedTo(a);
     await untilProbe(500);
-    await a.admit();
+    await a.acquire();
 
     await a.hear(TROUBLE, 'probe');
-    a.leave('probe');
+    a.release('probe');
     expect(a.throttled).toEqual(['none', 'one', 'none']);
     void a.stop();
-    await b.admit();
-    await pass(1_900);
+    await b.acquire();
+    await permit(1_900);
     expect(probers(b)).toBe(0);
-    await pass(350);
+    await permit(350);
 
     expect(b.throttled).toEqual(['none', 'one']);
-    await expect(b.admit()).resolves.toBe('probe');
+    await expect(b.acquire()).resolves.toBe('probe');
     expect(logs.lines()).toMatchObject([
-      { msg: 'lane.closed', pauses: 1, pauseMs: 1_000 },
-      { level: 'info', msg: 'lane.probed', pauses: 2, pauseMs: 2_000 },
+      { msg: 'delivery.suspended', pauses: 1, pauseMs: 1_000 },
+      { level: 'info', msg: 'delivery.probed', pauses: 2, pauseMs: 2_000 },
     ]);
   });
 
@@ -346,11 +357,11 @@ describe('the next try', () => {
     const { a, b } = setup({ workers: 2 });
     await closedTo(a);
     await untilProbe(500);
-    await b.admit();
+    await b.acquire();
     expect(probers(a)).toBe(1);
 
     await a.stop();
-    await pass(250);
+    await permit(250);
 
     expect([probers(a), probers(b)]).toEqual([0, 1]);
   });
@@ -360,13 +371,13 @@ describe('the next try', () => {
     const { a, b } = setup({ workers: 2, storeOf: { A: dies(dead) } });
     await closedTo(a);
     await untilProbe(500);
-    await a.admit();
+    await a.acquire();
     dead.dead = true;
-    await b.admit();
+    await b.acquire();
 
-    await pass(4_000);
+    await permit(4_000);
     expect(probers(b)).toBe(0);
-    await pass(1_500);
+    await permit(1_500);
 
     expect(probers(b)).toBe(1);
   });
@@ -376,11 +387,11 @@ describe('the next try', () => {
     await closedTo(a, b);
     void a.stop();
     await untilProbe(500);
-    await expect(b.admit()).resolves.toBe('probe');
+    await expect(b.acquire()).resolves.toBe('probe');
 
-    await pass(60_000);
+    await permit(60_000);
 
-    await expect(b.enter('probe', undefined)).resolves.toBe(true);
+    await expect(b.awaitSlot('probe', undefined)).resolves.toBe(true);
   });
 
   it('is yielded by a worker that has nothing to try with', async () => {
@@ -388,14 +399,14 @@ describe('the next try', () => {
     await closedTo(a);
     await untilProbe(500);
     expect(probers(a)).toBe(1);
-    await b.admit();
+    await b.acquire();
 
-    await pass(9_500);
+    await permit(9_500);
     expect(probers(b)).toBe(0);
-    await pass(1_500);
+    await permit(1_500);
 
     expect([a, b].map(({ throttled }) => throttled.at(-1))).toEqual(['none', 'one']);
-    await expect(b.admit()).resolves.toBe('probe');
+    await expect(b.acquire()).resolves.toBe('probe');
   });
 
   it('comes back to who yielded it, where nobody else wants it', async () => {
@@ -404,37 +415,37 @@ describe('the next try', () => {
     await untilProbe(500);
 
     // It leaves the others a second.
-    await pass(10_700);
+    await permit(10_700);
     expect(a.throttled).toEqual(['none', 'one', 'none']);
-    await pass(1_000);
+    await permit(1_000);
 
     expect(a.throttled).toEqual(['none', 'one', 'none', 'one']);
-    await expect(a.admit()).resolves.toBe('probe');
+    await expect(a.acquire()).resolves.toBe('probe');
   });
 
   it('is the next signal’s when the one before came to no end', async () => {
     const { a } = setup();
     await closedTo(a);
     await untilProbe(500);
-    await a.admit();
-    await expect(a.admit()).resolves.toBeUndefined();
+    await a.acquire();
+    await expect(a.acquire()).resolves.toBeUndefined();
 
-    a.leave('probe');
+    a.release('probe');
 
-    await expect(a.admit()).resolves.toBe('probe');
+    await expect(a.acquire()).resolves.toBe('probe');
   });
 
   it('that was taken over by another counts for nothing any more', async () => {
     const { a, b, memory } = setup({ workers: 2 });
     await closedTo(a);
     await untilProbe(500);
-    await a.admit();
+    await a.acquire();
     void a.stop();
-    await b.admit();
-    await pass(5_500);
+    await b.acquire();
+    await permit(5_500);
     expect(probers(b)).toBe(1);
 
-    await expect(a.enter('probe', undefined)).resolves.toBe(false);
+    await expect(a.awaitSlot('probe', undefined)).resolves.toBe(false);
     await a.hear(TROUBLE, 'probe');
     await a.hear(CLEAR, 'probe');
 
@@ -445,11 +456,11 @@ describe('the next try', () => {
     const { a, b, memory } = setup({ workers: 2 });
     await closedTo(a);
     await untilProbe(500);
-    await a.admit();
+    await a.acquire();
     void a.stop();
-    await b.admit();
-    await pass(5_500);
-    await expect(b.admit()).resolves.toBe('probe');
+    await b.acquire();
+    await permit(5_500);
+    await expect(b.acquire()).resolves.toBe('probe');
     await b.hear(CLEAR, 'probe');
 
     await a.hear(TROUBLE, 'probe');
@@ -461,7 +472,7 @@ describe('the next try', () => {
     const { a, b, memory } = setup({ workers: 2 });
     await closedTo(a);
     await untilProbe(500);
-    await a.admit();
+    await a.acquire();
 
     for (let number = 1; number <= 10; number += 1) await b.hear(TROUBLE);
     await b.hear(CERTAIN);
@@ -475,10 +486,10 @@ describe('the next try', () => {
     const { a, memory } = setup();
     await closedTo(a);
     await untilProbe(500);
-    await a.admit();
+    await a.acquire();
 
     // Under way since before the lane closed.
-    for (let number = 1; number <= 5; number += 1) await a.hear(TROUBLE, 'open');
+    for (let number = 1; number <= 5; number += 1) await a.hear(TROUBLE, 'normal');
 
     expect((await memory.read()).state.closed).toMatchObject({ pauses: 1, probe: { by: 'A' } });
   });
@@ -487,18 +498,18 @@ describe('the next try', () => {
     const { a } = setup();
     await closedTo(a);
     await untilProbe(500);
-    const dispatch = createDispatchSignal({
-      lane: a,
-      bind: () => Promise.reject(new Error('bound')),
+    const dispatch = createDeliverSignal({
+      breaker: a,
+      resolveToken: () => Promise.reject(new Error('resolved')),
       batcher: { send: () => Promise.reject(new Error('in company')) },
-      isolate: () => Promise.reject(new Error('sent')),
+      bisectBatch: () => Promise.reject(new Error('sent')),
     });
     const signal = accepted(buildSignal());
 
     await dispatch({ signalId: 'gone', signal, abort: AbortSignal.abort() });
-    await pass(60_000);
+    await permit(60_000);
 
-    await expect(a.admit()).resolves.toBe('probe');
+    await expect(a.acquire()).resolves.toBe('probe');
   });
 });
 
@@ -508,7 +519,7 @@ describe('a request', () => {
     const startedAt = Date.now();
     const times: number[] = [];
     for (let number = 0; number < requests; number += 1) {
-      void workers[number % workers.length]?.enter('open', undefined).then((may) => {
+      void workers[number % workers.length]?.awaitSlot('normal', undefined).then((may) => {
         if (may) times.push(Date.now() - startedAt);
       });
     }
@@ -519,7 +530,7 @@ describe('a request', () => {
     const { a, b, c } = setup({ workers: 3, perSecond: 10 });
 
     const times = letIn([a, b, c], 12);
-    await pass(2_000);
+    await permit(2_000);
 
     expect(times).toEqual(Array.from({ length: 12 }, (_, turn) => turn * 100));
   });
@@ -528,7 +539,7 @@ describe('a request', () => {
     const { a } = setup();
 
     const times = letIn([a], 12);
-    await pass(0);
+    await permit(0);
 
     expect(times).toEqual(Array.from({ length: 12 }, () => 0));
   });
@@ -536,10 +547,10 @@ describe('a request', () => {
   it('that is let go while it waits for its turn rejects with the reason', async () => {
     const { a } = setup({ perSecond: 1 });
     const abort = new AbortController();
-    await a.enter('open', undefined);
+    await a.awaitSlot('normal', undefined);
 
-    const rejected = expect(a.enter('open', abort.signal)).rejects.toBe('stopping');
-    await pass(10);
+    const rejected = expect(a.awaitSlot('normal', abort.signal)).rejects.toBe('stopping');
+    await permit(10);
     abort.abort('stopping');
 
     await rejected;
@@ -549,14 +560,14 @@ describe('a request', () => {
     const { a } = setup();
     // In the second before.
     letIn([a], 40);
-    await pass(1_000);
+    await permit(1_000);
     await a.hear(limited());
 
     // 75 % of 40 a second.
     const times = letIn([a], 5);
-    await pass(33_000);
+    await permit(33_000);
     const later = letIn([a], 5);
-    await pass(1_000);
+    await permit(1_000);
 
     expect(times).toEqual([0, 34, 67, 100, 134]);
     expect(later).toEqual([0, 17, 34, 51, 67]);
@@ -567,9 +578,9 @@ describe('a request', () => {
     await a.hear(CERTAIN);
     letIn([a], 100);
     await untilProbe(1_000);
-    await a.admit();
+    await a.acquire();
     letIn([a], 100);
-    await a.enter('probe', undefined);
+    await a.awaitSlot('probe', undefined);
 
     await a.hear(CLEAR, 'probe');
     await a.hear(limited());
@@ -580,15 +591,15 @@ describe('a request', () => {
   it('keeps to the slower of its own limit and of SEEK’s', async () => {
     const { a } = setup({ perSecond: 10 });
     letIn([a], 8);
-    await pass(1_000);
+    await permit(1_000);
 
     // 75 % of 8 a second.
     await a.hear(limited());
     const times = letIn([a], 3);
-    await pass(1_000);
-    await pass(40_000);
+    await permit(1_000);
+    await permit(40_000);
     const later = letIn([a], 3);
-    await pass(1_000);
+    await permit(1_000);
 
     expect(times).toEqual([0, 167, 334]);
     expect(later).toEqual([0, 100, 200]);
@@ -597,14 +608,14 @@ describe('a request', () => {
   it('does not queue behind those that gave up their turn when the lane closed', async () => {
     const { a } = setup({ perSecond: 1 });
     letIn([a], 60);
-    await pass(0);
+    await permit(0);
     await a.hear(CERTAIN);
     await untilProbe(1_000);
-    await a.admit();
+    await a.acquire();
     await a.hear(CLEAR, 'probe');
 
     const times = letIn([a], 2);
-    await pass(1_500);
+    await permit(1_500);
 
     expect(times).toEqual([0, 1_000]);
   });
@@ -612,12 +623,12 @@ describe('a request', () => {
   it('is refused after its turn where another worker closed the lane meanwhile', async () => {
     const { a, b } = setup({ workers: 2, perSecond: 1 });
     const times = letIn([a], 30);
-    await pass(0);
+    await permit(0);
 
     await b.hear(CERTAIN);
-    await pass(500);
+    await permit(500);
     void b.stop();
-    await pass(20_000);
+    await permit(20_000);
 
     // Its first went before.
     expect(times).toEqual([0]);
@@ -631,7 +642,7 @@ describe('requests that wait for their turn', () => {
       const came: (boolean | 'let go')[] = [];
       for (let number = 0; number < requests; number += 1) {
         const own = abort === undefined ? undefined : AbortSignal.any([abort]);
-        void worker.enter('open', own).then(
+        void worker.awaitSlot('normal', own).then(
           (may) => came.push(may),
           () => came.push('let go'),
         );
@@ -646,12 +657,12 @@ describe('requests that wait for their turn', () => {
     let wentAt: number | undefined;
     for (let waited = 0; waited < 30_000 && wentAt === undefined; waited += 10) {
       for (const worker of workers) {
-        if (worker.throttled.at(-1) !== 'one' || (await worker.admit()) !== 'probe') continue;
-        void worker.enter('probe', undefined).then((may) => {
+        if (worker.throttled.at(-1) !== 'one' || (await worker.acquire()) !== 'probe') continue;
+        void worker.awaitSlot('probe', undefined).then((may) => {
           if (may) wentAt = performance.now() - startedAt;
         });
       }
-      await pass(10);
+      await permit(10);
     }
     if (wentAt === undefined) throw new Error('No probe');
     return wentAt;
@@ -660,13 +671,13 @@ describe('requests that wait for their turn', () => {
   it('are turned away at once by a lane that closes, and the probe goes within a second', async () => {
     const { a, b } = setup({ workers: 2, perSecond: 1 });
     const [ofA, ofB] = wait([a, b], 15);
-    await pass(1_500);
+    await permit(1_500);
     expect([a.isHeldBack(), b.isHeldBack()]).toEqual([true, true]);
     const went = () => (count(ofA, true) ?? 0) + (count(ofB, true) ?? 0);
     expect(went()).toBe(2);
 
     await a.hear(CERTAIN);
-    await pass(0);
+    await permit(0);
     expect([ofA?.length, a.isHeldBack()]).toEqual([15, false]);
 
     // A pause of a second. The other hears of it with its next slot.
@@ -688,7 +699,7 @@ describe('requests that wait for their turn', () => {
       expect(probedAfter).toBeLessThanOrEqual(pauseMs + 1_000);
       const prober = a.throttled.at(-1) === 'one' ? a : b;
       await prober.hear(TROUBLE, 'probe');
-      prober.leave('probe');
+      prober.release('probe');
     }
   });
 
@@ -696,18 +707,18 @@ describe('requests that wait for their turn', () => {
     const { a, b } = setup({ workers: 2, perSecond: 10 });
     const abort = new AbortController();
     const [ofA] = wait([a], 30, abort.signal);
-    await pass(1_000);
+    await permit(1_000);
     const went = count(ofA, true) ?? 0;
     expect(went).toBeGreaterThanOrEqual(10);
 
     abort.abort('stopping');
     await a.stop();
     const [ofB] = wait([b], 10);
-    await pass(0);
+    await permit(0);
     expect([count(ofA, 'let go'), a.isHeldBack()]).toEqual([30 - went, false]);
-    await pass(300);
+    await permit(300);
     expect(count(ofB, true)).toBeGreaterThanOrEqual(1);
-    await pass(1_000);
+    await permit(1_000);
 
     expect(count(ofB, true)).toBe(10);
   });
@@ -716,15 +727,15 @@ describe('requests that wait for their turn', () => {
     const { a, b } = setup({ workers: 2, perSecond: 1 });
     const abort = new AbortController();
     wait([a], 30, abort.signal);
-    await pass(100);
+    await permit(100);
 
     abort.abort('stopping');
     await a.stop();
     const [ofB] = wait([b], 3);
-    await pass(2_800);
+    await permit(2_800);
 
     expect(count(ofB, true)).toBe(2);
-    await pass(200);
+    await permit(200);
     expect(count(ofB, true)).toBe(3);
   });
 });
@@ -754,7 +765,7 @@ describe('many answers at once', () => {
       Array.from({ length: 50 }, (_, number) => a.hear(limited(5_000 + number))),
     );
     const longer = b.hear(limited(9_000));
-    await pass(600);
+    await permit(600);
     await Promise.all([told, longer]);
 
     expect(calls.replace).toBeLessThanOrEqual(5);
@@ -770,12 +781,12 @@ describe('many answers at once', () => {
 describe('who asks for the next try', () => {
   it('is another first, where one has failed last', async () => {
     const { a, b } = setup({ workers: 2 });
-    await b.admit();
+    await b.acquire();
     await a.hear(CERTAIN);
-    await pass(GROW_STALE_MS);
-    await b.admit();
+    await permit(GROW_STALE_MS);
+    await b.acquire();
 
-    await pass(1_000 - GROW_STALE_MS + 300);
+    await permit(1_000 - GROW_STALE_MS + 300);
     expect([probers(a), probers(b)]).toEqual([0, 1]);
   });
 
@@ -783,9 +794,9 @@ describe('who asks for the next try', () => {
     const { a } = setup();
     await a.hear(CERTAIN);
 
-    await pass(1_399);
+    await permit(1_399);
     expect(probers(a)).toBe(0);
-    await pass(251);
+    await permit(251);
 
     expect(probers(a)).toBe(1);
   });
@@ -794,14 +805,14 @@ describe('who asks for the next try', () => {
     const { a, b } = setup({ workers: 2 });
     await a.hear(CERTAIN);
     await untilProbe(1_000);
-    await a.admit();
+    await a.acquire();
     await a.hear(CLEAR, 'probe');
-    a.leave('probe');
+    a.release('probe');
     await b.hear(CERTAIN);
-    await pass(GROW_STALE_MS);
-    await a.admit();
+    await permit(GROW_STALE_MS);
+    await a.acquire();
 
-    await pass(1_000 - GROW_STALE_MS + 300);
+    await permit(1_000 - GROW_STALE_MS + 300);
     expect([probers(a), probers(b)]).toEqual([1, 0]);
   });
 });
@@ -810,11 +821,11 @@ describe('a store that fails', () => {
   const away = () => Promise.reject(new Error('The queue does not answer'));
   const failing = () => {
     const fails = { now: false };
-    const store = (memory: LaneStore): LaneStore => ({
+    const store = (memory: BreakerStore): BreakerStore => ({
       ...memory,
       read: () => (fails.now ? away() : memory.read()),
       replace: (version, state) => (fails.now ? away() : memory.replace(version, state)),
-      takeSlot: (perSecond) => (fails.now ? away() : memory.takeSlot(perSecond)),
+      reserveSlot: (perSecond) => (fails.now ? away() : memory.reserveSlot(perSecond)),
     });
     return { fails, store };
   };
@@ -827,8 +838,8 @@ describe('a store that fails', () => {
     await expect(a.hear(CLEAR)).resolves.toBe(false);
   });
 
-  it.each<{ what: string; report: RoadReport }>([
-    { what: 'trouble', report: CERTAIN },
+  it.each<{ what: string; report: HealthReport }>([
+    { what: 'failing', report: CERTAIN },
     { what: 'a limit', report: limited() },
   ])('costs no signal the answer that it got: $what', async ({ report }) => {
     const { fails, store } = failing();
@@ -843,7 +854,7 @@ describe('a store that fails', () => {
     const { a } = setup({ store });
     await a.hear(CERTAIN);
     await untilProbe(1_000);
-    await a.admit();
+    await a.acquire();
     fails.now = true;
 
     await expect(a.hear(CLEAR, 'probe')).resolves.toBe(true);
@@ -854,7 +865,7 @@ describe('a store that fails', () => {
     const { a } = setup({ store });
     fails.now = true;
 
-    await expect(a.admit()).rejects.toThrow('The queue does not answer');
+    await expect(a.acquire()).rejects.toThrow('The queue does not answer');
   });
 
   it('is asked again until it answers, while the lane is closed', async () => {
@@ -863,10 +874,10 @@ describe('a store that fails', () => {
     await a.hear(CERTAIN);
     fails.now = true;
 
-    await pass(5_000);
+    await permit(5_000);
     expect(a.throttled).toEqual(['none']);
     fails.now = false;
-    await pass(250);
+    await permit(250);
 
     expect(a.throttled).toEqual(['none', 'one']);
     expect(logs.lines()).toContainEqual(
@@ -877,13 +888,13 @@ describe('a store that fails', () => {
 
 describe('a worker whose clock is wrong', () => {
   it('goes by the clock of the store', async () => {
-    const memory = createMemoryLane(() => Date.now() + 3_600_000);
+    const memory = createMemoryBreakerStore(() => Date.now() + 3_600_000);
     const { a, logs } = setup({ store: () => memory });
 
     await a.hear(CERTAIN);
-    await pass(1_250);
+    await permit(1_250);
     expect(probers(a)).toBe(0);
-    await pass(400);
+    await permit(400);
 
     expect(probers(a)).toBe(1);
     expect(logs.lines()).toMatchObject([{ pauseMs: 1_000, since: '2026-03-01T13:00:00.000Z' }]);
@@ -895,28 +906,28 @@ describe('a clock that is set back', () => {
 
   it('makes no worker blind to what the others know', async () => {
     // The store’s clock is another.
-    const memory = createMemoryLane(() => 1_000_000 + performance.now());
+    const memory = createMemoryBreakerStore(() => 1_000_000 + performance.now());
     const { a, b } = setup({ workers: 2, store: () => memory });
-    await b.admit();
+    await b.acquire();
     jest.setSystemTime(Date.now() - HOUR_MS);
     await a.hear(CERTAIN);
 
-    await pass(GROW_STALE_MS);
-    await expect(b.admit()).resolves.toBeUndefined();
+    await permit(GROW_STALE_MS);
+    await expect(b.acquire()).resolves.toBeUndefined();
     await untilProbe(500);
 
     expect(probers(a, b)).toBe(1);
   });
 
   it('makes no pause longer', async () => {
-    const memory = createMemoryLane(() => 1_000_000 + performance.now());
+    const memory = createMemoryBreakerStore(() => 1_000_000 + performance.now());
     const { a } = setup({ store: () => memory });
     await a.hear(CERTAIN);
 
     jest.setSystemTime(Date.now() - HOUR_MS);
     await untilProbe(1_000);
 
-    await expect(a.admit()).resolves.toBe('probe');
+    await expect(a.acquire()).resolves.toBe('probe');
   });
 });
 
@@ -928,7 +939,7 @@ describe('a lane that is stopped', () => {
     void a.stop();
 
     expect(jest.getTimerCount()).toBe(0);
-    await pass(10_000);
+    await permit(10_000);
     expect(a.throttled).toEqual(['none']);
   });
 
@@ -949,11 +960,11 @@ describe('a lane that is stopped', () => {
     });
     await a.hear(CERTAIN);
     slow = true;
-    await pass(250);
+    await permit(250);
 
     void a.stop();
     answer();
-    await pass(0);
+    await permit(0);
 
     expect(jest.getTimerCount()).toBe(0);
   });
@@ -963,17 +974,17 @@ describe('a worker whose own way to SEEK is broken', () => {
   /** The lane closed on A's word, and found clear by B's probe. */
   const closedInVain = async ({ a, b }: { a: Worker; b: Worker }) => {
     await a.hear(CERTAIN);
-    await b.admit();
+    await b.acquire();
     await waitForProbe(b);
     await b.hear(CLEAR, 'probe');
-    b.leave('probe');
-    await pass(600);
-    await a.admit();
+    b.release('probe');
+    await permit(600);
+    await a.acquire();
   };
   const waitForProbe = async (worker: Worker) => {
     for (let waited = 0; waited < 20_000; waited += 250) {
-      await pass(250);
-      if ((await worker.admit()) === 'probe') return;
+      await permit(250);
+      if ((await worker.acquire()) === 'probe') return;
     }
     throw new Error('No probe');
   };
@@ -986,10 +997,10 @@ describe('a worker whose own way to SEEK is broken', () => {
 
     expect((await memory.read()).state.closed).toBeUndefined();
     expect(a.throttled.at(-1)).toBe('none');
-    await expect(a.admit()).resolves.toBeUndefined();
-    await expect(a.enter('open', undefined)).resolves.toBe(false);
-    await expect(b.admit()).resolves.toBe('open');
-    expect(logs.lines().at(-1)).toMatchObject({ msg: 'lane.avoided', pauseMs: 1_000 });
+    await expect(a.acquire()).resolves.toBeUndefined();
+    await expect(a.awaitSlot('normal', undefined)).resolves.toBe(false);
+    await expect(b.acquire()).resolves.toBe('normal');
+    expect(logs.lines().at(-1)).toMatchObject({ msg: 'delivery.suspendedLocally', pauseMs: 1_000 });
     // Nothing moves, and that is as it should be.
     expect([a.isHeldBack(), b.isHeldBack()]).toEqual([true, false]);
   });
@@ -999,12 +1010,12 @@ describe('a worker whose own way to SEEK is broken', () => {
     for (let time = 1; time <= 2; time += 1) await closedInVain({ a, b });
     await b.hear(CERTAIN);
     await b.stop();
-    await pass(GROW_STALE_MS);
-    await a.admit();
+    await permit(GROW_STALE_MS);
+    await a.acquire();
 
-    await pass(1_000 - GROW_STALE_MS + 4_900);
+    await permit(1_000 - GROW_STALE_MS + 4_900);
     expect(probers(a)).toBe(0);
-    await pass(350);
+    await permit(350);
 
     expect(probers(a)).toBe(1);
   });
@@ -1012,8 +1023,8 @@ describe('a worker whose own way to SEEK is broken', () => {
   it('turns away what waits for its turn when it stays away by itself', async () => {
     const { a, b, memory } = setup({ workers: 2, perSecond: 1 });
     for (let time = 1; time <= 2; time += 1) await closedInVain({ a, b });
-    const waiting = Promise.all([1, 2, 3, 4].map(() => a.enter('open', undefined)));
-    await pass(0);
+    const waiting = Promise.all([1, 2, 3, 4].map(() => a.awaitSlot('normal', undefined)));
+    await permit(0);
     expect(a.isHeldBack()).toBe(true);
 
     await a.hear(CERTAIN);
@@ -1027,19 +1038,19 @@ describe('a worker whose own way to SEEK is broken', () => {
     for (let time = 1; time <= 2; time += 1) await closedInVain({ a, b });
     await a.hear(CERTAIN);
 
-    await pass(1_000);
+    await permit(1_000);
     expect(a.throttled.at(-1)).toBe('one');
-    await expect(a.admit()).resolves.toBe('open');
+    await expect(a.acquire()).resolves.toBe('normal');
     await a.hear(TROUBLE);
-    expect(logs.lines().at(-1)).toMatchObject({ msg: 'lane.avoided', pauseMs: 2_000 });
+    expect(logs.lines().at(-1)).toMatchObject({ msg: 'delivery.suspendedLocally', pauseMs: 2_000 });
     expect(a.throttled.at(-1)).toBe('none');
 
-    await pass(2_000);
+    await permit(2_000);
     await a.hear(CLEAR);
     expect(a.throttled.at(-1)).toBe('all');
     // Its word counts again.
     await a.hear(CERTAIN);
-    await pass(501);
-    await expect(b.admit()).resolves.toBeUndefined();
+    await permit(501);
+    await expect(b.acquire()).resolves.toBeUndefined();
   });
 });

@@ -1,8 +1,8 @@
-import { createStreak } from '../../../src/worker/circuitBreaker/failureTracking.ts';
+import { createConsecutiveFailures } from '../../../src/worker/circuitBreaker/failureTracking.ts';
 
 /** What the streak says of each request in turn. */
 const setup = (...requests: string[][]) => {
-  const streak = createStreak();
+  const streak = createConsecutiveFailures();
   return { streak, said: requests.map((signalIds) => streak.add(signalIds)) };
 };
 

@@ -1,11 +1,11 @@
-import { createSelfDoubt } from '../../../src/worker/circuitBreaker/localBreaker.ts';
+import { createFalsePositives } from '../../../src/worker/circuitBreaker/localBreaker.ts';
 
-type Step = Exclude<keyof ReturnType<typeof createSelfDoubt>, 'degree'>;
+type Step = Exclude<keyof ReturnType<typeof createFalsePositives>, 'degree'>;
 
 const VAIN: Step[] = ['saidSo', 'contradicted'];
 
 const degreeAfter = (steps: Step[]): number => {
-  const doubt = createSelfDoubt();
+  const doubt = createFalsePositives();
   for (const step of steps) doubt[step]();
   return doubt.degree();
 };

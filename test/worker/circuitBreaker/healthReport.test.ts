@@ -1,4 +1,4 @@
-import { roadReport } from '../../../src/worker/circuitBreaker/healthReport.ts';
+import { healthReportOf } from '../../../src/worker/circuitBreaker/healthReport.ts';
 import type { SendResult } from '../../../src/worker/seek/classify.ts';
 
 type Answered = Exclude<SendResult, { kind: 'aborted' }>;
@@ -31,7 +31,7 @@ describe('an answer', () => {
       result: refused(['INTERNAL_SERVER_ERROR', LIVE_ONLY]),
     },
   ])('about the signals themselves says that the road is clear: $what', ({ result }) => {
-    expect(roadReport(result)).toEqual({ kind: 'clear' });
+    expect(healthReportOf(result)).toEqual({ kind: 'healthy' });
   });
 
   it.each<{ what: string; result: Answered; code: string }>([
@@ -74,18 +74,18 @@ describe('an answer', () => {
       code: 'UNREACHABLE',
     },
   ])('may mean that SEEK is in trouble: $what is $code', ({ result, code }) => {
-    expect(roadReport(result)).toEqual({
-      ...{ kind: 'trouble', certain: false },
-      trouble: { code, reason: expect.stringMatching(/./), retryAfterMs: undefined },
+    expect(healthReportOf(result)).toEqual({
+      ...{ kind: 'failing', certain: false },
+      failure: { code, reason: expect.stringMatching(/./), retryAfterMs: undefined },
     });
   });
 
   it('that could not come, for nothing was sent, is certain trouble', () => {
     const reason = 'request failed: ECONNREFUSED';
 
-    expect(roadReport({ kind: 'unreachable', reason, unsent: true })).toEqual({
-      ...{ kind: 'trouble', certain: true },
-      trouble: { code: 'UNREACHABLE', reason, retryAfterMs: undefined },
+    expect(healthReportOf({ kind: 'unreachable', reason, unsent: true })).toEqual({
+      ...{ kind: 'failing', certain: true },
+      failure: { code: 'UNREACHABLE', reason, retryAfterMs: undefined },
     });
   });
 
@@ -98,9 +98,9 @@ describe('an answer', () => {
     },
     { what: 'HTTP 429', result: unreadable(429), code: 'HTTP_429' },
   ])('may limit our rate: $what is $code', ({ result, code }) => {
-    expect(roadReport(result)).toEqual({
-      kind: 'limited',
-      trouble: { code, reason: expect.stringMatching(/./), retryAfterMs: undefined },
+    expect(healthReportOf(result)).toEqual({
+      kind: 'rateLimited',
+      failure: { code, reason: expect.stringMatching(/./), retryAfterMs: undefined },
     });
   });
 
@@ -115,6 +115,6 @@ describe('an answer', () => {
       },
     })),
   ])('passes on how long SEEK asks to stay away: $what', ({ result }) => {
-    expect(roadReport(result)).toHaveProperty('trouble.retryAfterMs', 7_000);
+    expect(healthReportOf(result)).toHaveProperty('trouble.retryAfterMs', 7_000);
   });
 });

@@ -1,9 +1,9 @@
-import { createMemoryLane } from '../../../src/queue/embedded/breakerStore.ts';
-import { createPacer } from '../../../src/worker/circuitBreaker/rateLimiter.ts';
+import { createMemoryBreakerStore } from '../../../src/queue/embedded/breakerStore.ts';
+import { createRateLimiter } from '../../../src/worker/circuitBreaker/rateLimiter.ts';
 
 const { jest } = import.meta;
 
-const pass = (ms: number) => jest.advanceTimersByTimeAsync(ms);
+const permit = (ms: number) => jest.advanceTimersByTimeAsync(ms);
 
 beforeEach(() => {
   jest.useFakeTimers();
@@ -12,16 +12,19 @@ afterEach(() => {
   jest.useRealTimers();
 });
 
-type Setup = { perSecond?: number | undefined; takeSlot?: (perSecond: number) => Promise<number> };
+type Setup = {
+  perSecond?: number | undefined;
+  reserveSlot?: (perSecond: number) => Promise<number>;
+};
 
-const setup = ({ perSecond = 10, takeSlot }: Setup = {}) => {
+const setup = ({ perSecond = 10, reserveSlot }: Setup = {}) => {
   const rate: { perSecond: number | undefined } = { perSecond };
-  const store = createMemoryLane();
+  const store = createMemoryBreakerStore();
   const asked: number[] = [];
-  const pacer = createPacer({
-    takeSlot: (at) => {
+  const rateLimiter = createRateLimiter({
+    reserveSlot: (at) => {
       asked.push(at);
-      return (takeSlot ?? store.takeSlot)(at);
+      return (reserveSlot ?? store.reserveSlot)(at);
     },
     perSecond: () => rate.perSecond,
   });
@@ -30,10 +33,10 @@ const setup = ({ perSecond = 10, takeSlot }: Setup = {}) => {
   const came: [name: string, what: unknown, afterMs: number][] = [];
   const turn = (name: string, abort?: AbortSignal) => {
     const note = (what: unknown) => came.push([name, what, Date.now() - startedAt]);
-    return pacer.turn(abort).then(note, note);
+    return rateLimiter.turn(abort).then(note, note);
   };
 
-  return { pacer, store, rate, asked, came, turn };
+  return { rateLimiter, store, rate, asked, came, turn };
 };
 
 describe('the pacer', () => {
@@ -41,7 +44,7 @@ describe('the pacer', () => {
     const { turn, came } = setup();
 
     for (const name of ['a', 'b', 'c', 'd', 'e', 'f']) void turn(name);
-    await pass(1_000);
+    await permit(1_000);
 
     expect(came).toEqual([
       ['a', true, 0],
@@ -56,30 +59,30 @@ describe('the pacer', () => {
   it('takes only slots that come within 200 ms', async () => {
     const { turn, store } = setup();
     for (let number = 0; number < 30; number += 1) void turn(`${number}`);
-    await pass(0);
+    await permit(0);
 
     // 0, 100 and 200 are taken.
-    await expect(store.takeSlot(10)).resolves.toBe(-100);
-    await pass(100);
+    await expect(store.reserveSlot(10)).resolves.toBe(-100);
+    await permit(100);
 
-    await expect(store.takeSlot(10)).resolves.toBe(-100);
+    await expect(store.reserveSlot(10)).resolves.toBe(-100);
   });
 
   it('asks for the slots of one second not much more than once each', async () => {
     const { turn, asked } = setup();
 
     for (let number = 0; number < 10; number += 1) void turn(`${number}`);
-    await pass(1_000);
+    await permit(1_000);
 
     expect(asked.length).toBeLessThanOrEqual(2 * 10);
   });
 
   it('shares the slots with whoever takes from the same store', async () => {
     const { turn, store, came } = setup();
-    await store.takeSlot(10);
+    await store.reserveSlot(10);
 
     void turn('a');
-    await pass(100);
+    await permit(100);
 
     expect(came).toEqual([['a', true, 100]]);
   });
@@ -87,9 +90,9 @@ describe('the pacer', () => {
   it('goes by the rate as it is at the time', async () => {
     const { turn, rate, came, asked } = setup({ perSecond: 1 });
     for (const name of ['a', 'b', 'c', 'd']) void turn(name);
-    await pass(500);
+    await permit(500);
     rate.perSecond = 10;
-    await pass(800);
+    await permit(800);
 
     expect(came).toEqual([
       ['a', true, 0],
@@ -103,28 +106,28 @@ describe('the pacer', () => {
   it('lets everybody go when the rate is limited no more', async () => {
     const { turn, rate, came } = setup({ perSecond: 1 });
     for (const name of ['a', 'b', 'c']) void turn(name);
-    await pass(100);
+    await permit(100);
 
     rate.perSecond = undefined;
-    await pass(700);
+    await permit(700);
 
     expect(came.map(([name]) => name)).toEqual(['a', 'b', 'c']);
   });
 
   it('turns everybody away at once who has no slot, and nobody else', async () => {
-    const { turn, pacer, came } = setup();
+    const { turn, rateLimiter, came } = setup();
     for (const name of ['a', 'b', 'c', 'd', 'e']) void turn(name);
-    await pass(50);
+    await permit(50);
 
-    pacer.turnAway();
-    await pass(0);
+    rateLimiter.turnAway();
+    await permit(0);
 
     expect(came).toEqual([
       ['a', true, 0],
       ['d', false, 50],
       ['e', false, 50],
     ]);
-    await pass(1_000);
+    await permit(1_000);
     expect(came.slice(3)).toEqual([
       ['b', true, 100],
       ['c', true, 200],
@@ -132,13 +135,13 @@ describe('the pacer', () => {
   });
 
   it('serves who comes after those that were turned away, in the slot they would have had', async () => {
-    const { turn, pacer, came } = setup({ perSecond: 1 });
+    const { turn, rateLimiter, came } = setup({ perSecond: 1 });
     for (const name of ['a', 'b', 'c']) void turn(name);
-    await pass(10);
+    await permit(10);
 
-    pacer.turnAway();
+    rateLimiter.turnAway();
     void turn('d');
-    await pass(2_000);
+    await permit(2_000);
 
     expect(came).toEqual([
       ['a', true, 0],
@@ -154,10 +157,10 @@ describe('the pacer', () => {
     void turn('a');
     void turn('b', abort.signal);
     void turn('c');
-    await pass(10);
+    await permit(10);
 
     abort.abort('stopping');
-    await pass(1_000);
+    await permit(1_000);
 
     expect(came).toEqual([
       ['a', true, 0],
@@ -171,10 +174,10 @@ describe('the pacer', () => {
     const abort = new AbortController();
     void turn('a');
     void turn('b', abort.signal);
-    await pass(50);
+    await permit(50);
 
     abort.abort('stopping');
-    await pass(1_000);
+    await permit(1_000);
 
     expect(came).toEqual([
       ['a', true, 0],
@@ -183,43 +186,43 @@ describe('the pacer', () => {
   });
 
   it('lets nobody wait who is aborted before', async () => {
-    const { turn, pacer, asked, came } = setup();
+    const { turn, rateLimiter, asked, came } = setup();
 
     await turn('a', AbortSignal.abort('stopping'));
 
     expect(came).toEqual([['a', 'stopping', 0]]);
-    expect([asked, pacer.isWaitedFor()]).toEqual([[], false]);
+    expect([asked, rateLimiter.isWaitedFor()]).toEqual([[], false]);
   });
 
   it('says whether anybody waits who has no slot', async () => {
-    const { turn, pacer } = setup({ perSecond: 1 });
-    expect(pacer.isWaitedFor()).toBe(false);
+    const { turn, rateLimiter } = setup({ perSecond: 1 });
+    expect(rateLimiter.isWaitedFor()).toBe(false);
 
     void turn('a');
     void turn('b');
-    await pass(0);
-    expect(pacer.isWaitedFor()).toBe(true);
-    await pass(1_000);
+    await permit(0);
+    expect(rateLimiter.isWaitedFor()).toBe(true);
+    await permit(1_000);
 
-    expect(pacer.isWaitedFor()).toBe(false);
+    expect(rateLimiter.isWaitedFor()).toBe(false);
   });
 
   it('fails all that wait when the store fails, and serves who comes later', async () => {
     const fails = { now: true };
-    const { turn, came, pacer } = setup({
-      takeSlot: async () => {
+    const { turn, came, rateLimiter } = setup({
+      reserveSlot: async () => {
         if (fails.now) throw new Error('The queue does not answer');
         return 0;
       },
     });
     void turn('a');
     void turn('b');
-    await pass(0);
-    expect(pacer.isWaitedFor()).toBe(false);
+    await permit(0);
+    expect(rateLimiter.isWaitedFor()).toBe(false);
 
     fails.now = false;
     void turn('c');
-    await pass(0);
+    await permit(0);
 
     const silent = new Error('The queue does not answer');
     expect(came).toEqual([
@@ -232,12 +235,12 @@ describe('the pacer', () => {
   it.each([0, 1, 2, 3, 4, 5])(
     'forgets nobody who comes at the moment at which the last one goes (%i ticks later)',
     async (ticks) => {
-      const { turn, came } = setup({ takeSlot: async () => 0 });
+      const { turn, came } = setup({ reserveSlot: async () => 0 });
 
       void turn('a');
       for (let tick = 0; tick < ticks; tick += 1) await Promise.resolve();
       void turn('b');
-      await pass(5_000);
+      await permit(5_000);
 
       expect(came.map(([name]) => name)).toEqual(['a', 'b']);
     },

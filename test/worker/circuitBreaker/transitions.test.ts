@@ -1,9 +1,9 @@
-import type { LaneState } from '../../../src/queue/breakerState.ts';
+import type { BreakerState } from '../../../src/queue/breakerState.ts';
 import {
   close,
+  type Failure,
   open,
   pauseMs,
-  type Trouble,
   takeProbe,
   yieldProbe,
 } from '../../../src/worker/circuitBreaker/transitions.ts';
@@ -13,12 +13,12 @@ const HOUR_MS = 3_600_000;
 const MAX_MS = 60_000;
 const middle = () => 0.5;
 
-const TROUBLE: Trouble = { code: 'HTTP_503', reason: 'HTTP 503 without a GraphQL answer' };
+const TROUBLE: Failure = { code: 'HTTP_503', reason: 'HTTP 503 without a GraphQL answer' };
 
-const closeBy = (by: string, state: LaneState, trouble: Partial<Trouble> = {}, now = NOW) =>
-  close(state, { ...TROUBLE, ...trouble }, { by, now, maxMs: MAX_MS, random: middle });
+const closeBy = (by: string, state: BreakerState, failure: Partial<Failure> = {}, now = NOW) =>
+  close(state, { ...TROUBLE, ...failure }, { by, now, maxMs: MAX_MS, random: middle });
 
-const must = (state: LaneState | undefined): LaneState => {
+const must = (state: BreakerState | undefined): BreakerState => {
   if (state === undefined) throw new Error('no change');
   return state;
 };
@@ -49,7 +49,7 @@ describe('a pause', () => {
   });
 });
 
-describe('trouble', () => {
+describe('failing', () => {
   it('closes the lane for the first pause, and says why and since when', () => {
     expect(closeBy('anyone', {})).toEqual({
       closed: { since: NOW, ...TROUBLE, pauses: 1, until: NOW + 1_000 },
@@ -86,15 +86,15 @@ describe('trouble', () => {
   it.each([
     { what: 'nobody tries', state: CLOSED, by: 'late' },
     { what: 'another tries', state: PROBED, by: 'late' },
-    { what: 'it is limited', state: CLOSED, by: 'late', trouble: { limitedAt: 100 } },
+    { what: 'it is limited', state: CLOSED, by: 'late', failure: { limitedAt: 100 } },
     {
       what: 'a short wait is asked for',
       state: CLOSED,
       by: 'late',
-      trouble: { retryAfterMs: 999 },
+      failure: { retryAfterMs: 999 },
     },
   ])('that comes late changes nothing while the lane is closed: $what', (row) => {
-    expect(closeBy(row.by, row.state, row.trouble)).toBeUndefined();
+    expect(closeBy(row.by, row.state, row.failure)).toBeUndefined();
   });
 
   it('that comes late makes a pause longer where SEEK asks for it, and changes nothing else', () => {
@@ -174,7 +174,7 @@ describe('the next try', () => {
     closed: { ...CLOSED.closed, probe: { by: 'prober', until: now + LEASE_MS } },
   });
 
-  it.each<{ what: string; state: LaneState; by: string; now: number; gets: boolean }>([
+  it.each<{ what: string; state: BreakerState; by: string; now: number; gets: boolean }>([
     { what: 'nobody, while the lane is open', state: {}, by: 'prober', now: due, gets: false },
     {
       what: 'nobody before the pause’s end',

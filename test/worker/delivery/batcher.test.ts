@@ -1,13 +1,13 @@
 import { createBatcher } from '../../../src/worker/delivery/batcher.ts';
-import type { Dispatched } from '../../../src/worker/delivery/bisectBatch.ts';
+import type { DeliveryResult } from '../../../src/worker/delivery/bisectBatch.ts';
 import type { Entry } from '../../../src/worker/delivery/sendAuthorised.ts';
 import { acceptedBySeek } from '../../schemas/parse.ts';
 import { buildSignal } from '../../support/buildSignal.ts';
 
 const { jest } = import.meta;
 
-const DELIVERED: Dispatched = { kind: 'attempted', outcome: { kind: 'delivered' } };
-const HANDED_BACK: Dispatched = { kind: 'handedBack' };
+const DELIVERED: DeliveryResult = { kind: 'attempted', outcome: { kind: 'delivered' } };
+const HANDED_BACK: DeliveryResult = { kind: 'released' };
 
 const LINGER_MS = 20;
 
@@ -27,9 +27,9 @@ const setup = ({ size = 3 } = {}) => {
   const batcher = createBatcher({
     size,
     lingerMs: LINGER_MS,
-    isolate: (entries, pass, settle) =>
+    bisectBatch: (entries, permit, settle) =>
       new Promise<void>((resolve, reject) => {
-        passes.push(pass);
+        passes.push(permit);
         const settleOne = (id: string) => {
           const entry = entries.find(({ signalId }) => signalId === id);
           if (entry !== undefined) settle(entry, DELIVERED);
@@ -54,8 +54,8 @@ const setup = ({ size = 3 } = {}) => {
     for (const signalId of ids) {
       const entry: Entry = { signalId, signal: acceptedBySeek(buildSignal()) };
       batcher.send(entry).then(
-        (dispatched) => {
-          settled[signalId] = dispatched;
+        (delivery) => {
+          settled[signalId] = delivery;
         },
         (err: unknown) => {
           settled[signalId] = err;
@@ -95,7 +95,7 @@ describe('a signal', () => {
     await batch(1).arrive();
 
     expect(settled).toEqual({ a: DELIVERED });
-    expect(passes).toEqual(['open']);
+    expect(passes).toEqual(['normal']);
   });
 
   it('leaves at once again when the one before it has arrived', async () => {
@@ -257,21 +257,21 @@ describe('batches of one', () => {
 });
 
 describe('whatever a signal comes to', () => {
-  it.each<Dispatched>([
+  it.each<DeliveryResult>([
     DELIVERED,
     HANDED_BACK,
     { kind: 'deferred', code: 'RATE_LIMITED', reason: 'Too many' },
-  ])('is handed on: $kind', async (dispatched) => {
+  ])('is handed on: $kind', async (delivery) => {
     const { send } = createBatcher({
       size: 3,
       lingerMs: LINGER_MS,
-      isolate: async (entries, _, settle) => {
-        for (const entry of entries) settle(entry, dispatched);
+      bisectBatch: async (entries, _, settle) => {
+        for (const entry of entries) settle(entry, delivery);
       },
     });
 
     await expect(send({ signalId: 'a', signal: acceptedBySeek(buildSignal()) })).resolves.toBe(
-      dispatched,
+      delivery,
     );
   });
 });

@@ -2,8 +2,11 @@ import { getEventListeners } from 'node:events';
 import fc from 'fast-check';
 
 import type { SeekError } from '../../../src/schemas/seekApi.ts';
-import { createIsolate, type Dispatched } from '../../../src/worker/delivery/bisectBatch.ts';
-import type { Entry, Exchanged } from '../../../src/worker/delivery/sendAuthorised.ts';
+import {
+  createBisectBatch,
+  type DeliveryResult,
+} from '../../../src/worker/delivery/bisectBatch.ts';
+import type { Entry, SendOutcome } from '../../../src/worker/delivery/sendAuthorised.ts';
 import type { SendResult } from '../../../src/worker/seek/classify.ts';
 import { acceptedBySeek } from '../../schemas/parse.ts';
 import { buildSignal } from '../../support/buildSignal.ts';
@@ -38,55 +41,53 @@ const answer = (rows: readonly Row[]): Result => {
 
 const MOST_REQUESTS = 1_000;
 
-type Play = (sent: readonly Entry[], request: number) => Exchanged | Result | undefined;
+type Play = (sent: readonly Entry[], request: number) => SendOutcome | Result | undefined;
 
 type Setup = {
   rows: readonly Row[];
   play?: Play;
   /** Whether the lane is closed when the answer has come. */
-  laneClosed?: boolean;
+  breakerOpen?: boolean;
   /** What an answer waits for. */
   wait?: (request: number, ids: readonly number[]) => Promise<void> | undefined;
   abort?: Map<number, AbortSignal>;
 };
 
-const setup = ({ rows, play, wait, abort = new Map(), laneClosed = false }: Setup) => {
+const setup = ({ rows, play, wait, abort = new Map(), breakerOpen = false }: Setup) => {
   const entries: Entry[] = rows.map((_, row) => ({
     signalId: `${row}`,
     signal: acceptedBySeek(buildSignal()),
     ...(abort.has(row) ? { abort: abort.get(row) } : {}),
   }));
-  const requests: { ids: number[]; pass: string; abort: AbortSignal | undefined }[] = [];
-  const settled = new Map<number, Dispatched[]>();
+  const requests: { ids: number[]; permit: string; abort: AbortSignal | undefined }[] = [];
+  const settled = new Map<number, DeliveryResult[]>();
   const errands: boolean[] = [];
   const unknown: number[] = [];
   const logs = captureLogs();
   const rowsOf = (sent: readonly Entry[]) => sent.map(({ signalId }) => rows[+signalId] ?? 'good');
 
-  const isolate = createIsolate({
-    exchange: async (sent, errand, signal) => {
-      const { pass } = errand;
+  const bisectBatch = createBisectBatch({
+    sendAuthorised: async (sent, context, signal) => {
+      const { permit } = context;
       const ids = sent.map(({ signalId }) => +signalId);
-      const number = requests.push({ ids, pass, abort: signal });
-      errands.push(errand.renewed);
-      errand.renewed = true;
+      const number = requests.push({ ids, permit, abort: signal });
+      errands.push(context.renewed);
+      context.renewed = true;
       if (number > MOST_REQUESTS) throw new Error('It goes on for ever');
       await wait?.(number, ids);
       const played = play?.(sent, number) ?? answer(rowsOf(sent));
-      return played.kind === 'answered' ||
-        played.kind === 'deferred' ||
-        played.kind === 'handedBack'
+      return played.kind === 'answered' || played.kind === 'deferred' || played.kind === 'released'
         ? played
-        : { kind: 'answered', requestId: `request-${number}`, result: played, laneClosed };
+        : { kind: 'answered', requestId: `request-${number}`, result: played, breakerOpen };
     },
     logger: logs.logger,
     onUnknown: () => unknown.push(requests.length),
   });
 
   return {
-    isolate: (pass: 'open' | 'probe' = 'open') =>
-      isolate(entries, pass, ({ signalId }, dispatched) => {
-        settled.set(+signalId, [...(settled.get(+signalId) ?? []), dispatched]);
+    bisectBatch: (permit: 'normal' | 'probe' = 'normal') =>
+      bisectBatch(entries, permit, ({ signalId }, delivery) => {
+        settled.set(+signalId, [...(settled.get(+signalId) ?? []), delivery]);
       }),
     /** Rows of each request. */
     sent: () => requests.map(({ ids }) => ids),
@@ -96,10 +97,10 @@ const setup = ({ rows, play, wait, abort = new Map(), laneClosed = false }: Setu
   };
 };
 
-const outcomeOf = (dispatched: Dispatched | undefined): string =>
-  dispatched?.kind !== 'attempted'
-    ? `${dispatched?.kind}`
-    : [dispatched.outcome.kind, 'code' in dispatched.outcome ? dispatched.outcome.code : '']
+const outcomeOf = (delivery: DeliveryResult | undefined): string =>
+  delivery?.kind !== 'attempted'
+    ? `${delivery?.kind}`
+    : [delivery.outcome.kind, 'code' in delivery.outcome ? delivery.outcome.code : '']
         .join(' ')
         .trim();
 
@@ -142,9 +143,9 @@ describe('a signal that is sent alone', () => {
       outcome: { kind: 'retry', code: 'UNREACHABLE', reason: 'no answer within 10 ms' },
     },
   ])('comes to what SEEK said of it, once: $what', async ({ result, outcome, errors }) => {
-    const { isolate, came, requests, logs } = setup({ rows: ['good'], play: () => result });
+    const { bisectBatch, came, requests, logs } = setup({ rows: ['good'], play: () => result });
 
-    await isolate('probe');
+    await bisectBatch('probe');
 
     expect(came()).toEqual([
       [
@@ -154,43 +155,43 @@ describe('a signal that is sent alone', () => {
         },
       ],
     ]);
-    expect(requests).toMatchObject([{ ids: [0], pass: 'probe' }]);
+    expect(requests).toMatchObject([{ ids: [0], permit: 'probe' }]);
     expect(logs.text()).toBe('');
   });
 
   it.each([
-    { laneClosed: false, outcome: 'dead HTTP_404' },
+    { breakerOpen: false, outcome: 'dead HTTP_404' },
     // It is the address, not the signal.
-    { laneClosed: true, outcome: 'retry HTTP_404' },
+    { breakerOpen: true, outcome: 'retry HTTP_404' },
   ])('and gets no GraphQL answer is $outcome with the lane closed: $laneClosed', async (row) => {
-    const { isolate, came } = setup({
+    const { bisectBatch, came } = setup({
       rows: ['good'],
       play: () => ({ kind: 'unreadable', status: 404 }),
-      laneClosed: row.laneClosed,
+      breakerOpen: row.breakerOpen,
     });
 
-    await isolate('probe');
+    await bisectBatch('probe');
 
     expect(came()[0]?.map(outcomeOf)).toEqual([row.outcome]);
   });
 
   it('and is refused is dead, though the lane be closed', async () => {
-    const { isolate, came } = setup({ rows: ['forbidden'], laneClosed: true });
+    const { bisectBatch, came } = setup({ rows: ['forbidden'], breakerOpen: true });
 
-    await isolate('probe');
+    await bisectBatch('probe');
 
     expect(came()[0]?.map(outcomeOf)).toEqual(['dead FORBIDDEN']);
   });
 
   it('rejects by a fault of ours, and is left unsettled', async () => {
-    const { isolate, came } = setup({
+    const { bisectBatch, came } = setup({
       rows: ['good'],
       play: () => {
         throw new TypeError('bug');
       },
     });
 
-    await expect(isolate()).rejects.toThrow('bug');
+    await expect(bisectBatch()).rejects.toThrow('bug');
     expect(came()).toEqual([[]]);
   });
 });
@@ -201,7 +202,7 @@ describe('a fault of ours in one part of a batch', () => {
     const other = new Promise<void>((resolve) => {
       answerOther = resolve;
     });
-    const { isolate, came } = setup({
+    const { bisectBatch, came } = setup({
       rows: ['good', 'good', 'unnamed', 'good'],
       play: (sent) => {
         if (sent.length === 2 && sent[0]?.signalId === '2') throw new Error('bug');
@@ -211,7 +212,7 @@ describe('a fault of ours in one part of a batch', () => {
     });
 
     let end = 'none';
-    const isolating = isolate().catch((err: Error) => {
+    const isolating = bisectBatch().catch((err: Error) => {
       end = err.message;
     });
     await new Promise(setImmediate);
@@ -220,15 +221,15 @@ describe('a fault of ours in one part of a batch', () => {
     await isolating;
 
     expect(end).toBe('bug');
-    expect(came().map((dispatched) => dispatched.length)).toEqual([1, 1, 0, 0]);
+    expect(came().map((delivery) => delivery.length)).toEqual([1, 1, 0, 0]);
   });
 });
 
 describe('signals that are sent together', () => {
   it('are delivered by one request', async () => {
-    const { isolate, sent, came } = setup({ rows: ['good', 'good', 'good'] });
+    const { bisectBatch, sent, came } = setup({ rows: ['good', 'good', 'good'] });
 
-    await isolate();
+    await bisectBatch();
 
     expect(sent()).toEqual([[0, 1, 2]]);
     expect(came().map(([first]) => first)).toEqual(
@@ -239,9 +240,9 @@ describe('signals that are sent together', () => {
   });
 
   it('are sent again without those that SEEK names, which are judged by what was said of them', async () => {
-    const { isolate, sent, came, logs } = setup({ rows: ['good', 'named', 'good', 'named'] });
+    const { bisectBatch, sent, came, logs } = setup({ rows: ['good', 'named', 'good', 'named'] });
 
-    await isolate();
+    await bisectBatch();
 
     expect(sent()).toEqual([
       [0, 1, 2, 3],
@@ -259,14 +260,16 @@ describe('signals that are sent together', () => {
     ]);
     expect(came()[2]).toMatchObject([{ requestId: 'request-2' }]);
     expect(logs.lines()).toMatchObject([
-      { level: 'info', msg: 'batch.refused', requestId: 'request-1', signals: 4 },
+      { level: 'info', msg: 'batch.rejected', requestId: 'request-1', signals: 4 },
     ]);
   });
 
   it('are halved where SEEK names none, down to the bad one', async () => {
-    const { isolate, sent, came } = setup({ rows: ['good', 'good', 'forbidden', 'good', 'good'] });
+    const { bisectBatch, sent, came } = setup({
+      rows: ['good', 'good', 'forbidden', 'good', 'good'],
+    });
 
-    await isolate();
+    await bisectBatch();
 
     // One round after the other, and its parts together.
     expect(sent()).toEqual([[0, 1, 2, 3, 4], [0, 1, 2], [3, 4], [0, 1], [2]]);
@@ -277,15 +280,15 @@ describe('signals that are sent together', () => {
 
   it('are sent on in parts that do not wait for each other', async () => {
     const gates: (() => void)[] = [];
-    const { isolate, sent, came } = setup({ rows: ['forbidden', 'good', 'good', 'good'] });
+    const { bisectBatch, sent, came } = setup({ rows: ['forbidden', 'good', 'good', 'good'] });
     const held = setup({
       rows: ['forbidden', 'good', 'good', 'good'],
       wait: (request) =>
         request === 2 ? new Promise<void>((resolve) => gates.push(resolve)) : undefined,
     });
-    await isolate();
+    await bisectBatch();
 
-    const all = held.isolate();
+    const all = held.bisectBatch();
     await new Promise(setImmediate);
     // The first half is still under way, and the second has come to its end.
     expect(held.sent()).toEqual([
@@ -314,12 +317,12 @@ describe('signals that are sent together', () => {
     { signals: 10, parts: [4, 4, 2] },
     { signals: 100, parts: Array.from({ length: 10 }, () => 10) },
   ])('are divided into few small parts by silence, as $signals into $parts', async (row) => {
-    const { isolate, sent } = setup({
+    const { bisectBatch, sent } = setup({
       rows: Array.from({ length: row.signals }, (): Row => 'good'),
       play: (_, request) => (request === 1 ? SILENCE : undefined),
     });
 
-    await isolate();
+    await bisectBatch();
 
     expect(
       sent()
@@ -329,10 +332,10 @@ describe('signals that are sent together', () => {
   });
 
   it('have one partner token renewed for all their parts', async () => {
-    const { isolate, errands } = setup({ rows: ['good', 'unnamed', 'good', 'named'] });
+    const { bisectBatch, errands } = setup({ rows: ['good', 'unnamed', 'good', 'named'] });
 
-    await isolate();
-    await isolate();
+    await bisectBatch();
+    await bisectBatch();
 
     const [first, ...parts] = errands.slice(0, errands.length / 2);
     expect([first, ...new Set(parts)]).toEqual([false, true]);
@@ -341,7 +344,7 @@ describe('signals that are sent together', () => {
 
   it('take few rounds to find the one that SEEK is silent about', async () => {
     let rounds = 0;
-    const { isolate, came } = setup({
+    const { bisectBatch, came } = setup({
       rows: Array.from({ length: 100 }, (): Row => 'good'),
       play: (sent) => (sent.some(({ signalId }) => signalId === '57') ? SILENCE : undefined),
       wait: (_, ids) => {
@@ -350,7 +353,7 @@ describe('signals that are sent together', () => {
       },
     });
 
-    await isolate();
+    await bisectBatch();
 
     // 100, 10, 4, 2 and 1: as many timeouts as are waited for.
     expect(rounds).toBeLessThanOrEqual(5);
@@ -362,9 +365,9 @@ describe('signals that are sent together', () => {
   it('do not suffer for each other, whichever of them are bad', async () => {
     await fc.assert(
       fc.asyncProperty(anyRows, async (rows) => {
-        const { isolate, requests, sent, came } = setup({ rows });
+        const { bisectBatch, requests, sent, came } = setup({ rows });
 
-        await isolate();
+        await bisectBatch();
 
         expect(came().map((each) => each.map(outcomeOf))).toEqual(
           rows.map((row) => [OUTCOMES[row]]),
@@ -392,7 +395,7 @@ describe('signals that are sent together', () => {
           { length: 10 },
           (_, n): Row => (bad.includes(n) ? 'named' : 'good'),
         );
-        const { isolate, came } = setup({
+        const { bisectBatch, came } = setup({
           rows,
           play: (sent) => {
             const wrong = sent.flatMap(({ signalId }, n) =>
@@ -405,7 +408,7 @@ describe('signals that are sent together', () => {
           },
         });
 
-        await isolate();
+        await bisectBatch();
 
         expect(came().map((each) => each.map(outcomeOf))).toEqual(
           rows.map((row) => [OUTCOMES[row]]),
@@ -416,27 +419,27 @@ describe('signals that are sent together', () => {
 
   it('take one further request, however many of them SEEK names', async () => {
     const rows = Array.from({ length: 100 }, (_, n): Row => (n % 10 === 0 ? 'named' : 'good'));
-    const { isolate, sent } = setup({ rows });
+    const { bisectBatch, sent } = setup({ rows });
 
-    await isolate();
+    await bisectBatch();
 
     expect(sent()).toHaveLength(2);
   });
 
-  it.each<{ kind: string; stop: Exchanged }>([
+  it.each<{ kind: string; stop: SendOutcome }>([
     { kind: 'deferred', stop: { kind: 'deferred', code: 'RATE_LIMITED', reason: 'Too many' } },
-    { kind: 'handedBack', stop: { kind: 'handedBack' } },
+    { kind: 'released', stop: { kind: 'released' } },
   ])(
     'are all settled, and once, when the road closes in the middle: the rest is $kind',
     async ({ kind, stop }) => {
       await fc.assert(
         fc.asyncProperty(anyRows, fc.integer({ min: 1, max: 30 }), async (rows, closesAt) => {
-          const { isolate, came } = setup({
+          const { bisectBatch, came } = setup({
             rows,
             play: (_, request) => (request >= closesAt ? stop : undefined),
           });
 
-          await isolate();
+          await bisectBatch();
 
           for (const [row, each] of came().entries()) {
             expect(each).toHaveLength(1);
@@ -448,7 +451,7 @@ describe('signals that are sent together', () => {
   );
 
   it('keep what some of them came to when a fault of ours hits the rest', async () => {
-    const { isolate, came } = setup({
+    const { bisectBatch, came } = setup({
       rows: ['named', 'good', 'good'],
       play: (_, request) => {
         if (request === 2) throw new TypeError('bug');
@@ -456,7 +459,7 @@ describe('signals that are sent together', () => {
       },
     });
 
-    await expect(isolate()).rejects.toThrow('bug');
+    await expect(bisectBatch()).rejects.toThrow('bug');
     expect(came().map((each) => each.map(outcomeOf))).toEqual([['dead BAD_USER_INPUT'], [], []]);
   });
 });
@@ -474,12 +477,12 @@ describe('a server that does not know sendSignals', () => {
 
   it('gets each signal on its own, and that is told once', async () => {
     const rows: Row[] = ['good', 'forbidden', 'poison', 'good'];
-    const { isolate, sent, came, unknown } = setup({
+    const { bisectBatch, sent, came, unknown } = setup({
       rows,
       play: (entries) => (entries.length > 1 ? UNKNOWN : undefined),
     });
 
-    await isolate();
+    await bisectBatch();
 
     expect(sent()).toEqual([[0, 1, 2, 3], [0], [1], [2], [3]]);
     expect(came().map((each) => each.map(outcomeOf))).toEqual(rows.map((row) => [OUTCOMES[row]]));
@@ -487,9 +490,9 @@ describe('a server that does not know sendSignals', () => {
   });
 
   it('is no news to a signal that went alone', async () => {
-    const { isolate, came, unknown } = setup({ rows: ['good'], play: () => UNKNOWN });
+    const { bisectBatch, came, unknown } = setup({ rows: ['good'], play: () => UNKNOWN });
 
-    await isolate();
+    await bisectBatch();
 
     expect(unknown).toEqual([]);
     expect(came()).toMatchObject([
@@ -499,15 +502,15 @@ describe('a server that does not know sendSignals', () => {
 });
 
 describe('one that has to go', () => {
-  const HANDED_BACK = [{ kind: 'handedBack' }];
+  const HANDED_BACK = [{ kind: 'released' }];
 
   it('is left out from the start, and handed back', async () => {
-    const { isolate, sent, came } = setup({
+    const { bisectBatch, sent, came } = setup({
       rows: ['good', 'good', 'good'],
       abort: new Map([[1, AbortSignal.abort()]]),
     });
 
-    await isolate();
+    await bisectBatch();
 
     expect(sent()).toEqual([[0, 2]]);
     expect(came()[1]).toEqual(HANDED_BACK);
@@ -516,7 +519,7 @@ describe('one that has to go', () => {
 
   it('leaves nothing to send when all have to', async () => {
     const gone = AbortSignal.abort();
-    const { isolate, sent, came } = setup({
+    const { bisectBatch, sent, came } = setup({
       rows: ['good', 'good'],
       abort: new Map([
         [0, gone],
@@ -524,7 +527,7 @@ describe('one that has to go', () => {
       ]),
     });
 
-    await isolate();
+    await bisectBatch();
 
     expect(sent()).toEqual([]);
     expect(came()).toEqual([HANDED_BACK, HANDED_BACK]);
@@ -533,7 +536,7 @@ describe('one that has to go', () => {
   it('after a request is not in the next', async () => {
     const abort = new AbortController();
     const rows: Row[] = ['named', 'good', 'good'];
-    const { isolate, sent, came } = setup({
+    const { bisectBatch, sent, came } = setup({
       rows,
       abort: new Map([[1, abort.signal]]),
       play: () => {
@@ -542,23 +545,23 @@ describe('one that has to go', () => {
       },
     });
 
-    await isolate();
+    await bisectBatch();
 
     expect(sent()).toEqual([[0, 1, 2], [2]]);
     expect(came().map((each) => each.map(outcomeOf))).toEqual([
       ['dead BAD_USER_INPUT'],
-      ['handedBack'],
+      ['released'],
       ['delivered'],
     ]);
   });
 
   it('aborts a request only with all the others', async () => {
     const aborts = [new AbortController(), new AbortController()];
-    const { isolate, requests } = setup({
+    const { bisectBatch, requests } = setup({
       rows: ['good', 'good'],
       abort: new Map(aborts.map(({ signal }, row) => [row, signal])),
     });
-    const isolating = isolate();
+    const isolating = bisectBatch();
     const aborted = () => requests[0]?.abort?.aborted;
 
     expect(aborted()).toBe(false);
@@ -572,23 +575,23 @@ describe('one that has to go', () => {
 
   it('is forgotten by each request that is over', async () => {
     const signals = Array.from({ length: 30 }, () => new AbortController().signal);
-    const { isolate } = setup({
+    const { bisectBatch } = setup({
       rows: signals.map(() => 'unnamed'),
       abort: new Map(signals.entries()),
     });
 
-    await isolate();
+    await bisectBatch();
 
     expect(signals.flatMap((signal) => getEventListeners(signal, 'abort'))).toEqual([]);
   });
 
   it('aborts no request in which another cannot be let go', async () => {
-    const { isolate, requests } = setup({
+    const { bisectBatch, requests } = setup({
       rows: ['good', 'good'],
       abort: new Map([[0, new AbortController().signal]]),
     });
 
-    await isolate();
+    await bisectBatch();
 
     expect(requests).toMatchObject([{ abort: undefined }]);
   });
@@ -598,7 +601,7 @@ describe('one that has to go', () => {
     await fc.assert(
       fc.asyncProperty(anyRows, anyAborts, async (rows, aborts) => {
         const controllers = new Map(aborts.map(([row]) => [row, new AbortController()]));
-        const { isolate, came, requests } = setup({
+        const { bisectBatch, came, requests } = setup({
           rows,
           abort: new Map([...controllers].map(([row, { signal }]) => [row, signal])),
           play: (_, request) => {
@@ -607,12 +610,12 @@ describe('one that has to go', () => {
           },
         });
 
-        await isolate();
+        await bisectBatch();
 
         for (const [row, each] of came().entries()) {
           const outcome = OUTCOMES[rows[row] ?? 'good'];
           expect(each).toHaveLength(1);
-          expect(controllers.has(row) ? [outcome, 'handedBack'] : [outcome]).toContain(
+          expect(controllers.has(row) ? [outcome, 'released'] : [outcome]).toContain(
             outcomeOf(each[0]),
           );
         }

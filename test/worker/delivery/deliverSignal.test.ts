@@ -1,37 +1,37 @@
-import type { Pass } from '../../../src/worker/circuitBreaker/circuitBreaker.ts';
-import type { Dispatched } from '../../../src/worker/delivery/bisectBatch.ts';
-import { createDispatchSignal } from '../../../src/worker/delivery/deliverSignal.ts';
-import type { Bound } from '../../../src/worker/delivery/resolveToken.ts';
+import type { Permit } from '../../../src/worker/circuitBreaker/circuitBreaker.ts';
+import type { DeliveryResult } from '../../../src/worker/delivery/bisectBatch.ts';
+import { createDeliverSignal } from '../../../src/worker/delivery/deliverSignal.ts';
+import type { TokenResolution } from '../../../src/worker/delivery/resolveToken.ts';
 import type { Entry } from '../../../src/worker/delivery/sendAuthorised.ts';
 import { acceptedBySeek } from '../../schemas/parse.ts';
 import { buildSignal } from '../../support/buildSignal.ts';
 
-const DELIVERED: Dispatched = {
+const DELIVERED: DeliveryResult = {
   kind: 'attempted',
   outcome: { kind: 'delivered' },
   requestId: 'request-1',
 };
-const HANDED_BACK: Dispatched = { kind: 'handedBack' };
+const HANDED_BACK: DeliveryResult = { kind: 'released' };
 
 type Doubles = {
-  admit?: (abort?: AbortSignal) => Promise<Pass | undefined>;
+  acquire?: (abort?: AbortSignal) => Promise<Permit | undefined>;
   /** What a signal comes to that is sent alone; `undefined`: nothing is said of it. */
-  alone?: Dispatched | Error | undefined;
-  bound?: Bound | Error;
+  alone?: DeliveryResult | Error | undefined;
+  tokenUsed?: TokenResolution | Error;
 };
 
-const setup = ({ admit = async () => 'open', ...doubles }: Doubles = {}) => {
+const setup = ({ acquire = async () => 'normal', ...doubles }: Doubles = {}) => {
   const alone = 'alone' in doubles ? doubles.alone : DELIVERED;
   const inCompany: Entry[] = [];
   const apart: unknown[] = [];
-  const left: Pass[] = [];
+  const left: Permit[] = [];
   const entry: Entry = { signalId: 'one', signal: acceptedBySeek(buildSignal()) };
-  const { bound = { kind: 'bound', signal: entry.signal } } = doubles;
-  const dispatch = createDispatchSignal({
-    lane: { admit, leave: (pass) => void left.push(pass) },
-    bind: async () => {
-      if (bound instanceof Error) throw bound;
-      return bound;
+  const { tokenUsed = { kind: 'resolved', signal: entry.signal } } = doubles;
+  const dispatch = createDeliverSignal({
+    breaker: { acquire, release: (permit) => void left.push(permit) },
+    resolveToken: async () => {
+      if (tokenUsed instanceof Error) throw tokenUsed;
+      return tokenUsed;
     },
     batcher: {
       send: async (sent) => {
@@ -39,15 +39,15 @@ const setup = ({ admit = async () => 'open', ...doubles }: Doubles = {}) => {
         return DELIVERED;
       },
     },
-    isolate: async (entries, pass, settle) => {
-      apart.push([entries, pass]);
+    bisectBatch: async (entries, permit, settle) => {
+      apart.push([entries, permit]);
       if (alone instanceof Error) throw alone;
       for (const entry of entries) if (alone !== undefined) settle(entry, alone);
     },
   });
   return {
-    dispatch: (company?: 'welcome' | 'none', abort?: AbortSignal) =>
-      dispatch(abort === undefined ? entry : { ...entry, abort }, company),
+    dispatch: (batching?: 'allowed' | 'never', abort?: AbortSignal) =>
+      dispatch(abort === undefined ? entry : { ...entry, abort }, batching),
     ...{ entry, inCompany, apart, left },
   };
 };
@@ -59,24 +59,24 @@ describe('a signal', () => {
     await expect(dispatch()).resolves.toEqual(DELIVERED);
 
     expect(inCompany).toEqual([entry]);
-    expect([apart, left]).toEqual([[], ['open']]);
+    expect([apart, left]).toEqual([[], ['normal']]);
   });
 
   it('travels alone if it is to', async () => {
     const { dispatch, entry, inCompany, apart } = setup();
 
-    await expect(dispatch('none')).resolves.toEqual(DELIVERED);
+    await expect(dispatch('never')).resolves.toEqual(DELIVERED);
 
     expect(inCompany).toEqual([]);
-    expect(apart).toEqual([[[entry], 'open']]);
+    expect(apart).toEqual([[[entry], 'normal']]);
   });
 
-  it.each(['welcome', 'none'] as const)(
+  it.each(['allowed', 'never'] as const)(
     'that probes the lane travels alone, and leaves when it comes to an end (company: %s)',
-    async (company) => {
-      const { dispatch, entry, inCompany, apart, left } = setup({ admit: async () => 'probe' });
+    async (batching) => {
+      const { dispatch, entry, inCompany, apart, left } = setup({ acquire: async () => 'probe' });
 
-      await expect(dispatch(company)).resolves.toEqual(DELIVERED);
+      await expect(dispatch(batching)).resolves.toEqual(DELIVERED);
 
       expect(inCompany).toEqual([]);
       expect(apart).toEqual([[[entry], 'probe']]);
@@ -85,7 +85,7 @@ describe('a signal', () => {
   );
 
   it('that fails by a fault of ours leaves the lane nevertheless', async () => {
-    const { dispatch, left } = setup({ admit: async () => 'probe', alone: new TypeError('bug') });
+    const { dispatch, left } = setup({ acquire: async () => 'probe', alone: new TypeError('bug') });
 
     await expect(dispatch()).rejects.toThrow('bug');
     expect(left).toEqual(['probe']);
@@ -94,11 +94,11 @@ describe('a signal', () => {
   it('of which nothing was said is handed back', async () => {
     const { dispatch } = setup({ alone: undefined });
 
-    await expect(dispatch('none')).resolves.toEqual(HANDED_BACK);
+    await expect(dispatch('never')).resolves.toEqual(HANDED_BACK);
   });
 
   it('that is not admitted is handed back, and nothing is sent', async () => {
-    const { dispatch, inCompany, apart, left } = setup({ admit: async () => undefined });
+    const { dispatch, inCompany, apart, left } = setup({ acquire: async () => undefined });
 
     await expect(dispatch()).resolves.toEqual(HANDED_BACK);
     expect([inCompany, apart, left]).toEqual([[], [], []]);
@@ -107,22 +107,22 @@ describe('a signal', () => {
   it('is handed back when it is let go while it waits to be admitted', async () => {
     const abort = new AbortController();
     const { dispatch, inCompany } = setup({
-      admit: (given) =>
+      acquire: (given) =>
         new Promise((_, reject) => {
           given?.addEventListener('abort', () => reject(given.reason));
         }),
     });
 
-    const dispatched = dispatch('welcome', abort.signal);
+    const delivery = dispatch('allowed', abort.signal);
     abort.abort();
 
-    await expect(dispatched).resolves.toEqual(HANDED_BACK);
+    await expect(delivery).resolves.toEqual(HANDED_BACK);
     expect(inCompany).toEqual([]);
   });
 
   it('whose lane cannot be asked is handed back, and nothing is sent', async () => {
     const { dispatch, inCompany, apart, left } = setup({
-      admit: () => Promise.reject(new Error('ECONNRESET')),
+      acquire: () => Promise.reject(new Error('ECONNRESET')),
     });
 
     await expect(dispatch()).resolves.toEqual(HANDED_BACK);
@@ -131,31 +131,35 @@ describe('a signal', () => {
 
   it('goes as it was bound, and tells of that', async () => {
     const signal = acceptedBySeek(buildSignal({ token: 'looked up' }));
-    const bound = { source: 'linkOut', receivedAt: '2026-03-01T00:00:00Z', expired: true } as const;
-    const { dispatch, inCompany } = setup({ bound: { kind: 'bound', signal, bound } });
+    const tokenUsed = {
+      source: 'linkOut',
+      receivedAt: '2026-03-01T00:00:00Z',
+      expired: true,
+    } as const;
+    const { dispatch, inCompany } = setup({ tokenUsed: { kind: 'resolved', signal, tokenUsed } });
 
-    await expect(dispatch()).resolves.toEqual({ ...DELIVERED, bound });
+    await expect(dispatch()).resolves.toEqual({ ...DELIVERED, tokenUsed });
     expect(inCompany).toEqual([{ signalId: 'one', signal }]);
   });
 
-  it.each<{ what: string; bound: Bound | Error; comes: object }>([
+  it.each<{ what: string; tokenUsed: TokenResolution | Error; comes: object }>([
     {
       what: 'that is to be skipped is so, without a request',
-      bound: { kind: 'skipped', reason: 'no-token' },
+      tokenUsed: { kind: 'skipped', reason: 'no-token' },
       comes: { kind: 'attempted', outcome: { kind: 'skipped', reason: 'no-token' } },
     },
     {
       what: 'whose token is sealed to us waits for a worker with the key',
-      bound: { kind: 'sealed' },
+      tokenUsed: { kind: 'undecryptable' },
       comes: { kind: 'deferred', code: 'TOKEN_KEY' },
     },
     {
       what: 'whose token cannot be looked up waits',
-      bound: new Error('ECONNRESET'),
+      tokenUsed: new Error('ECONNRESET'),
       comes: { kind: 'deferred', code: 'QUEUE' },
     },
-  ])('$what, and leaves the lane', async ({ bound, comes }) => {
-    const { dispatch, inCompany, apart, left } = setup({ admit: async () => 'probe', bound });
+  ])('$what, and leaves the lane', async ({ tokenUsed, comes }) => {
+    const { dispatch, inCompany, apart, left } = setup({ acquire: async () => 'probe', tokenUsed });
 
     await expect(dispatch()).resolves.toMatchObject(comes);
     expect([inCompany, apart, left]).toEqual([[], [], ['probe']]);

@@ -1,4 +1,4 @@
-import { namedRows } from '../../../src/worker/delivery/bisectBatch.ts';
+import { rejectedRows } from '../../../src/worker/delivery/bisectBatch.ts';
 import type { SendResult } from '../../../src/worker/seek/classify.ts';
 
 const invalid = (invalidFields?: unknown, message = 'Invalid', code = 'BAD_USER_INPUT') => ({
@@ -11,7 +11,7 @@ const refused = (...errors: ReturnType<typeof invalid>[]): SendResult => ({
 });
 
 /** The rows named among ten, as plain data. */
-const named = (result: SendResult, rows = 10) => Object.fromEntries(namedRows(result, rows));
+const named = (result: SendResult, rows = 10) => Object.fromEntries(rejectedRows(result, rows));
 
 describe('a row that an answer names', () => {
   it.each([
@@ -60,12 +60,14 @@ describe('a row that an answer names', () => {
     const error = invalid({ '/input/signals/1/token': 'Is not valid' });
     const extensions = { ...error.extensions, trace: 'abc' };
 
-    expect(namedRows({ kind: 'refused', errors: [{ ...error, extensions }] }, 2).get(1)).toEqual([
-      {
-        ...error,
-        extensions: { ...extensions, invalidFields: { '/input/token': 'Is not valid' } },
-      },
-    ]);
+    expect(rejectedRows({ kind: 'refused', errors: [{ ...error, extensions }] }, 2).get(1)).toEqual(
+      [
+        {
+          ...error,
+          extensions: { ...extensions, invalidFields: { '/input/token': 'Is not valid' } },
+        },
+      ],
+    );
   });
 });
 

@@ -1,5 +1,5 @@
 import type { Lookup } from '../../../src/seekTokens/registry.ts';
-import { createBind } from '../../../src/worker/delivery/resolveToken.ts';
+import { createResolveToken } from '../../../src/worker/delivery/resolveToken.ts';
 import { accepted } from '../../schemas/parse.ts';
 import {
   buildApplicationComplete,
@@ -17,7 +17,7 @@ const EXPIRED = { ...FOUND, expiresAt: '2026-03-01T00:00:00Z' };
 
 const setup = (found: Lookup = FOUND, expired: 'send' | 'skip' = 'send') => {
   const looked: string[] = [];
-  const bind = createBind({
+  const resolveToken = createResolveToken({
     tokens: {
       lookup: async (applicationId) => {
         looked.push(applicationId);
@@ -25,17 +25,18 @@ const setup = (found: Lookup = FOUND, expired: 'send' | 'skip' = 'send') => {
       },
     },
     cipher: {
-      open: (sealed, context) => (sealed === 'sealed' ? `opened for ${context}` : undefined),
+      decrypt: (ciphertext, context) =>
+        ciphertext === 'undecryptable' ? `opened for ${context}` : undefined,
     },
     expired,
     now: () => NOW,
   });
   return {
     looked,
-    bind: (signal: object, sealed?: string) =>
-      bind({
+    resolveToken: (signal: object, ciphertext?: string) =>
+      resolveToken({
         ...{ signalId: 'signal-1', signal: accepted(signal) },
-        ...(sealed === undefined ? {} : { sealedToken: { sealed, fingerprint: 'f' } }),
+        ...(ciphertext === undefined ? {} : { encryptedToken: { ciphertext, fingerprint: 'f' } }),
       }),
   };
 };
@@ -46,19 +47,22 @@ describe('a signal', () => {
     ['no need of one', buildPositionStatusUpdate()],
     ['another identifier', buildSignal({ token: undefined, candidateApplicationProfileId: 'p' })],
   ])('that has %s goes as it is, and nothing is looked up', async (_, signal) => {
-    const { bind, looked } = setup();
+    const { resolveToken, looked } = setup();
 
-    await expect(bind(signal)).resolves.toEqual({ kind: 'bound', signal: accepted(signal) });
+    await expect(resolveToken(signal)).resolves.toEqual({
+      kind: 'resolved',
+      signal: accepted(signal),
+    });
     expect(looked).toEqual([]);
   });
 
   it('that names an application gets its token, and names it no more', async () => {
-    const { bind, looked } = setup();
+    const { resolveToken, looked } = setup();
 
-    await expect(bind(NAMED)).resolves.toEqual({
-      kind: 'bound',
+    await expect(resolveToken(NAMED)).resolves.toEqual({
+      kind: 'resolved',
       signal: buildSignal({ token: 'recorded' }),
-      bound: { source: 'linkOut', receivedAt: FOUND.receivedAt, expired: false },
+      tokenUsed: { source: 'linkOut', receivedAt: FOUND.receivedAt, expired: false },
     });
     expect(looked).toEqual(['application-1']);
   });
@@ -77,7 +81,7 @@ describe('a signal', () => {
     {
       what: 'a token past its life',
       found: EXPIRED,
-      comes: { kind: 'bound', bound: { expired: true } },
+      comes: { kind: 'resolved', tokenUsed: { expired: true } },
     },
     {
       what: 'a token past its life, where those are skipped',
@@ -87,21 +91,25 @@ describe('a signal', () => {
     {
       what: 'a token in the last moment of its life, where those are skipped',
       ...{ found: FOUND, expired: 'skip' },
-      comes: { kind: 'bound', bound: { expired: false } },
+      comes: { kind: 'resolved', tokenUsed: { expired: false } },
     },
-    { what: 'a token that is sealed to us', found: { kind: 'sealed' }, comes: { kind: 'sealed' } },
+    {
+      what: 'a token that is sealed to us',
+      found: { kind: 'undecryptable' },
+      comes: { kind: 'undecryptable' },
+    },
   ])('whose application has $what', async ({ found, expired, comes }) => {
-    await expect(setup(found, expired).bind(NAMED)).resolves.toMatchObject(comes);
+    await expect(setup(found, expired).resolveToken(NAMED)).resolves.toMatchObject(comes);
   });
 
   it('whose own token is sealed goes with it opened, if it opens', async () => {
-    const { bind } = setup();
+    const { resolveToken } = setup();
     const { token, ...signal } = buildSignal();
     const withoutToken = { ...signal, candidateApplicationProfileId: 'p' };
 
-    await expect(bind(withoutToken, 'sealed')).resolves.toMatchObject({
-      ...{ kind: 'bound', signal: { token: 'opened for signal-1' } },
+    await expect(resolveToken(withoutToken, 'undecryptable')).resolves.toMatchObject({
+      ...{ kind: 'resolved', signal: { token: 'opened for signal-1' } },
     });
-    await expect(bind(withoutToken, 'other')).resolves.toEqual({ kind: 'sealed' });
+    await expect(resolveToken(withoutToken, 'other')).resolves.toEqual({ kind: 'undecryptable' });
   });
 });

@@ -1,4 +1,4 @@
-import { createExchange } from '../../../src/worker/delivery/sendAuthorised.ts';
+import { createSendAuthorised } from '../../../src/worker/delivery/sendAuthorised.ts';
 import type { SendResult } from '../../../src/worker/seek/classify.ts';
 import { PartnerTokenError } from '../../../src/worker/seek/partnerToken.ts';
 import type { SendRequest } from '../../../src/worker/seek/seekClient.ts';
@@ -39,7 +39,7 @@ const setup = ({
   const renewed: string[] = [];
   const entered: unknown[] = [];
   const reported: unknown[] = [];
-  const exchange = createExchange({
+  const sendAuthorised = createSendAuthorised({
     partnerToken: {
       peek: () => undefined,
       get: get ?? (async () => 'held'),
@@ -54,10 +54,10 @@ const setup = ({
       if (result instanceof Error) throw result;
       return result;
     },
-    lane: {
-      enter: async (pass, abort) => {
+    breaker: {
+      awaitSlot: async (permit, abort) => {
         const may = enters[entered.length] ?? true;
-        entered.push([pass, abort]);
+        entered.push([permit, abort]);
         return typeof may === 'function' ? may() : may;
       },
       report: async (...given) => {
@@ -71,19 +71,19 @@ const setup = ({
   const entries = signals.map((signal, n) => ({ signalId: signalIds[n] ?? '', signal }));
 
   return {
-    exchange: (abort?: AbortSignal, pass: 'open' | 'probe' = 'open') =>
-      exchange(entries, { pass, renewed: renewedBefore }, abort),
+    sendAuthorised: (abort?: AbortSignal, permit: 'normal' | 'probe' = 'normal') =>
+      sendAuthorised(entries, { permit, renewed: renewedBefore }, abort),
     ...{ signals, sent, renewed, entered, reported },
   };
 };
 
 describe('an exchange', () => {
   it('sends the signals once, together, under the partner token and a request id of its own', async () => {
-    const { exchange, signals, sent, renewed } = setup({ signalIds: ['one', 'two'] });
+    const { sendAuthorised, signals, sent, renewed } = setup({ signalIds: ['one', 'two'] });
     const abort = new AbortController().signal;
 
-    await expect(exchange(abort)).resolves.toEqual({
-      ...{ kind: 'answered', requestId: 'request-1', result: ACCEPTED, laneClosed: false },
+    await expect(sendAuthorised(abort)).resolves.toEqual({
+      ...{ kind: 'answered', requestId: 'request-1', result: ACCEPTED, breakerOpen: false },
     });
 
     expect(sent).toEqual([{ signals, partnerToken: 'held', requestId: 'request-1', abort }]);
@@ -96,28 +96,28 @@ describe('an exchange', () => {
     { what: 'HTML', result: { kind: 'unreadable', status: 502, retryAfterMs: 7_000 } },
     { what: 'silence', result: UNREACHABLE },
   ])('hands on what SEEK said, and sends nothing again: $what', async ({ result }) => {
-    const { exchange, sent } = setup({ results: [result] });
+    const { sendAuthorised, sent } = setup({ results: [result] });
 
-    await expect(exchange()).resolves.toEqual({
-      ...{ kind: 'answered', requestId: 'request-1', result, laneClosed: false },
+    await expect(sendAuthorised()).resolves.toEqual({
+      ...{ kind: 'answered', requestId: 'request-1', result, breakerOpen: false },
     });
     expect(sent).toHaveLength(1);
   });
 
   it('rejects with a fault of ours, for the processor to judge', async () => {
-    const { exchange, reported } = setup({ results: [new TypeError('bug')] });
+    const { sendAuthorised, reported } = setup({ results: [new TypeError('bug')] });
 
-    await expect(exchange()).rejects.toThrow('bug');
+    await expect(sendAuthorised()).rejects.toThrow('bug');
     expect(reported).toEqual([]);
   });
 });
 
 describe('the lane', () => {
   it('is asked before each request, with the pass that was given', async () => {
-    const { exchange, entered } = setup({ results: [UNAUTHENTICATED, ACCEPTED] });
+    const { sendAuthorised, entered } = setup({ results: [UNAUTHENTICATED, ACCEPTED] });
     const abort = new AbortController().signal;
 
-    await exchange(abort, 'probe');
+    await sendAuthorised(abort, 'probe');
 
     expect(entered).toEqual([
       ['probe', abort],
@@ -126,47 +126,50 @@ describe('the lane', () => {
   });
 
   it('that lets nothing in hands the signals back unsent, and hears nothing', async () => {
-    const { exchange, sent, reported } = setup({ enters: [false] });
+    const { sendAuthorised, sent, reported } = setup({ enters: [false] });
 
-    await expect(exchange()).resolves.toEqual({ kind: 'handedBack' });
+    await expect(sendAuthorised()).resolves.toEqual({ kind: 'released' });
     expect([sent, reported]).toEqual([[], []]);
   });
 
   it('that closed before the repetition hands the signals back', async () => {
-    const { exchange, sent, reported } = setup({
+    const { sendAuthorised, sent, reported } = setup({
       results: [UNAUTHENTICATED],
       enters: [true, false],
     });
 
-    await expect(exchange()).resolves.toEqual({ kind: 'handedBack' });
+    await expect(sendAuthorised()).resolves.toEqual({ kind: 'released' });
     expect(sent).toHaveLength(1);
     expect(reported).toEqual([]);
   });
 
   it.each<{ what: string; result: SendResult; report: object }>([
-    { what: 'yes', result: ACCEPTED, report: { kind: 'clear' } },
-    { what: 'a refusal', result: refused('FORBIDDEN'), report: { kind: 'clear' } },
+    { what: 'yes', result: ACCEPTED, report: { kind: 'healthy' } },
+    { what: 'a refusal', result: refused('FORBIDDEN'), report: { kind: 'healthy' } },
     {
-      what: 'trouble',
+      what: 'failing',
       result: refused('INTERNAL_SERVER_ERROR'),
-      report: { kind: 'trouble', certain: false },
+      report: { kind: 'failing', certain: false },
     },
     { what: 'no connection', result: { ...UNREACHABLE, unsent: true }, report: { certain: true } },
-    { what: 'a limit', result: refused('RATE_LIMITED'), report: { kind: 'limited' } },
+    { what: 'a limit', result: refused('RATE_LIMITED'), report: { kind: 'rateLimited' } },
   ])('is told of the last answer, once, and for which signals: $what', async (row) => {
-    const { exchange, reported } = setup({ results: [row.result], signalIds: ['one', 'two'] });
+    const { sendAuthorised, reported } = setup({
+      results: [row.result],
+      signalIds: ['one', 'two'],
+    });
 
-    await exchange(undefined, 'probe');
+    await sendAuthorised(undefined, 'probe');
 
     expect(reported).toEqual([[expect.objectContaining(row.report), ['one', 'two'], 'probe']]);
   });
 
   it('is not told of an answer that a new partner token made good', async () => {
-    const { exchange, reported } = setup({ results: [UNAUTHENTICATED, ACCEPTED] });
+    const { sendAuthorised, reported } = setup({ results: [UNAUTHENTICATED, ACCEPTED] });
 
-    await exchange();
+    await sendAuthorised();
 
-    expect(reported).toEqual([[{ kind: 'clear' }, ['one'], 'open']]);
+    expect(reported).toEqual([[{ kind: 'healthy' }, ['one'], 'normal']]);
   });
 
   it.each<{ what: string; result: SendResult; code: string; reason: string }>([
@@ -181,9 +184,9 @@ describe('the lane', () => {
       ...{ code: 'HTTP_429', reason: 'HTTP 429 without a GraphQL answer' },
     },
   ])('that is limited defers all signals of the request: $what', async (row) => {
-    const { exchange } = setup({ results: [row.result], signalIds: ['one', 'two'] });
+    const { sendAuthorised } = setup({ results: [row.result], signalIds: ['one', 'two'] });
 
-    await expect(exchange()).resolves.toEqual({
+    await expect(sendAuthorised()).resolves.toEqual({
       ...{ kind: 'deferred', code: row.code, reason: row.reason, requestId: 'request-1' },
     });
   });
@@ -191,9 +194,12 @@ describe('the lane', () => {
 
 describe('a lane that closed upon the answer', () => {
   it('is told of with it', async () => {
-    const { exchange } = setup({ results: [{ kind: 'unreadable', status: 404 }], closes: true });
+    const { sendAuthorised } = setup({
+      results: [{ kind: 'unreadable', status: 404 }],
+      closes: true,
+    });
 
-    await expect(exchange()).resolves.toMatchObject({ kind: 'answered', laneClosed: true });
+    await expect(sendAuthorised()).resolves.toMatchObject({ kind: 'answered', breakerOpen: true });
   });
 });
 
@@ -204,9 +210,9 @@ describe('a lane that cannot be asked', () => {
     { when: 'before the request', enters: [fails], requests: 0 },
     { when: 'before the repetition', enters: [true, fails], requests: 1 },
   ])('defers the signals, and is told nothing: $when', async ({ enters = [], requests }) => {
-    const { exchange, sent, reported } = setup({ results: [UNAUTHENTICATED], enters });
+    const { sendAuthorised, sent, reported } = setup({ results: [UNAUTHENTICATED], enters });
 
-    await expect(exchange()).resolves.toEqual({
+    await expect(sendAuthorised()).resolves.toEqual({
       ...{ kind: 'deferred', code: 'QUEUE', reason: 'The lane cannot be asked' },
     });
     expect([sent.length, reported]).toEqual([requests, []]);
@@ -220,10 +226,10 @@ describe('a rejected partner token', () => {
   ])(
     'is renewed once, and the request repeated once under another id: $what',
     async ({ result }) => {
-      const { exchange, sent, renewed } = setup({ results: [result, ACCEPTED] });
+      const { sendAuthorised, sent, renewed } = setup({ results: [result, ACCEPTED] });
 
-      await expect(exchange()).resolves.toEqual({
-        ...{ kind: 'answered', requestId: 'request-2', result: ACCEPTED, laneClosed: false },
+      await expect(sendAuthorised()).resolves.toEqual({
+        ...{ kind: 'answered', requestId: 'request-2', result: ACCEPTED, breakerOpen: false },
       });
 
       expect(renewed).toEqual(['held']);
@@ -245,28 +251,31 @@ describe('a rejected partner token', () => {
     },
     { what: 'nothing comes back', second: UNREACHABLE },
   ])('is never renewed twice: the repetition decides, when $what', async ({ second }) => {
-    const { exchange, sent, renewed } = setup({ results: [UNAUTHENTICATED, second] });
+    const { sendAuthorised, sent, renewed } = setup({ results: [UNAUTHENTICATED, second] });
 
-    await expect(exchange()).resolves.toEqual({
-      ...{ kind: 'answered', requestId: 'request-2', result: second, laneClosed: false },
+    await expect(sendAuthorised()).resolves.toEqual({
+      ...{ kind: 'answered', requestId: 'request-2', result: second, breakerOpen: false },
     });
     expect([sent.length, renewed.length]).toEqual([2, 1]);
   });
 
   it('is not renewed for each part of a batch: once on the way is enough', async () => {
-    const { exchange, sent, renewed } = setup({ results: [UNAUTHENTICATED], renewedBefore: true });
+    const { sendAuthorised, sent, renewed } = setup({
+      results: [UNAUTHENTICATED],
+      renewedBefore: true,
+    });
 
-    await expect(exchange()).resolves.toMatchObject({ result: UNAUTHENTICATED });
+    await expect(sendAuthorised()).resolves.toMatchObject({ result: UNAUTHENTICATED });
     expect([sent.length, renewed]).toEqual([1, []]);
   });
 
   it('whose renewal fails defers the signal, and nothing is repeated', async () => {
-    const { exchange, sent } = setup({
+    const { sendAuthorised, sent } = setup({
       results: [UNAUTHENTICATED],
       renew: () => Promise.reject(new PartnerTokenError('token endpoint: HTTP 503')),
     });
 
-    await expect(exchange()).resolves.toEqual({
+    await expect(sendAuthorised()).resolves.toEqual({
       ...{ kind: 'deferred', code: 'PARTNER_TOKEN', reason: 'token endpoint: HTTP 503' },
     });
     expect(sent).toHaveLength(1);
@@ -279,71 +288,71 @@ describe('no partner token', () => {
     { code: 'CREDENTIALS_REFUSED', refused: true, retryAfterMs: undefined },
   ])('sends nothing, defers the signals and is certain trouble: $code', async (row) => {
     const { code, ...options } = row;
-    const { exchange, sent, entered, reported } = setup({
+    const { sendAuthorised, sent, entered, reported } = setup({
       get: () => Promise.reject(new PartnerTokenError('token endpoint: HTTP nnn', options)),
     });
 
     const reason = 'token endpoint: HTTP nnn';
-    await expect(exchange()).resolves.toEqual({ kind: 'deferred', code, reason });
+    await expect(sendAuthorised()).resolves.toEqual({ kind: 'deferred', code, reason });
 
     expect([sent, entered]).toEqual([[], []]);
-    const trouble = { code, reason, retryAfterMs: row.retryAfterMs };
-    expect(reported).toEqual([[{ kind: 'trouble', certain: true, trouble }, ['one'], 'open']]);
+    const failure = { code, reason, retryAfterMs: row.retryAfterMs };
+    expect(reported).toEqual([[{ kind: 'failing', certain: true, failure }, ['one'], 'normal']]);
   });
 
   it('for a reason that nobody foresaw is a fault', async () => {
-    const { exchange } = setup({ get: () => Promise.reject(new TypeError('bug')) });
+    const { sendAuthorised } = setup({ get: () => Promise.reject(new TypeError('bug')) });
 
-    await expect(exchange()).rejects.toThrow(TypeError);
+    await expect(sendAuthorised()).rejects.toThrow(TypeError);
   });
 });
 
 describe('letting go', () => {
-  const HANDED_BACK = { kind: 'handedBack' };
+  const HANDED_BACK = { kind: 'released' };
 
   it.each<{ when: string; results: SendResult[] }>([
     { when: 'the request', results: [{ kind: 'aborted' }] },
     { when: 'the repetition', results: [UNAUTHENTICATED, { kind: 'aborted' }] },
   ])('in the middle of $when hands the signals back, and tells the lane nothing', async (row) => {
-    const { exchange, reported } = setup({ results: row.results });
+    const { sendAuthorised, reported } = setup({ results: row.results });
 
-    await expect(exchange()).resolves.toEqual(HANDED_BACK);
+    await expect(sendAuthorised()).resolves.toEqual(HANDED_BACK);
     expect(reported).toEqual([]);
   });
 
   it('before the request hands the signals back unsent', async () => {
-    const { exchange, sent } = setup();
+    const { sendAuthorised, sent } = setup();
 
-    await expect(exchange(AbortSignal.abort())).resolves.toEqual(HANDED_BACK);
+    await expect(sendAuthorised(AbortSignal.abort())).resolves.toEqual(HANDED_BACK);
     expect(sent).toEqual([]);
   });
 
-  it.each<{ when: string; doubles: (letGo: () => void) => Doubles }>([
+  it.each<{ when: string; doubles: (releaseJob: () => void) => Doubles }>([
     {
       when: 'a partner token is waited for',
-      doubles: (letGo) => ({
+      doubles: (releaseJob) => ({
         get: () => {
-          letGo();
+          releaseJob();
           return new Promise(() => {});
         },
       }),
     },
     {
       when: 'a partner token is renewed',
-      doubles: (letGo) => ({
+      doubles: (releaseJob) => ({
         results: [UNAUTHENTICATED],
         renew: () => {
-          letGo();
+          releaseJob();
           return new Promise(() => {});
         },
       }),
     },
     {
       when: 'the lane is waited for',
-      doubles: (letGo) => ({
+      doubles: (releaseJob) => ({
         enters: [
           () => {
-            letGo();
+            releaseJob();
             return Promise.reject(new Error('aborted'));
           },
         ],
@@ -351,9 +360,9 @@ describe('letting go', () => {
     },
   ])('while $when hands the signals back', async ({ doubles }) => {
     const abort = new AbortController();
-    const { exchange, reported } = setup(doubles(() => abort.abort()));
+    const { sendAuthorised, reported } = setup(doubles(() => abort.abort()));
 
-    await expect(exchange(abort.signal)).resolves.toEqual(HANDED_BACK);
+    await expect(sendAuthorised(abort.signal)).resolves.toEqual(HANDED_BACK);
     expect(reported).toEqual([]);
   });
 });

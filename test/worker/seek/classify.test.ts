@@ -1,8 +1,8 @@
 import type { SeekError } from '../../../src/schemas/seekApi.ts';
 import {
+  applyRetryLimits,
   classify,
-  exhaust,
-  givenUpForAge,
+  expired,
   isPublicTestData,
   isUnauthenticated,
   isUnknownMutation,
@@ -230,7 +230,7 @@ describe('givenUpForAge', () => {
     { hours: 1.26, said: '1.3 hours' },
     { hours: 0.004, said: '14 seconds' },
   ])('keeps the last reason, and says after how long: $said', ({ hours, said }) => {
-    expect(givenUpForAge({ code: 'HTTP_429', reason: 'Slow' }, hours * 3_600_000)).toEqual({
+    expect(expired({ code: 'HTTP_429', reason: 'Slow' }, hours * 3_600_000)).toEqual({
       ...{ kind: 'dead', code: 'HTTP_429', reason: `Slow (given up after ${said})` },
     });
   });
@@ -249,16 +249,23 @@ describe('exhaust', () => {
     { attempt: 2, hours: 72, kind: 'dead' },
     { attempt: 1, hours: 1_000, kind: 'dead' },
   ])('attempt $attempt, $hours h old: $kind', ({ attempt, hours, kind }) => {
-    const outcome = exhaust(retry, { attempt, ageMs: hours * HOUR_MS }, bounds);
+    const outcome = applyRetryLimits(retry, { attempt, ageMs: hours * HOUR_MS }, bounds);
 
     expect(outcome).toMatchObject({ kind, code: 'RATE_LIMITED' });
   });
 
   it.each([
-    { life: { attempt: 25, ageMs: 0 }, reason: 'Too many (given up after attempt 25)' },
-    { life: { attempt: 3, ageMs: 72.5 * HOUR_MS }, reason: 'Too many (given up after 72.5 hours)' },
-  ])('keeps SEEK’s reason and says why it gave up: $reason', ({ life, reason }) => {
-    expect(exhaust(retry, life, bounds)).toEqual({ kind: 'dead', code: 'RATE_LIMITED', reason });
+    { record: { attempt: 25, ageMs: 0 }, reason: 'Too many (given up after attempt 25)' },
+    {
+      record: { attempt: 3, ageMs: 72.5 * HOUR_MS },
+      reason: 'Too many (given up after 72.5 hours)',
+    },
+  ])('keeps SEEK’s reason and says why it gave up: $reason', ({ record, reason }) => {
+    expect(applyRetryLimits(retry, record, bounds)).toEqual({
+      kind: 'dead',
+      code: 'RATE_LIMITED',
+      reason,
+    });
   });
 
   it.each<Outcome>([
@@ -266,6 +273,6 @@ describe('exhaust', () => {
     { kind: 'skipped', reason: 'no token' },
     { kind: 'dead', code: 'FORBIDDEN', reason: 'No' },
   ])('leaves $kind as it is, however late', (outcome) => {
-    expect(exhaust(outcome, { attempt: 99, ageMs: 999 * HOUR_MS }, bounds)).toBe(outcome);
+    expect(applyRetryLimits(outcome, { attempt: 99, ageMs: 999 * HOUR_MS }, bounds)).toBe(outcome);
   });
 });

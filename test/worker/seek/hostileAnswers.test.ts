@@ -108,7 +108,7 @@ const growth = async (work: () => Promise<unknown>): Promise<number> => {
 };
 
 /** The result, and that it came in time, kept memory and is classified. */
-const judge = async (send: () => Promise<SendResult>) => {
+const evaluateAttempt = async (send: () => Promise<SendResult>) => {
   const began = performance.now();
   let result: SendResult | undefined;
   const grown = await growth(async () => {
@@ -145,7 +145,7 @@ describe('an answer without end', () => {
       await poured;
     });
 
-    const { result } = await judge(send);
+    const { result } = await evaluateAttempt(send);
 
     expect(result).toMatchObject({ kind: 'unreachable', reason: 'answer over 1048576 bytes' });
     expect(await poured).toBeLessThan(64 * MIB);
@@ -173,7 +173,7 @@ describe('an answer without end', () => {
   ])('is given up in time: %s', async (_, head, unit) => {
     const { send } = await setup(async (socket) => void (await pour(socket, head, unit, GIB)));
 
-    expect((await judge(send)).result).toMatchObject({ kind: 'unreachable' });
+    expect((await evaluateAttempt(send)).result).toMatchObject({ kind: 'unreachable' });
   });
 });
 
@@ -182,7 +182,7 @@ describe('an answer that was packed', () => {
     const bomb = gzipSync(Buffer.alloc(64 * MIB, ' '));
     const { send, requests } = await setup(say(bomb, { headers: 'Content-Encoding: gzip\r\n' }));
 
-    expect((await judge(send)).result).toEqual({ kind: 'unreadable', status: 200 });
+    expect((await evaluateAttempt(send)).result).toEqual({ kind: 'unreadable', status: 200 });
     expect(requests.join()).not.toMatch(/^accept-encoding/im);
   });
 });
@@ -228,7 +228,10 @@ describe('an answer that breaks the rules', () => {
   ])('is retried: %s', async (_, play) => {
     const { send } = await setup(play);
 
-    expect((await judge(send)).outcome).toMatchObject({ kind: 'retry', code: 'UNREACHABLE' });
+    expect((await evaluateAttempt(send)).outcome).toMatchObject({
+      kind: 'retry',
+      code: 'UNREACHABLE',
+    });
   });
 
   it.each([
@@ -242,7 +245,7 @@ describe('an answer that breaks the rules', () => {
     const headers = 'Location: http://127.0.0.1:1/elsewhere\r\n';
     const { send, requests } = await setup(say('<p>', { status, headers }));
 
-    expect((await judge(send)).outcome).toMatchObject({ kind, code });
+    expect((await evaluateAttempt(send)).outcome).toMatchObject({ kind, code });
     expect(requests).toHaveLength(1);
   });
 
@@ -255,8 +258,8 @@ describe('an answer that breaks the rules', () => {
       socket.write(Buffer.concat([answer(GOOD), ...(asked === 1 ? [answer(refusal)] : [])]));
     });
 
-    expect((await judge(send)).result).toEqual({ kind: 'accepted' });
-    expect((await judge(send)).result).toEqual({ kind: 'accepted' });
+    expect((await evaluateAttempt(send)).result).toEqual({ kind: 'accepted' });
+    expect((await evaluateAttempt(send)).result).toEqual({ kind: 'accepted' });
   });
 
   it.each([
@@ -274,7 +277,7 @@ describe('an answer that breaks the rules', () => {
     const headers = `Retry-After: ${value}\r\n`;
     const { send } = await setup(say('', { status: '503 No', headers }));
 
-    const { outcome } = await judge(send);
+    const { outcome } = await evaluateAttempt(send);
 
     expect(outcome).toMatchObject({ kind: 'retry', code: 'HTTP_503' });
     expect(Reflect.get(outcome, 'retryAfterMs')).toBe(retryAfterMs);
@@ -409,7 +412,7 @@ describe('an answer of the wrong shape', () => {
   ])('is classified: %s', async (_, body, expected) => {
     const { send, logs } = await setup(say(body), { logBodies: true });
 
-    expect((await judge(send)).outcome).toMatchObject(expected);
+    expect((await evaluateAttempt(send)).outcome).toMatchObject(expected);
     expect(logs.lines()).toHaveLength(1);
   });
 
@@ -419,7 +422,7 @@ describe('an answer of the wrong shape', () => {
       say(errors(code(nasty, { [nasty]: nasty, invalidFields: { [nasty]: [nasty] } }))),
     );
 
-    const text = JSON.stringify((await judge(send)).result);
+    const text = JSON.stringify((await evaluateAttempt(send)).result);
 
     expect(text).not.toMatch(/\\u0000|\\ud83d/);
   });
@@ -432,7 +435,7 @@ describe('a token chosen to do harm', () => {
       const body = errors(code('BAD_USER_INPUT', { invalidFields: { '/input/token': 'no' } }));
       const { send } = await setup(say(body));
 
-      expect((await judge(() => send(1, token))).outcome).toMatchObject({
+      expect((await evaluateAttempt(() => send(1, token))).outcome).toMatchObject({
         ...{ kind: 'dead', code: 'BAD_USER_INPUT' },
       });
     },
@@ -446,7 +449,7 @@ describe('a token chosen to do harm', () => {
     const echo = unit.repeat(Math.floor(MIB / 2.1 / unit.length));
     const { send } = await setup(say(errors({ message: echo })), { logBodies: true });
 
-    const { outcome } = await judge(() => send(100, `${unit.repeat(200)}b`));
+    const { outcome } = await evaluateAttempt(() => send(100, `${unit.repeat(200)}b`));
 
     expect(outcome).toMatchObject({ kind: 'retry', code: 'UNKNOWN' });
   });
