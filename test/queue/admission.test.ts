@@ -4,8 +4,8 @@ import { Redis } from 'ioredis';
 import { loadConfig } from '../../src/config/config.ts';
 import { type Backend, type NewJob, SIGNALS } from '../../src/queue/backend.ts';
 import { signalJobOptions } from '../../src/queue/bullWorker.ts';
-import { createAdmission } from '../../src/queue/embedded/admission.ts';
-import { openKeyValueStore } from '../../src/queue/embedded/keyValueStore.ts';
+import { createEmbeddedEnqueue } from '../../src/queue/embedded/admission.ts';
+import { openEmbeddedBookkeeping } from '../../src/queue/embedded/bookkeeping.ts';
 import { openPglite } from '../../src/queue/embedded/pglite.ts';
 import { createRedisEnqueue } from '../../src/queue/redis/admission.ts';
 import { createRedisBookkeeping } from '../../src/queue/redis/bookkeeping.ts';
@@ -176,7 +176,7 @@ describe('in Redis', () => {
 describe('in the embedded queue', () => {
   it('a signal whose caller died between claim and add is added by the next', async () => {
     const database = await openPglite(undefined);
-    const store = await openKeyValueStore(database);
+    await openEmbeddedBookkeeping({ database });
     const added: unknown[] = [];
     const queue = {
       addBulk: async (jobs: unknown[]) => {
@@ -184,8 +184,8 @@ describe('in the embedded queue', () => {
         return [];
       },
     };
-    const dying = createAdmission({
-      store,
+    const dying = createEmbeddedEnqueue({
+      ...{ database },
       queue: async () => ({
         addBulk: () => Promise.reject(new Error('died')),
       }),
@@ -193,7 +193,7 @@ describe('in the embedded queue', () => {
     const job = buildJob();
     await expect(dying([job])).rejects.toThrow('died');
 
-    const enqueueIfAbsent = createAdmission({ store, queue: async () => queue });
+    const enqueueIfAbsent = createEmbeddedEnqueue({ database, queue: async () => queue });
 
     expect(await enqueueIfAbsent([job])).toEqual([ADDED]);
     expect(added).toHaveLength(1);

@@ -1,7 +1,6 @@
 import { Redis } from 'ioredis';
-import { openKeyValueStore } from '../../src/queue/embedded/keyValueStore.ts';
 import { openPglite } from '../../src/queue/embedded/pglite.ts';
-import { createSearchIndex } from '../../src/queue/embedded/searchIndex.ts';
+import { openEmbeddedIndex } from '../../src/queue/embedded/searchIndex.ts';
 import { createRedisIndex } from '../../src/queue/redis/searchIndex.ts';
 import {
   MAX_PER_SEARCH_KEY,
@@ -45,10 +44,7 @@ describe.each<{ what: string; open: () => Promise<SearchIndex> }>([
   },
   {
     what: 'the embedded queue',
-    open: async () => {
-      const store = await openKeyValueStore(database, () => now);
-      return createSearchIndex({ store, ...TIMES, now: () => now });
-    },
+    open: () => openEmbeddedIndex({ database, ...TIMES, now: () => now }),
   },
 ])('the index in $what', ({ open }) => {
   it('finds what was noted under a trait, the newest first, each once', async () => {

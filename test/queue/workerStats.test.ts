@@ -1,9 +1,8 @@
 import { Redis } from 'ioredis';
 
 import { loadConfig } from '../../src/config/config.ts';
-import { openKeyValueStore } from '../../src/queue/embedded/keyValueStore.ts';
 import { openPglite } from '../../src/queue/embedded/pglite.ts';
-import { createWorkerStats } from '../../src/queue/embedded/workerStats.ts';
+import { openEmbeddedWorkerStats } from '../../src/queue/embedded/workerStats.ts';
 import { createRedisWorkerStats } from '../../src/queue/redis/workerStats.ts';
 import { BUCKET_MS, bucketsSince, type WorkerStats } from '../../src/queue/workerStats.ts';
 import { captureLogs } from '../support/captureLogs.ts';
@@ -89,9 +88,8 @@ describe.each<{ what: string; open: () => Promise<WorkerStats> }>([
   {
     what: 'the embedded queue',
     open: async () => {
-      await database.query('DROP TABLE IF EXISTS seek_signals.store');
-      const store = await openKeyValueStore(database, () => now);
-      return createWorkerStats({ store, now: () => now });
+      await database.query('DROP TABLE IF EXISTS public.history');
+      return openEmbeddedWorkerStats({ database, now: () => now });
     },
   },
 ])('the history in $what', ({ open }) => {

@@ -1,21 +1,21 @@
-import {
-  type Backend,
-  DEAD_LETTERS,
-  type EnqueueIfAbsentResult,
-  type JobQueue,
-  type NewJob,
-  SIGNALS,
-} from '../backend.ts';
+import * as z from 'zod';
+
+import type { Backend, EnqueueIfAbsentResult, JobQueue, NewJob } from '../backend.ts';
 import { signalJobOptions } from '../bullWorker.ts';
-import { dedupeRecordOf, PENDING_MS } from '../dedupeWindow.ts';
-import type { KeyValueStore } from './keyValueStore.ts';
+import { dedupeRecordOf } from '../dedupeWindow.ts';
+import { CLAIM, CONFIRM } from './bookkeepingSql.ts';
+import type { PgliteDatabase } from './pglite.ts';
 
-const FIND_JOBS = `
-  SELECT id, queue FROM bullmq.job
-  WHERE id = ANY($1) AND queue IN ('${SIGNALS}', '${DEAD_LETTERS}')`;
+const IdRow = z.object({ signal_id: z.string() });
+const ClaimRow = IdRow.extend({
+  content_id: z.string().nullable(),
+  accepted: z.boolean().nullable(),
+  queued: z.boolean(),
+  deadLettered: z.boolean(),
+});
 
-type Deps = {
-  store: KeyValueStore;
+type Options = {
+  database: PgliteDatabase;
   queue: () => Promise<Pick<JobQueue, 'addBulk'>>;
   now?: () => number;
 };
@@ -24,65 +24,50 @@ type Deps = {
  * Reserves ids, adds jobs, and confirms. A process that dies in between leaves a reservation, which
  * expires after a short while, or a job, which the next caller finds.
  */
-export const createAdmission = ({
-  store,
+export const createEmbeddedEnqueue = ({
+  database: { query },
   queue,
   now = Date.now,
-}: Deps): Backend['enqueueIfAbsent'] => {
-  /** What was known of the ids before. Reserves those without a record or a job. */
-  const reserve = (jobs: NewJob[]) =>
-    store.transaction(async (tx) => {
-      const ids = jobs.map(({ signalId }) => signalId);
-      const records = await tx.get('dedupeRecords', ids);
-      const { rows } = await tx.query<{ id: string; queue: string }>(FIND_JOBS, [ids]);
-      const jobIds = new Set(rows.map(({ id }) => id));
-      const queued = new Set(rows.filter((row) => row.queue === SIGNALS).map(({ id }) => id));
+}: Options): Backend['enqueueIfAbsent'] => {
+  const takeOwnership = async (jobs: NewJob[]) => {
+    const { rows } = await query(CLAIM, [
+      jobs.map(({ signalId }) => signalId),
+      jobs.map(({ contentId }) => contentId),
+      ...[now(), now()],
+    ]);
+    return new Map(
+      z
+        .array(ClaimRow)
+        .parse(rows)
+        .map((row) => [row.signal_id, row]),
+    );
+  };
 
-      const absent = jobs.filter(
-        ({ signalId }) => !jobIds.has(signalId) && !records.get(signalId)?.value.accepted,
-      );
-      const expiresAt = now() + PENDING_MS;
-      await tx.putIfAbsent(
-        'dedupeRecords',
-        absent.map(({ signalId, contentId }) => ({
-          key: signalId,
-          value: { contentId, accepted: false },
-          expiresAt,
-        })),
-      );
-      await tx.putIfAbsent(
-        'unsent',
-        absent.map(({ signalId }) => ({ key: signalId, value: true, score: now() })),
-      );
-      return { records, queued, absent };
-    });
-
-  /** Resolves with the ids that no other caller has confirmed. */
-  const confirm = (jobs: NewJob[]): Promise<Set<string>> =>
-    store.transaction(async (tx) => {
-      const records = await tx.get(
-        'dedupeRecords',
-        jobs.map(({ signalId }) => signalId),
-      );
-      const firsts = jobs.filter(({ signalId }) => !records.get(signalId)?.value.accepted);
-      await tx.put(
-        'dedupeRecords',
-        firsts.map(({ signalId, contentId, data }) => ({
-          key: signalId,
-          value: { contentId, accepted: true },
-          expiresAt: dedupeRecordOf(signalId, data, Date.parse(data.acceptedAt)).until,
-        })),
-      );
-      return new Set(firsts.map(({ signalId }) => signalId));
-    });
+  const confirm = async (jobs: NewJob[]): Promise<Set<string>> => {
+    const { rows } = await query(CONFIRM, [
+      jobs.map(({ signalId }) => signalId),
+      jobs.map(({ contentId }) => contentId),
+      jobs.map(
+        ({ signalId, data }) => dedupeRecordOf(signalId, data, Date.parse(data.acceptedAt)).until,
+      ),
+      now(),
+    ]);
+    return new Set(
+      z
+        .array(IdRow)
+        .parse(rows)
+        .map((row) => row.signal_id),
+    );
+  };
 
   return async (jobs) => {
-    const { records, queued, absent } = await reserve(jobs);
-    const contentOf = (signalId: string) => records.get(signalId)?.value.contentId;
-    // The process that reserved an id may have died. A second add under the same id is harmless.
-    const added = absent.filter(
-      ({ signalId, contentId }) => (contentOf(signalId) ?? contentId) === contentId,
-    );
+    const claims = await takeOwnership(jobs);
+    const added = jobs.filter(({ signalId, contentId }) => {
+      const known = claims.get(signalId);
+      if (known === undefined || known.accepted || known.queued || known.deadLettered) return false;
+      // The process that reserved the id may have died. A second add under the same id is harmless.
+      return known.content_id === null || known.content_id === contentId;
+    });
     if (added.length > 0) {
       await (await queue()).addBulk(
         added.map(({ signalId, data }) => ({
@@ -97,12 +82,13 @@ export const createAdmission = ({
     return jobs.map((job): EnqueueIfAbsentResult => {
       const { signalId, contentId } = job;
       if (firsts.has(signalId)) return { kind: 'added' };
+      const known = claims.get(signalId);
       // Another caller may have confirmed the same content between our first and last step.
-      const remembered = contentOf(signalId) ?? (ours.has(job) ? contentId : undefined);
+      const remembered = known?.content_id ?? (ours.has(job) ? contentId : undefined);
       return {
         kind: 'known',
         ...(remembered === undefined ? {} : { remembered }),
-        queued: queued.has(signalId),
+        queued: known?.queued ?? true,
       };
     });
   };

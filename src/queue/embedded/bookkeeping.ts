@@ -1,90 +1,89 @@
-import { type Bookkeeping, SIGNALS } from '../backend.ts';
+import type { SignalRecord } from '../../schemas/signalRecord.ts';
+import type { Bookkeeping } from '../backend.ts';
 import { hoursOfLastDay, PENDING_MS } from '../dedupeWindow.ts';
-import type { KeyValueStore } from './keyValueStore.ts';
+import { COUNT, REOPEN, SAVE_SKIP_RECORD, TABLES } from './bookkeepingSql.ts';
+import type { PgliteDatabase } from './pglite.ts';
 
-// A little longer than the hours that are ever read.
-const KEEP_COUNTS_MS = 26 * 3_600_000;
+type Options = { database: PgliteDatabase; now?: () => number };
 
-const REMOVE_COMPLETED = `
-  DELETE FROM bullmq.job
-  WHERE queue = '${SIGNALS}' AND id = $1 AND state = 'completed' AND finished_at_ms = $2`;
-const FIND_JOB = `SELECT id FROM bullmq.job WHERE queue = '${SIGNALS}' AND id = $1`;
+/** Dedupe records, the unsent set, skipped signals and counts of outcomes, beside BullMQ's tables. */
+export const openEmbeddedBookkeeping = async ({
+  database: { query },
+  now = Date.now,
+}: Options): Promise<Bookkeeping> => {
+  for (const table of TABLES) await query(table);
+  await query('DELETE FROM public.remembered WHERE expires_at <= $1', [now()]);
+  await query('DELETE FROM public.skipped WHERE expires_at <= $1', [now()]);
 
-type Deps = { store: KeyValueStore; now?: () => number };
-
-/** Dedupe records, the unsent set, skipped signals and the counts of outcomes. */
-export const createLedger = ({ store, now = Date.now }: Deps): Bookkeeping => ({
-  findDedupeRecord: async (signalId) => {
-    const record = (await store.find('dedupeRecords', signalId))?.value;
-    return record?.accepted ? record.contentId : undefined;
-  },
-
-  markUnsent: ({ signalId, acceptedAt }) =>
-    store.putIfAbsent('unsent', [{ key: signalId, value: true, score: acceptedAt }]),
-
-  recordOutcomes: async (entries) => {
-    if (entries.length === 0) return;
-    const [hour] = hoursOfLastDay(now());
-    const idsOf = (settled: typeof entries) => settled.map(({ signalId }) => signalId);
-    await store.transaction(async (tx) => {
-      await tx.delete('unsent', idsOf(entries));
-      const counts = new Map<string, number>();
-      for (const { outcome } of entries) {
-        const key = `${hour}:${outcome}`;
-        counts.set(key, (counts.get(key) ?? 0) + 1);
-      }
-      const before = await tx.get('outcomeCounts', [...counts.keys()]);
-      const expiresAt = now() + KEEP_COUNTS_MS;
-      await tx.put(
-        'outcomeCounts',
-        [...counts].map(([key, count]) => ({
-          key,
-          value: (before.get(key)?.value ?? 0) + count,
-          expiresAt,
-        })),
+  return {
+    findDedupeRecord: async (signalId) => {
+      const { rows } = await query<{ content_id: string }>(
+        `SELECT content_id FROM public.remembered
+         WHERE signal_id = $1 AND accepted AND expires_at > $2`,
+        [signalId, now()],
       );
+      return rows[0]?.content_id;
+    },
+
+    markUnsent: async ({ signalId, acceptedAt }) => {
+      await query('INSERT INTO public.unsent VALUES ($1, $2) ON CONFLICT DO NOTHING', [
+        signalId,
+        acceptedAt,
+      ]);
+    },
+
+    recordOutcomes: async (entries) => {
+      if (entries.length === 0) return;
+      const [hour] = hoursOfLastDay(now());
+      await query('DELETE FROM public.unsent WHERE signal_id = ANY($1)', [
+        entries.map(({ signalId }) => signalId),
+      ]);
+      await query(COUNT, [hour, entries.map(({ outcome }) => outcome)]);
       // The record of a dead signal stays: an operator may have discarded its dead letter since.
-      const delivered = entries.filter(({ outcome }) => outcome === 'delivered');
-      await tx.delete('skippedSignals', idsOf(delivered));
-    });
-  },
+      await query('DELETE FROM public.skipped WHERE signal_id = ANY($1)', [
+        entries.filter(({ outcome }) => outcome === 'delivered').map(({ signalId }) => signalId),
+      ]);
+    },
 
-  removeUnsent: (signalIds) => store.delete('unsent', signalIds),
+    removeUnsent: async (signalIds) => {
+      await query('DELETE FROM public.unsent WHERE signal_id = ANY($1)', [signalIds]);
+    },
 
-  oldestUnsent: async (limit) =>
-    (await store.list('unsent', { limit })).map(({ key, score }) => ({
-      signalId: key,
-      acceptedAt: score,
-    })),
+    oldestUnsent: async (limit) => {
+      const { rows } = await query<{ signal_id: string; accepted_at: string }>(
+        'SELECT signal_id, accepted_at FROM public.unsent ORDER BY accepted_at LIMIT $1',
+        [limit],
+      );
+      return rows.map((row) => ({
+        signalId: row.signal_id,
+        acceptedAt: Number(row.accepted_at),
+      }));
+    },
 
-  countRecentOutcomes: async () => {
-    const hours = hoursOfLastDay(now());
-    const count = async (outcome: 'delivered' | 'skipped') => {
-      const keys = hours.map((hour) => `${hour}:${outcome}`);
-      const counts = await store.get('outcomeCounts', keys);
-      return [...counts.values()].reduce((sum, { value }) => sum + value, 0);
-    };
-    return { delivered: await count('delivered'), skipped: await count('skipped') };
-  },
+    countRecentOutcomes: async () => {
+      const { rows } = await query<{ outcome: string; signals: string }>(
+        'SELECT outcome, sum(signals)::text AS signals FROM public.settled WHERE hour >= $1 GROUP BY 1',
+        [hoursOfLastDay(now()).at(-1)],
+      );
+      const of = (outcome: string) =>
+        Number(rows.find((row) => row.outcome === outcome)?.signals ?? 0);
+      return { delivered: of('delivered'), skipped: of('skipped') };
+    },
 
-  reopen: (signalId, finishedAt) =>
-    store.transaction(async (tx) => {
-      if (finishedAt === undefined) {
-        if ((await tx.find('skippedSignals', signalId)) === undefined) return false;
-        if ((await tx.query(FIND_JOB, [signalId])).rows.length > 0) return false;
-      } else {
-        const { rowCount } = await tx.query(REMOVE_COMPLETED, [signalId, finishedAt]);
-        if (rowCount !== 1) return false;
-      }
-      await tx.delete('skippedSignals', [signalId]);
-      await tx.delete('dedupeRecords', [signalId]);
-      return true;
-    }),
+    reopen: async (signalId, finishedAt) =>
+      (await query(REOPEN, [signalId, finishedAt ?? null])).rows.length === 1,
 
-  saveSkipRecord: (record, until) =>
-    store.put('skippedSignals', [
-      { key: record.signalId, value: record, expiresAt: Math.max(until, now() + PENDING_MS) },
-    ]),
+    saveSkipRecord: async (record, until) => {
+      const keptUntil = Math.max(until, now() + PENDING_MS);
+      await query(SAVE_SKIP_RECORD, [record.signalId, JSON.stringify(record), keptUntil]);
+    },
 
-  findSkipRecord: async (signalId) => (await store.find('skippedSignals', signalId))?.value,
-});
+    findSkipRecord: async (signalId) => {
+      const { rows } = await query<{ record: SignalRecord }>(
+        'SELECT life FROM public.skipped WHERE signal_id = $1 AND expires_at > $2',
+        [signalId, now()],
+      );
+      return rows[0]?.record;
+    },
+  };
+};

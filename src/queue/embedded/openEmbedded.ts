@@ -11,15 +11,14 @@ import { startBullWorker, toBullOptions } from '../bullWorker.ts';
 import { skipRecordTtl } from '../dedupeWindow.ts';
 import { createOwnJobDataStore } from '../redis/jobStore.ts';
 import { indexRetention } from '../searchIndex.ts';
-import { createAdmission } from './admission.ts';
-import { createLedger } from './bookkeeping.ts';
+import { createEmbeddedEnqueue } from './admission.ts';
+import { openEmbeddedBookkeeping } from './bookkeeping.ts';
 import { createMemoryBreakerStore } from './breakerStore.ts';
-import { createJobStore } from './jobs.ts';
-import { openKeyValueStore } from './keyValueStore.ts';
+import { createEmbeddedJobs } from './jobs.ts';
 import { openPglite } from './pglite.ts';
-import { createSearchIndex } from './searchIndex.ts';
-import { createTokenStore } from './tokenStore.ts';
-import { createWorkerStats } from './workerStats.ts';
+import { openEmbeddedIndex } from './searchIndex.ts';
+import { openEmbeddedTokens } from './tokenStore.ts';
+import { openEmbeddedWorkerStats } from './workerStats.ts';
 
 type Options = Omit<BackendOptions, 'prefix'> & {
   /** Where the queue is kept. The caller has locked it. In memory if absent. */
@@ -29,7 +28,6 @@ type Options = Omit<BackendOptions, 'prefix'> & {
 /** The queue inside this process, for development, the demo and tests. Only one process may open a folder. */
 export const openEmbedded = async ({ folder, logger, ...options }: Options): Promise<Backend> => {
   const database = await openPglite(folder);
-  const store = await openKeyValueStore(database);
   const bull = withBackend(createPostgresBackend);
   const connection = database.pool;
   const queues = new Map<QueueName, Promise<Queue>>();
@@ -56,16 +54,16 @@ export const openEmbedded = async ({ folder, logger, ...options }: Options): Pro
       const start = (own: Process) => new bull.Worker(name, own, bullOptions);
       return startBullWorker(start, process, workerOptions, { logger, isReachable: () => true });
     },
-    bookkeeping: createLedger({ store }),
-    enqueueIfAbsent: createAdmission({ store, queue: () => bullQueue(SIGNALS) }),
-    index: createSearchIndex({ store, ...indexRetention(options) }),
-    workerStats: createWorkerStats({ store }),
+    bookkeeping: await openEmbeddedBookkeeping({ database }),
+    enqueueIfAbsent: createEmbeddedEnqueue({ database, queue: () => bullQueue(SIGNALS) }),
+    index: await openEmbeddedIndex({ database, ...indexRetention(options) }),
+    workerStats: await openEmbeddedWorkerStats({ database }),
     // No relay moves outbox rows into the embedded queue.
     outcomeStream: { take: async () => [], done: async () => {} },
     breaker: createMemoryBreakerStore(),
-    tokens: createTokenStore(store),
+    tokens: await openEmbeddedTokens(database),
     jobData: createOwnJobDataStore(),
-    jobs: createJobStore({ store, skipRecordTtlMs: skipRecordTtl(options) }),
+    jobs: createEmbeddedJobs({ database, skipRecordTtlMs: skipRecordTtl(options) }),
     // It has no replicas, never evicts, and is reachable as long as this process runs.
     replicated: async () => {},
     inspect: async () => [],

@@ -7,7 +7,6 @@ import { runMigrations } from 'bullmq';
 
 export type PgliteDatabase = Awaited<ReturnType<typeof openPglite>>;
 type Params = readonly unknown[];
-export type Query = ReturnType<typeof createClient>['query'];
 type Refusal = Error & { code: string | undefined; detail: string | undefined };
 type Session = {
   db: PGlite;
@@ -115,7 +114,7 @@ const migrate = async (db: PGlite) => {
 
 /**
  * Postgres inside this process, with BullMQ's tables: `pool` is a `connection` for
- * `createPostgresBackend`, `query` and `transaction` are for our own table. Qualify names of tables.
+ * `createPostgresBackend`, `query` is for our own tables. Qualify their names: `public.…`.
  *
  * In `folder`, a committed write survives a crash of the process, because each commit is written to
  * the folder's files. (A test with twelve SIGKILLs lost none of 9,700 jobs, also while the database was
@@ -147,18 +146,5 @@ export const openPglite = async (folder: string | undefined) => {
       return closing;
     },
   });
-
-  /** Commits what `run` wrote, or rolls it back if `run` throws. `run` may only use its own `query`. */
-  const transaction = async <T>(run: (query: Query) => Promise<T>): Promise<T> => {
-    const client = await pool.connect();
-    try {
-      await client.query('BEGIN');
-      const result = await run(client.query);
-      await client.query('COMMIT');
-      return result;
-    } finally {
-      client.release();
-    }
-  };
-  return { pool, query: pool.query, transaction, close: pool.end };
+  return { pool, query: pool.query, close: pool.end };
 };

@@ -1,44 +1,70 @@
 import { groupByKey, keyNameOf, MAX_PER_SEARCH_KEY, type SearchIndex } from '../searchIndex.ts';
-import type { KeyValueStore } from './keyValueStore.ts';
+import type { PgliteDatabase } from './pglite.ts';
 
-type Deps = {
-  store: KeyValueStore;
+const TABLES = [
+  `CREATE TABLE IF NOT EXISTS public.signal_traits (
+     name text NOT NULL, signal_id text NOT NULL, noted_at bigint NOT NULL, PRIMARY KEY (name, signal_id))`,
+  `CREATE TABLE IF NOT EXISTS public.signal_requests (
+     request_id text NOT NULL, signal_id text NOT NULL, noted_at bigint NOT NULL,
+     PRIMARY KEY (request_id, signal_id))`,
+];
+
+type Options = {
+  database: Pick<PgliteDatabase, 'query'>;
   keepKeysMs: number;
   keepRequestsMs: number;
   now?: () => number;
 };
 
-/** Finds signals by search key, and by the requests that sent them. */
-export const createSearchIndex = ({
-  store,
+/** Search keys beside BullMQ's tables, in the same database. Opening it removes expired entries. */
+export const openEmbeddedIndex = async ({
+  database: { query },
   keepKeysMs,
   keepRequestsMs,
   now = Date.now,
-}: Deps): SearchIndex => {
-  const entriesOf = (signalIds: readonly string[], keepMs: number) =>
-    signalIds.map(
-      (key) => ({ key, value: true, score: now(), expiresAt: now() + keepMs }) as const,
-    );
+}: Options): Promise<SearchIndex> => {
+  for (const table of TABLES) await query(table);
+  await query('DELETE FROM public.signal_traits WHERE noted_at <= $1', [now() - keepKeysMs]);
+  await query('DELETE FROM public.signal_requests WHERE noted_at <= $1', [now() - keepRequestsMs]);
 
   return {
     note: async (entries) => {
       for (const [name, signalIds] of groupByKey(entries)) {
-        await store.put(`search:${name}`, entriesOf(signalIds, keepKeysMs));
+        await query(
+          `INSERT INTO public.signal_traits SELECT $1, unnest($2::text[]), $3
+           ON CONFLICT (name, signal_id) DO UPDATE SET noted_at = $3`,
+          [name, [...new Set(signalIds)], now()],
+        );
       }
     },
     find: async (searchKey) => {
-      const newest = { limit: MAX_PER_SEARCH_KEY, order: 'DESC' } as const;
-      return (await store.list(`search:${keyNameOf(searchKey)}`, newest)).map(({ key }) => key);
+      const { rows } = await query<{ signal_id: string }>(
+        `SELECT signal_id FROM public.signal_traits WHERE name = $1 AND noted_at > $2
+         ORDER BY noted_at DESC, signal_id DESC LIMIT $3`,
+        [keyNameOf(searchKey), now() - keepKeysMs, MAX_PER_SEARCH_KEY],
+      );
+      return rows.map((row) => row.signal_id);
     },
-    forget: (searchKey) => store.deleteSpace(`search:${keyNameOf(searchKey)}`),
+    forget: async (searchKey) => {
+      await query('DELETE FROM public.signal_traits WHERE name = $1', [keyNameOf(searchKey)]);
+    },
 
     // Only time bounds them: one developer sends few signals.
     indexRequests: async (requests) => {
       for (const { requestId, signalIds } of requests) {
-        await store.putIfAbsent(`request:${requestId}`, entriesOf(signalIds, keepRequestsMs));
+        await query(
+          `INSERT INTO public.signal_requests SELECT $1, unnest($2::text[]), $3
+           ON CONFLICT DO NOTHING`,
+          [requestId, signalIds, now()],
+        );
       }
     },
-    findRequest: async (requestId) =>
-      (await store.list(`request:${requestId}`)).map(({ key }) => key),
+    findRequest: async (requestId) => {
+      const { rows } = await query<{ signal_id: string }>(
+        'SELECT signal_id FROM public.signal_requests WHERE request_id = $1 AND noted_at > $2',
+        [requestId, now() - keepRequestsMs],
+      );
+      return rows.map((row) => row.signal_id);
+    },
   };
 };

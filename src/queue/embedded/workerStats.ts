@@ -7,50 +7,67 @@ import {
   toBucket,
   type WorkerStats,
 } from '../workerStats.ts';
-import type { KeyValueStore } from './keyValueStore.ts';
+import type { PgliteDatabase } from './pglite.ts';
 
-const COUNT_JOBS = `
-  SELECT count(*) FILTER (WHERE queue = '${SIGNALS}' AND state = 'waiting')::int AS waiting,
-    count(*) FILTER (WHERE queue = '${SIGNALS}' AND state = 'delayed')::int AS retrying,
-    count(*) FILTER (WHERE queue = '${DEAD_LETTERS}' OR state = 'failed')::int AS dead
+const TABLE = `CREATE TABLE IF NOT EXISTS public.history (
+  at bigint NOT NULL, name text NOT NULL, value bigint NOT NULL, PRIMARY KEY (at, name))`;
+
+const COUNT = `
+  SELECT count(*) FILTER (WHERE queue = '${SIGNALS}' AND state = 'waiting') AS waiting,
+    count(*) FILTER (WHERE queue = '${SIGNALS}' AND state = 'delayed') AS retrying,
+    count(*) FILTER (WHERE queue = '${DEAD_LETTERS}' OR state = 'failed') AS dead
   FROM bullmq.job WHERE queue IN ('${SIGNALS}', '${DEAD_LETTERS}') AND state <> 'completed'`;
 
-type Deps = { store: KeyValueStore; now?: () => number };
+type Options = { database: Pick<PgliteDatabase, 'query'>; now?: () => number };
 
-/** Buckets of counts. The only worker runs in this process, so heartbeats stay in memory. */
-export const createWorkerStats = ({ store, now = Date.now }: Deps): WorkerStats => {
-  const lastSeen = new Map<string, number>();
+/** Buckets beside BullMQ's tables. The only worker runs in this process, so heartbeats stay in memory. */
+export const openEmbeddedWorkerStats = async ({
+  database: { query },
+  now = Date.now,
+}: Options): Promise<WorkerStats> => {
+  await query(TABLE);
+  await query('DELETE FROM public.history WHERE at < $1', [now() - KEEP_BUCKETS_MS]);
+  const heard = new Map<string, number>();
+
+  const write = (at: number, counts: Record<string, number>, onConflict: string) =>
+    query(
+      `INSERT INTO public.history
+       SELECT $1, name, value FROM unnest($2::text[], $3::bigint[]) AS counts (name, value)
+       ON CONFLICT (at, name) DO UPDATE SET value = ${onConflict}`,
+      [at, Object.keys(counts), Object.values(counts)],
+    );
 
   return {
     recordHeartbeat: async ({ worker, answers }) => {
-      lastSeen.set(worker, now());
+      heard.set(worker, now());
       const at = bucketStart(now());
-      const key = String(at);
-      await store.transaction(async (tx) => {
-        const bucket = { ...(await tx.find('workerStats', key))?.value };
-        const { rows } = await tx.query<Record<string, number>>(COUNT_JOBS);
-        for (const [name, count] of Object.entries(rows[0] ?? {})) {
-          bucket[name] = Math.max(bucket[name] ?? 0, count);
-        }
-        for (const [code, count] of Object.entries(answers)) {
-          bucket[`${OUTCOME_PREFIX}${code}`] = (bucket[`${OUTCOME_PREFIX}${code}`] ?? 0) + count;
-        }
-        await tx.put('workerStats', [{ key, value: bucket, expiresAt: at + KEEP_BUCKETS_MS }]);
-      });
+      const { rows } = await query<Record<'waiting' | 'retrying' | 'dead', string>>(COUNT);
+      const [{ waiting, retrying, dead } = { waiting: 0, retrying: 0, dead: 0 }] = rows;
+      const stands = { waiting: Number(waiting), retrying: Number(retrying), dead: Number(dead) };
+      await write(at, stands, 'greatest(public.history.value, excluded.value)');
+      const counts = Object.entries(answers).map(([name, count]) => [
+        `${OUTCOME_PREFIX}${name}`,
+        count,
+      ]);
+      await write(at, Object.fromEntries(counts), 'public.history.value + excluded.value');
     },
     removeWorker: async (worker) => {
-      lastSeen.delete(worker);
+      heard.delete(worker);
     },
     read: async (sinceMs) => {
-      const times = bucketsSince(sinceMs, now());
-      const buckets = await store.get('workerStats', times.map(String));
+      const [first] = bucketsSince(sinceMs, now());
+      const { rows } = await query<{ at: string; name: string; value: string }>(
+        'SELECT at, name, value FROM public.history WHERE at >= $1 ORDER BY at',
+        [first],
+      );
+      const stored = new Map<number, Record<string, string>>();
+      for (const { at, name, value } of rows) {
+        stored.set(Number(at), { ...stored.get(Number(at)), [name]: value });
+      }
       return {
         now: now(),
-        workers: [...lastSeen].map(([worker, at]) => ({ worker, at })),
-        buckets: times.flatMap((at) => {
-          const bucket = buckets.get(String(at));
-          return bucket === undefined ? [] : [toBucket(at, bucket.value)];
-        }),
+        workers: [...heard].map(([worker, at]) => ({ worker, at })),
+        buckets: [...stored].map(([at, counts]) => toBucket(at, counts)),
       };
     },
   };
