@@ -140,7 +140,7 @@ const addTokens = (program: Command, env: Env, run: Run): void => {
       run((await import('./commands/tokens.ts')).expiring(env, options)),
     );
   tokens
-    .command('reseal')
+    .command('re-encrypt')
     .description('seal all that Redis keeps with the first of TOKEN_ENCRYPTION_KEYS')
     .option('--json', 'for a program')
     .action(async (options: Output) =>
@@ -192,7 +192,7 @@ process.stdout.write('', () => process.exit());
 /** Takes a command's exit code down. */
 export type Run = (code: Promise<number>) => Promise<void>;
 
-/** `seek-signals dead-dead letters …` */
+/** `seek-signals dead-letters …` */
 export const addDeadLetters = (program: Command, env: NodeJS.ProcessEnv, run: Run): void => {
   const deadLetters = program.command('dead-letters').description('signals that were given up');
   const load = () => import('./commands/deadLetters.ts');

@@ -2,7 +2,7 @@ import { type Job, QueueKeys } from 'bullmq';
 import { type Backend, DEAD_LETTERS, SIGNALS } from '../queue/backend.ts';
 import { deadLetterJobOptions } from '../queue/bullWorker.ts';
 import { readDeadLetter } from '../queue/readDeadLetters.ts';
-import { type DeadLetter, failureId } from '../schemas/deadLetter.ts';
+import { DEAD_LETTER_VERSION, type DeadLetter, failureId } from '../schemas/deadLetter.ts';
 import {
   type Attempt,
   failureText,
@@ -57,7 +57,7 @@ const toDeadLetter = (job: Job): DeadLetter | undefined => {
   const data = SignalJobSchema.safeParse(job.data).data;
 
   return {
-    version: 1,
+    version: DEAD_LETTER_VERSION,
     signalId: deadLetterIdOf(job.id),
     failedJob: { jobId: job.id, finishedAt: job.finishedOn },
     typeCode: data?.signal.typeCode ?? 'unknown',

@@ -100,7 +100,7 @@ export const createRedrive = ({ backend, find, every, now, pause = wait }: Deps)
 };
 
 /**
- * A failed dead letter is retried; the worker on `dead-dead letters` does the rest, as it does for the board's
+ * A failed dead letter is retried; the worker on `dead-letters` does the rest, as it does for the board's
  * own Retry. One that no worker has failed yet can't be retried, so it is marked instead.
  */
 const createRequest =

@@ -23,7 +23,7 @@ type Deps = {
 };
 
 /**
- * The worker on `dead-dead letters`. It fails a new dead letter with SEEK's answer as the reason, so that it
+ * The worker on `dead-letters`. It fails a new dead letter with SEEK's answer as the reason, so that it
  * shows as failed in Bull Board; a dead letter that was retried since goes back to the queue.
  */
 export const startRedriveWorker = ({ onRedriven, ...deps }: Deps): Promise<JobWorker> =>

@@ -14,9 +14,9 @@ import { deadLetterIdOf, isDeadLetterId } from './moveToDeadLetters.ts';
 export type Imported = {
   imported: number;
   /** Left out: their signal lies in a queue, was settled, or is of an application that was erased. */
-  known: number;
+  skipped: number;
   /** By their numbers, from 1, among the lines that were given. */
-  bad: { line: number; message: string }[];
+  invalid: { line: number; message: string }[];
 };
 
 type Deps = {
@@ -50,9 +50,9 @@ export const createImportDeadLetters = ({ backend, lookup, isErased }: Deps) => 
     return comesBack && !(await isOfErased(deadLetter));
   };
 
-  const bringBack = async (deadLetter: DeadLetter): Promise<'imported' | 'known'> => {
+  const bringBack = async (deadLetter: DeadLetter): Promise<'imported' | 'skipped'> => {
     const { signalId, typeCode } = deadLetter;
-    if (!(await mayCome(deadLetter))) return 'known';
+    if (!(await mayCome(deadLetter))) return 'skipped';
     const deadLetters = await backend.queue(DEAD_LETTERS);
     // The record of a discard stays, and is outweighed until the signal is settled anew: it could be that
     // of somebody who discards the dead letter as it comes back, and then there is nothing else left to tell of it.
@@ -61,7 +61,7 @@ export const createImportDeadLetters = ({ backend, lookup, isErased }: Deps) => 
     const held = readDeadLetter(stored);
     // Ignored where one of that id is there already, of whatever version.
     if (stored !== undefined && (held === undefined || failureId(held) !== failureId(deadLetter))) {
-      return 'known';
+      return 'skipped';
     }
     const signal = isObject(deadLetter.job) ? deadLetter.job.signal : undefined;
     await backend.index
@@ -73,15 +73,15 @@ export const createImportDeadLetters = ({ backend, lookup, isErased }: Deps) => 
   /** Resolves once all that it counts is as safe as an accepted signal; may be repeated otherwise. */
   return async (lines: readonly Uint8Array[]): Promise<Imported> => {
     const since = performance.now();
-    const outcome: Imported = { imported: 0, known: 0, bad: [] };
+    const outcome: Imported = { imported: 0, skipped: 0, invalid: [] };
     for (const [index, bytes] of lines.entries()) {
       const read = readExportLine(bytes);
       if (read === undefined) continue;
-      if ('problem' in read) outcome.bad.push({ line: index + 1, message: read.problem });
+      if ('problem' in read) outcome.invalid.push({ line: index + 1, message: read.problem });
       else outcome[await bringBack(read.deadLetter)] += 1;
     }
     // For those that were known too: the answer promises as much.
-    if (outcome.imported + outcome.known > 0) await backend.replicated(since);
+    if (outcome.imported + outcome.skipped > 0) await backend.replicated(since);
     return outcome;
   };
 };

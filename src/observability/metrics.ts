@@ -47,10 +47,13 @@ export const createMetrics = (
     'oldest_unsent_seconds',
     'Age of the oldest signal that SEEK does not have yet',
   );
-  const laneOpen = gauge('lane_open', '1 while signals may be sent to SEEK');
-  const suspended = gauge(
-    'lane_closed_seconds',
-    'How long the lane has been closed, by what closed it; absent while it is open',
+  const deliverySuspended = gauge(
+    'delivery_suspended',
+    '1 while no signals are sent to SEEK: the circuit breaker is open',
+  );
+  const suspendedSeconds = gauge(
+    'delivery_suspended_seconds',
+    'How long delivery has been suspended, by error code; absent while it is running',
     ['code'],
   );
   const memoryUsed = gauge('redis_memory_used_bytes', 'What Redis holds, in all of its databases');
@@ -106,8 +109,8 @@ export const createMetrics = (
       backlog.set(Number.NaN);
       workers.set(Number.NaN);
       oldest.set(Number.NaN);
-      laneOpen.set(Number.NaN);
-      suspended.reset();
+      deliverySuspended.set(Number.NaN);
+      suspendedSeconds.reset();
       tokensExpiring.set(Number.NaN);
       memoryUsed.remove();
       memoryLimit.remove();
@@ -121,10 +124,10 @@ export const createMetrics = (
         tokensExpiring.set(reading.tokensExpiring);
         if (reading.memory !== undefined) memoryUsed.set(reading.memory.used);
         if (reading.memory?.limit) memoryLimit.set(reading.memory.limit);
-        laneOpen.set(reading.suspended === undefined ? 1 : 0);
+        deliverySuspended.set(reading.suspended === undefined ? 0 : 1);
         if (reading.suspended !== undefined) {
           const { code, seconds } = reading.suspended;
-          suspended.set({ code: codeLabel(code) }, seconds);
+          suspendedSeconds.set({ code: codeLabel(code) }, seconds);
         }
       }
       if (outbox !== undefined) {

@@ -116,7 +116,9 @@ export const createProducer = ({
     throw new TypeError('redisUrl must be a URL: redis://host:6379 or rediss://…');
   }
   if (!isDedupeWindowMs(dedupeWindowMs)) {
-    throw new TypeError('rememberMs must be a whole number of milliseconds, from 1 to 366 days');
+    throw new TypeError(
+      'dedupeWindowMs must be a whole number of milliseconds, from 1 to 366 days',
+    );
   }
   const cipher = createTokenCipher(tokenEncryptionKeys.map(readTokenKey));
   const backend = openRedis({

@@ -48,11 +48,11 @@ export type BreakerStore = {
 /** Nobody holds a slot for longer than this, and loses more than this by dying. */
 export const SLOT_HORIZON_MS = 200;
 
-/** For people: whether signals may be sent to SEEK. */
+/** Whether signals are sent to SEEK, as an operator reads it. */
 export type DeliveryView =
-  | { state: 'open' }
+  | { state: 'running' }
   | {
-      state: 'closed';
+      state: 'suspended';
       since: string;
       seconds: number;
       code: string;
@@ -63,9 +63,9 @@ export type DeliveryView =
 
 export const viewDelivery = ({ state: { closed }, now }: BreakerReading): DeliveryView =>
   closed === undefined
-    ? { state: 'open' }
+    ? { state: 'running' }
     : {
-        state: 'closed',
+        state: 'suspended',
         since: new Date(closed.since).toISOString(),
         seconds: Math.max(0, Math.round((now - closed.since) / 1000)),
         code: closed.code,

@@ -10,15 +10,20 @@ export const isDedupeWindowMs = (value: unknown): value is number =>
   value >= 1 &&
   value <= MAX_DEDUPE_WINDOW_MS;
 
+// `rememberMs` is the name that builds before version 4 of the job used.
+type StoredFields = { [field in keyof SignalJob | 'rememberMs']?: unknown };
+
 /** Reads no more of a job than that: it is asked of each that completes. Anything may stand there. */
 export const dedupeRecordOf = (
   signalId: string,
   data: unknown,
   acceptedAt: number,
 ): DedupeRecord => {
-  const { contentId, dedupeWindowMs }: { [field in keyof SignalJob]?: unknown } = isObject(data)
-    ? data
-    : {};
+  const {
+    contentId,
+    rememberMs,
+    dedupeWindowMs = rememberMs,
+  }: StoredFields = isObject(data) ? data : {};
   return {
     contentId: typeof contentId === 'string' ? contentId : signalId,
     until: acceptedAt + (isDedupeWindowMs(dedupeWindowMs) ? dedupeWindowMs : DEDUPE_WINDOW_MS),
@@ -31,7 +36,7 @@ export const msLeft = (until: number, now: number): number =>
 
 const ACCEPTED = 'accepted';
 
-/** Under `PREFIX:ledger:remembered:ID`; the content only where it has another id. */
+/** Under `PREFIX:dedupe:ID`; the content only where it has another id. */
 export const dedupeText = (signalId: string, contentId: string): string =>
   contentId === signalId ? ACCEPTED : `${ACCEPTED} ${contentId}`;
 

@@ -101,7 +101,7 @@ const pages = async function* (queue: JobQueue, states: JobType[], rank: 'n' | '
 export const parseDeadLetter = (data: unknown): DeadLetter | undefined =>
   DeadLetterSchema.safeParse(data).data;
 
-/** The dead letter that a job of `dead-dead letters` holds. */
+/** The dead letter that a job of `dead-letters` holds. */
 export const readDeadLetter = (job: Job | undefined): DeadLetter | undefined =>
   parseDeadLetter(job?.data);
 

@@ -1,11 +1,17 @@
 import * as z from 'zod';
+import { upgradeDeadLetter } from './olderNames.ts';
 import { AttemptSchema, RedriveSchema } from './signalJob.ts';
 
 /** What is kept of a signal that we stopped trying to deliver. */
 export type DeadLetter = z.infer<typeof DeadLetterSchema>;
 
-export const DeadLetterSchema = z.object({
-  version: z.literal(1),
+/** Version 1 named the failed job otherwise. */
+export const DEAD_LETTER_VERSION = 2;
+
+const DeadLetterFields = z.object({
+  version: z
+    .literal([1, DEAD_LETTER_VERSION])
+    .transform((): typeof DEAD_LETTER_VERSION => DEAD_LETTER_VERSION),
   signalId: z.string(),
   /** The job that failed: its id in `signals`, and the millisecond at which it did. */
   failedJob: z.object({ jobId: z.string(), finishedAt: z.number() }),
@@ -24,9 +30,11 @@ export const DeadLetterSchema = z.object({
   redriveBy: RedriveSchema.optional().catch(undefined),
 });
 
+export const DeadLetterSchema = z.preprocess(upgradeDeadLetter, DeadLetterFields);
+
 /** As much of a dead letter as a version that came after this one may be trusted to have kept. */
 export const NewerDeadLetterSchema = z.object({
-  version: z.int().min(2),
+  version: z.int().gt(DEAD_LETTER_VERSION),
   reason: z.string().optional(),
   code: z.string().optional(),
 });

@@ -2,6 +2,7 @@ import * as z from 'zod';
 
 import { DateTimeSchema } from './dateTime.ts';
 import { ExactTextSchema, SeekTokenSchema } from './identifiers.ts';
+import { upgradeStoredToken } from './olderNames.ts';
 
 const MAX_APPLICATION_ID_BYTES = 255;
 
@@ -42,7 +43,7 @@ export const SeekTokenInputSchema = z.strictObject(
 );
 
 /** A token as it is kept: in the clear or, with a key to do it with, sealed. */
-export const KeptTokenSchema = z.object({
+const StoredTokenFields = z.object({
   token: z.string().optional(),
   ciphertext: z.string().optional(),
   /** Tells equal tokens from others without showing them. */
@@ -54,12 +55,19 @@ export const KeptTokenSchema = z.object({
   receivedAt: z.iso.datetime(),
 });
 
-export type KeptToken = z.infer<typeof KeptTokenSchema>;
+export const StoredTokenSchema = z.preprocess(upgradeStoredToken, StoredTokenFields);
+
+export type StoredToken = z.infer<typeof StoredTokenSchema>;
+
+/** Version 1 named the encrypted token otherwise. */
+export const APPLICATION_TOKENS_VERSION = 2;
 
 /** All that is known of an application. */
 export const ApplicationTokensSchema = z.object({
-  version: z.literal(1),
-  tokens: z.array(KeptTokenSchema),
+  version: z
+    .literal([1, APPLICATION_TOKENS_VERSION])
+    .transform((): typeof APPLICATION_TOKENS_VERSION => APPLICATION_TOKENS_VERSION),
+  tokens: z.array(StoredTokenSchema),
   /** When it was last erased on request: what had been received by then stays erased. */
   erasedAt: z.iso.datetime().optional(),
   /** The fingerprints of tokens that are not kept any more: signals that hold them can still be found. */

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { upgradeAttempt, upgradeSignalJob } from './olderNames.ts';
 import { TokenSourceSchema } from './seekToken.ts';
 import { AnySignalSchema } from './signal.ts';
 import { TraceContextSchema } from './traceContext.ts';
@@ -12,7 +13,7 @@ export type SkipReason = 'no-token' | 'token-expired' | 'application-erased';
 /** One try at delivering a signal, as kept with it. Holds no token. */
 export type Attempt = z.infer<typeof AttemptSchema>;
 
-export const AttemptSchema = z.object({
+const AttemptFields = z.object({
   /** When the attempt began. */
   at: z.iso.datetime(),
   /** The X-Request-Id that SEEK was given with the last request of the attempt. */
@@ -28,6 +29,8 @@ export const AttemptSchema = z.object({
     .object({ source: TokenSourceSchema, receivedAt: z.iso.datetime(), expired: z.boolean() })
     .optional(),
 });
+
+export const AttemptSchema = z.preprocess(upgradeAttempt, AttemptFields);
 
 /** A try that spent no attempt. Holds no token. */
 export const DeferralSchema = z.object({
@@ -53,7 +56,7 @@ export type NewSignalJob = Omit<SignalJob, 'redrives' | 'attempts'>;
  * What is written now. Workers leave newer ones to others: those of version 1 would send a signal
  * without its sealed token, those of 2 want what 3 leaves out.
  */
-export const VERSION = 3;
+export const VERSION = 4;
 
 /** How long after acceptance a signal is recognised as a duplicate. A job holds only another time. */
 export const DEDUPE_WINDOW_MS = 24 * 3_600_000;
@@ -61,8 +64,8 @@ export const DEDUPE_WINDOW_MS = 24 * 3_600_000;
 /** The longest time that may be configured: 366 days. */
 export const MAX_DEDUPE_WINDOW_MS = 366 * 24 * 3_600_000;
 
-export const SignalJobSchema = z.object({
-  version: z.literal([1, 2, VERSION]),
+const SignalJobFields = z.object({
+  version: z.literal(VERSION),
   signal: AnySignalSchema,
   /** The token that the signal came with, where there is a key to seal it with. Since version 2. */
   encryptedToken: z.object({ ciphertext: z.string(), fingerprint: z.string() }).optional(),
@@ -95,6 +98,12 @@ export const SignalJobSchema = z.object({
   ...TraceContextSchema.shape,
 });
 
+/** Reads jobs of versions 1 to 3 too, and names their fields as this version does. */
+export const SignalJobSchema = z.preprocess(
+  (data) => upgradeSignalJob(data, VERSION),
+  SignalJobFields,
+);
+
 /** Our code for a job whose data is not a signal. */
 export const UNREADABLE = 'UNREADABLE';
 
@@ -117,7 +126,7 @@ export const withRedrive = (job: SignalJob, redrive: Redrive): SignalJob => ({
   redriveLog: [...(job.redriveLog ?? []), redrive].slice(-MAX_REDRIVES_KEPT),
 });
 
-const LoggedSchema = SignalJobSchema.pick({ redriveLog: true });
+const LoggedSchema = SignalJobFields.pick({ redriveLog: true });
 
 /** As it is told of a signal: not at all, where there is nothing. Of any data, whatever wrote them. */
 export const redriveLogOf = (data: unknown): { redriveLog?: Redrive[] } => {

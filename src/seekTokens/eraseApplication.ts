@@ -7,7 +7,9 @@ import { toSignalRecord } from '../queue/lookup.ts';
 import { parseDeadLetter } from '../queue/readDeadLetters.ts';
 import { fingerprintOf } from '../runtime/tokenCipher.ts';
 import { isObject, parseJson } from '../schemas/json.ts';
+import { upgradeSignalJob } from '../schemas/olderNames.ts';
 import { ApplicationIdSchema } from '../schemas/seekToken.ts';
+import { VERSION } from '../schemas/signalJob.ts';
 import type { SeekTokens } from './registry.ts';
 
 // A signal that is buried or redriven while we look is in the other queue by then, and may be missed.
@@ -19,7 +21,7 @@ export const ERASE_TIMEOUT_MS = 60_000;
 
 /** Signals of it are being sent, or come in, faster than they can be erased. */
 export class SignalsInFlightError extends Error {
-  override readonly name = 'StillOnTheirWayError';
+  override readonly name = 'SignalsInFlightError';
 
   constructor() {
     super('Signals of this application are still on their way');
@@ -111,7 +113,8 @@ const createMatch = (applicationId: string, fingerprints: ReadonlySet<string>) =
     /** Spares most of a long queue the reading. */
     perhaps: (text: string): boolean => marks.some((mark) => text.includes(mark)),
     /** Whatever version wrote it: no more is looked at than where all of them have kept these. */
-    surely: (data: unknown): boolean => {
+    surely: (stored: unknown): boolean => {
+      const data = upgradeSignalJob(stored, VERSION);
       if (!isObject(data) || !isObject(data.signal)) return false;
       const { signal, encryptedToken } = data;
       if (signal.applicationId === applicationId) return true;

@@ -5,7 +5,7 @@ import { parseJson } from '../schemas/json.ts';
 import {
   type ApplicationTokens,
   ApplicationTokensSchema,
-  type KeptToken,
+  type StoredToken,
   type TokenSource,
 } from '../schemas/seekToken.ts';
 import { currentToken, isErasedSince, NO_TOKENS, withoutTokens, withToken } from './rules.ts';
@@ -30,7 +30,7 @@ export type TokenView = {
 };
 
 /** The token that counts, as people see it, and all that were received: that one, then the others. */
-export type ApplicationView = { applicationId: string; workerStats: TokenView[] } & TokenView;
+export type ApplicationView = { applicationId: string; history: TokenView[] } & TokenView;
 
 const DAY_MS = 86_400_000;
 
@@ -42,9 +42,9 @@ export const createSeekTokens = ({ store, cipher, ttlDays, now = Date.now }: Dep
 
   const { read, change } = createTokenRecords({ store, ttlMs, now });
 
-  const expiryOf = ({ receivedAt }: KeptToken): number => Date.parse(receivedAt) + ttlMs;
+  const expiryOf = ({ receivedAt }: StoredToken): number => Date.parse(receivedAt) + ttlMs;
 
-  const toView = (kept: KeptToken): TokenView => ({
+  const toView = (kept: StoredToken): TokenView => ({
     token: kept.masked,
     source: kept.source,
     receivedAt: kept.receivedAt,
@@ -56,7 +56,7 @@ export const createSeekTokens = ({ store, cipher, ttlDays, now = Date.now }: Dep
     const known = await read(applicationId);
     const current = currentToken(known, now() - ttlMs);
     if (current === undefined) return undefined;
-    return { applicationId, ...toView(current), workerStats: known.tokens.map(toView) };
+    return { applicationId, ...toView(current), history: known.tokens.map(toView) };
   };
 
   const lookup = async (applicationId: string): Promise<Lookup> => {

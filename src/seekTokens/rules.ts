@@ -1,17 +1,21 @@
-import type { ApplicationTokens, KeptToken } from '../schemas/seekToken.ts';
+import {
+  APPLICATION_TOKENS_VERSION,
+  type ApplicationTokens,
+  type StoredToken,
+} from '../schemas/seekToken.ts';
 
 // A candidate who comes back often leaves a trail; what counts is never cut off it.
 const MOST_KEPT = 50;
 const MOST_PAST = 1_000;
 
-export const NO_TOKENS: ApplicationTokens = { version: 1, tokens: [] };
+export const NO_TOKENS: ApplicationTokens = { version: APPLICATION_TOKENS_VERSION, tokens: [] };
 
 /**
  * What is known of an application once a token has come in. In whatever order tokens come, and
  * however often, it comes to the same: one that comes again is as old as it was at first, for its life
  * began when SEEK made it. One from before an erasure stays erased.
  */
-export const withToken = (known: ApplicationTokens, token: KeptToken): ApplicationTokens => {
+export const withToken = (known: ApplicationTokens, token: StoredToken): ApplicationTokens => {
   if (isErasedSince(known, token)) return known;
   const same = known.tokens.find((each) => isSame(each, token));
   const receivedAt = same && !isNewer(same, token) ? same.receivedAt : token.receivedAt;
@@ -26,7 +30,7 @@ export const withToken = (known: ApplicationTokens, token: KeptToken): Applicati
 
 export const isErasedSince = (
   { erasedAt }: ApplicationTokens,
-  { receivedAt }: KeptToken,
+  { receivedAt }: StoredToken,
 ): boolean => erasedAt !== undefined && Date.parse(receivedAt) <= Date.parse(erasedAt);
 
 /** What is left of an application that is erased: enough to find the signals that hold its tokens. */
@@ -43,22 +47,22 @@ export const withoutTokens = (known: ApplicationTokens, erasedAt: string): Appli
 export const currentToken = (
   known: ApplicationTokens,
   livingSince: number,
-): KeptToken | undefined =>
+): StoredToken | undefined =>
   known.tokens.find(({ receivedAt }) => Date.parse(receivedAt) > livingSince) ?? known.tokens[0];
 
-const fingerprintOf = ({ fingerprint }: KeptToken): string => fingerprint;
+const fingerprintOf = ({ fingerprint }: StoredToken): string => fingerprint;
 
 const pastOf = (fingerprints: string[]): { past?: string[] } =>
   fingerprints.length === 0 ? {} : { past: [...new Set(fingerprints)].slice(0, MOST_PAST) };
 
-const isSame = (one: KeptToken, other: KeptToken): boolean =>
+const isSame = (one: StoredToken, other: StoredToken): boolean =>
   one.fingerprint === other.fingerprint && one.source === other.source;
 
-const isNewer = (one: KeptToken, other: KeptToken): boolean =>
+const isNewer = (one: StoredToken, other: StoredToken): boolean =>
   Date.parse(one.receivedAt) > Date.parse(other.receivedAt);
 
 /** The one that counts first. */
-const byStanding = (one: KeptToken, other: KeptToken): number => {
+const byStanding = (one: StoredToken, other: StoredToken): number => {
   if (one.source !== other.source) return one.source === 'applyWithSeek' ? -1 : 1;
   const later = Date.parse(other.receivedAt) - Date.parse(one.receivedAt);
   // Received at the same instant: whichever, but always the same one.

@@ -20,7 +20,7 @@ export const EMPTY: PagesDeps = {
     counts: { waiting: 0, active: 0, retrying: 0, delivered: 0, skipped: 0, dead: 0 },
     backlog: 0,
     workers: 1,
-    delivery: { state: 'open' },
+    delivery: { state: 'running' },
   }),
   workerStats: { read: async () => ({ buckets: [], workers: [], now: Date.now() }) },
   newestLetters: async () => [],
@@ -34,7 +34,7 @@ export const basic = ({ username, password } = LOGIN) =>
   `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
 
 const job = {
-  version: 1,
+  version: 4,
   acceptedAt: '2026-07-01T00:00:00.000Z',
   signal: { typeCode: 'ApplicationComplete', token: TOKEN },
 };

@@ -25,11 +25,11 @@ describe('maskJob', () => {
       positionProfileIds: ['seekAnzPublicTest:positionProfile:jobAd:2'],
     };
     const job: Omit<SignalJob, 'signal'> = {
-      ...{ version: 1, contentId: LETTER, acceptedAt: NOW, acceptedFrom: 'ats', redrives: 1 },
+      ...{ version: 4, contentId: LETTER, acceptedAt: NOW, acceptedFrom: 'ats', redrives: 1 },
       ...{ redrivenAt: NOW, redriveOf: `${LETTER}@1`, attempts: [attempt], nextAttemptAt: NOW },
     };
     const deadLetter: Omit<DeadLetter, 'job'> = {
-      ...{ version: 1, signalId: LETTER, failedJob: { jobId: LETTER, finishedAt: 1 }, redrives: 1 },
+      ...{ version: 2, signalId: LETTER, failedJob: { jobId: LETTER, finishedAt: 1 }, redrives: 1 },
       ...{ typeCode: 'ApplicationStatusUpdate', reason: 'Is not valid', code: 'BAD_USER_INPUT' },
       ...{ diedAt: NOW, acceptedAt: NOW, attempts: [attempt], redriveRequested: true },
     };

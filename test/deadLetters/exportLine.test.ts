@@ -29,7 +29,7 @@ describe('a line of a file of letters', () => {
     ['no JSON', '{"secret', /^Is not JSON in UTF-8$/],
     ['nested ever so deep', `${'['.repeat(1e6)}${']'.repeat(1e6)}`, /^Is not JSON in UTF-8$/],
     ['a list', [], /expected object/],
-    ['of a newer version', buildLetter({ version: 2 }), /^\/version: /],
+    ['of a newer version', buildLetter({ version: 3 }), /^\/version: /],
     ['of no time', buildLetter({ diedAt: 'secret' }), /^\/diedAt: Invalid ISO datetime$/],
     ['that says little', {}, /\/version: .*; and \d+ more$/],
     ['with a NUL', buildLetter({ job: { secret: 'a\0' } }), /^Has a NUL/],

@@ -60,7 +60,7 @@ describe.each(PLATFORMS)('an import on $name', ({ start }) => {
 
     const told = await importBy(onceReadBack((id) => discard(id, 'second')))(lines);
 
-    expect(told).toEqual({ imported: 1, known: 0, bad: [] });
+    expect(told).toEqual({ imported: 1, skipped: 0, invalid: [] });
     expect(await find(signalId)).toMatchObject({
       ...{ state: 'skipped', reason: expect.stringMatching(/: second$/) },
     });

@@ -147,7 +147,7 @@ describe.each(['Redis', 'dev'] as const)('dead-letters export and import over %s
     expect(await readFile(file, 'utf8')).toBe(text);
 
     const none = await run('dead-letters', 'import', file);
-    expect(none).toMatchObject({ code: 0, stdout: 'imported 0, known 3, bad 0\n', stderr: '' });
+    expect(none).toMatchObject({ code: 0, stdout: 'imported 0, known 3, invalid 0\n', stderr: '' });
     expect(await run('dead-letters', 'discard', ...ids, '--reason', ' ')).toMatchObject({
       ...{ code: 2, stderr: 'seek-signals: --reason must not be empty\n' },
     });
@@ -157,7 +157,7 @@ describe.each(['Redis', 'dev'] as const)('dead-letters export and import over %s
     await writeFile(file, `no letter\n${text}`);
     const some = await run('dead-letters', 'import', file, '--json');
     expect(some).toMatchObject({ code: 1, stderr: 'line 1: Is not JSON in UTF-8\n' });
-    expect(some.json()).toEqual({ imported: 3, known: 0, bad: 1 });
+    expect(some.json()).toEqual({ imported: 3, skipped: 0, invalid: 1 });
     expect(await counts()).toMatchObject({ dead: 3 });
 
     seek.answerWith([]);
@@ -181,7 +181,7 @@ describe.each(['Redis', 'dev'] as const)('dead-letters export and import over %s
     );
 
     expect(await importing.exited).toBe(0);
-    expect(importing.written.stdout).toBe('imported 1, known 0, bad 0\n');
+    expect(importing.written.stdout).toBe('imported 1, known 0, invalid 0\n');
     expect(await counts()).toMatchObject({ dead: 1 });
   }, 60_000);
 });

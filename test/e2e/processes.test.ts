@@ -401,7 +401,7 @@ describe('the commands for people', () => {
     await producer.recordSeekToken({ applicationId: 'a', token: token(), source: 'linkOut' });
     await producer.enqueue({ typeCode: 'ApplicationComplete', token: token() });
     const reencrypt = (keys: string) =>
-      commands.run(['tokens', 'reseal', '--json'], { ...env, TOKEN_ENCRYPTION_KEYS: keys });
+      commands.run(['tokens', 're-encrypt', '--json'], { ...env, TOKEN_ENCRYPTION_KEYS: keys });
 
     const [without, withBoth, after] = [
       await reencrypt(`${newKey}`),
@@ -439,7 +439,7 @@ describe('the commands for people', () => {
     ['two things to find them by', ['find', '--application', 'a', '--position', 'p']],
     ['a key without its sender', ['find', '--idempotency-key', 'k']],
     ['a duration that is none', ['tokens', 'expiring', '--within', 'soon']],
-    ['keys that are not given', ['tokens', 'reseal']],
+    ['keys that are not given', ['tokens', 're-encrypt']],
   ])('exit 2 on %s', async (_, args) => {
     const { code, stdout, stderr } = await commands.run(args, { REDIS_URL: redis.url });
 

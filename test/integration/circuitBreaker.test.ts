@@ -56,7 +56,7 @@ describe('the lane', () => {
       const accepted = await sendAll(many(60));
       const delivery = await waitFor(async () => {
         const now = (await status()).delivery;
-        return now.state === 'closed' && now;
+        return now.state === 'suspended' && now;
       });
       expect(delivery).toMatchObject({
         code,
@@ -79,7 +79,7 @@ describe('the lane', () => {
       expect(attempts).toBeLessThanOrEqual(seek.requests.length);
       // Far fewer than were waiting: who was not sent has spent nothing.
       expect(lookup.filter((record) => record.attempts.length > 1).length).toBeLessThan(45);
-      expect((await status()).delivery).toEqual({ state: 'open' });
+      expect((await status()).delivery).toEqual({ state: 'running' });
       const lines = logs.lines().map(({ msg }) => msg);
       expect(lines.filter((msg) => msg === 'delivery.suspended')).toHaveLength(1);
       expect(lines.filter((msg) => msg === 'delivery.resumed')).toHaveLength(1);
@@ -94,7 +94,7 @@ describe('the lane', () => {
     });
 
     await sendAll(many(30));
-    await waitFor(async () => (await status()).delivery.state === 'closed');
+    await waitFor(async () => (await status()).delivery.state === 'suspended');
     await waitFor(() => seek.requests.length >= 12);
     down = false;
     await waitFor(async () => (await status()).counts.delivered >= 15);
@@ -139,7 +139,7 @@ describe('the lane', () => {
     const accepted = await sendAll(many(40));
     const delivery = await waitFor(async () => {
       const now = (await status()).delivery;
-      return now.state === 'closed' && now;
+      return now.state === 'suspended' && now;
     });
     expect(['RATE_LIMITED', 'HTTP_429']).toContain(delivery.code);
     limited = 30;
@@ -193,7 +193,7 @@ describe('the lane', () => {
     const accepted = await sendAll(many(20));
     const delivery = await waitFor(async () => {
       const now = (await status()).delivery;
-      return now.state === 'closed' && now;
+      return now.state === 'suspended' && now;
     });
     await waitFor(() => seek.tokenRequests.length >= 4);
     expect(delivery).toMatchObject({
@@ -259,7 +259,7 @@ describe.each(PLATFORMS)('what spends no attempt, on $name', ({ start }) => {
   it('shows its dead letters with their reason, and leaves one that was retried to it', async () => {
     const { openBackend, startWorker } = await setupOn({ workers: 0 });
     const deadLetters = await openBackend().queue('dead-letters');
-    const data = { version: 2, code: 'BAD_USER_INPUT', reason: 'Is not valid', shape: 'unknown' };
+    const data = { version: 3, code: 'BAD_USER_INPUT', reason: 'Is not valid', shape: 'unknown' };
     await deadLetters.add(
       'ApplicationComplete',
       data,

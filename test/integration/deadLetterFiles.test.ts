@@ -67,7 +67,7 @@ describe.each(PLATFORMS)('files of letters on $name', ({ start }) => {
     expect(all.ids.toSorted()).toEqual(ids.toSorted());
     expect([two.ids.length, none.text]).toEqual([2, '']);
     expect(JSON.parse(all.text.split('\n')[0] ?? '')).toMatchObject({
-      ...{ version: 1, code: 'FORBIDDEN', job: { signal: { token: expect.any(String) } } },
+      ...{ version: 2, code: 'FORBIDDEN', job: { signal: { token: expect.any(String) } } },
     });
     expect(await deadLetters('?limit=1000')).toHaveLength(130);
     expect(logs.lines().filter(({ msg }) => msg === 'deadLetters.exported')).toEqual([
@@ -85,18 +85,18 @@ describe.each(PLATFORMS)('files of letters on $name', ({ start }) => {
     await discard(id);
 
     expect(await imported(text)).toEqual({
-      ...{ status: 200, json: { imported: 1, known: 0, bad: [] } },
+      ...{ status: 200, json: { imported: 1, skipped: 0, invalid: [] } },
     });
 
     expect(await untilBuried(id)).toEqual(before);
     expect(await find(id)).toMatchObject({ state: 'dead', reason: 'FORBIDDEN' });
-    expect((await imported(text)).json).toEqual({ imported: 0, known: 1, bad: [] });
+    expect((await imported(text)).json).toEqual({ imported: 0, skipped: 1, invalid: [] });
     expect(await redrive(id)).toBe(202);
     expect(await until(id, 'delivered')).toMatchObject({ redrives: 1 });
     expect(seek.requests).toHaveLength(2);
-    expect((await imported(text)).json).toEqual({ imported: 0, known: 1, bad: [] });
+    expect((await imported(text)).json).toEqual({ imported: 0, skipped: 1, invalid: [] });
     expect(logs.lines().find(({ msg }) => msg === 'deadLetters.imported')).toMatchObject({
-      ...{ by: 'ats', imported: 1, known: 0, bad: 0 },
+      ...{ by: 'ats', imported: 1, skipped: 0, invalid: 0 },
     });
   });
 
@@ -122,7 +122,7 @@ describe.each(PLATFORMS)('files of letters on $name', ({ start }) => {
     await until(sent, 'delivered');
     await waitFor(async () => (await deadLetters()).length === 1);
 
-    expect((await imported(text)).json).toEqual({ imported: 0, known: 2, bad: [] });
+    expect((await imported(text)).json).toEqual({ imported: 0, skipped: 2, invalid: [] });
 
     expect((await deadLetters()).map(({ signalId }) => signalId)).toEqual([lying]);
     expect(await until(sent, 'delivered')).toMatchObject({ redrives: 1 });
@@ -140,9 +140,9 @@ describe.each(PLATFORMS)('files of letters on $name', ({ start }) => {
 
     expect((await call('DELETE', path)).status).toBe(204);
 
-    expect((await imported(text)).json).toEqual({ imported: 0, known: 1, bad: [] });
+    expect((await imported(text)).json).toEqual({ imported: 0, skipped: 1, invalid: [] });
     const forgotten = text.replaceAll(signalId, `of-${applicationId}`);
-    expect((await imported(forgotten)).json).toEqual({ imported: 0, known: 1, bad: [] });
+    expect((await imported(forgotten)).json).toEqual({ imported: 0, skipped: 1, invalid: [] });
     expect(await deadLetters()).toEqual([]);
   });
 
@@ -155,8 +155,8 @@ describe.each(PLATFORMS)('files of letters on $name', ({ start }) => {
 
     expect(status).toBe(200);
     expect(json).toEqual({
-      ...{ imported: 1, known: 0 },
-      bad: [
+      ...{ imported: 1, skipped: 0 },
+      invalid: [
         { line: 1, message: 'Is not JSON in UTF-8' },
         { line: 4, message: expect.stringMatching(/^\/signalId: Is required; /) },
       ],
@@ -214,7 +214,7 @@ describe.each(PLATFORMS)('files of letters on $name', ({ start }) => {
 
     for (const id of ids) await untilBuried(id);
     expect(await deadLetters()).toHaveLength(20);
-    expect((await imported(text)).json).toEqual({ imported: 0, known: 20, bad: [] });
+    expect((await imported(text)).json).toEqual({ imported: 0, skipped: 20, invalid: [] });
   });
 });
 
@@ -239,7 +239,7 @@ describe('files of letters between two deployments', () => {
     second.seek.answerWith([]);
 
     const { text } = await first.exported();
-    expect((await second.imported(text)).json).toEqual({ imported: 1, known: 0, bad: [] });
+    expect((await second.imported(text)).json).toEqual({ imported: 1, skipped: 0, invalid: [] });
     await second.untilBuried(signalId);
     expect(await second.send(signal)).toEqual({ signalId, duplicate: true, state: 'dead' });
     expect(await second.redrive(signalId)).toBe(202);

@@ -101,7 +101,7 @@ describe('WAIT_REPLICAS', () => {
       const again = await imported();
       return again.status === 503 ? undefined : again;
     });
-    expect(answer).toEqual({ status: 200, body: { imported: 0, known: 1, bad: [] } });
+    expect(answer).toEqual({ status: 200, body: { imported: 0, skipped: 1, invalid: [] } });
   });
 
   it('refuses where there are fewer than it asks for', async () => {

@@ -9,7 +9,7 @@ const setup = ({ ping = async () => {}, isAlive = () => true }: Doubles = {}) =>
     ping,
     isAlive,
     metrics: {
-      scrape: async () => 'seek_signals_lane_open 1\n',
+      scrape: async () => 'seek_signals_delivery_suspended 0\n',
       contentType: 'text/plain; version=0.0.4; charset=utf-8',
     },
   });
@@ -91,6 +91,6 @@ describe('/metrics', () => {
 
     expect(response.status).toBe(200);
     expect(response.headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8');
-    await expect(response.text()).resolves.toBe('seek_signals_lane_open 1\n');
+    await expect(response.text()).resolves.toBe('seek_signals_delivery_suspended 0\n');
   });
 });

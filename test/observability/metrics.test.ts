@@ -35,8 +35,8 @@ describe('metrics', () => {
       'seek_signals_delivered_total counter',
       'seek_signals_delivery_seconds histogram',
       'seek_signals_expired_tokens_total counter',
-      'seek_signals_lane_closed_seconds gauge',
-      'seek_signals_lane_open gauge',
+      'seek_signals_delivery_suspended_seconds gauge',
+      'seek_signals_delivery_suspended gauge',
       'seek_signals_oldest_unsent_seconds gauge',
       'seek_signals_outbox_lag_seconds gauge',
       'seek_signals_outbox_rejected_total counter',
@@ -95,7 +95,7 @@ describe('metrics', () => {
         'seek_signals_backlog 4',
         'seek_signals_workers 2',
         'seek_signals_oldest_unsent_seconds 77',
-        'seek_signals_lane_open 1',
+        'seek_signals_delivery_suspended 0',
       ]),
     );
     expect(samples(await scrape())).toContain('seek_signals_oldest_unsent_seconds 5');
@@ -159,21 +159,22 @@ describe('metrics', () => {
       closed('HTTP_503', 1),
     ];
     const { scrape } = setup(async () => readings.shift() ?? Promise.reject(new Error('away')));
-    const scrapeLane = async () => samples(await scrape()).filter((line) => line.includes('lane'));
+    const scrapeLane = async () =>
+      samples(await scrape()).filter((line) => line.includes('delivery_suspended'));
 
     await expect(scrapeLane()).resolves.toEqual([
-      'seek_signals_lane_open 0',
-      'seek_signals_lane_closed_seconds{code="HTTP_503"} 7',
+      'seek_signals_delivery_suspended 1',
+      'seek_signals_delivery_suspended_seconds{code="HTTP_503"} 7',
     ]);
     await expect(scrapeLane()).resolves.toEqual([
-      'seek_signals_lane_open 0',
-      'seek_signals_lane_closed_seconds{code="OTHER"} 8',
+      'seek_signals_delivery_suspended 1',
+      'seek_signals_delivery_suspended_seconds{code="OTHER"} 8',
     ]);
-    await expect(scrapeLane()).resolves.toEqual(['seek_signals_lane_open 1']);
+    await expect(scrapeLane()).resolves.toEqual(['seek_signals_delivery_suspended 0']);
     await scrapeLane();
     // The queue cannot be asked: neither open nor closed.
     await expect(scrapeLane()).resolves.toEqual([
-      expect.stringMatching(/^seek_signals_lane_open nan$/i),
+      expect.stringMatching(/^seek_signals_delivery_suspended nan$/i),
     ]);
   });
 

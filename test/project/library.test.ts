@@ -59,7 +59,7 @@ it.each([0, -1, 1.5, 86_400_000 / 7, Number.NaN, Number.POSITIVE_INFINITY, 367 *
   'a producer is not opened that would remember for %d ms',
   (dedupeWindowMs) => {
     expect(() => createProducer({ redisUrl: 'redis://127.0.0.1:1', dedupeWindowMs })).toThrow(
-      'rememberMs must be a whole number of milliseconds, from 1 to 366 days',
+      'dedupeWindowMs must be a whole number of milliseconds, from 1 to 366 days',
     );
   },
 );

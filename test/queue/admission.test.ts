@@ -138,14 +138,14 @@ describe('in Redis', () => {
   it('what a producer of an older version claimed and did not add is added', async () => {
     const { client, enqueueIfAbsent } = await setup();
     const job = buildJob();
-    await client.set(`{p}:ledger:remembered:${job.signalId}`, `pending ${job.contentId}`);
+    await client.set(`{p}:dedupe:${job.signalId}`, `pending ${job.contentId}`);
     expect(await enqueueIfAbsent([job])).toEqual([ADDED]);
   });
 
   it('what it was told to remember is known', async () => {
     const { client, enqueueIfAbsent } = await setup();
     const job = buildJob('id', 'content');
-    await client.set('{p}:ledger:remembered:id', 'accepted content');
+    await client.set('{p}:dedupe:id', 'accepted content');
     expect(await enqueueIfAbsent([job])).toEqual([
       { kind: 'known', remembered: 'content', queued: false },
     ]);
@@ -213,7 +213,7 @@ describe('a settled signal is reopened', () => {
     closing.push(async () => client.disconnect());
     const bookkeeping = createRedisBookkeeping({ client, prefix: '{p}' });
     const record = '{"reason":"no-token"}';
-    await client.mset('{p}:ledger:remembered:id', 'accepted', '{p}:ledger:skipped:id', record);
+    await client.mset('{p}:dedupe:id', 'accepted', '{p}:skipped:id', record);
     await client.config('SET', 'maxmemory', '1kb');
 
     await expect(bookkeeping.reopen('id')).rejects.toThrow(/OOM/);
@@ -240,8 +240,8 @@ it('a removed signal is told of for as long as it is known again, whoever remove
 
   await expect(jobs.removeWaiting(SIGNALS, 'id', { record, dedupe })).resolves.toBe(true);
 
-  expect(await client.pttl('{p}:ledger:skipped:id')).toBeGreaterThan(30_000);
-  expect(await client.pttl('{p}:ledger:remembered:id')).toBeGreaterThan(30_000);
+  expect(await client.pttl('{p}:skipped:id')).toBeGreaterThan(30_000);
+  expect(await client.pttl('{p}:dedupe:id')).toBeGreaterThan(30_000);
   client.disconnect();
   await redis.stop();
 });

@@ -184,7 +184,11 @@ describe.each<{ what: string; create: () => BreakerStore }>([
 describe('the lane in Redis', () => {
   const setup = () => {
     const prefix = prefixed();
-    return { store: createRedisBreakerStore(client, prefix), key: `${prefix}:lane`, prefix };
+    return {
+      store: createRedisBreakerStore(client, prefix),
+      key: `${prefix}:circuit-breaker`,
+      prefix,
+    };
   };
 
   it.each(['garbage', '{"closed":true}', '[1]', 'null'])(

@@ -137,7 +137,9 @@ it('keeps a moment in Redis for a day, and no longer', async () => {
 
   await workerStats.recordHeartbeat({ worker: 'one', answers: { delivered: 1 } });
 
-  const [key = ''] = (await client.keys('{expires}:history:*')).filter((name) => /\d$/.test(name));
+  const [key = ''] = (await client.keys('{expires}:worker-stats:*')).filter((name) =>
+    /\d$/.test(name),
+  );
   expect(await client.pttl(key)).toBeGreaterThan(24 * HOUR_MS - 5_000);
 });
 

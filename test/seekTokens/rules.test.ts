@@ -1,15 +1,15 @@
 import fc from 'fast-check';
-import type { KeptToken, TokenSource } from '../../src/schemas/seekToken.ts';
+import type { StoredToken, TokenSource } from '../../src/schemas/seekToken.ts';
 import { currentToken, NO_TOKENS, withoutTokens, withToken } from '../../src/seekTokens/rules.ts';
 
-const kept = (name: string, source: TokenSource, day: number): KeptToken => ({
+const kept = (name: string, source: TokenSource, day: number): StoredToken => ({
   ...{ token: name, fingerprint: name, masked: '', source },
   receivedAt: new Date(Date.UTC(2026, 0, day)).toISOString(),
 });
-const known = (tokens: KeptToken[]) => tokens.reduce(withToken, NO_TOKENS);
+const known = (tokens: StoredToken[]) => tokens.reduce(withToken, NO_TOKENS);
 
 describe('the token that counts', () => {
-  it.each<{ what: string; tokens: KeptToken[]; counts: string | undefined }>([
+  it.each<{ what: string; tokens: StoredToken[]; counts: string | undefined }>([
     { what: 'none of none', tokens: [], counts: undefined },
     {
       what: 'the newest of the link-out',

@@ -48,7 +48,7 @@ export const buildSeekSample = () => ({
 
 /** What the queue holds of an accepted signal. */
 export const buildSignalJob = (change: object = {}) => ({
-  version: 1,
+  version: 4,
   signal: buildSignal(),
   contentId: 'a9d6b9a2-0d0a-5a51-9c8f-0f5f0d5b8f11',
   acceptedAt: '2026-03-01T12:00:00.000Z',
@@ -58,9 +58,9 @@ export const buildSignalJob = (change: object = {}) => ({
   ...change,
 });
 
-/** What `dead-dead letters` holds of a signal that was given up. */
+/** What `dead-letters` holds of a signal that was given up. */
 export const buildLetter = (change: object = {}) => ({
-  version: 1,
+  version: 2,
   signalId: 'signal-1',
   failedJob: { jobId: 'signal-1', finishedAt: Date.parse('2026-03-01T13:00:00Z') },
   typeCode: 'ApplicationStatusUpdate',

@@ -75,7 +75,7 @@ describe('a signal', () => {
     { isolatedCrashes: 2, guilty: false },
     { isolatedCrashes: 3, guilty: true },
   ])(
-    'of which $diedAlone died while it was alone is guilty: $guilty',
+    'of which $isolatedCrashes died while it was alone is guilty: $guilty',
     ({ isolatedCrashes, guilty }) => {
       const guilt = crashRecordOf({ stalledCounter: 5 }, jobOf({ isolatedCrashes }));
 
@@ -155,7 +155,7 @@ describe('a suspect', () => {
     { isolatedCrashes: undefined, come: HANDED_BACK },
     { isolatedCrashes: 2, come: HANDED_BACK },
     { isolatedCrashes: 2, come: DELIVERED },
-  ])('whose lock is lost under it is as it was: $diedAlone, $come.kind', async (row) => {
+  ])('whose lock is lost under it is as it was: $isolatedCrashes, $come.kind', async (row) => {
     const { try: attempt, done, aborter } = setup({ replace: async () => false });
 
     const tried = attempt(() => {

@@ -556,8 +556,8 @@ describe('a signal whose workers were lost', () => {
 
     await fail();
 
-    expect(updates.at(0)).toHaveProperty('diedAlone', 1);
-    expect(updates.at(-1)).not.toHaveProperty('diedAlone');
+    expect(updates.at(0)).toHaveProperty('isolatedCrashes', 1);
+    expect(updates.at(-1)).not.toHaveProperty('isolatedCrashes');
   });
 
   it('and is delivered completes', async () => {
@@ -593,18 +593,22 @@ describe('a signal whose workers were lost', () => {
     { isolatedCrashes: 2, dies: false },
     { isolatedCrashes: 3, dies: true },
     { isolatedCrashes: 4, dies: true },
-  ])('$diedAlone times alone is given up untried: $dies', async ({ isolatedCrashes, dies }) => {
-    const { fail, delivery } = setup({
-      come: attempted(RETRY),
-      job: suspect({ stalledCounter: 5, data: buildSignalJob({ isolatedCrashes }) }),
-    });
+  ])(
+    '$isolatedCrashes times alone is given up untried: $dies',
+    async ({ isolatedCrashes, dies }) => {
+      const { fail, delivery } = setup({
+        come: attempted(RETRY),
+        job: suspect({ stalledCounter: 5, data: buildSignalJob({ isolatedCrashes }) }),
+      });
 
-    const error = await fail();
+      const error = await fail();
 
-    expect(error).toBeInstanceOf(dies ? UnrecoverableError : RetryError);
-    if (dies) expect(error).toHaveProperty('message', expect.stringMatching(/^STALLED: 5 workers/));
-    expect(delivery).toHaveLength(dies ? 0 : 1);
-  });
+      expect(error).toBeInstanceOf(dies ? UnrecoverableError : RetryError);
+      if (dies)
+        expect(error).toHaveProperty('message', expect.stringMatching(/^STALLED: 5 workers/));
+      expect(delivery).toHaveLength(dies ? 0 : 1);
+    },
+  );
 
   it('waits for its turn: such signals are tried alone, for a neighbour may be to blame', async () => {
     const running: string[] = [];

@@ -47,9 +47,9 @@ export const overviewPage = ({ status, workerStats, deadLetters }: Overview, now
   });
 
 const delivery = (view: DeliveryView, now: number, isManned: boolean): Html =>
-  view.state === 'open'
-    ? html`<div class="lane"><b class="good">The lane to SEEK is open.</b></div>`
-    : html`<div class="lane bad"><b class="bad">The lane to SEEK has been closed</b> for ${lasting(view.seconds)},
+  view.state === 'running'
+    ? html`<div class="lane"><b class="good">Delivery to SEEK is running.</b></div>`
+    : html`<div class="lane bad"><b class="bad">Delivery to SEEK has been suspended</b> for ${lasting(view.seconds)},
         since <code>${view.since}</code>: <bdi>${view.code}: ${view.reason}</bdi>. <span class="dim">${hintOf(view.code)}</span><br />
         Signals wait meanwhile. ${nextTry(view.nextProbeAt, now, isManned)}</div>`;
 

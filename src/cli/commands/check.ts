@@ -97,8 +97,8 @@ const inspectQueue = async (config: Config): Promise<SafetyFinding[]> => {
 };
 
 const judgeLane = (delivery: DeliveryView): SafetyFinding => ({
-  subject: 'lane',
-  level: delivery.state === 'open' ? 'ok' : 'warning',
+  subject: 'delivery',
+  level: delivery.state === 'running' ? 'ok' : 'warning',
   message: renderDelivery(delivery),
 });
 

@@ -6,7 +6,7 @@ import { type FilterOptions, readFilter, withoutProblems } from '../io/filterOpt
 import { renderCounts, renderDeadLetter, renderDeadLetters } from '../io/renderDeadLetters.ts';
 import { complain, type Output, print, withAdminClient } from './inspect.ts';
 
-/** `seek-signals dead-dead letters list` */
+/** `seek-signals dead-letters list` */
 export const list = (env: NodeJS.ProcessEnv, options: FilterOptions & Output): Promise<number> => {
   const filter = withoutProblems((refuse) => readFilter(options, refuse));
   return withAdminClient(env, async (admin) => {
@@ -15,7 +15,7 @@ export const list = (env: NodeJS.ProcessEnv, options: FilterOptions & Output): P
   });
 };
 
-/** `seek-signals dead-dead letters counts` */
+/** `seek-signals dead-letters counts` */
 export const counts = (
   env: NodeJS.ProcessEnv,
   options: FilterOptions & Output,
@@ -27,7 +27,7 @@ export const counts = (
   });
 };
 
-/** `seek-signals dead-dead letters show ID` */
+/** `seek-signals dead-letters show ID` */
 export const show = (env: NodeJS.ProcessEnv, signalId: string, output: Output): Promise<number> =>
   withAdminClient(env, async (admin) => {
     const deadLetter = await admin.deadLetter(signalId);
@@ -39,7 +39,7 @@ export const show = (env: NodeJS.ProcessEnv, signalId: string, output: Output): 
     return 0;
   });
 
-/** `seek-signals dead-dead letters discard ID…` */
+/** `seek-signals dead-letters discard ID…` */
 export const discard = (
   env: NodeJS.ProcessEnv,
   ids: string[],

@@ -23,7 +23,7 @@ type Report = {
   invalid: { signalId: string; invalidFields: InvalidFields }[];
 };
 
-/** `seek-signals dead-dead letters redrive [ID…]`: those named, or all that the filter takes. */
+/** `seek-signals dead-letters redrive [ID…]`: those named, or all that the filter takes. */
 export const redrive = (
   env: NodeJS.ProcessEnv,
   ids: string[],

@@ -18,13 +18,13 @@ const TOO_LONG = 'Is over 4 MiB long';
 type Report = {
   imported: number;
   /** Left out: they are here already, were settled, or are of an application that was erased. */
-  known: number;
-  bad: number;
+  skipped: number;
+  invalid: number;
   /** Lines from here on were not looked at, or not answered. */
   stoppedAtLine?: number | undefined;
 };
 
-/** `seek-signals dead-dead letters import FILE`: dead letters that were exported, one a line. */
+/** `seek-signals dead-letters import FILE`: dead letters that were exported, one a line. */
 export const importDeadLetters = (
   env: NodeJS.ProcessEnv,
   path: string,
@@ -55,32 +55,34 @@ export const importDeadLetters = (
     print({ ...run.counts, stoppedAtLine }, options, render);
     if (!isComplete) {
       complain(
-        `Stopped before line ${stoppedAtLine}: ${isTold ? 'told to' : failure}\nRun it again: what was imported is known, and left as it is`,
+        `Stopped before line ${stoppedAtLine}: ${isTold ? 'told to' : failure}\nRun it again: what was imported is skipped, and left as it is`,
       );
     }
-    return isComplete && run.counts.bad === 0 ? 0 : 1;
+    return isComplete && run.counts.invalid === 0 ? 0 : 1;
   });
 
 type Held = { number: number; bytes: Buffer };
 
 const createRun = (admin: Pick<AdminClient, 'importDeadLetters'>) => {
-  const counts = { imported: 0, known: 0, bad: 0 };
+  const counts = { imported: 0, skipped: 0, invalid: 0 };
   let batch: Held[] = [];
   let size = 0;
   let nextLine = 1;
 
   const refuse = (number: number | undefined, message: string): void => {
-    counts.bad += 1;
+    counts.invalid += 1;
     complain(`line ${number}: ${message}`);
   };
 
   const flush = async (): Promise<void> => {
     const [last] = batch.slice(-1);
     if (last === undefined) return;
-    const { imported, known, bad } = await admin.importDeadLetters(batch.map(({ bytes }) => bytes));
+    const { imported, skipped, invalid } = await admin.importDeadLetters(
+      batch.map(({ bytes }) => bytes),
+    );
     counts.imported += imported;
-    counts.known += known;
-    for (const { line, message } of bad) refuse(batch[line - 1]?.number, message);
+    counts.skipped += skipped;
+    for (const { line, message } of invalid) refuse(batch[line - 1]?.number, message);
     nextLine = last.number + 1;
     [batch, size] = [[], 0];
   };
@@ -106,15 +108,15 @@ const createRun = (admin: Pick<AdminClient, 'importDeadLetters'>) => {
   };
 };
 
-const render = ({ imported, known, bad }: Report): string =>
-  `imported ${imported}, known ${known}, bad ${bad}`;
+const render = ({ imported, skipped, invalid }: Report): string =>
+  `imported ${imported}, skipped ${skipped}, invalid ${invalid}`;
 
 const STANDARD_OUTPUT = '-';
 // There are seek tokens in it.
 const OWNER_ONLY = 0o600;
 
 /**
- * `seek-signals dead-dead letters export [FILE]`: dead letters whole, one a line. A file that could not be
+ * `seek-signals dead-letters export [FILE]`: dead letters whole, one a line. A file that could not be
  * finished goes again: whoever discards by it what it does not hold would lose that.
  */
 export const exportDeadLetters = (

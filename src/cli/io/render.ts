@@ -52,9 +52,9 @@ export const untilThen = (at: string, now: number = Date.now()): string => {
 };
 
 export const renderDelivery = (delivery: DeliveryView): string =>
-  delivery.state === 'open'
-    ? 'open'
-    : `${colours.red('closed')} for ${since(delivery.seconds)}, since ${delivery.since} (${delivery.code}: ${delivery.reason}); next try ${untilThen(delivery.nextProbeAt)}`;
+  delivery.state === 'running'
+    ? 'running'
+    : `${colours.red('suspended')} for ${since(delivery.seconds)}, since ${delivery.since} (${delivery.code}: ${delivery.reason}); next try ${untilThen(delivery.nextProbeAt)}`;
 
 type Status = QueueStatus & { outbox?: OutboxReading };
 
@@ -83,7 +83,7 @@ export const renderStatus = ({
     '',
     `oldest unsent signal: ${oldest}`,
     `workers alive: ${workers === 0 ? colours.red('none') : workers}`,
-    `lane to SEEK: ${renderDelivery(delivery)}`,
+    `delivery: ${renderDelivery(delivery)}`,
     ...(outbox === undefined ? [] : [renderOutbox(outbox)]),
   ].join('\n');
 };

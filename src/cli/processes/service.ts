@@ -48,7 +48,7 @@ export const createService = (
       ...{ backlog: reading.backlog, workers: reading.workers },
       oldestUnsentSeconds: reading.oldestUnsent?.ageSeconds ?? 0,
       suspended:
-        reading.delivery.state === 'open'
+        reading.delivery.state === 'running'
           ? undefined
           : { code: reading.delivery.code, seconds: reading.delivery.seconds },
     };

@@ -19,7 +19,7 @@ export type DeadLetterFileDeps = {
   logger: Logger;
 };
 
-/** `/dead-dead letters/export` and `/import`: dead letters whole, one a line. */
+/** `/dead-letters/export` and `/import`: dead letters whole, one a line. */
 export const createDeadLetterFileRoutes = ({
   exportDeadLetters,
   importDeadLetters,
@@ -42,8 +42,11 @@ export const createDeadLetterFileRoutes = ({
   app.post('/import', async (c) => {
     const lines = await readLines(c);
     const outcome = await importInTime(lines);
-    const { imported, known, bad } = outcome;
-    logger.warn({ by: c.get('keyName'), imported, known, bad: bad.length }, 'deadLetters.imported');
+    const { imported, skipped, invalid } = outcome;
+    logger.warn(
+      { by: c.get('keyName'), imported, skipped, invalid: invalid.length },
+      'deadLetters.imported',
+    );
     return c.json(outcome);
   });
 

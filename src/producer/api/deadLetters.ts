@@ -27,7 +27,7 @@ export type DeadLetterDeps = DeadLetterFileDeps & {
   stopping: AbortSignal;
 };
 
-/** `/dead-dead letters`: look at them, put them back, let them go. */
+/** `/dead-letters`: look at them, put them back, let them go. */
 export const createDeadLetterRoutes = ({
   deadLetters,
   onDiscarded,

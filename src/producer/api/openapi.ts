@@ -70,7 +70,7 @@ const paths: Json = {
         limit({ maximum: 1000 }),
       ],
       responses: {
-        200: json('Those', object({ signals: list(ref('SignalLife')) }, ['signals'])),
+        200: json('Those', object({ signals: list(ref('SignalRecord')) }, ['signals'])),
         ...{ ...INVALID, ...REFUSED },
       },
     },
@@ -100,7 +100,7 @@ const paths: Json = {
     get: {
       summary: 'The life of one signal',
       parameters: [path('signalId')],
-      responses: { 200: json('What is known', ref('SignalLife')), ...NOT_FOUND, ...REFUSED },
+      responses: { 200: json('What is known', ref('SignalRecord')), ...NOT_FOUND, ...REFUSED },
     },
   },
   '/applications/{applicationId}/seek-token': {
@@ -150,7 +150,10 @@ const paths: Json = {
     get: {
       summary: 'How the queue stands',
       responses: {
-        200: json('Counts, the oldest unsent signal, the lane', ref('Status')),
+        200: json(
+          'Counts, the oldest unsent signal, and whether delivery is running',
+          ref('Status'),
+        ),
         ...REFUSED,
       },
     },
@@ -177,7 +180,7 @@ const paths: Json = {
       summary: 'How many dead letters there are of what, the most first',
       parameters: FILTER,
       responses: {
-        200: json('Counts', object({ counts: list(ref('LetterCount')) }, ['counts'])),
+        200: json('Counts', object({ counts: list(ref('DeadLetterCount')) }, ['counts'])),
         ...{ ...INVALID, ...REFUSED },
       },
     },
@@ -194,8 +197,8 @@ const paths: Json = {
         DRY_RUN,
       ],
       responses: {
-        200: json('With dryRun: what would be done', ref('Rehearsal')),
-        202: json('What was done', ref('Redrive')),
+        200: json('With dryRun: what would be done', ref('RedrivePreview')),
+        202: json('What was done', ref('RedriveResult')),
         ...{ ...UNREADABLE, ...INVALID, ...REFUSED },
       },
     },
@@ -225,7 +228,7 @@ const paths: Json = {
         content: { 'application/x-ndjson': { schema: text() } },
       },
       responses: {
-        200: json('What became of them', ref('Imported')),
+        200: json('What became of them', ref('ImportResult')),
         ...{ ...UNREADABLE, ...TOO_LARGE, ...REFUSED },
       },
     },

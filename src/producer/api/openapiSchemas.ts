@@ -162,7 +162,7 @@ export const schemas: Json = {
     },
     ['code', 'typeCode', 'count', 'firstAt', 'lastAt', 'reason'],
   ),
-  Redrive: object(
+  RedriveResult: object(
     {
       redriven: { type: 'integer' },
       invalid: { type: 'integer', description: 'Would not be accepted today, and stay' },
@@ -174,15 +174,15 @@ export const schemas: Json = {
     },
     ['redriven', 'invalid', 'more', 'until'],
   ),
-  Imported: object(
+  ImportResult: object(
     {
       imported: { type: 'integer' },
-      known: { type: 'integer', description: 'Left out' },
-      bad: list(
+      skipped: { type: 'integer', description: 'Already present' },
+      invalid: list(
         object({ line: { type: 'integer', minimum: 1 }, message: text() }, ['line', 'message']),
       ),
     },
-    ['imported', 'known', 'bad'],
+    ['imported', 'skipped', 'invalid'],
   ),
   RedrivePreview: object(
     {
@@ -241,7 +241,7 @@ export const schemas: Json = {
     additionalProperties: false,
   },
   ApplicationToken: object(
-    { applicationId: text(), ...TOKEN_VIEW, workerStats: list(object(TOKEN_VIEW, TOKEN_FIELDS)) },
+    { applicationId: text(), ...TOKEN_VIEW, history: list(object(TOKEN_VIEW, TOKEN_FIELDS)) },
     ['applicationId', ...TOKEN_FIELDS, 'history'],
   ),
   Status: object(
@@ -259,7 +259,7 @@ export const schemas: Json = {
       delivery: {
         ...object(
           {
-            state: { type: 'string', enum: ['open', 'closed'] },
+            state: { type: 'string', enum: ['running', 'suspended'] },
             since: instant,
             seconds: { type: 'integer' },
             code: text(),
@@ -268,9 +268,10 @@ export const schemas: Json = {
           },
           ['state'],
         ),
-        description: 'The road to SEEK. All but `state` only while it is closed',
+        description:
+          'Whether signals are sent to SEEK. All but `state` appear only while delivery is suspended',
       },
     },
-    ['counts', 'backlog', 'workers', 'lane'],
+    ['counts', 'backlog', 'workers', 'delivery'],
   ),
 };

@@ -20,7 +20,7 @@ export const createRedisEnqueue = (client: Redis, prefix: string): Backend['enqu
 
   const admitSome = async (jobs: NewJob[]): Promise<EnqueueIfAbsentResult[]> => {
     const keys = jobs.flatMap(({ signalId }) => [
-      ...[of.remembered(signalId), of.job(signalId), of.deadLetter(signalId)],
+      ...[of.dedupe(signalId), of.job(signalId), of.deadLetter(signalId)],
     ]);
     const values = jobs.flatMap(({ signalId, data }) => [
       ...[signalId, data.signal.typeCode, JSON.stringify(data), Date.parse(data.acceptedAt)],

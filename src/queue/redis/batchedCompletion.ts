@@ -56,7 +56,7 @@ export const createBatchedCompletion =
   }: BatchedCompletionOptions): BackendFactory<RedisQueueBackend> =>
   (name, opts, connections) => {
     const backend = createFastJobStates(client)(name, opts, connections);
-    const { remembered, skipped } = redisKeys(prefix);
+    const { dedupe, skipped } = redisKeys(prefix);
     const completeOne = backend.moveToCompleted.bind(backend);
     const completeBatch = defineScript(client, 'completeBatch');
     const lists = LISTS.map((list) => backend.toKey(list));
@@ -70,7 +70,7 @@ export const createBatchedCompletion =
       ]);
       const [codes, jobs] = readAnswer(
         await completeBatch(
-          [...lists, ...moves.flatMap(({ jobId }) => [remembered(jobId), skipped(jobId)])],
+          [...lists, ...moves.flatMap(({ jobId }) => [dedupe(jobId), skipped(jobId)])],
           [backend.toKey(''), finishedOn, lockMs, keep.age, keep.count, ...inputs],
         ),
       );

@@ -30,7 +30,7 @@ export const createRedisBookkeeping = ({
 
   return {
     findDedupeRecord: async (signalId) =>
-      readDedupeText(signalId, (await client.get(of.remembered(signalId))) ?? ''),
+      readDedupeText(signalId, (await client.get(of.dedupe(signalId))) ?? ''),
 
     markUnsent: async ({ signalId, acceptedAt }) => {
       await client.zadd(of.unsent, acceptedAt, signalId);
@@ -42,12 +42,12 @@ export const createRedisBookkeeping = ({
       const pipeline = client.pipeline();
       pipeline.zrem(of.unsent, ...entries.map(({ signalId }) => signalId));
       for (const [outcome, count] of countBy(entries)) {
-        pipeline.hincrby(of.settled(hour), outcome, count);
+        pipeline.hincrby(of.outcomes(hour), outcome, count);
       }
       // Not of one that died: its dead letter outweighs a record, which may be that of its discard by now.
       const sent = entries.filter(({ outcome }) => outcome === 'delivered');
       if (sent.length > 0) pipeline.del(...sent.map(({ signalId }) => of.skipped(signalId)));
-      pipeline.expire(of.settled(hour), 26 * 3600);
+      pipeline.expire(of.outcomes(hour), 26 * 3600);
       for (const entry of entries) {
         if (entry.report !== undefined) pipeline.call('XADD', ...reportCommand(prefix, entry));
       }
@@ -76,7 +76,7 @@ export const createRedisBookkeeping = ({
     countRecentOutcomes: async () => {
       const pipeline = client.pipeline();
       for (const hour of hoursOfLastDay(now())) {
-        pipeline.hmget(of.settled(hour), 'delivered', 'skipped');
+        pipeline.hmget(of.outcomes(hour), 'delivered', 'skipped');
       }
       const rows = (await runPipeline(pipeline)).map((row) => (Array.isArray(row) ? row : []));
       const sum = (column: number) => rows.reduce((total, row) => total + Number(row[column]), 0);
@@ -86,7 +86,7 @@ export const createRedisBookkeeping = ({
     reopen: async (signalId, finishedAt) => {
       const job = of.job(signalId);
       const keys = [
-        ...[of.remembered(signalId), job, `${job}:logs`],
+        ...[of.dedupe(signalId), job, `${job}:logs`],
         ...[of.list('completed'), of.skipped(signalId)],
       ];
       const values = [signalId, finishedAt ?? '', PENDING_MS];

@@ -5,7 +5,7 @@ import { defineScript } from './commands.ts';
 
 /** The lane's state in Redis, under `PREFIX:lane`. */
 export const createRedisBreakerStore = (client: Redis, prefix: string): BreakerStore => {
-  const [key, slots] = [`${prefix}:lane`, `${prefix}:lane:slots`];
+  const [key, slots] = [`${prefix}:circuit-breaker`, `${prefix}:circuit-breaker:slots`];
   const readBreaker = defineScript(client, 'readBreaker');
   const replaceBreaker = defineScript(client, 'replaceBreaker');
   const reserveSlot = defineScript(client, 'reserveSlot');

@@ -21,12 +21,7 @@ export const createRedisJobs = ({
   const removeWaitingJob = defineScript(client, 'removeWaitingJob');
   const keysOf = (name: QueueName, id: string, told?: SkipRecord) => {
     const signalId = told?.record.signalId ?? id;
-    return [
-      keyOf(name, id),
-      keyOf(name, `${id}:logs`),
-      of.skipped(signalId),
-      of.remembered(signalId),
-    ];
+    return [keyOf(name, id), keyOf(name, `${id}:logs`), of.skipped(signalId), of.dedupe(signalId)];
   };
   const valuesOf = (id: string, told?: SkipRecord) => {
     if (told === undefined) return [id, '', 0, '', 0];

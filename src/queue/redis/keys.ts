@@ -6,9 +6,9 @@ export const redisKeys = (prefix: string) => ({
   /** What is in this state, or else is of the queue: `wait`, `completed`, `meta`. */
   list: (part: string) => `${prefix}:${SIGNALS}:${part}`,
   deadLetter: (signalId: string) => `${prefix}:${DEAD_LETTERS}:${signalId}`,
-  remembered: (signalId: string) => `${prefix}:ledger:remembered:${signalId}`,
+  dedupe: (signalId: string) => `${prefix}:dedupe:${signalId}`,
   /** The record of a skipped signal. */
-  skipped: (signalId: string) => `${prefix}:ledger:skipped:${signalId}`,
-  settled: (hour: number) => `${prefix}:ledger:settled:${hour}`,
-  unsent: `${prefix}:ledger:unsent`,
+  skipped: (signalId: string) => `${prefix}:skipped:${signalId}`,
+  outcomes: (hour: number) => `${prefix}:outcomes:${hour}`,
+  unsent: `${prefix}:unsent`,
 });

@@ -9,7 +9,7 @@ const GROUP = 'outbox';
 const LEFT_BEHIND_MS = 60_000;
 const MOST_KEPT = 1_000_000;
 
-const keyOf = (prefix: string): string => `${prefix}:settlements`;
+const keyOf = (prefix: string): string => `${prefix}:outcome-stream`;
 
 /** The command that notes what is to be reported, to be added to others. */
 export const reportCommand = (
@@ -28,7 +28,7 @@ const JobResultSchema = z.object({
   reason: z.string().optional(),
 });
 
-/** In Redis, a stream under `PREFIX:settlements`: each is in the hands of one relay at a time. */
+/** In Redis, a stream under `PREFIX:outcome-stream`: each is in the hands of one relay at a time. */
 export const createRedisOutcomeStream = (client: Redis, prefix: string): OutcomeStream => {
   const key = keyOf(prefix);
   const consumer = `${hostname()}:${process.pid}`;

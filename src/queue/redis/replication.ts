@@ -39,7 +39,7 @@ export const createReplicas = ({ writer, connect, prefix, needed }: Deps) => {
         fencer
           .pipeline()
           .info('server')
-          .set(`${prefix}:ledger:fence`, Date.now())
+          .set(`${prefix}:replication-fence`, Date.now())
           .wait(needed, WAIT_MS),
       ),
     ]);

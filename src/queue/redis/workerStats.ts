@@ -14,13 +14,13 @@ import { defineScript } from './commands.ts';
 
 type Options = { client: Redis; prefix: string; now?: () => number };
 
-/** In Redis, under `PREFIX:history:…`: a hash for each moment, and the workers by when they were heard of. */
+/** In Redis, under `PREFIX:worker-stats:…`: a hash for each moment, and the workers by when they were heard of. */
 export const createRedisWorkerStats = ({
   client,
   prefix,
   now = Date.now,
 }: Options): WorkerStats => {
-  const keyOf = (name: string | number): string => `${prefix}:history:${name}`;
+  const keyOf = (name: string | number): string => `${prefix}:worker-stats:${name}`;
   const listsOf = (queue: string, ...lists: string[]) =>
     lists.map((list) => `${prefix}:${queue}:${list}`);
   const counted = [

@@ -59,7 +59,7 @@ const historyOf = (change: object): PagesDeps['workerStats'] => ({
 describe('the overview', () => {
   it('says that the lane is closed, since when, why, and when it is tried next', async () => {
     const delivery = {
-      ...{ state: 'closed' as const, since: '2026-07-01T02:00:00.000Z', seconds: 3_600 },
+      ...{ state: 'suspended' as const, since: '2026-07-01T02:00:00.000Z', seconds: 3_600 },
       ...{
         code: 'CREDENTIALS_REFUSED',
         reason: 'HTTP 401',

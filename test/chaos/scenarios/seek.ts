@@ -8,9 +8,12 @@ const WORKERS = 3;
 
 /** While SEEK is away everybody waits, and somebody knows why. */
 const demandClosed = async ({ ats, demand }: Stage, when: string): Promise<void> => {
-  const { breaker } = await ats.status();
-  const told = ['since', 'code', 'reason'].every((field) => typeof breaker[field] === 'string');
-  demand(breaker.state === 'closed' && told, `${when} the lane was ${JSON.stringify(breaker)}`);
+  const { delivery } = await ats.status();
+  const told = ['since', 'code', 'reason'].every((field) => typeof delivery[field] === 'string');
+  demand(
+    delivery.state === 'suspended' && told,
+    `${when} the lane was ${JSON.stringify(delivery)}`,
+  );
 };
 
 /**
@@ -84,7 +87,7 @@ export const tokensDown: Scenario = {
     const tries = seek.tokenRequests.length - asked;
     demand(tries <= few, `${tries} times a token was asked for; the lane explains ${few}`);
     seek.answerTokens();
-    await stage.until(async () => (await ats.status()).breaker.state === 'open', 20_000);
+    await stage.until(async () => (await ats.status()).delivery.state === 'running', 20_000);
 
     // Fresh tokens, and SEEK likes none of them.
     seek.behave(() => refuse('UNAUTHENTICATED'));

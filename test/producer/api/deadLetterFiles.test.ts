@@ -14,7 +14,7 @@ const setup = async (deadLetters: () => AsyncGenerator<DeadLetter>) => {
   const logs = captureLogs();
   const app = createDeadLetterFileRoutes({
     exportDeadLetters: deadLetters,
-    importDeadLetters: async () => ({ imported: 0, known: 0, bad: [] }),
+    importDeadLetters: async () => ({ imported: 0, skipped: 0, invalid: [] }),
     logger: logs.logger,
   });
   const server = await serve(app, { host: '127.0.0.1', port: 0 });

@@ -180,7 +180,7 @@ describe('jobs that complete together', () => {
     { dedupeWindowMs: 86_400_000 / 7 },
     { dedupeWindowMs: 1e30 },
     { dedupeWindowMs: 'long' },
-  ])('whatever stands in the data of one of them: $rememberMs', async ({ dedupeWindowMs }) => {
+  ])('whatever stands in the data of one of them: $dedupeWindowMs', async ({ dedupeWindowMs }) => {
     const { queue, takeAll, ids } = await setup();
     for (const jobId of ['a', 'b', 'c']) {
       await queue.add('signal', jobId === 'b' ? { dedupeWindowMs } : {}, { jobId });
@@ -190,15 +190,15 @@ describe('jobs that complete together', () => {
     await Promise.all(jobs.map((job, n) => job.moveToCompleted(1, `lock-${n}`, false)));
 
     expect((await ids('completed')).sort()).toEqual(['a', 'b', 'c']);
-    expect(await client.pttl('{test}:ledger:remembered:b')).toBeGreaterThan(0);
-    await client.del(...['a', 'b', 'c'].map((id) => `{test}:ledger:remembered:${id}`));
+    expect(await client.pttl('{test}:dedupe:b')).toBeGreaterThan(0);
+    await client.del(...['a', 'b', 'c'].map((id) => `{test}:dedupe:${id}`));
   });
 
   it('take the record of a skip with them where they were sent after all, and no memory is shortened', async () => {
     const { add, takeAll } = await setup();
     await add(['sent', 'skipped']);
-    for (const id of ['sent', 'skipped']) await client.set(`{test}:ledger:skipped:${id}`, 'record');
-    await client.set('{test}:ledger:remembered:sent', 'accepted', 'PX', 72 * 3_600_000);
+    for (const id of ['sent', 'skipped']) await client.set(`{test}:skipped:${id}`, 'record');
+    await client.set('{test}:dedupe:sent', 'accepted', 'PX', 72 * 3_600_000);
     const [sent, skipped] = await takeAll(2);
 
     await Promise.all([
@@ -206,9 +206,9 @@ describe('jobs that complete together', () => {
       skipped?.moveToCompleted({ outcome: 'skipped' }, 'lock-1', false),
     ]);
 
-    expect(await client.exists('{test}:ledger:skipped:sent')).toBe(0);
-    expect(await client.exists('{test}:ledger:skipped:skipped')).toBe(1);
-    expect(await client.pttl('{test}:ledger:remembered:sent')).toBeGreaterThan(71 * 3_600_000);
+    expect(await client.exists('{test}:skipped:sent')).toBe(0);
+    expect(await client.exists('{test}:skipped:skipped')).toBe(1);
+    expect(await client.pttl('{test}:dedupe:sent')).toBeGreaterThan(71 * 3_600_000);
   });
 
   it('leave what they take in a list, should Redis stop halfway', async () => {

@@ -1,0 +1,53 @@
+import { DeadLetterSchema } from '../../src/schemas/deadLetter.ts';
+import { ApplicationTokensSchema } from '../../src/schemas/seekToken.ts';
+import { SignalJobSchema } from '../../src/schemas/signalJob.ts';
+import { buildLetter, buildSignalJob } from '../support/buildSignal.ts';
+
+const AT = '2026-03-01T12:00:00.000Z';
+const USED = { source: 'linkOut', receivedAt: AT, expired: false };
+const ATTEMPT = { at: AT, outcome: 'retry', durationMs: 1 };
+
+describe('what an older version stored', () => {
+  it.each([1, 2, 3])('job of version %i → read under the names of this version', (version) => {
+    const older = buildSignalJob({
+      version,
+      sealedToken: { sealed: 'v1.0.a', fingerprint: 'f' },
+      rememberMs: 5,
+      diedAlone: 1,
+      attempts: [{ ...ATTEMPT, bound: USED }],
+    });
+
+    expect(SignalJobSchema.parse(older)).toEqual(
+      buildSignalJob({
+        encryptedToken: { ciphertext: 'v1.0.a', fingerprint: 'f' },
+        dedupeWindowMs: 5,
+        isolatedCrashes: 1,
+        attempts: [{ ...ATTEMPT, tokenUsed: USED }],
+      }),
+    );
+  });
+
+  it('job of a newer version → refused by its version', () => {
+    expect(SignalJobSchema.safeParse(buildSignalJob({ version: 5 })).error?.issues).toEqual([
+      expect.objectContaining({ path: ['version'] }),
+    ]);
+  });
+
+  it('dead letter of version 1 → read, and its job kept exactly as it was', () => {
+    const { failedJob, ...rest } = buildLetter({ version: 1, job: { version: 2, rememberMs: 5 } });
+
+    expect(DeadLetterSchema.parse({ ...rest, burial: failedJob })).toEqual({
+      ...rest,
+      version: 2,
+      failedJob,
+    });
+  });
+
+  it('encrypted token of an application → read, and written as version 2', () => {
+    const stored = { fingerprint: 'f', masked: 'm', source: 'linkOut', receivedAt: AT };
+
+    expect(
+      ApplicationTokensSchema.parse({ version: 1, tokens: [{ ...stored, sealed: 'v1.0.a' }] }),
+    ).toEqual({ version: 2, tokens: [{ ...stored, ciphertext: 'v1.0.a' }] });
+  });
+});
