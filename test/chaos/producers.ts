@@ -103,7 +103,7 @@ export const createAts = ({ url, apiKey }: Deps) => {
     /** The longest that a caller had to wait for the answer to a POST. */
     longestAnswerMs: (): number => longestAnswerMs,
     status: () =>
-      get<Omit<QueueStatus, 'breaker'> & { breaker: Record<string, unknown> }>('/status'),
+      get<Omit<QueueStatus, 'delivery'> & { delivery: Record<string, unknown> }>('/status'),
     lookup: async (signalIds: string[]): Promise<Map<string, SignalRecord | undefined>> => {
       const lookup = new Map<string, SignalRecord | undefined>();
       const left = [...signalIds];

@@ -147,7 +147,11 @@ describe.each(['Redis', 'dev'] as const)('dead-letters export and import over %s
     expect(await readFile(file, 'utf8')).toBe(text);
 
     const none = await run('dead-letters', 'import', file);
-    expect(none).toMatchObject({ code: 0, stdout: 'imported 0, known 3, invalid 0\n', stderr: '' });
+    expect(none).toMatchObject({
+      code: 0,
+      stdout: 'imported 0, skipped 3, invalid 0\n',
+      stderr: '',
+    });
     expect(await run('dead-letters', 'discard', ...ids, '--reason', ' ')).toMatchObject({
       ...{ code: 2, stderr: 'seek-signals: --reason must not be empty\n' },
     });
@@ -181,7 +185,7 @@ describe.each(['Redis', 'dev'] as const)('dead-letters export and import over %s
     );
 
     expect(await importing.exited).toBe(0);
-    expect(importing.written.stdout).toBe('imported 1, known 0, invalid 0\n');
+    expect(importing.written.stdout).toBe('imported 1, skipped 0, invalid 0\n');
     expect(await counts()).toMatchObject({ dead: 1 });
   }, 60_000);
 });
