@@ -14,7 +14,7 @@ import { newToken } from '../support/startDispatcher.ts';
 type Submit = (id: string, token: string) => Promise<unknown>;
 
 const PROJECT = new URL('../../', import.meta.url).pathname;
-const PAGE = 'outbox.md';
+const PAGE = 'docs/guides/outbox.md';
 const codeOf = (language: string) =>
   readCode(language)
     .filter(({ name }) => name === PAGE)

@@ -1,17 +1,101 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
-const DOCS = new URL('../../docs/', import.meta.url);
+export type Page = {
+  /** Path from the project's root: `README.md`, `docs/guides/outbox.md`. */
+  name: string;
+  text: string;
+};
 
-/** The guides, each as it is read. */
-export const readPages = (): { name: string; text: string }[] =>
-  readdirSync(DOCS)
+export type Section = { heading: string; text: string };
+
+const PROJECT = fileURLToPath(new URL('../../', import.meta.url));
+const FENCE = /^ *```[^\n]*\n.*?^ *```$/gms;
+// A list item and a row of a table are read one at a time, so each counts as a paragraph.
+const PARAGRAPH_BREAK = /\n\s*\n|\n(?=\s*(?:[-*|>]|\d+\.)\s)|\n(?=#)/;
+
+/** The README and every page under `docs/`. */
+export const readPages = (): Page[] => {
+  const pages = readdirSync(join(PROJECT, 'docs'), { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.md'))
-    .map((name) => ({ name, text: readFileSync(new URL(name, DOCS), 'utf8') }));
+    .sort()
+    .map((name) => join('docs', name));
+  return ['README.md', ...pages].map(readPage);
+};
 
-/** The pieces of code in them that are of one language, in their order. */
+export const readPage = (name: string): Page => ({
+  name,
+  text: readFileSync(join(PROJECT, name), 'utf8'),
+});
+
+/** The code blocks of one language, in their order. */
 export const readCode = (language: string): { name: string; code: string }[] =>
   readPages().flatMap(({ name, text }) =>
-    [...text.matchAll(/^```(\w+)\n(.*?)^```$/gms)].flatMap(([, tongue, code = '']) =>
-      tongue === language ? [{ name, code }] : [],
+    [...text.matchAll(/^```(\w+)\n(.*?)^```$/gms)].flatMap(([, tag, code = '']) =>
+      tag === language ? [{ name, code }] : [],
     ),
   );
+
+/** Links to places that do not exist, each as `page: target`. Links to other sites are not followed. */
+export const findBrokenLinks = (pages: readonly Page[]): string[] =>
+  pages.flatMap((page) =>
+    linksOf(page)
+      .filter((target) => !/^[a-z]+:/.test(target) && !exists(page, target))
+      .map((target) => `${page.name}: ${target}`),
+  );
+
+const linksOf = ({ text }: Page): string[] =>
+  [...withoutCode(text).matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = '']) => target);
+
+const exists = ({ name, text }: Page, target: string): boolean => {
+  const [path = '', anchor] = target.split('#', 2);
+  if (path === '') return anchor !== undefined && anchorsOf(text).has(anchor);
+  const file = relative(PROJECT, join(PROJECT, dirname(name), path));
+  if (!existsSync(join(PROJECT, file))) return false;
+  if (anchor === undefined) return true;
+  return statSync(join(PROJECT, file)).isFile() && anchorsOf(readPage(file).text).has(anchor);
+};
+
+/** Anchors as GitHub derives them from headings: the second of two equal ones ends in `-1`. */
+const anchorsOf = (text: string): Set<string> => {
+  const seen = new Map<string, number>();
+  const anchors = headingsOf(text).map((heading) => {
+    const slug = heading
+      .toLowerCase()
+      .replace(/[^\w\- ]/g, '')
+      .replaceAll(' ', '-');
+    const earlier = seen.get(slug) ?? 0;
+    seen.set(slug, earlier + 1);
+    return earlier === 0 ? slug : `${slug}-${earlier}`;
+  });
+  return new Set(anchors);
+};
+
+const headingsOf = (text: string): string[] =>
+  [...withoutFences(text).matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) => heading);
+
+/** What stands under each heading, code included, down to the next heading of any level. */
+export const sectionsOf = ({ text }: Page): Section[] =>
+  text
+    .split(/^(?=#+ )/m)
+    .slice(1)
+    .map((section) => {
+      const [heading = '', ...lines] = section.split('\n');
+      return { heading: heading.replace(/^#+ /, ''), text: lines.join('\n') };
+    });
+
+/** Paragraphs, list items and table rows, without code. */
+export const paragraphsOf = ({ text }: Page): string[] =>
+  withoutFences(text)
+    .split(PARAGRAPH_BREAK)
+    .map((paragraph) => paragraph.trim())
+    .filter((paragraph) => paragraph !== '');
+
+/** Words as a reader counts them: what holds no letter or digit, such as a line of a diagram, is none. */
+export const countWords = (text: string): number =>
+  text.split(/\s+/).filter((word) => /[\p{L}\p{N}]/u.test(word)).length;
+
+const withoutFences = (text: string): string => text.replace(FENCE, '');
+
+const withoutCode = (text: string): string => withoutFences(text).replace(/`[^`\n]*`/g, '');
