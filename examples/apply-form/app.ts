@@ -19,8 +19,10 @@ const applications = defineWorkflow({
 });
 
 /**
- * The part of an ATS that SEEK cares about: an apply form, and a hirer who moves applications on. What
- * lies in maps here would lie in the ATS's database.
+ * The part of an ATS that sends signals: an apply form, and a hirer who changes the status of an
+ * application. An ATS keeps in its database what this example keeps in maps.
+ *
+ * docs/guides/seek-tokens.md and docs/guides/workflows.md explain the calls.
  */
 export const createApplyForm = (
   producer: Pick<Producer, 'recordSeekToken' | 'enqueue'>,
@@ -32,13 +34,13 @@ export const createApplyForm = (
 
   const record = async (recording: SeekTokenInput): Promise<void> => {
     await producer.recordSeekToken(recording).catch((err: unknown) => {
-      // A link that somebody has garbled. SEEK would not know the token either.
+      // A damaged link: SEEK would not recognise the token either, so recording it later is no use.
       if (!(err instanceof InvalidSeekTokenError)) throw err;
     });
   };
 
-  /** The form opens, whatever becomes of the token: what can't be recorded now is, with the application. */
-  const keep = async (applicationId: string, token: SeekTokenReading | undefined) => {
+  /** A failed recording must not stop the candidate: the token is kept, and recorded with the application. */
+  const recordOrKeep = async (applicationId: string, token: SeekTokenReading | undefined) => {
     if (token === undefined) return;
     const recording = { applicationId, ...token, receivedAt: now() };
     await record(recording).catch(() => {
@@ -48,17 +50,17 @@ export const createApplyForm = (
 
   app.use(seekToken());
 
-  // The candidate arrives: from a job ad, with a token, or from anywhere else, without.
+  // The candidate arrives: with a token from a SEEK job ad, or without one from elsewhere.
   app.get('/apply', async (req, res) => {
     const applicationId = randomUUID();
-    await keep(applicationId, req.seekToken);
+    await recordOrKeep(applicationId, req.seekToken);
     res.json({ applicationId });
   });
 
-  // Back from Apply with SEEK, which has a token of its own: redirectUri was /apply/APPLICATION_ID.
+  // The candidate returns from Apply with SEEK, with another token. redirectUri was /apply/APPLICATION_ID.
   app.get('/apply/:applicationId', async (req, res) => {
     const { applicationId } = req.params;
-    await keep(applicationId, req.seekToken);
+    await recordOrKeep(applicationId, req.seekToken);
     res.json({ applicationId });
   });
 
@@ -68,10 +70,12 @@ export const createApplyForm = (
     movedAt.set(applicationId, { status: 'Applied', at });
     for (const recording of unrecorded.get(applicationId) ?? []) await record(recording);
     unrecorded.delete(applicationId);
-    // Whether SEEK wants to hear of it is not ours to decide: without a token it is skipped.
+    // Report every application: the worker skips one that has no token.
     res.json(
       await producer.enqueue({
-        ...{ typeCode: 'ApplicationComplete', applicationId, timestamp: at.toISOString() },
+        typeCode: 'ApplicationComplete',
+        applicationId,
+        timestamp: at.toISOString(),
       }),
     );
   });
