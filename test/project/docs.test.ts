@@ -2,8 +2,10 @@ import { execFile } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 
+import { createMetrics } from '../src/metrics.ts';
 import { applyWorkflow } from '../src/producer/applyWorkflow.ts';
 import { SeekTokenInputSchema } from '../src/schemas/seekToken.ts';
+import { VARIABLES } from '../src/variables.ts';
 import { warnings } from './schemas/parse.ts';
 import {
   countWords,
@@ -18,6 +20,9 @@ import {
 const PROJECT = new URL('../', import.meta.url);
 // The HTTP reference shows answers as well, which only have to be JSON.
 const HTTP_REFERENCE = 'docs/reference/http-api.md';
+
+const ERROR_CODES = 'docs/reference/error-codes.md';
+const CONSTANT = /(?<=`)[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+(?=[`=])/g;
 
 const README = readPage('README.md');
 
@@ -83,6 +88,30 @@ describe('pages', () => {
     const listed = pages.filter((name) => name !== 'README.md');
 
     expect(listed.filter((name) => !index.includes(`](${name})`))).toEqual([]);
+  });
+});
+
+describe('names in the pages', () => {
+  it('are metrics that the processes export', async () => {
+    const exported = await createMetrics(() => Promise.reject(new Error('no queue'))).scrape();
+    const named = readPages().flatMap(({ text }) => text.match(/\bseek_signals_\w+/g) ?? []);
+
+    expect(named.length).toBeGreaterThan(0);
+    expect([...new Set(named)].filter((name) => !exported.includes(`# TYPE ${name} `))).toEqual([]);
+  });
+
+  // Pages for the operator also name the errors of Redis, OpenSSL and PostgreSQL. The list of settings is
+  // generated, and also names those that OpenTelemetry reads by itself.
+  it('are environment variables or documented error codes', () => {
+    const codes = readPage(ERROR_CODES).text.match(CONSTANT) ?? [];
+    const known = new Set([...Object.keys(VARIABLES), ...codes]);
+    const named = readPages()
+      .filter(({ name }) => !/^docs\/(?:operations\/|reference\/configuration)/.test(name))
+      .flatMap(({ text }) => text.match(CONSTANT) ?? [])
+      .map((name) => name.replace(/_FILE$/, ''));
+
+    expect(named.length).toBeGreaterThan(0);
+    expect([...new Set(named)].filter((name) => !known.has(name))).toEqual([]);
   });
 });
 
