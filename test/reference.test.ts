@@ -48,5 +48,6 @@ describe('docs/reference', () => {
 
       expect(await read(path)).toBe(page);
     },
+    TIMEOUT_MS,
   );
 });
