@@ -27,7 +27,7 @@ const NOTES: Record<string, string> = {
   demo: 'Sends sample signals of each type through a producer, the queue and a worker to the simulator, in a temporary folder. It shows a delivery, a retry, an expired partner token, a rejection and a redrive. The exit code is 1 if a signal does not end as expected.',
   api: 'See [HTTP API](http-api.md).',
   board: 'See [Monitoring](../operations/monitoring.md#the-board).',
-  relay: 'See [the outbox](../guides/outbox.md).',
+  relay: 'See [Run the relay](../guides/outbox.md#run-the-relay).',
   simulator: 'See [Simulator](../operations/simulator.md).',
   send: 'See [Send a backlog](../operations/deployment.md#send-a-backlog).',
   find: 'Takes exactly one of the first four options.',
