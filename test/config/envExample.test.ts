@@ -15,11 +15,11 @@ describe('.env.example', () => {
     .split('\n')
     .flatMap(setting);
 
-  it('names every variable once, and no other', () => {
+  it('names every variable once, and no other name', () => {
     expect(settings.map(({ name }) => name).sort()).toEqual(Object.keys(VARIABLES).sort());
   });
 
-  it('states the defaults that the code has', () => {
+  it('states the defaults of the code', () => {
     const defaults: Record<string, unknown> = { ...loadConfig({}) };
 
     for (const { name, value } of settings) {
@@ -28,7 +28,7 @@ describe('.env.example', () => {
   });
 
   it.each(['api', 'worker', 'board', 'relay'])(
-    'says %s reads what docker-compose.yml passes on',
+    'lists for %s no variable that docker-compose.yml does not pass on',
     (service) => {
       const lines = readFileSync(new URL('../../.env.example', import.meta.url), 'utf8').split(
         '\n',
@@ -36,7 +36,7 @@ describe('.env.example', () => {
       const readers = (at: number): string => {
         const start = lines.slice(0, at).findLastIndex((line) => !line.startsWith('#')) + 1;
         const text = lines.slice(start, at).join(' ').replaceAll('#', '').replace(/ +/g, ' ');
-        // What the image sets is not for a composition to change.
+        // docker-compose.yml does not override what the image sets.
         return text.includes('image sets') ? '' : (/Read by: ([^.]+)\./.exec(text)?.[1] ?? '');
       };
       const read = lines.flatMap((line, at) => {
@@ -60,7 +60,7 @@ describe('.env.example', () => {
     },
   );
 
-  it('leaves uncommented only what has no default', () => {
+  it('leaves only variables without a default uncommented', () => {
     for (const { name, value, needed } of settings) {
       expect({ name, empty: value === '' || !needed }).toEqual({ name, empty: true });
     }

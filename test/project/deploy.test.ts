@@ -17,7 +17,7 @@ const metricNames = async (): Promise<Set<string>> => {
   );
 };
 
-/** As GitHub makes them of headings. */
+/** Anchors as GitHub derives them from headings. */
 const anchors = (page: string): Set<string> =>
   new Set(
     [...read(page).matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
@@ -28,8 +28,8 @@ const anchors = (page: string): Set<string> =>
     ),
   );
 
-describe('what is deployed beside the processes', () => {
-  it.each([ALERTS, DASHBOARD])('asks only for metrics that there are: %s', async (path) => {
+describe('alert rules and dashboard', () => {
+  it.each([ALERTS, DASHBOARD])('query only metrics that the processes export: %s', async (path) => {
     const asked = new Set(read(path).match(/\bseek_signals_\w+/g));
 
     expect(asked.size).toBeGreaterThan(5);
@@ -37,7 +37,7 @@ describe('what is deployed beside the processes', () => {
     expect([...asked].filter((name) => !there.has(name))).toEqual([]);
   });
 
-  it('names a paragraph that there is for each alert, which names the alert', () => {
+  it('link each alert to an entry of the runbook that names the alert', () => {
     const alerts = read(ALERTS)
       .split(/^ +- alert: /m)
       .slice(1);
@@ -51,7 +51,7 @@ describe('what is deployed beside the processes', () => {
     }
   });
 
-  it('is a dashboard whose panels do not lie upon each other', () => {
+  it('have no overlapping panels', () => {
     const { panels }: { panels: { gridPos: { x: number; y: number; w: number; h: number } }[] } =
       JSON.parse(read(DASHBOARD));
     const cells = panels.flatMap(({ gridPos: { x, y, w, h } }) =>
@@ -60,6 +60,22 @@ describe('what is deployed beside the processes', () => {
 
     expect(panels.length).toBeGreaterThan(5);
     expect(new Set(cells).size).toBe(cells.length);
+  });
+});
+
+describe('docs/operations/monitoring.md', () => {
+  const page = read('docs/operations/monitoring.md');
+
+  it('documents every metric that the processes export', async () => {
+    const names = [...(await metricNames())].filter((name) => !name.endsWith('_bucket'));
+
+    expect(names.filter((name) => !new RegExp(`\\b${name}\\b`).test(page))).toEqual([]);
+  });
+
+  it('lists every alert, and no other', () => {
+    const alerts = read(ALERTS).match(/(?<=- alert: )\w+/g);
+
+    expect(page.match(/(?<=^\| `)SeekSignals\w+/gm)).toEqual(alerts);
   });
 });
 
@@ -72,7 +88,7 @@ describe('the manifests for Kubernetes', () => {
   const variables = new Set(read('.env.example').match(/(?<=^(?:# )?)[A-Z][A-Z_]+(?==)/gm));
   const nameOf = (variable: string) => variable.replace(/_FILE$/, '');
 
-  it.each(MANIFESTS)('set only what there is to set: %s', (path) => {
+  it.each(MANIFESTS)('set only variables that exist: %s', (path) => {
     const set = [
       ...[...read(path).matchAll(/- \{ name: ([A-Z][A-Z_]+),/g)].map(([, name = '']) => name),
       ...[...settings.matchAll(/^ {2}([A-Z][A-Z_]+):/gm)].map(([, name = '']) => name),
@@ -82,7 +98,7 @@ describe('the manifests for Kubernetes', () => {
     expect(set.filter((name) => !variables.has(nameOf(name)))).toEqual([]);
   });
 
-  it.each(MANIFESTS)('mount each secret that is read, and no other: %s', (path) => {
+  it.each(MANIFESTS)('mount exactly the secrets that the process reads: %s', (path) => {
     const manifest = read(path);
     const [asked, mounted] = [
       new Set((manifest + settings).match(/(?<=\/secrets\/)[\w-]+/g)),
@@ -97,7 +113,7 @@ describe('the manifests for Kubernetes', () => {
     expect([...mounted].filter((key) => !known.has(`  ${key}`))).toEqual([]);
   });
 
-  it('let relays out to PostgreSQL, and nobody else', () => {
+  it('allow egress to PostgreSQL for relays only', () => {
     const policies = read('deploy/kubernetes/network-policy.yaml').split(/^---$/m);
     const opening = policies.filter((policy) => policy.includes('port: 5432'));
 
@@ -107,7 +123,7 @@ describe('the manifests for Kubernetes', () => {
     expect(read('deploy/kubernetes/relay.yaml')).toContain(label);
   });
 
-  it.each(MANIFESTS)('leave a process the time that it takes to stop: %s', (path) => {
+  it.each(MANIFESTS)('give a process more time to stop than it needs: %s', (path) => {
     const number = (text: string, pattern: RegExp) => Number(pattern.exec(text)?.[1] ?? 0);
     const graceMs = 1_000 * number(read(path), /terminationGracePeriodSeconds: (\d+)/);
     const pauseMs = number(read(path), /setTimeout\(\(\) => \{\}, (\d+)\)/);
