@@ -21,7 +21,7 @@ const WRONG_USAGE = 2;
 // Each command's code is loaded only when it is asked for: a worker has no use for a board.
 const createProgram = (env: Env, onDone: (code: number) => void): Command => {
   const program = new Command('seek-signals')
-    .description('Delivers recruitment signals to SEEK. Configuration: see .env.example')
+    .description('Delivers recruitment signals to SEEK. Settings: see .env.example')
     .version(packageInfo.version)
     .exitOverride();
   const run = async (code: Promise<number>) => onDone(await code);
@@ -36,27 +36,31 @@ const createProgram = (env: Env, onDone: (code: number) => void): Command => {
 
 const addProcesses = (program: Command, env: Env, run: Run): void => {
   const long: [string, string, () => Promise<Long>][] = [
-    ['dev', 'everything in one terminal', async () => (await import('./processes/dev.ts')).dev],
-    ['api', 'the producer over HTTP', async () => (await import('./processes/api.ts')).api],
+    [
+      'dev',
+      'run everything in one terminal, for development',
+      async () => (await import('./dev.ts')).dev,
+    ],
+    ['api', 'run the HTTP API', async () => (await import('./api.ts')).api],
     [
       'worker',
-      'drains the queue into SEEK',
-      async () => (await import('./processes/worker.ts')).worker,
+      'run a worker, which delivers signals to SEEK',
+      async () => (await import('./worker.ts')).worker,
     ],
     [
       'board',
-      'how things stand, and Bull Board',
-      async () => (await import('./processes/board.ts')).board,
+      'run the board: status pages and Bull Board',
+      async () => (await import('./board.ts')).board,
     ],
     [
       'relay',
-      'moves the outbox into the queue',
-      async () => (await import('./processes/relay.ts')).relay,
+      'run a relay, which moves outbox rows into the queue',
+      async () => (await import('./relay.ts')).relay,
     ],
     [
       'simulator',
-      'a stand-in for SEEK',
-      async () => (await import('./processes/simulator.ts')).simulator,
+      'run the simulator, a stand-in for SEEK',
+      async () => (await import('./simulator.ts')).simulator,
     ],
   ];
   for (const [name, description, load] of long) {
@@ -70,98 +74,96 @@ const addProcesses = (program: Command, env: Env, run: Run): void => {
   }
   program
     .command('demo')
-    .description('a scripted run, explained')
-    .action(async () => run((await import('./demo/demo.ts')).demo(env)));
+    .description('run a scripted demonstration')
+    .action(async () => run((await import('./demo.ts')).demo(env)));
 };
 
 const addSignals = (program: Command, env: Env, run: Run): void => {
   program
     .command('send <file>')
-    .description('enqueue a file of signals, one a line; - is standard input')
-    .option('--rejects <path>', 'for the lines that are wrong; FILE.rejects unless given')
-    .option('--from-line <n>', 'begin there', '1')
-    .option('--json', 'for a program')
+    .description('enqueue a file of signals, one per line; - reads standard input')
+    .option('--rejects <path>', 'file for invalid lines; default: FILE.rejects')
+    .option('--from-line <n>', 'first line to send', '1')
+    .option('--json', 'print JSON')
     .action(async (file: string, options: SendOptions) => {
       const termination = terminated();
       await run((await import('./commands/send.ts')).send(env, file, options, termination));
     });
   program
     .command('status')
-    .description('how many signals are where, and the oldest unsent one')
-    .option('--json', 'for a program')
-    .action(async (options: Output) =>
-      run((await import('./commands/inspect.ts')).status(env, options)),
-    );
+    .description(
+      'show counts by state, the oldest unsent signal, and whether delivery is suspended',
+    )
+    .option('--json', 'print JSON')
+    .action(async (options: Output) => run((await import('./inspect.ts')).status(env, options)));
   program
     .command('show <signalId>')
-    .description('the life of one signal')
-    .option('--json', 'for a program')
+    .description('show the record of one signal')
+    .option('--json', 'print JSON')
     .action(async (id: string, options: Output) =>
       run((await import('./commands/inspect.ts')).show(env, id, options)),
     );
   program
     .command('find')
-    .description('signals by what is at hand; the one that was accepted last comes first')
-    .option('--request-id <id>', 'the X-Request-Id of an attempt')
-    .option('--application <id>', 'the application that they name')
-    .option('--position <id>', 'a position profile that they name')
-    .option('--idempotency-key <key>', 'the key that it was sent with, by --from')
-    .option('--from <name>', 'the name of the API key, or of the application')
-    .option('--limit <n>', 'at most so many', '100')
-    .option('--json', 'for a program')
-    .action(async (options: FindOptions) =>
-      run((await import('./commands/find.ts')).find(env, options)),
-    );
+    .description('find signals, most recently accepted first')
+    .option('--request-id <id>', 'X-Request-Id of an attempt')
+    .option('--application <id>', 'application that the signal names')
+    .option('--position <id>', 'position profile that the signal names')
+    .option('--idempotency-key <key>', 'Idempotency-Key that --from sent the signal with')
+    .option('--from <name>', 'name of the API key, or of the application, that sent the signal')
+    .option('--limit <n>', 'maximum number of results', '100')
+    .option('--json', 'print JSON')
+    .action(async (options: FindOptions) => run((await import('./find.ts')).find(env, options)));
 };
 
 const addCheck = (program: Command, env: Env, run: Run): void => {
   program
     .command('check')
-    .description('is this deployment safe?')
+    .description('check the configuration, Redis, the credentials and the clocks')
     .option(
       '--playground',
-      'send one signal of each type to SEEK’s Playground, and judge the answers',
+      'send one signal of each type to SEEK’s Playground and check the answers',
     )
-    .option('--json', 'for a program')
+    .option('--json', 'print JSON')
     .action(async (options: Output & { playground?: boolean }) =>
       run((await import('./commands/check.ts')).check(env, options)),
     );
 };
 
 const addTokens = (program: Command, env: Env, run: Run): void => {
-  const tokens = program.command('tokens').description('the seek tokens of applications');
+  const tokens = program.command('tokens').description('manage the seek tokens of applications');
   tokens
     .command('expiring')
-    .description('those that are about to be lost, the first to expire first')
-    .option('--within <duration>', 'such as 14d, 12h or 30m', '14d')
-    .option('--limit <n>', 'at most so many', '1000')
-    .option('--json', 'for a program')
+    .description('list applications whose seek token expires soon, earliest first')
+    .option('--within <duration>', 'duration such as 14d, 12h or 30m', '14d')
+    .option('--limit <n>', 'maximum number of results', '1000')
+    .option('--json', 'print JSON')
     .action(async (options: Output & { within: string; limit: string }) =>
       run((await import('./commands/tokens.ts')).expiring(env, options)),
     );
   tokens
-    .command('re-encrypt')
-    .description('seal all that Redis keeps with the first of TOKEN_ENCRYPTION_KEYS')
-    .option('--json', 'for a program')
-    .action(async (options: Output) =>
-      run((await import('./commands/tokens.ts')).reencrypt(env, options)),
-    );
+    .command('reseal')
+    .description('encrypt every seek token in Redis with the first of TOKEN_ENCRYPTION_KEYS')
+    .option('--json', 'print JSON')
+    .action(async (options: Output) => run((await import('./tokens.ts')).reseal(env, options)));
 };
 
 const addOutbox = (program: Command, env: Env, run: Run): void => {
-  const outbox = program.command('outbox').description("the outbox in the ATS's own PostgreSQL");
+  const outbox = program
+    .command('outbox')
+    .description("manage the outbox in the ATS's own PostgreSQL");
   outbox
     .command('migrate')
-    .description('make its table, or bring it up to date')
-    .option('--print', 'only say by what SQL')
+    .description('create or upgrade the table of the outbox')
+    .option('--print', 'print the SQL, and change nothing')
     .action(async (options: { print?: boolean }) =>
       run((await import('./commands/outbox.ts')).migrateOutbox(env, options)),
     );
   outbox
     .command('reconcile')
-    .description('give the queue again what it has lost, and that alone')
-    .option('--dry-run', 'only say what that is')
-    .option('--json', 'for a program')
+    .description('enqueue the signals again that Redis has lost')
+    .option('--dry-run', 'report what would be enqueued, and change nothing')
+    .option('--json', 'print JSON')
     .action(async (options: Output & { dryRun?: boolean }) => {
       const termination = terminated();
       const { reconcileOutbox } = await import('./commands/outbox.ts');

@@ -10,75 +10,82 @@ const query = (name: string, description: string, schema: Json = text()): Json =
 });
 
 const REFUSED = {
-  401: json('No valid key', ref('Problem')),
-  403: json('The key lacks the scope', ref('Problem')),
+  401: json('The key is missing or invalid', ref('Problem')),
+  403: json('The key does not have the required scope', ref('Problem')),
   503: {
-    ...json('The queue does not answer; try again', ref('Problem')),
+    ...json('The queue does not answer; repeat the request', ref('Problem')),
     headers: { 'Retry-After': { description: 'Seconds', schema: { type: 'integer' } } },
   },
 };
-const NOT_FOUND = { 404: json('Nothing is kept under this id', ref('Problem')) };
+const NOT_FOUND = { 404: json('Nothing is stored under this id', ref('Problem')) };
 const TOO_LARGE = { 413: json('The body is too large', ref('Problem')) };
 const UNREADABLE = {
-  400: json('The body can’t be read, or a header is wrong', ref('Problem')),
+  400: json('The body is not JSON, or a header is invalid', ref('Problem')),
   415: json('The body is compressed', ref('Problem')),
 };
-const INVALID = { 422: json('SEEK would refuse it', ref('InvalidInput')) };
-const BUSY = { 409: json('The letter is on its way back to the queue', ref('Problem')) };
+const INVALID = {
+  422: json('Validation failed; `invalidFields` names each problem', ref('InvalidInput')),
+};
+const BUSY = { 409: json('The dead letter is being redriven', ref('Problem')) };
 
 const FILTER = [
-  query('code', 'SEEK’s error code, or ours'),
-  query('type', 'The typeCode of the signal'),
-  query('since', 'Died at or after', instant),
-  query('until', 'Died before', instant),
-  query('applicationId', 'The application that the signal names'),
-  query('positionProfileId', 'A position profile that the signal names'),
-  query('text', 'Stands in its id, type, code or reason, in whatever case'),
+  query('code', 'Error code, of SEEK or of the dispatcher'),
+  query('type', 'typeCode of the signal'),
+  query('since', 'Became a dead letter at or after this time', instant),
+  query('until', 'Became a dead letter before this time', instant),
+  query('applicationId', 'Application that the signal names'),
+  query('positionProfileId', 'Position profile that the signal names'),
+  query('text', 'Text within the id, type, code or reason; case is ignored'),
 ];
-const DRY_RUN = query('dryRun', 'Only say what would come of it', { type: 'boolean' });
+const DRY_RUN = query('dryRun', 'Report what would happen, and change nothing', {
+  type: 'boolean',
+});
 const limit = (most: Json = {}) =>
-  query('limit', 'At most so many', { type: 'integer', minimum: 1, ...most });
+  query('limit', 'Maximum number of results', { type: 'integer', minimum: 1, ...most });
 
 const TRACEPARENT = {
   ...{ name: 'traceparent', in: 'header', schema: text() },
-  description: 'W3C Trace Context, with `tracestate`: the trace to continue, where traces are on',
+  description:
+    'W3C Trace Context, with `tracestate`: the trace to continue, if traces are exported',
 };
 
 const paths: Json = {
   '/signals': {
     post: {
       summary: 'Accept one signal',
-      description: '202 is a promise: it follows the queue’s acknowledgement of the write.',
+      description:
+        'The API answers 202 after the queue has acknowledged the write. The signal is then delivered, skipped for a stated reason, or moved to the dead letters.',
       parameters: [{ name: 'Idempotency-Key', in: 'header', schema: text() }, TRACEPARENT],
       requestBody: { required: true, ...json('One signal', ref('Signal')) },
       responses: {
-        202: json('Accepted, now or before', ref('Accepted')),
+        202: json('Accepted, by this request or an earlier one', ref('Accepted')),
         ...{ ...UNREADABLE, ...TOO_LARGE, ...INVALID, ...REFUSED },
-        409: json('The Idempotency-Key was used for other content', ref('Conflict')),
+        409: json('The Idempotency-Key was used with other content', ref('Conflict')),
       },
     },
     get: {
-      summary: 'Find signals by what is at hand, the one that was accepted last first',
+      summary: 'Find signals, most recently accepted first',
       description:
-        'By one of the first four, and nothing else. A signal that came with a seek token names no application.',
+        'Takes exactly one of the first four parameters. A signal that was sent with a seek token names no application.',
       parameters: [
-        query('requestId', 'The X-Request-Id of an attempt'),
-        query('applicationId', 'The application that the signal names'),
-        query('positionProfileId', 'A position profile that the signal names'),
-        query('idempotencyKey', 'The Idempotency-Key that it was sent with'),
-        query('from', 'The name of the API key that it was sent with; the caller’s if left out'),
+        query('requestId', 'X-Request-Id of an attempt'),
+        query('applicationId', 'Application that the signal names'),
+        query('positionProfileId', 'Position profile that the signal names'),
+        query('idempotencyKey', 'Idempotency-Key that the signal was sent with'),
+        query('from', 'Name of the API key that sent the signal; default: the caller’s own'),
         limit({ maximum: 1000 }),
       ],
       responses: {
-        200: json('Those', object({ signals: list(ref('SignalRecord')) }, ['signals'])),
+        200: json('Signals', object({ signals: list(ref('SignalLife')) }, ['signals'])),
         ...{ ...INVALID, ...REFUSED },
       },
     },
   },
   '/signals/batch': {
     post: {
-      summary: 'Accept up to 1000 signals; the good ones are taken',
-      description: 'Takes no Idempotency-Key: each signal is known by its content.',
+      summary: 'Accept up to 1000 signals',
+      description:
+        'An invalid signal does not prevent the others from being accepted. Takes no Idempotency-Key: a signal is identified by its content.',
       parameters: [TRACEPARENT],
       requestBody: {
         required: true,
@@ -89,7 +96,7 @@ const paths: Json = {
       },
       responses: {
         202: json(
-          'One result each, in order',
+          'One result per signal, in order',
           object({ results: list({ oneOf: [ref('Accepted'), ref('Invalid')] }) }, ['results']),
         ),
         ...{ ...UNREADABLE, ...TOO_LARGE, ...INVALID, ...REFUSED },
@@ -98,48 +105,48 @@ const paths: Json = {
   },
   '/signals/{signalId}': {
     get: {
-      summary: 'The life of one signal',
+      summary: 'Get the record of one signal',
       parameters: [path('signalId')],
-      responses: { 200: json('What is known', ref('SignalRecord')), ...NOT_FOUND, ...REFUSED },
+      responses: { 200: json('Signal record', ref('SignalLife')), ...NOT_FOUND, ...REFUSED },
     },
   },
   '/applications/{applicationId}/seek-token': {
     put: {
-      summary: 'Record a seek token that reached the ATS',
+      summary: 'Record a seek token that the ATS received',
       description:
-        'Apply with SEEK beats link-out, newer beats older, in whatever order they are recorded. A `Warning` header says that the token was another application’s before.',
+        'A token of Apply with SEEK takes precedence over one of a link-out, and a newer token over an older one, in any order of recording. A `Warning` header reports a token that belonged to another application before.',
       parameters: [path('applicationId')],
-      requestBody: { required: true, ...json('The token', ref('SeekToken')) },
+      requestBody: { required: true, ...json('Seek token', ref('SeekToken')) },
       responses: {
         204: { description: 'Recorded' },
         ...{ ...UNREADABLE, ...TOO_LARGE, ...REFUSED },
-        422: json('It is no such token', ref('InvalidInput')),
+        422: json('The token is invalid', ref('InvalidInput')),
       },
     },
     get: {
-      summary: 'The token that counts, masked, and all that were received',
+      summary: 'Get the seek token in use, masked, and all recorded tokens',
       parameters: [path('applicationId')],
       responses: {
-        200: json('What is known', ref('ApplicationToken')),
+        200: json('Seek tokens', ref('ApplicationToken')),
         ...{ ...NOT_FOUND, ...INVALID, ...REFUSED },
       },
     },
     delete: {
-      summary: 'Erase the application: its tokens, and its signals wherever they lie',
+      summary: 'Erase the application: its tokens and its signals',
       parameters: [path('applicationId')],
       responses: { 204: { description: 'Erased' }, ...INVALID, ...REFUSED },
     },
   },
   '/applications/expiring': {
     get: {
-      summary: 'Applications whose token is about to expire, the first to expire first',
+      summary: 'List applications whose seek token expires soon, earliest first',
       parameters: [
-        query('within', 'Such as 14d, 12h or 30m; 14d if left out'),
+        query('within', 'Duration such as 14d, 12h or 30m; default: 14d'),
         limit({ maximum: 1000 }),
       ],
       responses: {
         200: json(
-          'Those',
+          'Applications',
           object({ applications: list(ref('ApplicationToken')) }, ['applications']),
         ),
         ...{ ...INVALID, ...REFUSED },
@@ -148,27 +155,24 @@ const paths: Json = {
   },
   '/status': {
     get: {
-      summary: 'How the queue stands',
+      summary: 'Get the state of the queue',
       responses: {
-        200: json(
-          'Counts, the oldest unsent signal, and whether delivery is running',
-          ref('Status'),
-        ),
+        200: json('Counts, the oldest unsent signal, whether delivery is suspended', ref('Status')),
         ...REFUSED,
       },
     },
   },
   '/dead-letters': {
     get: {
-      summary: 'Dead letters, newest first',
+      summary: 'List dead letters, newest first',
       parameters: [
         ...FILTER,
         limit({ maximum: 1000 }),
-        query('cursor', 'nextCursor of the page before'),
+        query('cursor', '`nextCursor` of the previous page'),
       ],
       responses: {
         200: json(
-          'A page',
+          'One page',
           object({ deadLetters: list(ref('DeadLetter')), nextCursor: text() }, ['deadLetters']),
         ),
         ...{ ...INVALID, ...REFUSED },
@@ -177,7 +181,7 @@ const paths: Json = {
   },
   '/dead-letters/counts': {
     get: {
-      summary: 'How many dead letters there are of what, the most first',
+      summary: 'Count dead letters by code and type, most frequent first',
       parameters: FILTER,
       responses: {
         200: json('Counts', object({ counts: list(ref('DeadLetterCount')) }, ['counts'])),
@@ -187,27 +191,27 @@ const paths: Json = {
   },
   '/dead-letters/redrive': {
     post: {
-      summary: 'Put all that match back into the queue',
+      summary: 'Redrive all dead letters that match',
       description:
-        'The filter may come in the query or as a JSON object of the same names. Works for 20 seconds from the first that goes; with `more` in the answer, ask again with the same filter, and with its first `until`, so that what dies again meanwhile is not taken twice. To ask again is to go on, not to ask is to stop; so is to hang up. What went is no letter any more.',
+        'The filter may be given in the query or as a JSON object with the same names. The call redrives for 20 seconds, counted from the first dead letter. While `more` is true, repeat it with the same filter and with the `until` of the first answer, so that a signal that dies again is not redriven twice. To stop, do not repeat it, or disconnect.',
       parameters: [
         ...FILTER,
         limit(),
-        query('rate', 'So many a second', { type: 'number', minimum: 0.1, maximum: 1000 }),
+        query('rate', 'Maximum number per second', { type: 'number', minimum: 0.1, maximum: 1000 }),
         DRY_RUN,
       ],
       responses: {
-        200: json('With dryRun: what would be done', ref('RedrivePreview')),
-        202: json('What was done', ref('RedriveResult')),
+        200: json('With dryRun: what would happen', ref('Rehearsal')),
+        202: json('What was redriven', ref('Redrive')),
         ...{ ...UNREADABLE, ...INVALID, ...REFUSED },
       },
     },
   },
   '/dead-letters/export': {
     get: {
-      summary: 'Letters whole, one a line, with their tokens as they lie there',
+      summary: 'Export complete dead letters, one per line',
       description:
-        'Wants the scope `operate`. Sealed tokens stay sealed; others stand there in the clear. An answer that breaks off is not the whole.',
+        'Requires the scope `operate`. The export contains seek tokens as they are stored: encrypted, or in plain text. A response that ends with a broken connection is incomplete.',
       parameters: [...FILTER, limit()],
       responses: {
         200: {
@@ -220,30 +224,30 @@ const paths: Json = {
   },
   '/dead-letters/import': {
     post: {
-      summary: 'Take letters back that were exported, up to 1000 lines and 4 MiB',
+      summary: 'Import exported dead letters, up to 1000 lines and 4 MiB',
       description:
-        'A bad line is named and stops nothing. Letters that are known, whose signal lies in a queue or was settled other than by a discard, are left out; to repeat it changes nothing.',
+        'An invalid line is reported and does not stop the import. A dead letter is skipped if its signal is in a queue, was delivered, or was skipped for a reason other than a discard. Repeating an import changes nothing.',
       requestBody: {
         required: true,
         content: { 'application/x-ndjson': { schema: text() } },
       },
       responses: {
-        200: json('What became of them', ref('ImportResult')),
+        200: json('Result of the import', ref('Imported')),
         ...{ ...UNREADABLE, ...TOO_LARGE, ...REFUSED },
       },
     },
   },
   '/dead-letters/{signalId}': {
     get: {
-      summary: 'One dead letter',
+      summary: 'Get one dead letter',
       parameters: [path('signalId')],
-      responses: { 200: json('The letter', ref('DeadLetter')), ...NOT_FOUND, ...REFUSED },
+      responses: { 200: json('Dead letter', ref('DeadLetter')), ...NOT_FOUND, ...REFUSED },
     },
     delete: {
-      summary: 'Let it go: the signal is then skipped, for the reason given',
+      summary: 'Discard a dead letter: its signal becomes `skipped`',
       parameters: [
         path('signalId'),
-        query('reason', 'Kept with the signal, as the name of the API key is in any case'),
+        query('reason', 'Stored with the signal, as is the name of the API key'),
       ],
       responses: {
         ...{ 204: { description: 'Discarded' }, ...NOT_FOUND, ...BUSY },
@@ -253,22 +257,22 @@ const paths: Json = {
   },
   '/dead-letters/{signalId}/redrive': {
     post: {
-      summary: 'Put it back into the queue',
+      summary: 'Redrive one dead letter',
       parameters: [path('signalId'), DRY_RUN],
       responses: {
-        200: json('With dryRun: it would go', object({ signalId: text() }, ['signalId'])),
-        202: json('On its way', object({ signalId: text() }, ['signalId'])),
+        200: json('With dryRun: it would be redriven', object({ signalId: text() }, ['signalId'])),
+        202: json('Redrive requested', object({ signalId: text() }, ['signalId'])),
         ...{ ...NOT_FOUND, ...BUSY, ...REFUSED },
-        422: json('It would not be accepted today, and stays', ref('InvalidInput')),
+        422: json('The signal fails validation today; the dead letter stays', ref('InvalidInput')),
       },
     },
   },
   ...Object.fromEntries(
     [
-      ['/health/live', 'The process runs'],
-      ['/health/ready', 'The queue answers; 503 otherwise'],
+      ['/health/live', 'Liveness check'],
+      ['/health/ready', 'Readiness check: 503 if the queue does not answer'],
       ['/metrics', 'Prometheus metrics'],
-      ['/openapi.json', 'This document'],
+      ['/openapi.json', 'The OpenAPI document'],
     ].map(([route, description]) => [
       route,
       { get: { summary: description, security: [], responses: { 200: { description } } } },
@@ -276,7 +280,7 @@ const paths: Json = {
   ),
 };
 
-/** What the API takes and answers. */
+/** The OpenAPI document of the API. */
 export const openApiDocument: Json = {
   openapi: '3.1.0',
   info: { title: 'SEEK signal dispatcher', version: packageInfo.version, license: { name: 'MIT' } },

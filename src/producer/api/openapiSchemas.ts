@@ -27,7 +27,7 @@ const fromZod = (schema: z.ZodType, io: 'input' | 'output'): Json => {
   return rest;
 };
 
-/** What the JSON schema of the parsed form cannot say: what is taken besides. */
+/** Adds what the API accepts beyond the JSON schema of the parsed form. */
 const signalSchema = (schema: z.ZodType): Json => {
   const { properties, ...rest } = z
     .looseObject({ properties: z.record(z.string(), z.unknown()) })
@@ -35,48 +35,49 @@ const signalSchema = (schema: z.ZodType): Json => {
   const { positionProfileIds: ids } = properties;
   return {
     ...rest,
-    description: 'An optional field that is null counts as left out; `success` is the exception.',
+    description: 'An optional field with the value null counts as absent, except `success`.',
     properties: ids ? { ...properties, positionProfileIds: { anyOf: [text(), ids] } } : properties,
   };
 };
 
 const TOKEN_VIEW: Json = {
-  token: text('Masked: length, beginning of the SHA-256, unusual characters'),
+  token: text('Masked: its length, the beginning of its SHA-256, unusual characters'),
   source: { type: 'string', enum: ['linkOut', 'applyWithSeek'] },
   receivedAt: instant,
   expiresAt: instant,
   expired: { type: 'boolean' },
 };
 const SUBJECT = {
-  applicationId: text('The application that the signal names'),
-  candidateApplicationProfileId: text('The candidate application profile that it names'),
-  positionProfileIds: list(text('Of the position profiles that it names the first twenty')),
+  applicationId: text('Application that the signal names'),
+  candidateApplicationProfileId: text('Candidate application profile that the signal names'),
+  positionProfileIds: list(text('The first 20 position profiles that the signal names')),
 };
 
 const REDRIVE_LOG: Json = {
   ...list(fromZod(RedriveSchema, 'output')),
-  description: 'When it was put back, and by whom, oldest first; nobody is named by “Retry all”',
+  description:
+    'Each redrive with its time and who requested it, oldest first; `by` is absent after “Retry all” in Bull Board',
 };
 const TOKEN_FIELDS = Object.keys(TOKEN_VIEW);
 
-/** What travels; the signals' own part comes from the schemas that judge them. */
+/** The schemas of the document. Those of signals derive from the schemas that validate them. */
 export const schemas: Json = {
   ...Object.fromEntries(
     Object.entries(SIGNAL_SCHEMAS).map(([name, schema]) => [name, signalSchema(schema)]),
   ),
   Signal: { oneOf: [...Object.keys(SIGNAL_SCHEMAS), 'SignalWithWorkflow'].map(ref) },
   WorkflowStep: {
-    description: 'A status, or a phase with steps of its own',
+    description: 'A status, or a phase that contains steps',
     anyOf: [
-      text('The label, which is the id as well'),
+      text('The label, which is also the id'),
       object(
         {
           label: text('What the hirer sees'),
-          id: text('What the ATS calls it, where labels repeat'),
+          id: text('The ATS’s own id; required if labels repeat'),
           placed: {
             type: 'boolean',
             description:
-              'How it ends, with all below: placed or filled, or without. Absent: it goes on',
+              'How the process ends here, for this step and all steps below: true if placed or filled, false if not. Absent while it continues',
           },
           steps: list(ref('WorkflowStep')),
         },
@@ -92,9 +93,10 @@ export const schemas: Json = {
       },
       ['steps'],
     ),
-    description: 'The ATS’s own process; transitions put one that is a graph into order',
+    description:
+      'The ATS’s own process. `transitions` order the statuses of a process that is a graph',
   },
-  NamedState: object({ status: text('One of the workflow’s'), timestamp: instant }, [
+  NamedState: object({ status: text('A status of the workflow'), timestamp: instant }, [
     'status',
     'timestamp',
   ]),
@@ -108,17 +110,16 @@ export const schemas: Json = {
       },
       ['typeCode', 'workflow', 'current'],
     ),
-    description:
-      'Any status update, with states that name statuses of the workflow beside them; all else as usual',
+    description: 'A status update whose states name statuses of the given workflow',
   },
   Problem: object({ message: text() }, ['message']),
-  Conflict: object({ message: text(), signalId: text('What the key stands for') }, [
+  Conflict: object({ message: text(), signalId: text('The signal that the key identifies') }, [
     'message',
     'signalId',
   ]),
   InvalidFields: {
     type: 'object',
-    description: 'What is wrong, by JSON pointer; the first hundred problems',
+    description: 'The problems by JSON pointer, at most 100',
     additionalProperties: text(),
   },
   InvalidInput: object({ message: text(), invalidFields: ref('InvalidFields') }, [
@@ -129,9 +130,12 @@ export const schemas: Json = {
   Accepted: object(
     {
       signalId: { type: 'string', format: 'uuid' },
-      duplicate: { type: 'boolean', description: 'Accepted before; nothing was queued now' },
+      duplicate: {
+        type: 'boolean',
+        description: 'The signal was accepted before; nothing was enqueued',
+      },
       state: ref('State'),
-      warnings: list(text('Begins with a JSON pointer')),
+      warnings: list(text('Starts with a JSON pointer')),
     },
     ['signalId', 'duplicate', 'state'],
   ),
@@ -143,42 +147,42 @@ export const schemas: Json = {
       typeCode: text(),
       state: ref('State'),
       acceptedAt: instant,
-      acceptedFrom: text('The name of the API key, or of the application, that sent it'),
+      acceptedFrom: text('Name of the API key, or of the application, that sent the signal'),
       attempts: list(ref('Attempt')),
       nextAttemptAt: instant,
       lastDeferral: fromZod(DeferralSchema, 'output'),
       redrives: { type: 'integer' },
       ...SUBJECT,
       redriveLog: REDRIVE_LOG,
-      traceId: text('Of the trace that it was accepted in, where that was recorded'),
-      reason: text('Why it was skipped or died'),
+      traceId: text('Trace in which the signal was accepted, if one was recorded'),
+      reason: text('Why the signal was skipped or became a dead letter'),
     },
     ['signalId', 'typeCode', 'state', 'acceptedAt', 'attempts', 'redrives'],
   ),
   DeadLetterCount: object(
     {
       ...{ code: text(), typeCode: text(), count: { type: 'integer' } },
-      ...{ firstAt: instant, lastAt: instant, reason: text('Of the last of them') },
+      ...{ firstAt: instant, lastAt: instant, reason: text('Reason of the most recent one') },
     },
     ['code', 'typeCode', 'count', 'firstAt', 'lastAt', 'reason'],
   ),
   RedriveResult: object(
     {
       redriven: { type: 'integer' },
-      invalid: { type: 'integer', description: 'Would not be accepted today, and stay' },
+      invalid: { type: 'integer', description: 'Number that fail validation today and stay' },
       more: {
         type: 'boolean',
-        description: 'Letters that the filter takes are left, or may be: ask again',
+        description: 'Matching dead letters may be left: repeat the call',
       },
-      until: { ...instant, description: 'To be sent with the same filter, if it is asked again' },
+      until: { ...instant, description: 'Send it with the same filter when you repeat the call' },
     },
     ['redriven', 'invalid', 'more', 'until'],
   ),
   ImportResult: object(
     {
       imported: { type: 'integer' },
-      skipped: { type: 'integer', description: 'Already present' },
-      invalid: list(
+      known: { type: 'integer', description: 'Skipped, because the signal is known already' },
+      bad: list(
         object({ line: { type: 'integer', minimum: 1 }, message: text() }, ['line', 'message']),
       ),
     },
@@ -187,13 +191,13 @@ export const schemas: Json = {
   RedrivePreview: object(
     {
       wouldRedrive: { type: 'integer' },
-      invalid: { type: 'integer', description: 'Would not be accepted today, and would stay' },
+      invalid: { type: 'integer', description: 'Number that fail validation today and would stay' },
       refusals: {
         ...list(
           object(
             {
-              ...{ pointer: text('Into the signal'), message: text() },
-              ...{ count: { type: 'integer' }, example: text('The signalId of one') },
+              ...{ pointer: text('JSON pointer into the signal'), message: text() },
+              ...{ count: { type: 'integer' }, example: text('signalId of one of them') },
             },
             ['pointer', 'message', 'count', 'example'],
           ),
@@ -210,7 +214,7 @@ export const schemas: Json = {
             ['signalId', 'typeCode', 'code', 'reason', 'diedAt'],
           ),
         ),
-        description: 'Of those that would go, up to five',
+        description: 'Up to five of those that would be redriven',
       },
     },
     ['wouldRedrive', 'invalid', 'refusals', 'samples'],
@@ -235,7 +239,7 @@ export const schemas: Json = {
     properties: {
       token: text('Exactly as received'),
       source: { type: 'string', enum: ['linkOut', 'applyWithSeek'] },
-      receivedAt: { ...instant, description: 'When it reached the ATS; now if left out' },
+      receivedAt: { ...instant, description: 'When the ATS received it; default: now' },
     },
     required: ['token', 'source'],
     additionalProperties: false,
@@ -269,7 +273,7 @@ export const schemas: Json = {
           ['state'],
         ),
         description:
-          'Whether signals are sent to SEEK. All but `state` appear only while delivery is suspended',
+          'Whether delivery to SEEK is suspended. All fields except `state` are present only while it is',
       },
     },
     ['counts', 'backlog', 'workers', 'delivery'],
