@@ -1,6 +1,6 @@
 #!/bin/sh
-# Asks the registry for advisories against what is shipped; fails at one that is high or critical. A registry
-# that answers no such question is no reason to fail, and is said.
+# Queries the registry for advisories about the dependencies that ship. Fails if one is high or critical.
+# A registry that does not answer is reported, and is no failure.
 set -eu
 
 report=$(npm audit --omit=dev --json 2>/dev/null) || true
@@ -9,7 +9,7 @@ printf '%s' "$report" | node -e '
   const report = JSON.parse(require("node:fs").readFileSync(0, "utf8") || "{}");
   const counts = report.metadata?.vulnerabilities;
   if (counts === undefined) {
-    console.log(`audit: not done, the registry does not answer: ${report.message ?? "no report"}`);
+    console.log(`audit: skipped, the registry does not answer: ${report.message ?? "no report"}`);
     process.exit();
   }
   const serious = counts.high + counts.critical;

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Checks and tries the alert rules with promtool.
+# Checks and tests the alert rules with promtool.
 set -eu
 
 . "$(dirname "$0")/debian-tool.sh"

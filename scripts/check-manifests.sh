@@ -1,5 +1,5 @@
 #!/bin/sh
-# Puts the manifests for Kubernetes together as `kubectl apply -k` would, and says what comes out of it.
+# Builds the Kubernetes manifests as `kubectl apply -k` would, and lists the resulting objects.
 set -eu
 
 . "$(dirname "$0")/debian-tool.sh"
@@ -9,5 +9,5 @@ cd "$(dirname "$0")/../deploy/kubernetes"
 kubectl kustomize . | awk '
   /^kind: / { kind = $2 }
   /^  name: / && kind { print "manifest: " kind " " $2; kind = ""; count += 1 }
-  END { if (!count) { print "no manifest came out" > "/dev/stderr"; exit 1 } }
+  END { if (!count) { print "kustomize produced no manifest" > "/dev/stderr"; exit 1 } }
 '

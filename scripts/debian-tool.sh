@@ -1,5 +1,5 @@
-# To be sourced: `debian_tool COMMAND PACKAGE` puts a command on PATH. Where there is none, that of Debian's package
-# is unpacked beside everything else: nothing is installed, and no service starts.
+# Source this file. `debian_tool COMMAND PACKAGE` adds a command to PATH. If the command is missing, it unpacks the
+# Debian package into a temporary folder: it installs nothing and starts no service.
 
 debian_tool() {
   ! command -v "$1" >/dev/null 2>&1 || return 0
@@ -10,7 +10,7 @@ debian_tool() {
     cd "$unpacked"
     download() { apt-get -qq -o APT::Sandbox::User=root download "$1"; }
     download "$2" || { apt-get -qq update && download "$2"; } || {
-      printf 'no %s here, and no Debian package %s to take it from\n' "$1" "$2" >&2
+      printf '%s is not installed, and the Debian package %s is not available\n' "$1" "$2" >&2
       exit 1
     }
     dpkg-deb --extract "$2"_*.deb .

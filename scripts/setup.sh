@@ -1,6 +1,6 @@
 #!/bin/sh
-# Puts a redis-server, a PostgreSQL and an openssl on this machine, for the tests: they start their own, on their
-# own ports and in folders of their own. Does nothing where they are there; starts no service.
+# Installs redis-server, PostgreSQL and openssl for the tests, unless they are installed. Starts no service: the tests
+# start their own servers, on their own ports and in temporary folders.
 set -eu
 
 POLICY=/usr/sbin/policy-rc.d
@@ -14,7 +14,7 @@ fail() {
 
 has() { command -v "$1" >/dev/null 2>&1; }
 
-# Debian keeps it out of PATH.
+# Debian does not add initdb to PATH.
 has_postgres() { has initdb || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; }
 
 has_all() { has redis-server && has_postgres && has openssl; }
@@ -25,32 +25,31 @@ as_root() {
   elif has sudo; then
     sudo "$@"
   else
-    fail "installing needs root, and there is no sudo here. Run this as root, or install redis-server, PostgreSQL and openssl by hand."
+    fail "installing requires root, and sudo is not available. Run this as root, or install redis-server, PostgreSQL and openssl manually."
   fi
 }
 
 allow_services_again() { [ ! -e "$POLICY" ] || as_root rm -f "$POLICY"; }
 
-# Debian's packages start what they install. They ask this file first, and 101 means no.
-# A machine that has a rule of its own there keeps it.
+# Debian packages start their services unless this file exits with 101. A machine that already has such a file keeps it.
 forbid_services() {
   [ ! -e "$POLICY" ] || return 0
   trap allow_services_again EXIT
   trap 'exit 1' HUP INT TERM
-  as_root sh -c "printf '%s\n' '#!/bin/sh' '# Here for one installation; safe to remove.' 'exit 101' >$POLICY && chmod 755 $POLICY"
+  as_root sh -c "printf '%s\n' '#!/bin/sh' '# Used during one installation; safe to remove.' 'exit 101' >$POLICY && chmod 755 $POLICY"
 }
 
 install_by_apt() {
   forbid_services || return
-  as_root apt-get update -qq || say "apt-get update failed; trying with the package lists at hand"
+  as_root apt-get update -qq || say "apt-get update failed; using the existing package lists"
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
     -o DPkg::Lock::Timeout=120 redis-server postgresql openssl || return
-  # Not at the next boot either.
+  # Do not start them at the next boot either.
   [ ! -d /run/systemd/system ] || as_root systemctl disable --quiet redis-server postgresql ||
     say "could not disable the services redis-server and postgresql; they will start at the next boot"
 }
 
-# Where Redis was replaced by Valkey, its compatibility package provides the command redis-server.
+# On distributions that replaced Redis with Valkey, the compatibility package provides redis-server.
 install_by_dnf() {
   as_root "$1" install -y postgresql-server openssl || return
   as_root "$1" install -y redis || as_root "$1" install -y valkey-compat-redis
@@ -75,16 +74,16 @@ install() {
   elif has brew; then
     brew install redis postgresql@17 openssl
   else
-    fail "found none of apt-get, dnf, yum, apk, pacman and brew. Install redis-server, PostgreSQL and openssl by hand; the tests need them."
+    fail "found none of apt-get, dnf, yum, apk, pacman and brew. Install redis-server, PostgreSQL and openssl manually; the tests need them."
   fi
 }
 
 if has_all; then
-  say "nothing to do, redis-server, PostgreSQL and openssl are here: $(redis-server --version)"
+  say "nothing to do, redis-server, PostgreSQL and openssl are installed: $(redis-server --version)"
   exit 0
 fi
 
-say "redis-server, PostgreSQL or openssl is missing on this machine: installing them with its package manager, without starting a service"
-install </dev/null || fail "the package manager could not install them; what it said is above. The tests need them all."
-has_all || fail "the package manager is done, but redis-server or openssl is not in PATH, or there is no initdb. Install them by hand; the tests need them all."
+say "redis-server, PostgreSQL or openssl is missing: installing them with the package manager, without starting a service"
+install </dev/null || fail "the package manager failed; its output is above. The tests need all three."
+has_all || fail "the package manager finished, but redis-server, openssl or initdb was not found. Install them manually; the tests need all three."
 say "installed: $(redis-server --version)"
