@@ -60,6 +60,15 @@ describe('.env.example', () => {
     },
   );
 
+  it('states for every variable which commands read it', () => {
+    const blocks = readFileSync(new URL('../.env.example', import.meta.url), 'utf8').split('\n\n');
+    const unread = blocks
+      .filter((block) => !/(?:Read|Needed) by: /.test(block))
+      .flatMap((block) => block.split('\n').flatMap(setting));
+
+    expect(unread).toEqual([]);
+  });
+
   it('leaves only variables without a default uncommented', () => {
     for (const { name, value, needed } of settings) {
       expect({ name, empty: value === '' || !needed }).toEqual({ name, empty: true });
