@@ -1,7 +1,14 @@
 export const code = (text: string): string => `\`${text}\``;
 
-export const table = (head: string[], rows: string[][]): string =>
-  [head, head.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n');
+/** With the columns aligned, as the formatter of this repository does it. */
+export const table = (head: string[], rows: string[][]): string => {
+  const widths = head.map((_, column) =>
+    Math.max(3, ...[head, ...rows].map((row) => row[column]?.length ?? 0)),
+  );
+  const line = (cells: string[], fill = ' ') =>
+    `| ${widths.map((width, column) => (cells[column] ?? '').padEnd(width, fill)).join(' | ')} |`;
+  return [line(head), line([], '-'), ...rows.map((row) => line(row))].join('\n');
+};
 
 /** The anchor that a forge gives a heading. */
 export const anchorOf = (heading: string): string =>
