@@ -25,7 +25,7 @@ import { traceHttp } from './seek/tracedHttp.ts';
 import { createStallDetector, hasDueWork } from './stallDetector.ts';
 
 const CONCURRENCY = 50;
-// One that gathers, and some under way: see docs/performance.md.
+// One that gathers, and some under way: see docs/operations/performance.md.
 const BATCHES = 4;
 const YIELD_WITHIN_MS = 500;
 

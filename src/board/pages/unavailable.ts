@@ -15,7 +15,7 @@ export const noAnswer = (c: Context): Response | Promise<Response> => {
   const body = html`<div class="lane bad"><b class="bad">The queue does not answer.</b>
       <code>seek-signals check</code> says what is wrong with Redis.</div>
     <p>Nothing that Redis has written down is lost by it. Callers are told that nothing is accepted meanwhile, and workers go on
-      by themselves when it is back: docs/operating.md, “Redis does not answer”.</p>
+      by themselves when it is back: docs/operations/runbook.md, “Redis does not answer”.</p>
     <footer>As of <code>${new Date().toISOString()}</code>, which is UTC${refresh === undefined ? '' : html`; anew every ${RETRY_AFTER_SECONDS} seconds`}.</footer>`;
   return c.html(page({ title: 'No answer', refresh, body }), 503, HEADERS);
 };

@@ -10,7 +10,7 @@ import { openService } from './service.ts';
 import { followSecrets } from './watchSecrets.ts';
 
 // What a signal leaves behind is garbage within a second, and V8 would let it pile up to four times what
-// lives: it is to collect at 1.6 times. Measured in docs/performance.md.
+// lives: it is to collect at 1.6 times. Measured in docs/operations/performance.md.
 const HEAP_GROWING_PERCENT = 60;
 
 const REQUIRED = ['REDIS_URL', 'SEEK_CLIENT_ID', 'SEEK_CLIENT_SECRET'] as const;
