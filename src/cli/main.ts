@@ -39,28 +39,28 @@ const addProcesses = (program: Command, env: Env, run: Run): void => {
     [
       'dev',
       'run everything in one terminal, for development',
-      async () => (await import('./dev.ts')).dev,
+      async () => (await import('./processes/dev.ts')).dev,
     ],
-    ['api', 'run the HTTP API', async () => (await import('./api.ts')).api],
+    ['api', 'run the HTTP API', async () => (await import('./processes/api.ts')).api],
     [
       'worker',
       'run a worker, which delivers signals to SEEK',
-      async () => (await import('./worker.ts')).worker,
+      async () => (await import('./processes/worker.ts')).worker,
     ],
     [
       'board',
       'run the board: status pages and Bull Board',
-      async () => (await import('./board.ts')).board,
+      async () => (await import('./processes/board.ts')).board,
     ],
     [
       'relay',
       'run a relay, which moves outbox rows into the queue',
-      async () => (await import('./relay.ts')).relay,
+      async () => (await import('./processes/relay.ts')).relay,
     ],
     [
       'simulator',
       'run the simulator, a stand-in for SEEK',
-      async () => (await import('./simulator.ts')).simulator,
+      async () => (await import('./processes/simulator.ts')).simulator,
     ],
   ];
   for (const [name, description, load] of long) {
@@ -75,7 +75,7 @@ const addProcesses = (program: Command, env: Env, run: Run): void => {
   program
     .command('demo')
     .description('run a scripted demonstration')
-    .action(async () => run((await import('./demo.ts')).demo(env)));
+    .action(async () => run((await import('./demo/demo.ts')).demo(env)));
 };
 
 const addSignals = (program: Command, env: Env, run: Run): void => {
@@ -95,7 +95,9 @@ const addSignals = (program: Command, env: Env, run: Run): void => {
       'show counts by state, the oldest unsent signal, and whether delivery is suspended',
     )
     .option('--json', 'print JSON')
-    .action(async (options: Output) => run((await import('./inspect.ts')).status(env, options)));
+    .action(async (options: Output) =>
+      run((await import('./commands/inspect.ts')).status(env, options)),
+    );
   program
     .command('show <signalId>')
     .description('show the record of one signal')
@@ -113,7 +115,9 @@ const addSignals = (program: Command, env: Env, run: Run): void => {
     .option('--from <name>', 'name of the API key, or of the application, that sent the signal')
     .option('--limit <n>', 'maximum number of results', '100')
     .option('--json', 'print JSON')
-    .action(async (options: FindOptions) => run((await import('./find.ts')).find(env, options)));
+    .action(async (options: FindOptions) =>
+      run((await import('./commands/find.ts')).find(env, options)),
+    );
 };
 
 const addCheck = (program: Command, env: Env, run: Run): void => {
@@ -142,10 +146,12 @@ const addTokens = (program: Command, env: Env, run: Run): void => {
       run((await import('./commands/tokens.ts')).expiring(env, options)),
     );
   tokens
-    .command('reseal')
+    .command('re-encrypt')
     .description('encrypt every seek token in Redis with the first of TOKEN_ENCRYPTION_KEYS')
     .option('--json', 'print JSON')
-    .action(async (options: Output) => run((await import('./tokens.ts')).reseal(env, options)));
+    .action(async (options: Output) =>
+      run((await import('./commands/tokens.ts')).reencrypt(env, options)),
+    );
 };
 
 const addOutbox = (program: Command, env: Env, run: Run): void => {
@@ -196,35 +202,41 @@ export type Run = (code: Promise<number>) => Promise<void>;
 
 /** `seek-signals dead-letters …` */
 export const addDeadLetters = (program: Command, env: NodeJS.ProcessEnv, run: Run): void => {
-  const deadLetters = program.command('dead-letters').description('signals that were given up');
+  const deadLetters = program.command('dead-letters').description('manage the dead letters');
   const load = () => import('./commands/deadLetters.ts');
   const filtered = (command: Command): Command =>
     command
-      .option('--code <code>', 'with this error code')
-      .option('--type <typeCode>', 'of this type')
-      .option('--since <date>', 'died at or after')
-      .option('--until <date>', 'died before')
-      .option('--application <id>', 'of signals that name it')
-      .option('--position <id>', 'of signals that name this position profile')
-      .option('--text <text>', 'that stands in its id, type, code or reason')
-      .option('--json', 'for a program');
+      .option('--code <code>', 'only with this error code')
+      .option('--type <typeCode>', 'only of this signal type')
+      .option('--since <date>', 'only from this time on')
+      .option('--until <date>', 'only before this time')
+      .option('--application <id>', 'only of signals that name this application')
+      .option('--position <id>', 'only of signals that name this position profile')
+      .option('--text <text>', 'only with this text in the id, type, code or reason')
+      .option('--json', 'print JSON');
   const limited = (command: Command): Command =>
-    filtered(command).option('--limit <n>', 'at most so many');
+    filtered(command).option('--limit <n>', 'maximum number of dead letters');
 
-  limited(deadLetters.command('list').description('newest first')).action(
+  limited(deadLetters.command('list').description('list dead letters, newest first')).action(
     async (options: FilterOptions & Output) => run((await load()).list(env, options)),
   );
-  filtered(deadLetters.command('counts').description('how many of what, the most first')).action(
-    async (options: FilterOptions & Output) => run((await load()).counts(env, options)),
-  );
+  filtered(
+    deadLetters
+      .command('counts')
+      .description('count dead letters by code and type, most frequent first'),
+  ).action(async (options: FilterOptions & Output) => run((await load()).counts(env, options)));
   deadLetters
     .command('show <signalId>')
-    .description('one letter, with all its attempts')
-    .option('--json', 'for a program')
+    .description('show one dead letter with all its attempts')
+    .option('--json', 'print JSON')
     .action(async (id: string, options: Output) => run((await load()).show(env, id, options)));
-  limited(deadLetters.command('redrive [signalIds...]').description('back into the queue'))
-    .option('--dry-run', 'only say how many, which would be refused, and why')
-    .option('--rate <n>', 'so many a second')
+  limited(
+    deadLetters
+      .command('redrive [signalIds...]')
+      .description('put dead letters back into the queue'),
+  )
+    .option('--dry-run', 'report what would be redriven or rejected, and change nothing')
+    .option('--rate <n>', 'maximum number per second')
     .action(async (ids: string[], options: FilterOptions & Output & { dryRun?: boolean }) => {
       const termination = terminated();
       await run((await import('./commands/redrive.ts')).redrive(env, ids, options, termination));
@@ -232,7 +244,9 @@ export const addDeadLetters = (program: Command, env: NodeJS.ProcessEnv, run: Ru
   limited(
     deadLetters
       .command('export [file]')
-      .description('whole, one a line, with their seek tokens; - is standard output'),
+      .description(
+        'export complete dead letters with their seek tokens, one per line; - writes standard output',
+      ),
   ).action(async (file: string | undefined, options: FilterOptions) => {
     const termination = terminated();
     const { exportDeadLetters } = await import('./commands/transferDeadLetters.ts');
@@ -240,8 +254,8 @@ export const addDeadLetters = (program: Command, env: NodeJS.ProcessEnv, run: Ru
   });
   deadLetters
     .command('import <file>')
-    .description('letters that were exported; - is standard input')
-    .option('--json', 'for a program')
+    .description('import exported dead letters; - reads standard input')
+    .option('--json', 'print JSON')
     .action(async (file: string, options: Output) => {
       const termination = terminated();
       const { importDeadLetters } = await import('./commands/transferDeadLetters.ts');
@@ -249,9 +263,9 @@ export const addDeadLetters = (program: Command, env: NodeJS.ProcessEnv, run: Ru
     });
   deadLetters
     .command('discard <signalIds...>')
-    .description('let them go')
-    .requiredOption('--reason <text>', 'kept with the signal')
-    .option('--json', 'for a program')
+    .description('discard dead letters: their signals become skipped')
+    .requiredOption('--reason <text>', 'stored with the signal')
+    .option('--json', 'print JSON')
     .action(async (ids: string[], options: Output & { reason: string }) =>
       run((await load()).discard(env, ids, options)),
     );

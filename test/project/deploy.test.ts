@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 
 import { createMetrics } from '../../src/observability/metrics.ts';
 
-const read = (path: string): string => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8');
+const read = (path: string): string =>
+  readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
 
 const ALERTS = 'deploy/prometheus/alerts.yml';
 const DASHBOARD = 'deploy/grafana/seek-signals.json';

@@ -1,12 +1,11 @@
 import { execFile } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
-
-import { createMetrics } from '../src/metrics.ts';
-import { applyWorkflow } from '../src/producer/applyWorkflow.ts';
-import { SeekTokenInputSchema } from '../src/schemas/seekToken.ts';
-import { VARIABLES } from '../src/variables.ts';
-import { warnings } from './schemas/parse.ts';
+import { VARIABLES } from '../../src/config/variables.ts';
+import { createMetrics } from '../../src/observability/metrics.ts';
+import { applyWorkflow } from '../../src/producer/workflow/applyWorkflow.ts';
+import { SeekTokenInputSchema } from '../../src/schemas/seekToken.ts';
+import { warnings } from '../schemas/parse.ts';
 import {
   countWords,
   findBrokenLinks,
@@ -15,9 +14,9 @@ import {
   readPage,
   readPages,
   sectionsOf,
-} from './support/docsCode.ts';
+} from '../support/docsCode.ts';
 
-const PROJECT = new URL('../', import.meta.url);
+const PROJECT = new URL('../../', import.meta.url);
 // The HTTP reference shows answers as well, which only have to be JSON.
 const HTTP_REFERENCE = 'docs/reference/http-api.md';
 

@@ -48,7 +48,7 @@ describe('the library', () => {
 it.each(['api', 'worker', 'dev', 'board'])(
   '%s loads no SDK of OpenTelemetry unasked',
   (command) => {
-    const loaded = loadedWith(new URL(`../src/cli/${command}.ts`, import.meta.url));
+    const loaded = loadedWith(new URL(`../../src/cli/processes/${command}.ts`, import.meta.url));
 
     expect(loaded.has('config.ts')).toBe(true);
     expect(SDK.filter((name) => loaded.has(name))).toEqual([]);

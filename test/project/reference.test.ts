@@ -1,13 +1,13 @@
 import { readFile, writeFile } from 'node:fs/promises';
 
-import { renderCli } from '../scripts/reference/cli.ts';
-import { renderConfiguration } from '../scripts/reference/configuration.ts';
-import { renderHttpApi } from '../scripts/reference/httpApi.ts';
-import { openApiDocument } from '../src/producer/api/openapi.ts';
+import { renderCli } from '../../scripts/reference/cli.ts';
+import { renderConfiguration } from '../../scripts/reference/configuration.ts';
+import { renderHttpApi } from '../../scripts/reference/httpApi.ts';
+import { openApiDocument } from '../../src/producer/api/openapi.ts';
 
-import { buildCommands } from './support/commands.ts';
+import { buildCommands } from '../support/commands.ts';
 
-const read = (path: string) => readFile(new URL(`../${path}`, import.meta.url), 'utf8');
+const read = (path: string) => readFile(new URL(`../../${path}`, import.meta.url), 'utf8');
 
 const renderCommands = async (): Promise<string> => {
   const commands = await buildCommands();
@@ -44,7 +44,7 @@ describe('docs/reference', () => {
     '$path equals what `npm run docs:reference` generates',
     async ({ path, render }) => {
       const page = await render();
-      if (isUpdate) await writeFile(new URL(`../${path}`, import.meta.url), page);
+      if (isUpdate) await writeFile(new URL(`../../${path}`, import.meta.url), page);
 
       expect(await read(path)).toBe(page);
     },
