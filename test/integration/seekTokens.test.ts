@@ -671,7 +671,7 @@ describe.each(PLATFORMS)('seek tokens on $name', ({ start }) => {
       const { cipher, tokens } = registryUnder(backend, newerKey, oldKey);
       const old = createTokenCipher([Buffer.from(oldKey, 'base64')]).encrypt('t', 'newer');
       await (await backend.queue(SIGNALS)).add(
-        ...['signal', { version: 4, kept: { elsewhere: old } }, { jobId: 'newer', delay: 60_000 }],
+        ...['signal', { version: 5, kept: { elsewhere: old } }, { jobId: 'newer', delay: 60_000 }],
       );
 
       const reencrypted = await createReencrypt({

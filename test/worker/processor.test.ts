@@ -321,7 +321,7 @@ describe('what a job carries', () => {
 });
 
 describe('a job that a newer version wrote', () => {
-  const data = { version: 4, something: 'else' };
+  const data = { version: 5, something: 'else' };
 
   it.each([{ ageMs: 0 }, { ageMs: 72 * HOUR_MS - 1 }])(
     'is left for a newer worker, unread, when it is $ageMs ms old',
@@ -336,7 +336,7 @@ describe('a job that a newer version wrote', () => {
       expect([delivery, updates, counted]).toEqual([[], [], []]);
       expect(unsent).toEqual(['signal-1']);
       expect(logs.lines()).toMatchObject([
-        { level: 'info', msg: 'signal.leftForNewerVersion', signalId: 'signal-1', version: 4 },
+        { level: 'info', msg: 'signal.leftForNewerVersion', signalId: 'signal-1', version: 5 },
       ]);
     },
   );
@@ -347,7 +347,7 @@ describe('a job that a newer version wrote', () => {
     const error = await fail();
 
     expect(error).toBeInstanceOf(UnrecoverableError);
-    expect(error).toHaveProperty('message', expect.stringMatching(/^UNREADABLE: .*newer.*\(4\)/));
+    expect(error).toHaveProperty('message', expect.stringMatching(/^UNREADABLE: .*newer.*\(5\)/));
     expect(putOff).toEqual([]);
   });
 });

@@ -11,7 +11,7 @@ const ClaimRow = IdRow.extend({
   content_id: z.string().nullable(),
   accepted: z.boolean().nullable(),
   queued: z.boolean(),
-  deadLettered: z.boolean(),
+  dead: z.boolean(),
 });
 
 type Options = {
@@ -64,7 +64,7 @@ export const createEmbeddedEnqueue = ({
     const claims = await takeOwnership(jobs);
     const added = jobs.filter(({ signalId, contentId }) => {
       const known = claims.get(signalId);
-      if (known === undefined || known.accepted || known.queued || known.deadLettered) return false;
+      if (known === undefined || known.accepted || known.queued || known.dead) return false;
       // The process that reserved the id may have died. A second add under the same id is harmless.
       return known.content_id === null || known.content_id === contentId;
     });

@@ -23,9 +23,9 @@ export const CLAIM = `
   standing AS (
     SELECT signal_id, content_id,
       EXISTS (SELECT FROM bullmq.job WHERE queue = '${SIGNALS}' AND id = signal_id) AS queued,
-      EXISTS (SELECT FROM bullmq.job WHERE queue = '${DEAD_LETTERS}' AND id = signal_id) AS buried
+      EXISTS (SELECT FROM bullmq.job WHERE queue = '${DEAD_LETTERS}' AND id = signal_id) AS dead
     FROM given),
-  absent AS (SELECT * FROM standing WHERE NOT queued AND NOT buried),
+  absent AS (SELECT * FROM standing WHERE NOT queued AND NOT dead),
   taken AS (
     INSERT INTO public.remembered
     SELECT signal_id, content_id, false, $3 + ${PENDING_MS} FROM absent
@@ -37,7 +37,7 @@ export const CLAIM = `
     SELECT signal_id, $4::bigint FROM absent
     WHERE NOT EXISTS (SELECT FROM known WHERE accepted AND known.signal_id = absent.signal_id)
     ON CONFLICT DO NOTHING)
-  SELECT signal_id, known.content_id, accepted, queued, buried
+  SELECT signal_id, known.content_id, accepted, queued, dead
   FROM standing LEFT JOIN known USING (signal_id)`;
 
 // Returns the ids that no other caller has confirmed.

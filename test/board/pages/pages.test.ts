@@ -69,7 +69,7 @@ describe('the overview', () => {
     const page = (workers: number) => setup({ status: statusOf({ delivery, workers }) }).text('/');
 
     expect(await page(1)).toMatch(
-      /been closed<\/b> for 60 min,\s+since <code>2026-07-01T02:00:00.000Z<\/code>: <bdi>CREDENTIALS_REFUSED: HTTP 401<\/bdi>\. .*mend them.*Next try in 60 s\./s,
+      /been suspended<\/b> for 60 min,\s+since <code>2026-07-01T02:00:00.000Z<\/code>: <bdi>CREDENTIALS_REFUSED: HTTP 401<\/bdi>\. .*mend them.*Next try in 60 s\./s,
     );
     expect(await page(0)).toContain('Nobody tries it: no worker is alive.');
   });
