@@ -80,7 +80,7 @@ export const openEmbeddedBookkeeping = async ({
 
     findSkipRecord: async (signalId) => {
       const { rows } = await query<{ record: SignalRecord }>(
-        'SELECT life FROM public.skipped WHERE signal_id = $1 AND expires_at > $2',
+        'SELECT life AS record FROM public.skipped WHERE signal_id = $1 AND expires_at > $2',
         [signalId, now()],
       );
       return rows[0]?.record;
