@@ -6,19 +6,18 @@ const originIsOurs = (origin: string, host: string | undefined) =>
   URL.canParse(origin) && new URL(origin).host === host;
 
 /**
- * Browsers send the login along with whatever another site makes them ask for. What they say of
- * themselves tells such requests apart: `Sec-Fetch-Site` wherever they trust the connection, `Origin`
- * on every write.
+ * Whether another site made the browser send this request. Browsers attach the login to such requests too.
+ * They send `Sec-Fetch-Site` on connections that they trust, and `Origin` on every write.
  */
 const isForeign = (c: Context): boolean => {
   const site = c.req.header('Sec-Fetch-Site');
   if (site !== undefined) return site !== 'same-origin' && site !== 'none';
 
   const origin = c.req.header('Origin');
-  // Only hosts are compared: behind a proxy that ends TLS we do not know our own scheme.
+  // Only hosts are compared: behind a proxy that terminates TLS, the board does not know its own scheme.
   if (origin !== undefined) return !originIsOurs(origin, c.req.header('Host'));
 
-  // An operator's script names no origin, and is welcome; a browser that names none on a write is not.
+  // A script sends no origin and may write. A browser always sends one on a write, so its absence is suspicious.
   const isRead = c.req.method === 'GET' || c.req.method === 'HEAD';
   const isBrowser =
     c.req.header('Referer') !== undefined ||
@@ -27,7 +26,7 @@ const isForeign = (c: Context): boolean => {
   return !isRead && isBrowser;
 };
 
-/** A link from elsewhere may open a page; nothing else is answered to another site. */
+/** Refuses requests from other sites, except a link that opens a page. */
 export const refuseForeignOrigins: MiddlewareHandler = async (c, next) => {
   const isLink = c.req.method === 'GET' && c.req.header('Sec-Fetch-Mode') === 'navigate';
   if (isForeign(c) && !isLink) {
@@ -36,7 +35,7 @@ export const refuseForeignOrigins: MiddlewareHandler = async (c, next) => {
   return next();
 };
 
-/** Headers under which the page can neither reach another host nor be framed or read by one. */
+/** With these headers, a page cannot connect to another host, and no other site can frame or read it. */
 export const pageHeaders = secureHeaders({
   contentSecurityPolicy: {
     defaultSrc: ["'none'"],
@@ -45,33 +44,33 @@ export const pageHeaders = secureHeaders({
     connectSrc: ["'self'"],
     fontSrc: ["'self'"],
     imgSrc: ["'self'", 'data:'],
-    // Bull Board's dialogs add styles as they open, and take no nonce. A style could not call out from here.
+    // Bull Board's dialogs add styles when they open, and cannot use a nonce. A style cannot reach another host.
     styleSrc: ["'self'", "'unsafe-inline'"],
     baseUri: ["'self'"],
     formAction: ["'self'"],
     frameAncestors: ["'none'"],
   },
   xFrameOptions: 'DENY',
-  // Under "no-referrer" a browser that may not say Sec-Fetch-Site would call the origin of our own forms null.
+  // With "no-referrer", a browser that omits Sec-Fetch-Site would send `Origin: null` with our own forms.
   referrerPolicy: 'same-origin',
-  // Whether this host is only ever reached by HTTPS is not ours to promise.
+  // The board cannot know whether its host is reached by HTTPS only.
   strictTransportSecurity: false,
 });
 
-/** Only Bull Board's own files may be kept, and only by the browser of whoever is logged in. */
+/** Only Bull Board's static files may be cached, and only by the browser of the logged-in user. */
 export const caching: MiddlewareHandler = async (c, next) => {
   await next();
   const isFile = c.res.ok && c.req.path.startsWith(`${QUEUES}/static/`);
   c.header('Cache-Control', isFile ? 'private, max-age=3600' : 'no-store');
 };
 
-const OUTSIDE_LINK = /<link[^>]+href="https?:[^>]*>/g;
+const EXTERNAL_LINK = /<link[^>]+href="https?:[^>]*>/g;
 
-/** Takes Google's fonts off the page, which would wait for another host. */
-export const selfContained: MiddlewareHandler = async (c, next) => {
+/** Removes Google's fonts from Bull Board's page. Without access to that host, the page would wait for them. */
+export const removeExternalLinks: MiddlewareHandler = async (c, next) => {
   await next();
   if (!c.res.headers.get('Content-Type')?.startsWith('text/html')) return;
 
-  // With its status: a refusal that says 200 is none to a program.
-  c.res = new Response((await c.res.text()).replace(OUTSIDE_LINK, ''), c.res);
+  // Passing the old response keeps its status. Without it, an error page would have status 200.
+  c.res = new Response((await c.res.text()).replace(EXTERNAL_LINK, ''), c.res);
 };

@@ -7,21 +7,20 @@ import type { Queue } from 'bullmq';
 import type { Hono } from 'hono';
 
 import { createAllowList, RETRY_ONE } from './allowList.ts';
-import { redriverOf } from './login.ts';
+import { type Account, redriverOf } from './login.ts';
 
 type Deps = {
   signals: Queue;
   deadLetters: Queue;
-  /** Who is to see it: his name, and whether he may do anything. */
-  account: { username: string; readOnly: boolean };
-  /** Where it is served. */
+  account: Pick<Account, 'username' | 'readOnly'>;
+  /** The path under which Bull Board is served. */
   basePath: string;
-  /** Notes who is about to retry a dead letter; nothing where there is none. */
+  /** Records the account that is about to retry a dead letter. Does nothing if the dead letter is gone. */
   noteRedriver: (signalId: string, by: string) => Promise<void>;
   log: (fields: Record<string, unknown>, message: string) => void;
 };
 
-/** Bull Board over both queues, for one account: what of it may be seen, and what may be done. */
+/** Bull Board over both queues, restricted to the reads and writes that one account may perform. */
 export const mountBullBoard = (deps: Deps): Hono => {
   const { signals, deadLetters, basePath } = deps;
   const { readOnly: readOnlyMode } = deps.account;
@@ -50,8 +49,8 @@ export const mountBullBoard = (deps: Deps): Hono => {
     },
   });
 
-  // Bull Board would answer any error as it is.
-  return serverAdapter.setErrorHandler(toAnswer).registerPlugin();
+  // Bull Board's own handler would send every error message unchanged.
+  return serverAdapter.setErrorHandler(toErrorResponse).registerPlugin();
 };
 
 const createHooks = ({ signals, deadLetters, account, noteRedriver, log }: Deps): BoardHooks => {
@@ -61,7 +60,7 @@ const createHooks = ({ signals, deadLetters, account, noteRedriver, log }: Deps)
   return {
     before: async (context) => {
       const { method, route, request } = context;
-      const refusal = await allowList.refusal(context);
+      const refusal = await allowList.refusalReason(context);
       if (method !== 'get') {
         const reason = refusal === undefined ? {} : { reason: refusal };
         const fields = { by: account.username, method, route, ...request.params, ...reason };
@@ -70,20 +69,20 @@ const createHooks = ({ signals, deadLetters, account, noteRedriver, log }: Deps)
       if (refusal !== undefined) {
         return { allow: false, status: 403, message: `Refused: ${refusal}` };
       }
-      // Of all dead letters at once the log alone says who: there may be too many to be told one by one.
+      // Retry all is recorded in the log only: there may be too many dead letters to write to each.
       if (route === RETRY_ONE) await noteRedriver(request.params.jobId, redriverOf(account));
       return { allow: true };
     },
     after: async (context, result) => ({
       ...result,
-      body: await allowList.masked(context, result.body),
+      body: await allowList.maskResponse(context, result.body),
     }),
   };
 };
 
 const NO_ANSWER = /max retries per request|Command timed out|Connection is closed/;
 
-const toAnswer = (error: Error): ControllerHandlerReturnType => ({
+const toErrorResponse = (error: Error): ControllerHandlerReturnType => ({
   status: 500,
   body: {
     error: { key: 'ERRORS.INTERNAL_SERVER_ERROR' },
@@ -93,6 +92,6 @@ const toAnswer = (error: Error): ControllerHandlerReturnType => ({
 
 const toMessage = ({ name, message }: Error): string => {
   if (NO_ANSWER.test(message)) return 'The queue does not answer.';
-  // A SyntaxError quotes what could not be parsed: the data of a job, and in it perhaps a token.
-  return name === 'SyntaxError' ? 'The data of a job here is not JSON.' : message;
+  // A SyntaxError quotes the text that it could not parse: the data of a job, which may hold a token.
+  return name === 'SyntaxError' ? 'The data of a job is not valid JSON.' : message;
 };

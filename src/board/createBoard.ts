@@ -4,7 +4,12 @@ import type { DeadLetters } from '../deadLetters/deadLetters.ts';
 import { type Backend, DEAD_LETTERS, SIGNALS } from '../queue/backend.ts';
 import type { FindSignals, SignalLookup } from '../queue/lookup.ts';
 import type { QueueStatus } from '../queue/status.ts';
-import { caching, pageHeaders, refuseForeignOrigins, selfContained } from './browserSecurity.ts';
+import {
+  caching,
+  pageHeaders,
+  refuseForeignOrigins,
+  removeExternalLinks,
+} from './browserSecurity.ts';
 import { mountBullBoard } from './bullBoard.ts';
 import { type Account, createLogin, type LoggedIn } from './login.ts';
 import { QUEUES } from './pages/layout.ts';
@@ -22,40 +27,40 @@ type Deps = {
 };
 
 /**
- * The board, to be served at the root of a host: our own pages, and Bull Board over both queues under
- * `/queues`; who may see them, and who may do what.
+ * The board, behind a login: the status pages, and Bull Board over both queues under `/queues`. It must be
+ * served at the root of a host.
  */
 export const createBoard = ({ log = () => {}, pages, ...deps }: Deps): Hono<LoggedIn> => {
   const app = new Hono<LoggedIn>();
-  const boards = new Map(
+  const bullBoards = new Map(
     deps.accounts.map((account) => {
-      const board = mountBullBoard({ ...deps, account, basePath: QUEUES, log });
-      return [account, new Hono().route(QUEUES, board).notFound(nothingThere)];
+      const bullBoard = mountBullBoard({ ...deps, account, basePath: QUEUES, log });
+      return [account, new Hono().route(QUEUES, bullBoard).notFound(notFound)];
     }),
   );
-  const askBullBoard = async (c: Context<LoggedIn>, request: Request): Promise<Response> =>
-    (await boards.get(c.get('account'))?.fetch(request, c.env)) ?? nothingThere(c);
+  const fetchBullBoard = async (c: Context<LoggedIn>, request: Request): Promise<Response> =>
+    (await bullBoards.get(c.get('account'))?.fetch(request, c.env)) ?? notFound(c);
 
   app.use(caching, pageHeaders, createLogin({ ...deps, log }), refuseForeignOrigins);
-  app.use(selfContained);
+  app.use(removeExternalLinks);
   app.route('/', createPages({ ...pages, log }));
-  // As Bull Board itself links to its beginning.
+  // Bull Board links to its start page with a trailing slash.
   app.get(`${QUEUES}/`, (c) => c.redirect(QUEUES));
-  app.all(`${QUEUES}/*`, (c) => askBullBoard(c, c.req.raw));
-  // Where Bull Board was once: scripts ask it there, and people have bookmarks.
+  app.all(`${QUEUES}/*`, (c) => fetchBullBoard(c, c.req.raw));
+  // Bull Board was once served at the root. Scripts still call this path, and bookmarks still point to `/queue/`.
   app.all('/api/*', (c) => {
     const url = new URL(c.req.url);
     url.pathname = `${QUEUES}${url.pathname}`;
-    // No write that is allowed has a body.
+    // Leaves out the body: no allowed write has one.
     const { method, headers } = c.req.raw;
-    return askBullBoard(c, new Request(url, { method, headers }));
+    return fetchBullBoard(c, new Request(url, { method, headers }));
   });
   app.get('/queue/*', (c) => {
-    // As it came: taken out of its encoding it could hold what no header may.
+    // Keeps the path encoded: decoded, it could hold characters that are not allowed in a header.
     const { pathname, search } = new URL(c.req.url);
     return c.redirect(`${QUEUES}${pathname}${search}`);
   });
-  app.notFound(nothingThere);
+  app.notFound(notFound);
   app.onError((err, c) => {
     log({ err, path: c.req.path }, 'Board page failed');
     return noAnswer(c);
@@ -64,10 +69,10 @@ export const createBoard = ({ log = () => {}, pages, ...deps }: Deps): Hono<Logg
   return app;
 };
 
-const nothingThere = (c: Context): Response =>
+const notFound = (c: Context): Response =>
   c.req.method === 'GET' || c.req.method === 'HEAD'
     ? c.json({ message: 'There is no such page.' }, 404)
-    : c.json({ message: 'Refused: the board knows no such write.' }, 403);
+    : c.json({ message: 'Refused: the board has no such write.' }, 403);
 
 type OpenBoardDeps = {
   backend: Pick<Backend, 'bullQueue' | 'workerStats'>;
@@ -79,7 +84,7 @@ type OpenBoardDeps = {
   log?: (fields: Record<string, unknown>, message: string) => void;
 };
 
-/** The board over a queue. Rejects while that is not there. */
+/** Builds the board over a queue. Rejects while the queue is unavailable. */
 export const openBoard = async ({
   backend,
   lookup,
@@ -99,6 +104,6 @@ export const openBoard = async ({
       status,
       search: findSignals.byAny,
       redrive: deadLetters.redrive,
-      newestLetters: async (limit) => (await deadLetters.list({ limit })).deadLetters,
+      newestDeadLetters: async (limit) => (await deadLetters.list({ limit })).deadLetters,
     },
   });

@@ -4,18 +4,18 @@ import type { Context, MiddlewareHandler } from 'hono';
 import { auth } from 'hono/utils/basic-auth';
 import { isObject } from '../schemas/json.ts';
 
-/** Somebody who may log in. */
+/** A login of the board. */
 export type Account = {
   username: string;
   password: string;
-  /** May look, and do nothing. */
+  /** The account can view everything and change nothing. */
   readOnly: boolean;
 };
 
-/** As whom a redrive is noted. */
+/** How a signal record names the account that requested a redrive. */
 export const redriverOf = ({ username }: Pick<Account, 'username'>): string => `board:${username}`;
 
-/** What the login tells whoever answers. */
+/** The login sets `account` for the handlers behind it. */
 export type LoggedIn = { Variables: { account: Account } };
 
 type Deps = {
@@ -25,32 +25,38 @@ type Deps = {
 };
 
 const digest = (text: string) =>
-  // RFC 7617 asks both sides for NFC: "é" is one code point on one keyboard and two on another.
+  // RFC 7617 requires NFC of both sides: a keyboard may compose "é" as one code point or as two.
   createHash('sha256').update(text.normalize('NFC')).digest();
 
 const checkUsable = ({ username, password }: Account) => {
   if (username === '' || password === '') {
-    throw new Error('The board needs a username and a password, and one of them is empty');
+    throw new Error('A login of the board has an empty username or password: set both');
   }
   if (username.includes(':')) {
-    throw new Error('The username of the board holds a ":", which HTTP Basic cannot transport');
+    throw new Error(
+      'A username of the board contains ":", which HTTP Basic cannot transport: choose another',
+    );
   }
   if (/\p{Cc}/u.test(username + password)) {
-    throw new Error('The login of the board holds a control character, such as a line break');
+    throw new Error(
+      'A login of the board contains a control character, such as a line break: remove it',
+    );
   }
 };
 
-/** Of whoever has the connection: a proxy, where there is one. What it says of others may be made up. */
+/**
+ * The address of the peer. Behind a proxy that is the proxy: a header that names the client could be forged.
+ */
 const addressOf = (c: Context): string => {
   const env: unknown = c.env;
   const incoming = isObject(env) ? env.incoming : undefined;
   return incoming instanceof IncomingMessage ? (incoming.socket.remoteAddress ?? '') : '';
 };
 
-/** HTTP Basic in front of everything. Throws for a login that no browser could send. */
+/** Requires HTTP Basic for every request. Throws for an account whose login no browser could send. */
 export const createLogin = (deps: Deps): MiddlewareHandler<LoggedIn> => {
   deps.accounts.forEach(checkUsable);
-  const known = deps.accounts.map((account) => ({
+  const accounts = deps.accounts.map((account) => ({
     account,
     username: digest(account.username),
     password: digest(account.password),
@@ -62,27 +68,27 @@ export const createLogin = (deps: Deps): MiddlewareHandler<LoggedIn> => {
     const waitSeconds = loginThrottle.waitSeconds(address);
     if (waitSeconds !== undefined) {
       c.header('Retry-After', String(waitSeconds));
-      return c.json({ message: `Too many wrong logins: try again in ${waitSeconds} s.` }, 429);
+      return c.json({ message: `Too many failed logins: try again in ${waitSeconds} s.` }, 429);
     }
     const given = auth(c.req.raw);
     const username = digest(given?.username ?? '');
     const password = digest(given?.password ?? '');
-    // All are always compared, and as digests: neither what was wrong nor its length shows in the time.
-    const right = known.filter((one) => {
+    // Every account is compared, and as digests, so that timing reveals neither which part was wrong nor its length.
+    const matches = accounts.filter((one) => {
       const same = [
         timingSafeEqual(one.username, username),
         timingSafeEqual(one.password, password),
       ];
       return same.every(Boolean);
     });
-    if (right[0] !== undefined) {
-      c.set('account', right[0].account);
+    if (matches[0] !== undefined) {
+      c.set('account', matches[0].account);
       return next();
     }
 
-    // A browser's first request carries no login: not worth a line.
+    // A browser's first request has no login. That is not a failed login, so it is not logged.
     if (given) {
-      loginThrottle.note(address);
+      loginThrottle.recordFailure(address);
       deps.log({ path: c.req.path, address }, 'Board login refused');
     }
     c.header('WWW-Authenticate', 'Basic realm="SEEK signals", charset="UTF-8"');
@@ -90,31 +96,31 @@ export const createLogin = (deps: Deps): MiddlewareHandler<LoggedIn> => {
   };
 };
 
-// A person who mistypes comes nowhere near it; a program that guesses comes nowhere with it.
-const MOST = 20;
-const WITHIN_MS = 60_000;
-// Whoever has so many addresses has others to spare: those of the last minute are not worth more memory.
-const MOST_ADDRESSES = 10_000;
+// Far more than typing errors need, and too few to guess a password.
+const MAX_FAILURES = 20;
+const WINDOW_MS = 60_000;
+// Bounds the memory. An attacker with this many addresses has more, so throttling by address would not stop it.
+const MAX_ADDRESSES = 10_000;
 
-/** Counts wrong logins by address. An address with too many of them has to wait, right or wrong. */
+/** Counts failed logins by address. An address with too many must wait, even with the correct password. */
 export const createLoginThrottle = (now: () => number = Date.now) => {
-  let wrong = new Map<string, number[]>();
+  let failures = new Map<string, number[]>();
 
   const recent = (address: string): number[] =>
-    (wrong.get(address) ?? []).filter((at) => at > now() - WITHIN_MS);
+    (failures.get(address) ?? []).filter((at) => at > now() - WINDOW_MS);
 
   return {
-    /** For how many more seconds; `undefined`: it need not. */
+    /** The seconds that the address must still wait; `undefined` if it need not wait. */
     waitSeconds: (address: string): number | undefined => {
       const times = recent(address);
-      const [first] = times.slice(-MOST);
-      return times.length < MOST || first === undefined
+      const [first] = times.slice(-MAX_FAILURES);
+      return times.length < MAX_FAILURES || first === undefined
         ? undefined
-        : Math.max(1, Math.ceil((first + WITHIN_MS - now()) / 1_000));
+        : Math.max(1, Math.ceil((first + WINDOW_MS - now()) / 1_000));
     },
-    note: (address: string): void => {
-      if (wrong.size >= MOST_ADDRESSES) wrong = new Map();
-      wrong.set(address, [...recent(address), now()]);
+    recordFailure: (address: string): void => {
+      if (failures.size >= MAX_ADDRESSES) failures = new Map();
+      failures.set(address, [...recent(address), now()]);
     },
   };
 };

@@ -3,8 +3,8 @@ import { createBoard } from '../../src/board/createBoard.ts';
 import {
   type BoardUnderTest,
   basic,
-  EMPTY,
-  LETTER,
+  DEAD_LETTER,
+  EMPTY_PAGES,
   LOGIN,
   startBoard,
   VIEWER,
@@ -17,16 +17,21 @@ beforeAll(async () => {
 beforeEach(() => subject.reset());
 afterAll(() => subject.stop());
 
-const PATHS = ['/', '/signals?q=x', '/signals/x', '/queues', '/queues/queue/signals'].concat([
+const PATHS = [
+  '/',
+  '/signals?q=x',
+  '/signals/x',
+  '/queues',
+  '/queues/queue/signals',
   '/queues/api/queues',
   '/api/queues',
   '/queues/static/favicon.ico',
   '/queue/signals',
   '/nowhere',
-]);
+];
 
 describe('login', () => {
-  it.each(PATHS)('stands before %s', async (path) => {
+  it.each(PATHS)('GET %s without a login → 401, not logged', async (path) => {
     const response = await subject.request('GET', path, { authorization: '' });
 
     expect(response.status).toBe(401);
@@ -40,24 +45,28 @@ describe('login', () => {
     ['another password', basic({ ...LOGIN, password: 'mot' })],
     ['another username', basic({ ...LOGIN, username: 'operateur' })],
     ['a longer password', basic({ ...LOGIN, password: `${LOGIN.password}!` })],
-    ['nothing in it', basic({ username: '', password: '' })],
+    ['an empty username and password', basic({ username: '', password: '' })],
     ['another scheme', basic().replace('Basic', 'Bearer')],
-    ['no base64', 'Basic *'],
-  ])('refuses %s', async (_what, authorization) => {
+    ['invalid base64', 'Basic *'],
+  ])('a login with %s → 401', async (_what, authorization) => {
     expect((await subject.request('GET', '/', { authorization })).status).toBe(401);
   });
 
-  it('logs a wrong login, without what was typed', async () => {
+  it('failed login → logs path and address, but not what was typed', async () => {
     await subject.request('GET', '/', { authorization: basic({ ...LOGIN, password: 'guess' }) });
 
     expect(subject.logged).toEqual([{ path: '/', address: '', message: 'Board login refused' }]);
   });
 
-  it('lets who guesses wait, even with the right one, and then in', async () => {
+  it('twenty failed logins within a minute → even the correct login waits for a minute', async () => {
     let now = 1_000_000;
     const { signals, deadLetters } = subject;
     const board = createBoard({
-      ...{ signals, deadLetters, pages: EMPTY, noteRedriver: async () => {}, now: () => now },
+      signals,
+      deadLetters,
+      pages: EMPTY_PAGES,
+      noteRedriver: async () => {},
+      now: () => now,
       accounts: [{ ...LOGIN, readOnly: false }],
     });
     const login = (authorization: string) =>
@@ -65,15 +74,15 @@ describe('login', () => {
     const wrong = basic({ ...LOGIN, password: 'guess' });
     for (let guess = 0; guess < 20; guess += 1) expect((await login(wrong)).status).toBe(401);
 
-    const shut = await login(basic());
+    const throttled = await login(basic());
     now += 60_000;
 
-    expect([shut.status, shut.headers.get('retry-after')]).toEqual([429, '60']);
+    expect([throttled.status, throttled.headers.get('retry-after')]).toEqual([429, '60']);
     expect((await login(basic())).status).toBe(200);
   });
 
-  it('knows both of its people apart', async () => {
-    const retry = `/api/queues/dead-letters/${LETTER}/retry`;
+  it('the viewer views and cannot write; the operator can do both', async () => {
+    const retry = `/api/queues/dead-letters/${DEAD_LETTER}/retry`;
     const viewer = { authorization: basic(VIEWER) };
 
     expect((await subject.request('GET', '/', viewer)).status).toBe(200);
@@ -85,22 +94,22 @@ describe('login', () => {
     ]);
   });
 
-  it('says by its status, too, that a signal is not there or not to be redriven by them', async () => {
+  it('unknown signal → 404; redrive by the viewer → 403; redrive of no dead letter → 409', async () => {
     const viewer = { authorization: basic(VIEWER) };
-    const redrive = `/signals/${LETTER}/redrive`;
+    const redrive = `/signals/${DEAD_LETTER}/redrive`;
 
-    expect((await subject.request('GET', '/signals/nobody')).status).toBe(404);
+    expect((await subject.request('GET', '/signals/unknown')).status).toBe(404);
     expect((await subject.request('POST', redrive, viewer)).status).toBe(403);
     expect((await subject.request('POST', redrive)).status).toBe(409);
   });
 
-  it('takes no password for that of another', async () => {
+  it('username of one account with the password of the other → 401', async () => {
     const authorization = basic({ username: VIEWER.username, password: LOGIN.password });
 
     expect((await subject.request('GET', '/', { authorization })).status).toBe(401);
   });
 
-  it('takes an accent however the keyboard composed it', async () => {
+  it('username in another Unicode normal form → accepted', async () => {
     const authorization = basic({ ...LOGIN, username: LOGIN.username.normalize('NFD') });
 
     expect((await subject.request('GET', '/', { authorization })).status).toBe(200);
@@ -111,7 +120,7 @@ describe('login', () => {
     { username: '', password: 'secret' },
     { username: 'admin', password: '' },
     { username: 'admin', password: 'secret\n' },
-  ])('does not start with %j, which no browser could send', (login) => {
+  ])('account %j, which no browser could send → createBoard throws', (login) => {
     const { signals, deadLetters } = subject;
 
     const accounts = [
@@ -122,42 +131,50 @@ describe('login', () => {
     const noteRedriver = async () => {};
 
     expect(() =>
-      createBoard({ signals, deadLetters, pages: EMPTY, noteRedriver, accounts }),
+      createBoard({ signals, deadLetters, pages: EMPTY_PAGES, noteRedriver, accounts }),
     ).toThrow(/board/);
   });
 });
 
-describe('origins', () => {
-  const retry = `/api/queues/dead-letters/${LETTER}/retry`;
+describe('a write', () => {
+  const retry = `/api/queues/dead-letters/${DEAD_LETTER}/retry`;
 
   it.each([
-    ['a script', {}],
+    ['by a script', {}],
     [
-      'a form of its pages, by a browser that says no more',
+      'by a form of the board, in a browser without Sec-Fetch-Site',
       { origin: 'http://board.test', referer: 'http://board.test/', 'user-agent': 'Mozilla/5.0' },
     ],
-    ['the page itself', { 'sec-fetch-site': 'same-origin', origin: 'http://board.test' }],
-    ['the page in an older browser', { origin: 'http://board.test' }],
-    ['the page behind TLS', { origin: 'https://board.test' }],
-    ['the page behind a proxy', { 'sec-fetch-site': 'same-origin', origin: 'https://public.test' }],
-  ])('lets %s write', async (_who, headers) => {
+    ['by a page of the board', { 'sec-fetch-site': 'same-origin', origin: 'http://board.test' }],
+    ['by a page of the board in an older browser', { origin: 'http://board.test' }],
+    ['by a page of the board behind TLS', { origin: 'https://board.test' }],
+    [
+      'by a page of the board behind a proxy',
+      { 'sec-fetch-site': 'same-origin', origin: 'https://public.test' },
+    ],
+  ])('%s → allowed', async (_source, headers) => {
     expect((await subject.request('PUT', retry, headers)).status).toBe(204);
   });
 
   it.each([
-    ['another site', { 'sec-fetch-site': 'cross-site', origin: 'https://evil.test' }],
-    ['a sister host', { 'sec-fetch-site': 'same-site', origin: 'https://evil.board.test' }],
-    ['another site in an older browser', { origin: 'https://evil.test' }],
-    ['another port', { origin: 'http://board.test:8080' }],
-    ['a sandbox', { origin: 'null' }],
-    ['a link', { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate' }],
-    ['a browser that names no origin', { 'user-agent': 'Mozilla/5.0' }],
-  ])('does not let %s write', async (_who, headers) => {
+    ['by another site', { 'sec-fetch-site': 'cross-site', origin: 'https://evil.test' }],
+    ['by a sister host', { 'sec-fetch-site': 'same-site', origin: 'https://evil.board.test' }],
+    ['by another site in an older browser', { origin: 'https://evil.test' }],
+    ['by another port', { origin: 'http://board.test:8080' }],
+    ['by a sandboxed frame', { origin: 'null' }],
+    [
+      'by a link from another site',
+      { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate' },
+    ],
+    ['by a browser that sends no origin', { 'user-agent': 'Mozilla/5.0' }],
+  ])('%s → 403, the dead letter is unchanged', async (_source, headers) => {
     expect((await subject.request('PUT', retry, headers)).status).toBe(403);
-    expect(await subject.deadLetters.getJob(LETTER)).toMatchObject({ attemptsMade: 1 });
+    expect(await subject.deadLetters.getJob(DEAD_LETTER)).toMatchObject({ attemptsMade: 1 });
   });
+});
 
-  it('opens a page from a link elsewhere, and answers nothing else to another site', async () => {
+describe('a read', () => {
+  it('by a link from another site → 200; by any other request from there → 403', async () => {
     const foreign = { 'sec-fetch-site': 'cross-site' };
     const link = { ...foreign, 'sec-fetch-mode': 'navigate' };
 
@@ -165,7 +182,7 @@ describe('origins', () => {
     expect((await subject.request('GET', '/api/queues', foreign)).status).toBe(403);
   });
 
-  it('gives no other site leave to read', async () => {
+  it('from the same origin → no CORS header that would let another site read', async () => {
     const response = await subject.request('GET', '/api/queues', { origin: 'http://board.test' });
 
     expect(
@@ -174,24 +191,27 @@ describe('origins', () => {
   });
 });
 
-describe('the page', () => {
-  it('of Bull Board is found as Bull Board links to it, and where it was once', async () => {
-    const to = async (path: string) => (await subject.request('GET', path)).headers.get('location');
+describe('pages', () => {
+  it('former paths of Bull Board, and its start page with a slash → redirected', async () => {
+    const locationOf = async (path: string) =>
+      (await subject.request('GET', path)).headers.get('location');
 
-    expect(await to('/queues/')).toBe('/queues');
-    expect(await to('/queue/signals')).toBe('/queues/queue/signals');
-    expect(await to('/queue/a%0D%0Ab?status=failed')).toBe('/queues/queue/a%0D%0Ab?status=failed');
+    expect(await locationOf('/queues/')).toBe('/queues');
+    expect(await locationOf('/queue/signals')).toBe('/queues/queue/signals');
+    expect(await locationOf('/queue/a%0D%0Ab?status=failed')).toBe(
+      '/queues/queue/a%0D%0Ab?status=failed',
+    );
   });
 
   it.each(['/', '/signals/x', '/queues'])(
-    'names no other host, and could reach none: %s',
+    '%s → names no other host, and its policy allows none',
     async (path) => {
       const response = await subject.request('GET', path);
       const html = await response.text();
 
       expect(html).toMatch(/<title>.*SEEK signals<\/title>/);
       expect(html).not.toMatch(/https?:\/\//);
-      // Every script is a file of ours, as the policy asks.
+      // Every script is a file of the board, as the policy requires.
       expect(html).not.toMatch(
         /<script(?! defer src="static\/| id="__UI_CONFIG__" type="application\/json")/,
       );
@@ -201,15 +221,18 @@ describe('the page', () => {
     },
   );
 
-  it.each([...PATHS, '/api/queues/signals/nobody'])('guards %s by its headers', async (path) => {
-    const { headers } = await subject.request('GET', path);
+  it.each([...PATHS, '/api/queues/signals/unknown'])(
+    '%s → has the security headers',
+    async (path) => {
+      const { headers } = await subject.request('GET', path);
 
-    expect(headers.get('content-security-policy')).toContain("frame-ancestors 'none'");
-    expect(headers.get('x-frame-options')).toBe('DENY');
-    expect(headers.get('x-content-type-options')).toBe('nosniff');
-    expect(headers.get('referrer-policy')).toBe('same-origin');
-    expect(headers.get('cache-control')).toBe(
-      path.startsWith('/queues/static/') ? 'private, max-age=3600' : 'no-store',
-    );
-  });
+      expect(headers.get('content-security-policy')).toContain("frame-ancestors 'none'");
+      expect(headers.get('x-frame-options')).toBe('DENY');
+      expect(headers.get('x-content-type-options')).toBe('nosniff');
+      expect(headers.get('referrer-policy')).toBe('same-origin');
+      expect(headers.get('cache-control')).toBe(
+        path.startsWith('/queues/static/') ? 'private, max-age=3600' : 'no-store',
+      );
+    },
+  );
 });

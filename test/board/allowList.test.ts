@@ -1,9 +1,9 @@
 import { appRoutes } from '@bull-board/api/dist/routes.js';
 
-import { type BoardUnderTest, LETTER, RETRYING, startBoard } from './boardUnderTest.ts';
+import { type BoardUnderTest, DEAD_LETTER, RETRYING, startBoard } from './boardUnderTest.ts';
 
-/** Every route that Bull Board has, and in which queue the board lets it through. */
-const VERDICTS = new Map([
+/** Every route of Bull Board, and the queue in which the board allows it. */
+const ALLOWED_IN = new Map([
   ['get /api/queues', 'both'],
   ['get /api/queues/:queueName/:jobId', 'both'],
   ['get /api/queues/:queueName/:jobId/logs', 'both'],
@@ -51,21 +51,22 @@ beforeAll(async () => {
 beforeEach(() => subject.reset());
 afterAll(() => subject.stop());
 
-const jobIn = { signals: RETRYING, 'dead-letters': LETTER };
+const jobIn = { signals: RETRYING, 'dead-letters': DEAD_LETTER };
 
-const cases = [...VERDICTS].flatMap(([route, verdict]) =>
+const cases = [...ALLOWED_IN].flatMap(([route, allowedIn]) =>
   (['signals', 'dead-letters'] as const).map((queue) => ({
-    ...{ route, queue },
-    outcome: verdict === 'both' || verdict === queue ? 'allows' : 'refuses',
+    route,
+    queue,
+    outcome: allowedIn === 'both' || allowedIn === queue ? 'allowed' : 'refused',
   })),
 );
 
-describe('the allow-list', () => {
-  it('has a verdict on every route of the installed Bull Board', () => {
-    expect(installed.sort()).toEqual([...VERDICTS.keys()].sort());
+describe('allow list', () => {
+  it('is tested with every route of the installed Bull Board', () => {
+    expect(installed.sort()).toEqual([...ALLOWED_IN.keys()].sort());
   });
 
-  it.each(cases)('$outcome $route in $queue', async ({ route, queue, outcome }) => {
+  it.each(cases)('$route in $queue → $outcome', async ({ route, queue, outcome }) => {
     const [method = '', pattern = ''] = route.split(' ');
     const path = pattern
       .replace(':queueName', queue)
@@ -76,7 +77,7 @@ describe('the allow-list', () => {
 
     const response = await subject.request(method.toUpperCase(), path);
 
-    if (outcome === 'allows') {
+    if (outcome === 'allowed') {
       expect([200, 204]).toContain(response.status);
     } else {
       expect(response.status).toBe(403);
@@ -87,35 +88,35 @@ describe('the allow-list', () => {
   });
 
   it.each([
-    ['PUT', `/api/queues/signals%2F..%2Fdead-letters/${LETTER}/clean`],
-    ['PUT', `/api/queues/dead-letters/${LETTER}%2Fclean/retry`],
-    ['PUT', `/api/queues/dead-letters/${LETTER}/%63lean`],
-    ['PUT', `/api/queues/dead-letters/retry/../${LETTER}/clean`],
-    ['PUT', `/api//queues/dead-letters/${LETTER}/clean`],
-    ['PUT', `/api/queues/dead-letters/${LETTER}/clean/`],
-    ['PUT', `/API/queues/dead-letters/${LETTER}/clean`],
+    ['PUT', `/api/queues/signals%2F..%2Fdead-letters/${DEAD_LETTER}/clean`],
+    ['PUT', `/api/queues/dead-letters/${DEAD_LETTER}%2Fclean/retry`],
+    ['PUT', `/api/queues/dead-letters/${DEAD_LETTER}/%63lean`],
+    ['PUT', `/api/queues/dead-letters/retry/../${DEAD_LETTER}/clean`],
+    ['PUT', `/api//queues/dead-letters/${DEAD_LETTER}/clean`],
+    ['PUT', `/api/queues/dead-letters/${DEAD_LETTER}/clean/`],
+    ['PUT', `/API/queues/dead-letters/${DEAD_LETTER}/clean`],
     ['PUT', '/api/queues/dead-letters/retry/retry'],
     ['PUT', '/api/queues/dead-letters/retry/clean'],
     ['PUT', '/api/queues/retry/dead-letters/clean'],
-    ['POST', `/api/queues/dead-letters/${LETTER}/retry`],
-    ['DELETE', `/api/queues/dead-letters/${LETTER}`],
+    ['POST', `/api/queues/dead-letters/${DEAD_LETTER}/retry`],
+    ['DELETE', `/api/queues/dead-letters/${DEAD_LETTER}`],
     ['OPTIONS', '/api/queues'],
-  ])('is not deceived by %s %s', async (method, path) => {
+  ])('%s %s, a path spelled to bypass it → refused', async (method, path) => {
     const response = await subject.request(method, path);
 
     expect([403, 404]).toContain(response.status);
     expect(await subject.deadLetters.getFailedCount()).toBe(1);
   });
 
-  it('reads the method from the request line alone', async () => {
+  it('a method override in a header or the query → ignored', async () => {
     const override = { 'x-http-method-override': 'PUT', 'x-http-method': 'PUT' };
-    const path = `/api/queues/dead-letters/${LETTER}/retry?_method=PUT`;
+    const path = `/api/queues/dead-letters/${DEAD_LETTER}/retry?_method=PUT`;
 
     expect((await subject.request('GET', path, override)).status).toBe(404);
     expect(await subject.deadLetters.getFailedCount()).toBe(1);
   });
 
-  it('answers no page that would be a whole queue', async () => {
+  it('more than 300 jobs per page → refused', async () => {
     expect((await subject.request('GET', '/api/queues?jobsPerPage=300')).status).toBe(200);
     expect((await subject.request('GET', '/api/queues?jobsPerPage=301')).status).toBe(403);
   });

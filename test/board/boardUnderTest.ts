@@ -7,15 +7,15 @@ import { startRedis } from '../support/redisServer.ts';
 import { waitFor } from '../support/waitFor.ts';
 
 export const TOKEN = 'seek-token+of/one&application%20only';
-export const LETTER = '5b1f6c1e-0000-5000-8000-000000000001';
+export const DEAD_LETTER = '5b1f6c1e-0000-5000-8000-000000000001';
 export const RETRYING = '5b1f6c1e-0000-5000-8000-000000000002';
 
 export const LOGIN = { username: 'opérateur', password: 'mot:de passe' };
 
-export const VIEWER = { username: 'viewer', password: 'looks-only' };
+export const VIEWER = { username: 'viewer', password: 'view-only' };
 
-/** Pages over a queue in which nothing has happened yet. */
-export const EMPTY: PagesDeps = {
+/** The pages of an empty queue. */
+export const EMPTY_PAGES: PagesDeps = {
   status: async () => ({
     counts: { waiting: 0, active: 0, retrying: 0, delivered: 0, skipped: 0, dead: 0 },
     backlog: 0,
@@ -23,7 +23,7 @@ export const EMPTY: PagesDeps = {
     delivery: { state: 'running' },
   }),
   workerStats: { read: async () => ({ buckets: [], workers: [], now: Date.now() }) },
-  newestLetters: async () => [],
+  newestDeadLetters: async () => [],
   find: async () => undefined,
   search: async () => [],
   redrive: async () => ({ kind: 'not-found' }),
@@ -39,27 +39,29 @@ const job = {
   signal: { typeCode: 'ApplicationComplete', token: TOKEN },
 };
 
-/** A board over a Redis of its own, in which one dead letter has failed and one signal waits for its retry. */
+/** A board over its own Redis, which holds one failed dead letter and one retrying signal. */
 export const startBoard = async () => {
   const redis = await startRedis();
-  const on = { connection: { url: redis.url }, prefix: '{seek}' };
-  const signals = new Queue('signals', on);
-  const deadLetters = new Queue('dead-letters', on);
+  const options = { connection: { url: redis.url }, prefix: '{seek}' };
+  const signals = new Queue('signals', options);
+  const deadLetters = new Queue('dead-letters', options);
   const logged: Record<string, unknown>[] = [];
   const redrivers: [string, string][] = [];
-  // A dead letter that holds a `returnvalue` completes; any other fails with its reason, as ours do.
+  // A dead letter with a `returnvalue` completes, as after a redrive. Any other fails with its reason.
   const worker = new Worker(
     'dead-letters',
     async ({ data }) => {
       if (data.returnvalue) return data.returnvalue;
       throw new UnrecoverableError(data.reason);
     },
-    on,
+    options,
   );
 
   const board = (readOnly = false) => {
     const app = createBoard({
-      ...{ signals, deadLetters, pages: EMPTY },
+      signals,
+      deadLetters,
+      pages: EMPTY_PAGES,
       noteRedriver: async (signalId, by) => {
         redrivers.push([signalId, by]);
       },
@@ -88,21 +90,19 @@ export const startBoard = async () => {
     logged.length = 0;
     redrivers.length = 0;
     await signals.add('ApplicationComplete', job, { jobId: RETRYING, delay: 3_600_000 });
-    await moveToDeadLetters(LETTER, { job, reason: `/input/token: Is not valid: ${TOKEN}` });
+    await moveToDeadLetters(DEAD_LETTER, { job, reason: `/input/token: Is not valid: ${TOKEN}` });
   };
 
   return {
-    ...{
-      board,
-      request: board(),
-      signals,
-      deadLetters,
-      worker,
-      logged,
-      redrivers,
-      moveToDeadLetters,
-      reset,
-    },
+    board,
+    request: board(),
+    signals,
+    deadLetters,
+    worker,
+    logged,
+    redrivers,
+    moveToDeadLetters,
+    reset,
     stop: async () => {
       await Promise.all([worker.close(), signals.close(), deadLetters.close()]);
       await redis.stop();

@@ -5,44 +5,44 @@ const setup = () => {
   const loginThrottle = createLoginThrottle(() => now);
   return {
     ...loginThrottle,
-    guess: (times: number, address = 'a') => {
-      for (let time = 0; time < times; time += 1) loginThrottle.note(address);
+    failLogins: (count: number, address = 'a') => {
+      for (let failure = 0; failure < count; failure += 1) loginThrottle.recordFailure(address);
     },
-    pass: (ms: number) => {
+    advance: (ms: number) => {
       now += ms;
     },
   };
 };
 
-describe('wrong logins', () => {
-  it('let an address wait after the twentieth within a minute, and no other', () => {
-    const { guess, waitSeconds } = setup();
+describe('login throttle', () => {
+  it('twenty failed logins within a minute → only that address must wait', () => {
+    const { failLogins, waitSeconds } = setup();
 
-    guess(19);
+    failLogins(19);
     expect(waitSeconds('a')).toBeUndefined();
-    guess(1);
+    failLogins(1);
 
     expect(waitSeconds('a')).toBe(60);
     expect(waitSeconds('b')).toBeUndefined();
   });
 
-  it('let it wait until fewer than twenty are of the last minute', () => {
-    const { guess, waitSeconds, pass } = setup();
-    guess(10);
-    pass(30_000);
-    guess(10);
+  it('failed logins older than a minute → no longer counted', () => {
+    const { failLogins, waitSeconds, advance } = setup();
+    failLogins(10);
+    advance(30_000);
+    failLogins(10);
 
     expect(waitSeconds('a')).toBe(30);
-    pass(30_000);
+    advance(30_000);
     expect(waitSeconds('a')).toBeUndefined();
-    guess(10);
+    failLogins(10);
     expect(waitSeconds('a')).toBe(30);
   });
 
-  it('are not remembered without bound', () => {
-    const { guess, waitSeconds } = setup();
-    guess(20);
-    for (let other = 0; other < 10_000; other += 1) guess(1, `other-${other}`);
+  it('10,000 other addresses with failed logins → memory is cleared, the address need not wait', () => {
+    const { failLogins, waitSeconds } = setup();
+    failLogins(20);
+    for (let other = 0; other < 10_000; other += 1) failLogins(1, `other-${other}`);
 
     expect(waitSeconds('a')).toBeUndefined();
   });

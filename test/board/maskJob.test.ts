@@ -2,17 +2,21 @@ import { maskJob } from '../../src/board/maskJob.ts';
 import type { DeadLetter } from '../../src/schemas/deadLetter.ts';
 import type { Attempt, SignalJob } from '../../src/schemas/signalJob.ts';
 
-import { type BoardUnderTest, LETTER, RETRYING, startBoard, TOKEN } from './boardUnderTest.ts';
+import { type BoardUnderTest, DEAD_LETTER, RETRYING, startBoard, TOKEN } from './boardUnderTest.ts';
 
 const NOW = '2026-07-01T00:00:00.000Z';
 
 const dataOf = (data: unknown) => maskJob({ data }).data;
 
 describe('maskJob', () => {
-  it('shows all of a letter but the token', () => {
+  it('dead letter → everything is shown but the token', () => {
     const attempt: Attempt = {
-      ...{ at: NOW, requestId: 'request', outcome: 'dead', durationMs: 12 },
-      ...{ code: 'BAD_USER_INPUT', reason: '/input/token: Is not valid' },
+      at: NOW,
+      requestId: 'request',
+      outcome: 'dead',
+      durationMs: 12,
+      code: 'BAD_USER_INPUT',
+      reason: '/input/token: Is not valid',
     };
     const signal = {
       typeCode: 'ApplicationStatusUpdate',
@@ -25,13 +29,28 @@ describe('maskJob', () => {
       positionProfileIds: ['seekAnzPublicTest:positionProfile:jobAd:2'],
     };
     const job: Omit<SignalJob, 'signal'> = {
-      ...{ version: 4, contentId: LETTER, acceptedAt: NOW, acceptedFrom: 'ats', redrives: 1 },
-      ...{ redrivenAt: NOW, redriveOf: `${LETTER}@1`, attempts: [attempt], nextAttemptAt: NOW },
+      version: 4,
+      contentId: DEAD_LETTER,
+      acceptedAt: NOW,
+      acceptedFrom: 'ats',
+      redrives: 1,
+      redrivenAt: NOW,
+      redriveOf: `${DEAD_LETTER}@1`,
+      attempts: [attempt],
+      nextAttemptAt: NOW,
     };
     const deadLetter: Omit<DeadLetter, 'job'> = {
-      ...{ version: 2, signalId: LETTER, failedJob: { jobId: LETTER, finishedAt: 1 }, redrives: 1 },
-      ...{ typeCode: 'ApplicationStatusUpdate', reason: 'Is not valid', code: 'BAD_USER_INPUT' },
-      ...{ diedAt: NOW, acceptedAt: NOW, attempts: [attempt], redriveRequested: true },
+      version: 2,
+      signalId: DEAD_LETTER,
+      failedJob: { jobId: DEAD_LETTER, finishedAt: 1 },
+      redrives: 1,
+      typeCode: 'ApplicationStatusUpdate',
+      reason: 'Is not valid',
+      code: 'BAD_USER_INPUT',
+      diedAt: NOW,
+      acceptedAt: NOW,
+      attempts: [attempt],
+      redriveRequested: true,
     };
 
     expect(dataOf({ ...deadLetter, job: { ...job, signal: { ...signal, token: TOKEN } } })).toEqual(
@@ -43,37 +62,39 @@ describe('maskJob', () => {
   });
 
   it.each([
-    { what: 'a string', data: TOKEN },
+    { what: 'data that is a string', data: TOKEN },
     { what: 'a list', data: [[TOKEN]] },
-    { what: 'an unknown name', data: { payload: TOKEN } },
-    { what: 'a secret name', data: { partnerAccessToken: TOKEN } },
-    { what: 'a harmless name in a secret', data: { token: { id: [TOKEN] } } },
-    { what: 'a secret in a harmless name', data: { status: { Authorization: TOKEN } } },
-    { what: 'a harmless name that quotes it', data: { token: TOKEN, reason: `no: ${TOKEN}` } },
+    { what: 'an unknown field', data: { payload: TOKEN } },
+    { what: 'a field with a secret name', data: { partnerAccessToken: TOKEN } },
+    { what: 'a shown field inside a secret one', data: { token: { id: [TOKEN] } } },
+    { what: 'a secret field inside a shown one', data: { status: { Authorization: TOKEN } } },
+    { what: 'a shown field that quotes it', data: { token: TOKEN, reason: `no: ${TOKEN}` } },
     { what: 'a property name', data: { token: TOKEN, [TOKEN]: 1 } },
-    { what: 'a header', data: { reason: `Bearer ${TOKEN}` } },
-  ])('hides a token in $what', ({ data }) => {
+    { what: 'an Authorization header', data: { reason: `Bearer ${TOKEN}` } },
+  ])('token in $what → masked', ({ data }) => {
     expect(JSON.stringify(dataOf(data))).not.toContain(TOKEN);
     expect(JSON.stringify(dataOf(data))).toContain('[masked');
   });
 
-  it('hides a number that is a token, and shows other numbers', () => {
+  it('number → masked only in a field with a secret name', () => {
     expect(dataOf({ token: 12345, attempts: 3 })).toEqual({
       token: '[masked: length 5]',
       attempts: 3,
     });
   });
 
-  it('leaves the id alone, whatever else repeats it', () => {
-    expect(maskJob({ id: LETTER, data: { unknown: LETTER } })).toMatchObject({ id: LETTER });
+  it('id of the job that a masked field repeats → the id is shown', () => {
+    expect(maskJob({ id: DEAD_LETTER, data: { unknown: DEAD_LETTER } })).toMatchObject({
+      id: DEAD_LETTER,
+    });
   });
 
-  it.each(['returnValue', 'progress', 'opts'])('hides a token in %s', (field) => {
+  it.each(['returnValue', 'progress', 'opts'])('token in %s → masked', (field) => {
     expect(JSON.stringify(maskJob({ [field]: { x: TOKEN, id: TOKEN } }))).not.toContain(TOKEN);
   });
 
   it.each(['failedReason', 'stacktrace', 'deferredFailure', 'name'])(
-    'cuts the token of the job out of its %s, quoted or not',
+    'token of the job in its %s, quoted or not → removed',
     (field) => {
       const token = `${TOKEN}"\n`;
       const texts = [token, token.trim(), JSON.stringify(token)].map((text) => `for ${text}`);
@@ -85,12 +106,12 @@ describe('maskJob', () => {
   );
 });
 
-describe('the board', () => {
+describe('Bull Board', () => {
   let subject: BoardUnderTest;
   beforeAll(async () => {
     subject = await startBoard();
     await subject.reset();
-    const deadLetter = await subject.deadLetters.getJob(LETTER);
+    const deadLetter = await subject.deadLetters.getJob(DEAD_LETTER);
     await deadLetter?.log(`attempt with ${TOKEN}`);
     await deadLetter?.updateProgress({ at: TOKEN, state: 'done' });
     await subject.moveToDeadLetters('unreadable', TOKEN);
@@ -103,11 +124,11 @@ describe('the board', () => {
     `/api/queues?activeQueue=dead-letters&status=failed`,
     `/api/queues?activeQueue=dead-letters&status=latest`,
     `/api/queues/signals/${RETRYING}`,
-    `/api/queues/dead-letters/${LETTER}`,
+    `/api/queues/dead-letters/${DEAD_LETTER}`,
     `/api/queues/dead-letters/unreadable`,
     `/api/queues/dead-letters/redriven`,
-    `/api/queues/dead-letters/${LETTER}/logs`,
-  ])('shows no token in %s', async (path) => {
+    `/api/queues/dead-letters/${DEAD_LETTER}/logs`,
+  ])('GET %s → holds no token', async (path) => {
     const response = await subject.request('GET', path);
     const text = await response.text();
 
@@ -116,7 +137,7 @@ describe('the board', () => {
     expect(text).not.toContain(TOKEN);
   });
 
-  it('does not quote data that is no JSON', async () => {
+  it('job data that is not JSON → an error that does not quote it', async () => {
     const job = await subject.signals.add('broken', {});
     const client = await subject.signals.getBackend().client;
     await client.hset(subject.signals.toKey(job.id ?? ''), { data: TOKEN });
@@ -124,15 +145,17 @@ describe('the board', () => {
     const response = await subject.request('GET', `/api/queues/signals/${job.id}`);
 
     expect(response.status).toBe(500);
-    expect(await response.json()).toMatchObject({ message: 'The data of a job here is not JSON.' });
+    expect(await response.json()).toMatchObject({
+      message: 'The data of a job is not valid JSON.',
+    });
   });
 
-  it('still shows why a letter failed', async () => {
-    const response = await subject.request('GET', `/api/queues/dead-letters/${LETTER}`);
+  it('failed dead letter → shows the reason without the token', async () => {
+    const response = await subject.request('GET', `/api/queues/dead-letters/${DEAD_LETTER}`);
 
     expect(await response.json()).toMatchObject({
       status: 'failed',
-      job: { id: LETTER, failedReason: '/input/token: Is not valid: [masked]' },
+      job: { id: DEAD_LETTER, failedReason: '/input/token: Is not valid: [masked]' },
     });
   });
 });

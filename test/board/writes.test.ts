@@ -1,6 +1,6 @@
 import { waitFor } from '../support/waitFor.ts';
 
-import { type BoardUnderTest, LETTER, LOGIN, RETRYING, startBoard } from './boardUnderTest.ts';
+import { type BoardUnderTest, DEAD_LETTER, LOGIN, RETRYING, startBoard } from './boardUnderTest.ts';
 
 let subject: BoardUnderTest;
 beforeAll(async () => {
@@ -9,34 +9,34 @@ beforeAll(async () => {
 beforeEach(() => subject.reset());
 afterAll(() => subject.stop());
 
-describe('writes', () => {
-  it('retries one letter, and says so in the log', async () => {
-    const response = await subject.request('PUT', `/api/queues/dead-letters/${LETTER}/retry`);
+describe('a write in Bull Board', () => {
+  it('Retry of a dead letter → retried, logged, and recorded with the login', async () => {
+    const response = await subject.request('PUT', `/api/queues/dead-letters/${DEAD_LETTER}/retry`);
 
     expect(response.status).toBe(204);
-    await waitFor(async () => (await subject.deadLetters.getJob(LETTER))?.attemptsMade === 2);
+    await waitFor(async () => (await subject.deadLetters.getJob(DEAD_LETTER))?.attemptsMade === 2);
     expect(subject.logged).toEqual([
       expect.objectContaining({
         message: 'Board write allowed',
-        jobId: LETTER,
+        jobId: DEAD_LETTER,
         by: LOGIN.username,
       }),
     ]);
-    expect(subject.redrivers).toEqual([[LETTER, `board:${LOGIN.username}`]]);
+    expect(subject.redrivers).toEqual([[DEAD_LETTER, `board:${LOGIN.username}`]]);
   });
 
-  it('retries all letters that failed, and none that completed', async () => {
+  it('Retry all → retries the failed dead letters, not the completed ones', async () => {
     await subject.moveToDeadLetters('redriven', { returnvalue: 'redriven' });
 
     const response = await subject.request('PUT', '/api/queues/dead-letters/retry/failed');
 
     expect(await response.json()).toEqual({ retried: 1, skipped: 0 });
-    await waitFor(async () => (await subject.deadLetters.getJob(LETTER))?.attemptsMade === 2);
+    await waitFor(async () => (await subject.deadLetters.getJob(DEAD_LETTER))?.attemptsMade === 2);
     expect(await subject.deadLetters.getJob('redriven')).toMatchObject({ attemptsMade: 1 });
   });
 
   it.each(['redriven/retry', 'retry/completed'])(
-    'refuses %s: the signal has long gone out again',
+    '%s, of a dead letter already redriven → refused',
     async (path) => {
       await subject.moveToDeadLetters('redriven', { returnvalue: 'redriven' });
 
@@ -47,16 +47,19 @@ describe('writes', () => {
     },
   );
 
-  it.each([`${RETRYING}/promote`, 'promote'])('brings a retry forward with %s', async (path) => {
-    const response = await subject.request('PUT', `/api/queues/signals/${path}`);
+  it.each([`${RETRYING}/promote`, 'promote'])(
+    '%s → the retrying signal waits for a worker at once',
+    async (path) => {
+      const response = await subject.request('PUT', `/api/queues/signals/${path}`);
 
-    expect(response.ok).toBe(true);
-    expect(await subject.signals.getDelayedCount()).toBe(0);
-    expect(await subject.signals.getWaitingCount()).toBe(1);
-  });
+      expect(response.ok).toBe(true);
+      expect(await subject.signals.getDelayedCount()).toBe(0);
+      expect(await subject.signals.getWaitingCount()).toBe(1);
+    },
+  );
 
-  it('has an answer for a letter that is not there', async () => {
-    const response = await subject.request('PUT', '/api/queues/dead-letters/nobody/retry');
+  it('Retry of an unknown dead letter → 404', async () => {
+    const response = await subject.request('PUT', '/api/queues/dead-letters/unknown/retry');
 
     expect(response.status).toBe(404);
   });
@@ -64,11 +67,11 @@ describe('writes', () => {
 
 describe('a read-only board', () => {
   it.each([
-    `dead-letters/${LETTER}/retry`,
+    `dead-letters/${DEAD_LETTER}/retry`,
     'dead-letters/retry/failed',
     `signals/${RETRYING}/promote`,
     'signals/promote',
-  ])('refuses %s', async (path) => {
+  ])('%s → refused', async (path) => {
     const response = await subject.board(true)('PUT', `/api/queues/${path}`);
 
     expect(response.status).toBe(403);
@@ -77,7 +80,7 @@ describe('a read-only board', () => {
     expect(await subject.signals.getDelayedCount()).toBe(1);
   });
 
-  it('tells the page, which then shows no buttons', async () => {
+  it('reports read-only mode to the page, which then shows no buttons', async () => {
     const response = await subject.board(true)('GET', '/api/queues');
 
     expect(await response.json()).toMatchObject({

@@ -1,21 +1,24 @@
 const HINTS = new Map([
-  ['BAD_USER_INPUT', 'SEEK refuses the signal as it is: its reason names the field.'],
-  ['FORBIDDEN', 'SEEK does not let this partner do it for that hirer: ask SEEK, then redrive.'],
-  ['UNAUTHENTICATED', 'SEEK did not take our partner token; another is asked for.'],
-  ['INTERNAL_SERVER_ERROR', 'Trouble at SEEK. Tried again by itself.'],
-  ['RATE_LIMITED', 'SEEK wants fewer requests: the workers go slower by themselves.'],
-  ['HTTP_429', 'SEEK wants fewer requests: the workers go slower by themselves.'],
-  ['UNREACHABLE', 'No answer from SEEK: an outage, or the network between.'],
-  ['PARTNER_TOKEN', 'No partner token to be had. Tried again by itself.'],
-  ['CREDENTIALS_REFUSED', 'SEEK refuses SEEK_CLIENT_ID and SEEK_CLIENT_SECRET: mend them.'],
-  ['TOKEN_KEY', 'A token is sealed with a key that is not in TOKEN_ENCRYPTION_KEYS.'],
-  ['OTHER', 'A code that is not known here; the signals say which.'],
-  ['STALLED', 'Workers died while they had this signal, alone, in hand.'],
-  ['UNREADABLE', 'What lies in the queue is no signal.'],
-  ['FAULT', 'A fault of ours: look for it in the log.'],
-  ['QUEUE', 'The queue did not take what was to be noted.'],
+  ['BAD_USER_INPUT', 'SEEK rejects the signal. The reason names the field.'],
+  [
+    'FORBIDDEN',
+    'The partner may not do this for the hirer. Set up the hirer relationship with SEEK, then redrive.',
+  ],
+  ['UNAUTHENTICATED', 'SEEK did not accept the partner token. The worker requests a new one.'],
+  ['INTERNAL_SERVER_ERROR', 'SEEK fails. The worker retries.'],
+  ['RATE_LIMITED', 'SEEK limits the rate. The workers send more slowly.'],
+  ['HTTP_429', 'SEEK limits the rate. The workers send more slowly.'],
+  ['UNREACHABLE', 'No answer from SEEK. Check the network between worker and SEEK.'],
+  ['PARTNER_TOKEN', 'The token endpoint returned no partner token. The worker retries.'],
+  ['CREDENTIALS_REFUSED', 'SEEK rejects SEEK_CLIENT_ID and SEEK_CLIENT_SECRET. Correct them.'],
+  ['TOKEN_KEY', 'No key decrypts the seek token. Give every worker all of TOKEN_ENCRYPTION_KEYS.'],
+  ['OTHER', 'Codes that this version does not know. The signals show them.'],
+  ['STALLED', 'Workers kept crashing while they tried this signal alone.'],
+  ['UNREADABLE', 'The job in the queue is not a signal.'],
+  ['FAULT', 'A bug in the dispatcher. Find the place in the log.'],
+  ['QUEUE', 'Redis did not answer the worker.'],
 ]);
 
-/** What a code means for whoever looks, in a sentence. */
+/** What an error code means, in a sentence or two for the operator; empty for a code without a hint. */
 export const hintOf = (code: string): string =>
-  HINTS.get(code) ?? (/^HTTP_5/.test(code) ? 'Trouble at SEEK. Tried again by itself.' : '');
+  HINTS.get(code) ?? (/^HTTP_5/.test(code) ? 'SEEK fails. The worker retries.' : '');

@@ -3,7 +3,7 @@ import type { HtmlEscapedString } from 'hono/utils/html';
 
 export type Html = HtmlEscapedString | Promise<HtmlEscapedString>;
 
-/** Where Bull Board is, beside our own pages. */
+/** The path of Bull Board. */
 export const QUEUES = '/queues';
 
 const STYLE = html`<style>
@@ -25,13 +25,13 @@ const STYLE = html`<style>
   h1 { font-size: 1.1rem; margin: 0; } h1 a { color: inherit; text-decoration: none; }
   h2 { font-size: 1rem; margin: 1.6rem 0 .5rem; } main > h2:first-child { margin-top: 0; }
   .cards { display: grid; grid-template-columns: repeat(3, 1fr); gap: .6rem; }
-  .card, .lane, table { background: var(--card); border: 1px solid var(--line); border-radius: 6px; }
+  .card, .notice, table { background: var(--card); border: 1px solid var(--line); border-radius: 6px; }
   .card { padding: .6rem .8rem; } .card b { display: block; font-size: 1.5rem; font-variant-numeric: tabular-nums; }
   .card svg { display: block; width: 100%; height: 3.5rem; margin-top: .4rem; }
-  .lane { padding: .7rem .9rem; margin-bottom: .8rem; border-left: 5px solid var(--good); }
-  .lane.bad { border-left-color: var(--bad); } .lane.warn { border-left-color: var(--warn); }
+  .notice { padding: .7rem .9rem; margin-bottom: .8rem; border-left: 5px solid var(--good); }
+  .notice.bad { border-left-color: var(--bad); } .notice.warn { border-left-color: var(--warn); }
   .good { color: var(--good); } .warn { color: var(--warn); } .bad { color: var(--bad); } .dim, .none { color: var(--dim); }
-  .scroll { overflow-x: auto; } .lane, p { overflow-wrap: anywhere; }
+  .scroll { overflow-x: auto; } .notice, p { overflow-wrap: anywhere; }
   table { border-collapse: collapse; width: 100%; }
   th, td { text-align: left; padding: .35rem .7rem; border-top: 1px solid var(--line); vertical-align: top; }
   td { overflow-wrap: break-word; } bdi { overflow-wrap: anywhere; } td > time { white-space: nowrap; }
@@ -50,17 +50,17 @@ const STYLE = html`<style>
   }
 </style>`;
 
-type Page = {
+type PageOptions = {
   title: string;
-  /** What was looked for last. */
-  sought?: string;
-  /** After so many seconds the browser asks again, for the same page or for another. */
+  /** The text of the search field. */
+  query?: string;
+  /** The browser loads `path`, or the same page, after this many seconds. */
   refresh?: { seconds: number; path?: string } | undefined;
   body: Html | Html[];
 };
 
-/** A whole page. It asks for nothing else: no script, no font, no other host. */
-export const page = ({ title, sought = '', refresh, body }: Page): Html =>
+/** A whole page. It loads nothing else: no script, no font, nothing from another host. */
+export const page = ({ title, query = '', refresh, body }: PageOptions): Html =>
   html`<!doctype html>
     <html lang="en">
       <head>
@@ -78,7 +78,7 @@ export const page = ({ title, sought = '', refresh, body }: Page): Html =>
           <a href="${QUEUES}/queue/signals">signals</a>
           <a href="${QUEUES}/queue/dead-letters?status=failed">dead letters</a>
           <form action="/signals">
-            <input name="q" value="${sought}" aria-label="Find a signal" required
+            <input name="q" value="${query}" aria-label="Find a signal" required
               placeholder="signal, X-Request-Id, application, position profile" />
             <button>Find</button>
           </form>
@@ -87,30 +87,30 @@ export const page = ({ title, sought = '', refresh, body }: Page): Html =>
       </body>
     </html>`;
 
-// What stands under these is compared digit by digit.
-const NUMBERS = new Set(['#', 'took', 'last hour', 'last 24 hours']);
+// Columns of numbers are right-aligned.
+const NUMBER_COLUMNS = new Set(['#', 'took', 'last hour', 'last 24 hours']);
 
-/** Where there is little room, a row is a list, and a cell says by `data-of` what it is of. */
-export const table = (head: string[], rows: Html[], ifNone: string): Html =>
+/** On a narrow screen each row becomes a list, and a cell shows its column name from `data-of`. */
+export const table = (head: string[], rows: Html[], emptyText: string): Html =>
   rows.length === 0
-    ? html`<p class="none">${ifNone}</p>`
+    ? html`<p class="none">${emptyText}</p>`
     : html`<div class="scroll"><table class="${head.length === 0 ? '' : 'list'}">
         ${head.length === 0 ? '' : html`<tr class="head">${head.map(heading)}</tr>`}
         ${rows}
       </table></div>`;
 
 const heading = (title: string): Html =>
-  html`<th class="${NUMBERS.has(title) ? 'number' : ''}">${title}</th>`;
+  html`<th class="${NUMBER_COLUMNS.has(title) ? 'number' : ''}">${title}</th>`;
 
-/** A time, and how long ago it was. */
+/** How long ago a time was. The tooltip shows the time. */
 export const ago = (at: string | number, now: number): Html => {
   const time = new Date(at);
   return html`<time datetime="${time.toISOString()}" title="${time.toISOString()}"
-    >${lasting(Math.max(0, now - time.getTime()) / 1000)} ago</time
+    >${formatSeconds(Math.max(0, now - time.getTime()) / 1000)} ago</time
   >`;
 };
 
-export const lasting = (seconds: number): string => {
+export const formatSeconds = (seconds: number): string => {
   if (seconds < 120) return `${Math.round(seconds)} s`;
   if (seconds < 7_200) return `${Math.round(seconds / 60)} min`;
   if (seconds < 172_800) return `${Math.round(seconds / 360) / 10} h`;

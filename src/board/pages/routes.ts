@@ -8,80 +8,90 @@ import { nameProblems } from '../../schemas/invalidFields.ts';
 import type { SignalRecord } from '../../schemas/signalRecord.ts';
 import { type LoggedIn, redriverOf } from '../login.ts';
 import { overviewPage, SHOWN_MS, signalPath } from './overview.ts';
-import { foundPage, noSignalPage, refusedPage, signalPage } from './signalPages.ts';
+import { notFoundPage, refusalPage, searchResultsPage, signalPage } from './signalPages.ts';
 
-const NEWEST_LETTERS = 10;
-const LETTERS_WITHIN_MS = 1_500;
-const MOST_FOUND = 200;
+const MAX_NEWEST_DEAD_LETTERS = 10;
+const DEAD_LETTERS_TIMEOUT_MS = 1_500;
+const MAX_SEARCH_RESULTS = 200;
 
 export type PagesDeps = {
   status: () => Promise<QueueStatus>;
   workerStats: Pick<WorkerStats, 'read'>;
-  newestLetters: (limit: number) => Promise<DeadLetterView[]>;
+  newestDeadLetters: (limit: number) => Promise<DeadLetterView[]>;
   find: (signalId: string) => Promise<SignalRecord | undefined>;
-  /** By whatever a signal may be looked for. */
+  /** Finds signals by any of their search keys, such as an application id. */
   search: (text: string, limit: number) => Promise<SignalRecord[]>;
   redrive: (signalId: string, by: string) => Promise<Redriven>;
   log: (fields: Record<string, unknown>, message: string) => void;
   now?: () => number;
 };
 
-/** Our own pages, made whole on the server: how things stand, and the life of a signal. */
+/** The status pages, rendered on the server: the overview, the search and the page of a signal. */
 export const createPages = ({ now = Date.now, ...deps }: PagesDeps): Hono<LoggedIn> => {
-  const { status, workerStats, newestLetters, find, search, redrive, log } = deps;
+  const { status, workerStats, newestDeadLetters, find, search } = deps;
   const app = new Hono<LoggedIn>();
-  // What takes longer than a page waits goes on behind it.
-  const newest = singleFlight(() => newestLetters(NEWEST_LETTERS));
+  // A read that exceeds its timeout keeps running. Sharing it keeps repeated page loads from piling up reads.
+  const newest = singleFlight(() => newestDeadLetters(MAX_NEWEST_DEAD_LETTERS));
 
   app.get('/', async (c) => {
-    const [standing, past, deadLetters] = await Promise.all([
+    const [currentStatus, stats, deadLetters] = await Promise.all([
       status(),
       workerStats.read(SHOWN_MS),
-      withDeadline(newest(), LETTERS_WITHIN_MS, queueTimedOut).catch(() => undefined),
+      withDeadline(newest(), DEAD_LETTERS_TIMEOUT_MS, queueTimedOut).catch(() => undefined),
     ]);
-    return c.html(overviewPage({ status: standing, workerStats: past, deadLetters }, now()));
+    return c.html(overviewPage({ status: currentStatus, workerStats: stats, deadLetters }, now()));
   });
 
   app.get('/signals', async (c) => {
-    const sought = (c.req.query('q') ?? '').trim();
-    if (sought === '') return c.redirect('/');
-    if (isNoName(sought)) return c.html(noSignalPage(sought));
-    if ((await find(sought)) !== undefined) {
-      return c.redirect(signalPath(sought));
-    }
-    return c.html(foundPage(sought, await search(sought, MOST_FOUND), now()));
+    const query = (c.req.query('q') ?? '').trim();
+    if (query === '') return c.redirect('/');
+    if (hasControlCharacter(query)) return c.html(notFoundPage(query));
+    if ((await find(query)) !== undefined) return c.redirect(signalPath(query));
+    return c.html(searchResultsPage(query, await search(query, MAX_SEARCH_RESULTS), now()));
   });
 
   app.get('/signals/:signalId', async (c) => {
     const signalId = c.req.param('signalId');
-    const record = isNoName(signalId) ? undefined : await find(signalId);
-    if (record === undefined) return c.html(noSignalPage(signalId), 404);
+    const record = hasControlCharacter(signalId) ? undefined : await find(signalId);
+    if (record === undefined) return c.html(notFoundPage(signalId), 404);
     const { readOnly } = c.get('account');
-    const isAsked = c.req.query('asked') !== undefined;
-    return c.html(signalPage(record, { now: now(), mayRedrive: !readOnly && !isAsked, isAsked }));
+    const isRedriveRequested = c.req.query('asked') !== undefined;
+    const mayRedrive = !readOnly && !isRedriveRequested;
+    return c.html(signalPage(record, { now: now(), mayRedrive, isRedriveRequested }));
   });
 
+  addRedriveRoute(app, deps);
+  return app;
+};
+
+const addRedriveRoute = (
+  app: Hono<LoggedIn>,
+  { redrive, log }: Pick<PagesDeps, 'redrive' | 'log'>,
+): void => {
   app.post('/signals/:signalId/redrive', async (c) => {
-    const [signalId, account] = [c.req.param('signalId'), c.get('account')];
-    if (isNoName(signalId)) return c.html(noSignalPage(signalId), 404);
-    if (account.readOnly) return c.html(refusedPage(signalId, 'This login may only look.'), 403);
+    const signalId = c.req.param('signalId');
+    const account = c.get('account');
+    if (hasControlCharacter(signalId)) return c.html(notFoundPage(signalId), 404);
+    if (account.readOnly) {
+      return c.html(refusalPage(signalId, 'This login can only view, not redrive.'), 403);
+    }
     const redriven = await redrive(signalId, redriverOf(account));
     log({ by: account.username, signalId, outcome: redriven.kind }, 'Redrive requested');
     switch (redriven.kind) {
       case 'redriven':
         return c.redirect(`${signalPath(signalId)}?asked`, 303);
       case 'not-found':
-        return c.html(refusedPage(signalId, 'It is no dead letter any more.'), 409);
+        return c.html(refusalPage(signalId, 'This signal is no longer a dead letter.'), 409);
       case 'busy':
-        return c.html(refusedPage(signalId, 'It is on its way back to the queue already.'), 409);
+        return c.html(refusalPage(signalId, 'This signal is already being redriven.'), 409);
       case 'invalid': {
-        const why = nameProblems(redriven.invalidFields);
-        return c.html(refusedPage(signalId, `It would not be accepted today: ${why}`), 422);
+        const problems = nameProblems(redriven.invalidFields);
+        const reason = `This signal fails validation today, so it was not redriven: ${problems}`;
+        return c.html(refusalPage(signalId, reason), 422);
       }
     }
   });
-
-  return app;
 };
 
-const isNoName = (text: string): boolean => /\p{Cc}/u.test(text);
+// Such a text is not looked up: PostgreSQL, which the embedded queue uses, rejects a NUL in a query.
+const hasControlCharacter = (text: string): boolean => /\p{Cc}/u.test(text);

@@ -3,74 +3,47 @@ import { html } from 'hono/html';
 import type { Attempt } from '../../schemas/signalJob.ts';
 import type { SignalRecord, SignalState } from '../../schemas/signalRecord.ts';
 import { hintOf } from './errorCodes.ts';
-import { ago, type Html, lasting, number, page, QUEUES, table } from './layout.ts';
+import { ago, formatSeconds, type Html, number, page, QUEUES, table } from './layout.ts';
 import { signalLink, signalPath } from './overview.ts';
 
 const COLOUR: Record<SignalState, string> = {
-  ...{ waiting: '', active: '', retrying: 'warn' },
-  ...{ delivered: 'good', skipped: 'warn', dead: 'bad' },
+  waiting: '',
+  active: '',
+  retrying: 'warn',
+  delivered: 'good',
+  skipped: 'warn',
+  dead: 'bad',
 };
 
-// What is on its way is looked at again; what was asked for just now, soon.
-const [REFRESH_SECONDS, SOON_SECONDS] = [10, 2];
-const SETTLED: ReadonlySet<SignalState> = new Set(['delivered', 'skipped', 'dead']);
+const REFRESH_SECONDS = 10;
+// After a redrive request the state changes soon.
+const REDRIVE_REFRESH_SECONDS = 2;
+const FINAL_STATES: ReadonlySet<SignalState> = new Set(['delivered', 'skipped', 'dead']);
 
-type View = {
+type SignalPageOptions = {
   now: number;
-  /** Whoever looks may have it sent again. */
+  /** Shows the button that redrives a dead letter. */
   mayRedrive: boolean;
-  /** He has just asked for that. */
-  isAsked: boolean;
+  /** The operator has just requested a redrive. */
+  isRedriveRequested: boolean;
 };
 
-/** Everything about one signal, for whoever was asked what became of it. */
-export const signalPage = (record: SignalRecord, { now, mayRedrive, isAsked }: View): Html => {
-  const { signalId, typeCode, state, reason, acceptedAt, acceptedFrom } = record;
-  const code = record.attempts.at(-1)?.code;
-  const facts: [string, Html | string][] = [
-    ['state', html`<b class="${COLOUR[state]}">${state}</b> <bdi>${reason ?? ''}</bdi>`],
-    ['type', typeCode],
-    [
-      'accepted',
-      html`<code>${acceptedAt}</code>, ${ago(acceptedAt, now)}${acceptedFrom === undefined ? '' : `, from ${acceptedFrom}`}`,
-    ],
-  ];
-  if (record.applicationId !== undefined)
-    facts.push(['application', html`<bdi>${record.applicationId}</bdi>`]);
-  if (record.candidateApplicationProfileId !== undefined)
-    facts.push(['application profile', html`<code>${record.candidateApplicationProfileId}</code>`]);
-  for (const id of record.positionProfileIds ?? [])
-    facts.push(['position', html`<code>${id}</code>`]);
-  for (const { at, by } of record.redriveLog ?? []) {
-    facts.push(['redriven', html`<code>${at}</code>${by === undefined ? '' : `, by ${by}`}`]);
-  }
-  if (record.nextAttemptAt !== undefined) {
-    const seconds = (Date.parse(record.nextAttemptAt) - now) / 1000;
-    facts.push([
-      'next attempt',
-      html`<code>${record.nextAttemptAt}</code>${seconds > 0 ? `, in ${lasting(seconds)}` : ', due'}`,
-    ]);
-  }
-  if (record.lastDeferral !== undefined) {
-    const { at, code: why, reason: said } = record.lastDeferral;
-    facts.push(['put off', html`<code>${at}</code>, no attempt spent: <bdi>${why}: ${said}</bdi>`]);
-  }
-  if (state === 'dead' && code !== undefined && hintOf(code) !== '')
-    facts.push(['hint', hintOf(code)]);
+/** Everything that is known of one signal. */
+export const signalPage = (record: SignalRecord, options: SignalPageOptions): Html => {
+  const { signalId } = record;
+  const { now, mayRedrive, isRedriveRequested } = options;
 
   return page({
     title: signalId,
-    sought: signalId,
-    refresh: isAsked
-      ? { seconds: SOON_SECONDS, path: signalPath(signalId) }
-      : SETTLED.has(state)
-        ? undefined
-        : { seconds: REFRESH_SECONDS },
+    query: signalId,
+    refresh: refreshOf(record, isRedriveRequested),
     body: [
       html`<h2>Signal <code>${signalId}</code></h2>`,
       table(
         [],
-        facts.map(([name, value]) => html`<tr><th>${name}</th><td>${value}</td></tr>`),
+        factsOf(record, now).map(
+          ([name, value]) => html`<tr><th>${name}</th><td>${value}</td></tr>`,
+        ),
         '',
       ),
       html`<h2>Attempts</h2>`,
@@ -79,9 +52,70 @@ export const signalPage = (record: SignalRecord, { now, mayRedrive, isAsked }: V
         record.attempts.map(attemptRow),
         'none yet',
       ),
-      html`${isAsked ? html`<p><b>It goes back to the queue.</b></p>` : whatToDo(record, mayRedrive)}`,
+      html`${isRedriveRequested ? html`<p><b>The signal is being returned to the queue.</b></p>` : actions(record, mayRedrive)}`,
     ],
   });
+};
+
+const refreshOf = ({ signalId, state }: SignalRecord, isRedriveRequested: boolean) => {
+  if (isRedriveRequested) return { seconds: REDRIVE_REFRESH_SECONDS, path: signalPath(signalId) };
+  return FINAL_STATES.has(state) ? undefined : { seconds: REFRESH_SECONDS };
+};
+
+type Fact = [name: string, value: Html | string];
+
+const factsOf = (record: SignalRecord, now: number): Fact[] => {
+  const { typeCode, state, reason } = record;
+  const code = record.attempts.at(-1)?.code;
+  const hint = state === 'dead' && code !== undefined ? hintOf(code) : '';
+
+  return [
+    ['state', html`<b class="${COLOUR[state]}">${state}</b> <bdi>${reason ?? ''}</bdi>`],
+    ['type', typeCode],
+    acceptedFact(record, now),
+    ...identifierFacts(record),
+    ...(record.redriveLog ?? []).map(
+      ({ at, by }): Fact => [
+        'redriven',
+        html`<code>${at}</code>${by === undefined ? '' : `, by ${by}`}`,
+      ],
+    ),
+    ...scheduleFacts(record, now),
+    ...(hint === '' ? [] : [['hint', hint] satisfies Fact]),
+  ];
+};
+
+const acceptedFact = ({ acceptedAt, acceptedFrom }: SignalRecord, now: number): Fact => {
+  const sender = acceptedFrom === undefined ? '' : `, from ${acceptedFrom}`;
+  return ['accepted', html`<code>${acceptedAt}</code>, ${ago(acceptedAt, now)}${sender}`];
+};
+
+const identifierFacts = (record: SignalRecord): Fact[] => {
+  const facts: Fact[] = [];
+  const { applicationId, candidateApplicationProfileId, positionProfileIds = [] } = record;
+  if (applicationId !== undefined) facts.push(['application', html`<bdi>${applicationId}</bdi>`]);
+  if (candidateApplicationProfileId !== undefined) {
+    facts.push(['application profile', html`<code>${candidateApplicationProfileId}</code>`]);
+  }
+  for (const id of positionProfileIds) facts.push(['position', html`<code>${id}</code>`]);
+  return facts;
+};
+
+const scheduleFacts = ({ nextAttemptAt, lastDeferral }: SignalRecord, now: number): Fact[] => {
+  const facts: Fact[] = [];
+  if (nextAttemptAt !== undefined) {
+    const seconds = (Date.parse(nextAttemptAt) - now) / 1000;
+    const due = seconds > 0 ? `, in ${formatSeconds(seconds)}` : ', due';
+    facts.push(['next attempt', html`<code>${nextAttemptAt}</code>${due}`]);
+  }
+  if (lastDeferral !== undefined) {
+    const { at, code, reason } = lastDeferral;
+    facts.push([
+      'deferred',
+      html`<code>${at}</code>, without an attempt: <bdi>${code}: ${reason}</bdi>`,
+    ]);
+  }
+  return facts;
 };
 
 const attemptRow = (attempt: Attempt, index: number): Html => {
@@ -97,35 +131,36 @@ const attemptRow = (attempt: Attempt, index: number): Html => {
   </tr>`;
 };
 
-const whatToDo = ({ signalId, state }: SignalRecord, mayRedrive: boolean): Html | string => {
+/** What the operator can do about the signal in its present state. */
+const actions = ({ signalId, state }: SignalRecord, mayRedrive: boolean): Html | string => {
   const name = encodeURIComponent(signalId);
   switch (state) {
     case 'dead':
       return html`${
         mayRedrive
           ? html`<form method="post" action="${signalPath(signalId)}/redrive">
-              <p><button>Redrive</button> It goes back to the queue, with a fresh set of attempts.</p>
+              <p><button>Redrive</button> Returns the signal to the queue, with all its attempts available again.</p>
             </form>`
           : ''
       }
-      <p><a href="${QUEUES}/queue/dead-letters/${name}?status=failed">Its letter in Bull Board</a></p>`;
+      <p><a href="${QUEUES}/queue/dead-letters/${name}?status=failed">Dead letter in Bull Board</a></p>`;
     case 'retrying':
-      return html`<p><a href="${QUEUES}/queue/signals/${name}?status=delayed">Its job in Bull Board</a>, where Promote tries it at once.</p>`;
+      return html`<p><a href="${QUEUES}/queue/signals/${name}?status=delayed">Job in Bull Board</a>, where Promote attempts the signal immediately.</p>`;
     default:
       return '';
   }
 };
 
-/** What was found by what people have at hand. */
-export const foundPage = (sought: string, lookup: SignalRecord[], now: number): Html =>
+/** The signals that a search found, by any identifier. */
+export const searchResultsPage = (query: string, records: SignalRecord[], now: number): Html =>
   page({
     title: 'Find',
-    sought,
+    query,
     body: [
-      html`<h2>Signals with <code>${sought}</code></h2>`,
+      html`<h2>Signals with <code>${query}</code></h2>`,
       table(
         ['accepted', 'signal', 'type', 'state', 'reason'],
-        lookup.map(
+        records.map(
           ({ acceptedAt, signalId, typeCode, state, reason, attempts }) => html`<tr>
             <td>${ago(acceptedAt, now)}</td>
             <td>${signalLink(signalId)}</td>
@@ -134,17 +169,17 @@ export const foundPage = (sought: string, lookup: SignalRecord[], now: number): 
             <td><bdi class="brief">${reason ?? attempts.at(-1)?.reason ?? ''}</bdi></td>
           </tr>`,
         ),
-        'None is kept under exactly that. Signals that were delivered can be found for a time (KEEP_DELIVERED_MS); dead letters until somebody deals with them.',
+        'No signal is stored under exactly this value. Delivered signals can be found for a time (KEEP_DELIVERED_MS), dead letters until they are redriven or discarded.',
       ),
     ],
   });
 
-/** Why nothing was done. */
-export const refusedPage = (signalId: string, why: string): Html =>
+export const notFoundPage = (query: string): Html => searchResultsPage(query, [], 0);
+
+/** Shows why a redrive was refused. */
+export const refusalPage = (signalId: string, reason: string): Html =>
   page({
     title: signalId,
-    sought: signalId,
-    body: html`<h2>Signal ${signalLink(signalId)}</h2><p class="bad">${why}</p>`,
+    query: signalId,
+    body: html`<h2>Signal ${signalLink(signalId)}</h2><p class="bad">${reason}</p>`,
   });
-
-export const noSignalPage = (sought: string): Html => foundPage(sought, [], 0);
