@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 
-/** One token endpoint, two worlds: the audience tells them apart. */
+/** One token endpoint issues tokens for the live API and for the Playground. The audience selects one. */
 export const AUDIENCES = {
   live: 'https://graphql.seek.com',
   playground: 'https://test.graphql.seek.com',
@@ -10,22 +10,22 @@ export type Audience = keyof typeof AUDIENCES;
 
 export type AccessTokens = {
   issue: (audience: Audience, expiresIn: number) => string;
-  /** The audience a token was issued for, if it was, and still counts. */
+  /** The audience of a valid token; `undefined` if the token is unknown or expired. */
   audienceOf: (token: string) => Audience | undefined;
-  /** How many were issued, ever. */
+  /** How many tokens were issued since the start. */
   issued: () => number;
-  /** From now on none of the tokens issued so far counts. */
+  /** Expires all tokens that were issued so far. */
   expireAll: () => void;
 };
 
 export const createAccessTokens = ({ now }: { now: () => number }): AccessTokens => {
-  const held = new Map<string, { audience: Audience; expiresAt: number }>();
+  const valid = new Map<string, { audience: Audience; expiresAt: number }>();
   let issued = 0;
 
   const dropExpired = () => {
-    for (const [token, { expiresAt }] of held) {
+    for (const [token, { expiresAt }] of valid) {
       if (expiresAt <= now()) {
-        held.delete(token);
+        valid.delete(token);
       }
     }
   };
@@ -35,19 +35,21 @@ export const createAccessTokens = ({ now }: { now: () => number }): AccessTokens
       dropExpired();
 
       const token = `simulated-${randomUUID()}`;
-      held.set(token, { audience, expiresAt: now() + expiresIn * 1000 });
+      valid.set(token, { audience, expiresAt: now() + expiresIn * 1000 });
       issued += 1;
 
       return token;
     },
 
     audienceOf: (token) => {
-      const known = held.get(token);
+      const issuedToken = valid.get(token);
 
-      return known !== undefined && now() < known.expiresAt ? known.audience : undefined;
+      return issuedToken !== undefined && now() < issuedToken.expiresAt
+        ? issuedToken.audience
+        : undefined;
     },
 
     issued: () => issued,
-    expireAll: () => held.clear(),
+    expireAll: () => valid.clear(),
   };
 };

@@ -5,40 +5,46 @@ import { toInvalidFields } from '../schemas/invalidFields.ts';
 import type { AccessTokens } from './accessTokens.ts';
 import { FaultSchema } from './faultSchema.ts';
 import type { Faults } from './faults.ts';
-import type { AcceptedSignal, History, RecordedRequest } from './records.ts';
-import { viewFault, viewRequest, viewSignal } from './records.ts';
+import {
+  type AcceptedSignal,
+  type RecordedRequest,
+  type RingBuffer,
+  viewFault,
+  viewRequest,
+  viewSignal,
+} from './records.ts';
 import { type Settings, SettingsPatchSchema } from './settings.ts';
 
 const ListSchema = z.object({ limit: z.coerce.number().int().min(1).default(100) });
 
 type Deps = {
-  signals: History<AcceptedSignal>;
-  requests: History<RecordedRequest>;
+  signals: RingBuffer<AcceptedSignal>;
+  requests: RingBuffer<RecordedRequest>;
   faults: Faults;
   settings: Settings;
   tokens: AccessTokens;
 };
 
-const refuse = (c: Context, error: z.ZodError) =>
+const reject = (c: Context, error: z.ZodError) =>
   c.json({ message: 'Input validation failed', invalidFields: toInvalidFields(error) }, 422);
 
-// A body that is no JSON is refused by the schema, like any other wrong body.
+// A body that is not JSON becomes `undefined`, which the schemas reject like any other invalid body.
 const readBody = (c: Context): Promise<unknown> => c.req.json().catch(() => undefined);
 
-/** What is steered and seen over HTTP, under `/simulator`. */
+/** Shows and controls the simulator over HTTP, under `/simulator`. */
 export const createControlApi = ({ signals, requests, faults, settings, tokens }: Deps) => {
   const newestFirst =
-    <T>(key: string, history: History<T>, view: (item: T) => unknown) =>
+    <T>(key: string, records: RingBuffer<T>, view: (item: T) => unknown) =>
     (c: Context) => {
       const query = ListSchema.safeParse(c.req.query());
 
       if (!query.success) {
-        return refuse(c, query.error);
+        return reject(c, query.error);
       }
 
-      const newest = history.list().slice(-query.data.limit).toReversed();
+      const newest = records.list().slice(-query.data.limit).toReversed();
 
-      return c.json({ total: history.total(), [key]: newest.map(view) });
+      return c.json({ total: records.total(), [key]: newest.map(view) });
     };
 
   return new Hono()
@@ -55,7 +61,7 @@ export const createControlApi = ({ signals, requests, faults, settings, tokens }
 
       return fault.success
         ? c.json(viewFault(faults.arm(fault.data)), 201)
-        : refuse(c, fault.error);
+        : reject(c, fault.error);
     })
     .delete('/faults', (c) => {
       faults.clear();
@@ -65,7 +71,7 @@ export const createControlApi = ({ signals, requests, faults, settings, tokens }
     .delete('/faults/:id', (c) =>
       faults.disarm(c.req.param('id'))
         ? c.body(null, 204)
-        : c.json({ message: 'No such fault is armed' }, 404),
+        : c.json({ message: 'No active fault has this id' }, 404),
     )
     .delete('/tokens', (c) => {
       tokens.expireAll();
@@ -76,6 +82,6 @@ export const createControlApi = ({ signals, requests, faults, settings, tokens }
     .patch('/settings', async (c) => {
       const patch = SettingsPatchSchema.safeParse(await readBody(c));
 
-      return patch.success ? c.json(settings.change(patch.data)) : refuse(c, patch.error);
+      return patch.success ? c.json(settings.change(patch.data)) : reject(c, patch.error);
     });
 };

@@ -4,15 +4,15 @@ import { serve } from '../runtime/httpServer.ts';
 import { createAccessTokens } from './accessTokens.ts';
 import { createControlApi } from './controlApi.ts';
 import { createFaults, type Faults } from './faults.ts';
-import type { SimulatorEnv } from './graphql/answer.ts';
 import { createGraphqlEndpoint } from './graphql/graphqlEndpoint.ts';
-import type { Log } from './log.ts';
+import type { SimulatorEnv } from './graphql/graphqlResponse.ts';
+import type { WriteLog } from './log.ts';
 import { renderPage } from './page.ts';
 import {
   type AcceptedSignal,
-  createHistory,
-  type History,
+  createRingBuffer,
   type RecordedRequest,
+  type RingBuffer,
 } from './records.ts';
 import { createSettings, type Settings, type SettingsPatch } from './settings.ts';
 import { createTokenEndpoint } from './tokenEndpoint.ts';
@@ -20,33 +20,33 @@ import { createTokenEndpoint } from './tokenEndpoint.ts';
 export type SimulatorOptions = SettingsPatch & {
   clientId: string;
   clientSecret: string;
-  /** Milliseconds since 1970. */
+  /** The present time, in milliseconds since 1970. */
   now?: () => number;
-  /** 0 up to 1: decides whether a fault with a rate strikes. */
+  /** A number from 0 to below 1. Decides whether a fault with a `rate` is applied. */
   random?: () => number;
-  /** How `slow` waits. */
+  /** Waits for the fault `slow`. */
   sleep?: (ms: number) => Promise<unknown>;
-  log?: Log;
-  /** How many signals and request ids are remembered, and at most how many requests. */
-  keep?: number;
+  log?: WriteLog;
+  /** How many signals and request ids are stored. Also the bound of stored requests, up to MAX_REQUESTS. */
+  maxRecords?: number;
 };
 
 export type Simulator = {
   app: Hono<SimulatorEnv>;
-  signals: History<AcceptedSignal>;
-  requests: History<RecordedRequest>;
+  signals: RingBuffer<AcceptedSignal>;
+  requests: RingBuffer<RecordedRequest>;
   faults: Faults;
   settings: Settings;
   tokens: { issued: () => number; expireAll: () => void };
 };
 
-// A request keeps its variables, up to 100 signals each: 20,000 full batches are about 1 GB.
-const REQUESTS_MAX = 20_000;
+// A stored request holds its variables, up to 100 signals each: 20,000 full batches take about 1 GB.
+const MAX_REQUESTS = 20_000;
 
-// Unreferenced: a slow answer that nobody waits for any more must not keep the process alive.
+// Unreferenced, so that a delayed response does not keep the process alive after its client disconnects.
 const sleepUnreferenced = (ms: number) => setTimeout(ms, undefined, { ref: false });
 
-/** A stand-in for SEEK, both endpoints of it, with a control API and a page. Opens no port. */
+/** A stand-in for SEEK: both of its endpoints, a control API and a page. Opens no port. */
 export const createSimulator = ({
   clientId,
   clientSecret,
@@ -54,11 +54,11 @@ export const createSimulator = ({
   random = Math.random,
   sleep = sleepUnreferenced,
   log = () => {},
-  keep = 100_000,
+  maxRecords = 100_000,
   ...initialSettings
 }: SimulatorOptions): Simulator => {
-  const signals = createHistory<AcceptedSignal>(keep);
-  const requests = createHistory<RecordedRequest>(Math.min(keep, REQUESTS_MAX));
+  const signals = createRingBuffer<AcceptedSignal>(maxRecords);
+  const requests = createRingBuffer<RecordedRequest>(Math.min(maxRecords, MAX_REQUESTS));
   const faults = createFaults({ random });
   const settings = createSettings(initialSettings);
   const tokens = createAccessTokens({ now });
@@ -67,7 +67,7 @@ export const createSimulator = ({
 
   const app = new Hono<SimulatorEnv>()
     .post('/oauth/token', createTokenEndpoint({ ...deps, clientId, clientSecret, log }))
-    .post('/graphql', createGraphqlEndpoint({ ...deps, keep, now, sleep, log }))
+    .post('/graphql', createGraphqlEndpoint({ ...deps, maxRecords, now, sleep, log }))
     .get('/', (c) => c.html(renderPage(deps)));
 
   app.route('/simulator', createControlApi(deps));
@@ -79,17 +79,17 @@ export type RunningSimulator = Simulator & {
   url: string;
   graphqlUrl: string;
   authUrl: string;
-  /** Resolves once the port is free. Whoever is still connected is cut off. */
+  /** Closes open connections, and resolves once the port is free. */
   close: () => Promise<void>;
 };
 
 type StartOptions = SimulatorOptions & {
   host?: string;
-  /** 0, the default, takes any free port. */
+  /** 0, the default, selects a free port. */
   port?: number;
 };
 
-/** Resolves once the simulator listens; rejects if the port cannot be had. */
+/** Resolves once the simulator listens; rejects if the port is not available. */
 export const startSimulator = async ({
   host = '127.0.0.1',
   port = 0,

@@ -1,37 +1,38 @@
 import * as z from 'zod';
 
-const when = {
-  /** How many of the requests it could strike it does strike, 0 to 1. */
+const frequency = {
+  /** The share of matching requests to which the fault is applied, 0 to 1. */
   rate: z.number().min(0).max(1).optional(),
-  /** Strikes this many requests, then is gone. */
+  /** The number of matching requests to which the fault is applied before it is removed. */
   next: z.int().min(1).optional(),
 };
 
-// A request is struck if any one of its signals matches both.
-const forSignals = {
+// A request matches if at least one of its signals matches both.
+const signalFilter = {
   typeCode: z.string().min(1).optional(),
   /** Part of a seek token or identifier. */
   contains: z.string().min(1).optional(),
 };
 
 /** The token endpoint answers 503. */
-const TokenFaultSchema = z.strictObject({ kind: z.literal('tokenEndpointDown'), ...when });
+const TokenFaultSchema = z.strictObject({ kind: z.literal('tokenEndpointDown'), ...frequency });
 
-/** A wait before whatever else happens. A signal still counts after its sender has hung up. */
+/** Delays the request before any other fault. Its signals count even if the client disconnects first. */
 const DelayFaultSchema = z.strictObject({
   kind: z.literal('slow'),
   delayMs: z.int().min(1).max(600_000),
-  ...when,
-  ...forSignals,
+  ...frequency,
+  ...signalFilter,
 });
 
-/** Strikes as a request arrives, whatever it says; nothing is accepted, `cutOff` excepted. */
-const ArrivalFaultSchema = z.discriminatedUnion('kind', [
+/** Applied before the request is executed, even if it is invalid. No signal is accepted, except with `cutOff`. */
+const RequestFaultSchema = z.discriminatedUnion('kind', [
   z.strictObject({
-    // internalServerError, unauthenticated: that code, although the request was good
-    // html502, emptyBody: as a proxy answers
-    // expireTokens: all access tokens stop counting, that of this request included
-    // cutOff: SEEK accepts, half of its answer arrives · reset: the connection is torn down
+    // internalServerError, unauthenticated: an error with that code
+    // html502, emptyBody: the response of a proxy
+    // expireTokens: all access tokens expire, including the one of this request
+    // cutOff: the signals are accepted, and half of the response is sent
+    // reset: the connection is reset
     kind: z.enum([
       'internalServerError',
       'unauthenticated',
@@ -41,69 +42,69 @@ const ArrivalFaultSchema = z.discriminatedUnion('kind', [
       'cutOff',
       'reset',
     ]),
-    ...when,
-    ...forSignals,
+    ...frequency,
+    ...signalFilter,
   }),
   z.strictObject({
     kind: z.literal('rateLimited'),
-    /** 200 is how GraphQL says it; 429 how SEEK documents it elsewhere. */
+    /** GraphQL errors have status 200. SEEK documents 429 elsewhere. */
     status: z.union([z.literal(200), z.literal(429)]).default(200),
     retryAfterSeconds: z.int().min(0).optional(),
-    ...when,
-    ...forSignals,
+    ...frequency,
+    ...signalFilter,
   }),
   z.strictObject({
     kind: z.literal('unknownCode'),
     code: z.string().min(1).default('NEVER_SEEN_BEFORE'),
-    ...when,
-    ...forSignals,
+    ...frequency,
+    ...signalFilter,
   }),
 ]);
 
-/** Strikes in place of a yes, so only a request that was valid in every way. */
-const VerdictFaultSchema = z.strictObject({
+/** Applied in place of an acceptance, so only to a valid request. */
+const AcceptanceFaultSchema = z.strictObject({
   kind: z.enum(['forbidden', 'badUserInput']),
-  ...when,
-  ...forSignals,
+  ...frequency,
+  ...signalFilter,
 });
 
 export const FaultSchema = z
   .discriminatedUnion('kind', [
     TokenFaultSchema,
     DelayFaultSchema,
-    ArrivalFaultSchema,
-    VerdictFaultSchema,
+    RequestFaultSchema,
+    AcceptanceFaultSchema,
   ])
   .refine(({ rate, next }) => (rate === undefined) !== (next === undefined), {
-    message: 'Give either rate or next',
+    message: 'Expected either rate or next',
   });
 
-/** The moments at which a fault can strike, and what can strike then. */
+/** The stages of a request at which a fault can be applied, each with its faults. */
 export type FaultsByStage = {
   token: z.infer<typeof TokenFaultSchema>;
   delay: z.infer<typeof DelayFaultSchema>;
-  arrival: z.infer<typeof ArrivalFaultSchema>;
-  verdict: z.infer<typeof VerdictFaultSchema>;
+  request: z.infer<typeof RequestFaultSchema>;
+  acceptance: z.infer<typeof AcceptanceFaultSchema>;
 };
 
 export type FaultStage = keyof FaultsByStage;
 export type Fault = FaultsByStage[FaultStage];
 export type FaultKind = Fault['kind'];
-/** A fault as one writes it: what has a default may be left out. */
+/** A fault as a caller passes it: fields with a default are optional. */
 export type FaultInput = z.input<typeof FaultSchema>;
 
 export const STAGES: Record<FaultKind, FaultStage> = {
   tokenEndpointDown: 'token',
   slow: 'delay',
-  internalServerError: 'arrival',
-  unauthenticated: 'arrival',
-  html502: 'arrival',
-  emptyBody: 'arrival',
-  expireTokens: 'arrival',
-  cutOff: 'arrival',
-  reset: 'arrival',
-  rateLimited: 'arrival',
-  unknownCode: 'arrival',
-  forbidden: 'verdict',
-  badUserInput: 'verdict',
+  internalServerError: 'request',
+  unauthenticated: 'request',
+  html502: 'request',
+  emptyBody: 'request',
+  expireTokens: 'request',
+  cutOff: 'request',
+  reset: 'request',
+  rateLimited: 'request',
+  unknownCode: 'request',
+  forbidden: 'acceptance',
+  badUserInput: 'acceptance',
 };

@@ -6,61 +6,68 @@ import {
   type FaultsByStage,
   STAGES,
 } from './faultSchema.ts';
-import { type Answer, graphqlAnswer } from './graphql/answer.ts';
-import { refusal } from './graphql/graphqlErrors.ts';
+import { errorWithCode } from './graphql/graphqlErrors.ts';
+import { type GraphqlResponse, toGraphqlResponse } from './graphql/graphqlResponse.ts';
 
-/** As much of a signal as a fault looks at; before validation it may be anything. */
-export type Matchable = {
+/** The fields of a signal that a fault can match. Before validation they can hold anything. */
+export type MatchableSignal = {
   typeCode?: unknown;
   token?: unknown;
   candidateApplicationProfileId?: unknown;
   positionProfileIds?: unknown;
 };
 
-export type ArmedFault = { id: string; struck: number; fault: Fault };
+/** An active fault. */
+export type ArmedFault = { id: string; timesApplied: number; fault: Fault };
 
 export type Faults = {
-  /** Throws a ZodError that names every problem. */
+  /** Activates a fault. Throws a ZodError that names every problem. */
   arm: (fault: FaultInput) => ArmedFault;
   disarm: (id: string) => boolean;
   clear: () => void;
   list: () => ArmedFault[];
-  /** The fault that strikes now, if any: the one armed first goes first. */
+  /** The fault to apply to this request, if any, in the order of activation. Counts it as applied. */
   take: <S extends FaultStage>(
     stage: S,
-    signals?: readonly Matchable[],
+    signals?: readonly MatchableSignal[],
   ) => FaultsByStage[S] | undefined;
 };
 
-/** Does this fault concern this signal? One without conditions concerns all. */
-export const concerns = (fault: Fault, signal: Matchable): boolean => {
-  const { typeCode, contains } = { typeCode: undefined, contains: undefined, ...fault };
-  const names = [signal.token, signal.candidateApplicationProfileId, signal.positionProfileIds];
+/** Whether the signal matches the filter of the fault. Every signal matches a fault without a filter. */
+export const matches = (fault: Fault, signal: MatchableSignal): boolean => {
+  const typeCode = 'typeCode' in fault ? fault.typeCode : undefined;
+  const contains = 'contains' in fault ? fault.contains : undefined;
+  const identifiers = [
+    signal.token,
+    signal.candidateApplicationProfileId,
+    signal.positionProfileIds,
+  ];
 
   return (
     (typeCode === undefined || signal.typeCode === typeCode) &&
     (contains === undefined ||
-      names.flat().some((name) => typeof name === 'string' && name.includes(contains)))
+      identifiers.flat().some((id) => typeof id === 'string' && id.includes(contains)))
   );
 };
 
 const isOfStage = <S extends FaultStage>(fault: Fault, stage: S): fault is FaultsByStage[S] =>
   STAGES[fault.kind] === stage;
 
-// A request that carries no readable signal is still struck by a fault without conditions.
-const couldStrike = (fault: Fault, signals: readonly Matchable[]) =>
-  [...signals, ...(signals.length === 0 ? [{}] : [])].some((signal) => concerns(fault, signal));
+// A request without a readable signal still matches a fault without a filter.
+const matchesAny = (fault: Fault, signals: readonly MatchableSignal[]) =>
+  signals.length === 0 ? matches(fault, {}) : signals.some((signal) => matches(fault, signal));
 
 export const createFaults = ({ random }: { random: () => number }): Faults => {
   const armed = new Map<string, ArmedFault>();
   let lastId = 0;
 
-  const strikes = ({ id, struck, fault: { rate, next } }: ArmedFault): boolean => {
+  /** Decides by `rate` or `next`. Removes the fault when `next` is reached. */
+  const isDue = ({ id, timesApplied, fault: { rate, next } }: ArmedFault): boolean => {
     if (rate !== undefined) {
       return random() < rate;
     }
 
-    if (struck + 1 === next) {
+    if (timesApplied + 1 === next) {
       armed.delete(id);
     }
 
@@ -71,7 +78,7 @@ export const createFaults = ({ random }: { random: () => number }): Faults => {
     arm: (input) => {
       lastId += 1;
 
-      const entry = { id: String(lastId), struck: 0, fault: FaultSchema.parse(input) };
+      const entry = { id: String(lastId), timesApplied: 0, fault: FaultSchema.parse(input) };
       armed.set(entry.id, entry);
 
       return entry;
@@ -85,8 +92,8 @@ export const createFaults = ({ random }: { random: () => number }): Faults => {
       for (const entry of armed.values()) {
         const { fault } = entry;
 
-        if (isOfStage(fault, stage) && couldStrike(fault, signals) && strikes(entry)) {
-          entry.struck += 1;
+        if (isOfStage(fault, stage) && matchesAny(fault, signals) && isDue(entry)) {
+          entry.timesApplied += 1;
 
           return fault;
         }
@@ -97,25 +104,29 @@ export const createFaults = ({ random }: { random: () => number }): Faults => {
   };
 };
 
-type Deps = { expireTokens: () => void; respond: () => Answer };
+type Deps = {
+  expireTokens: () => void;
+  /** Responds as without a fault. */
+  respond: () => GraphqlResponse;
+};
 
-const failed = (code: string, message: string, status = 200): Answer =>
-  graphqlAnswer({ errors: [refusal(code, message)] }, status);
+const failure = (code: string, message: string, status = 200): GraphqlResponse =>
+  toGraphqlResponse({ errors: [errorWithCode(code, message)] }, status);
 
-/** What a fault makes of a request. `respond` is how it would be answered without one. */
-export const strike = (
-  fault: FaultsByStage['arrival'],
+/** The response to a request to which a fault is applied. */
+export const applyFault = (
+  fault: FaultsByStage['request'],
   { expireTokens, respond }: Deps,
-): Answer => {
+): GraphqlResponse => {
   switch (fault.kind) {
     case 'internalServerError':
-      return failed('INTERNAL_SERVER_ERROR', 'Something went wrong');
+      return failure('INTERNAL_SERVER_ERROR', 'Something went wrong');
     case 'unauthenticated':
-      return failed('UNAUTHENTICATED', 'The access token is not valid');
+      return failure('UNAUTHENTICATED', 'The access token is not valid');
     case 'unknownCode':
-      return failed(fault.code, 'Something new went wrong');
+      return failure(fault.code, 'Something new went wrong');
     case 'rateLimited': {
-      const limited = failed('RATE_LIMITED', 'Too many requests', fault.status);
+      const limited = failure('RATE_LIMITED', 'Too many requests', fault.status);
       const seconds = fault.retryAfterSeconds;
 
       return seconds === undefined
@@ -128,16 +139,16 @@ export const strike = (
         status: 502,
         headers: { 'content-type': 'text/html' },
         body: '<html><head><title>502 Bad Gateway</title></head><body>502 Bad Gateway</body></html>',
-        arrives: 'whole',
+        sends: 'all',
       };
     case 'emptyBody':
-      return { outcome: 'emptyBody', status: 200, headers: {}, body: '', arrives: 'whole' };
+      return { outcome: 'emptyBody', status: 200, headers: {}, body: '', sends: 'all' };
     case 'expireTokens':
       expireTokens();
       return respond();
     case 'cutOff':
-      return { ...respond(), arrives: 'half' };
+      return { ...respond(), sends: 'half' };
     case 'reset':
-      return { outcome: 'reset', status: 0, headers: {}, body: '', arrives: 'nothing' };
+      return { outcome: 'reset', status: 0, headers: {}, body: '', sends: 'nothing' };
   }
 };

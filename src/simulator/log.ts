@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 
-/** What the simulator needs of a logger. It is never given a token of either kind. */
-export type Log = (fields: Record<string, unknown>, message: string) => void;
+/** Writes one log line. The simulator never passes it a seek token or an access token. */
+export type WriteLog = (fields: Record<string, unknown>, message: string) => void;
 
-/** Enough to tell two secrets apart, not enough to use one. */
+/** Distinguishes two secrets without revealing either. */
 export const fingerprint = (secret: string): string =>
   createHash('sha256').update(secret).digest('hex').slice(0, 8);
 

@@ -2,29 +2,35 @@ import { html } from 'hono/html';
 
 import type { AccessTokens } from './accessTokens.ts';
 import type { Faults } from './faults.ts';
-import type { AcceptedSignal, History, RecordedRequest } from './records.ts';
-import { viewFault, viewRequest, viewSignal } from './records.ts';
+import {
+  type AcceptedSignal,
+  type RecordedRequest,
+  type RingBuffer,
+  viewFault,
+  viewRequest,
+  viewSignal,
+} from './records.ts';
 
-const SHOWN = 50;
+const MAX_ROWS = 50;
 
 type Deps = {
-  signals: History<AcceptedSignal>;
-  requests: History<RecordedRequest>;
+  signals: RingBuffer<AcceptedSignal>;
+  requests: RingBuffer<RecordedRequest>;
   faults: Faults;
   tokens: AccessTokens;
 };
 
-const table = (title: string, heads: string[], rows: unknown[][]) => html`
+const table = (title: string, columns: string[], rows: unknown[][]) => html`
   <h2>${title}</h2>
   <table>
-    <tr>${heads.map((head) => html`<th>${head}</th>`)}</tr>
+    <tr>${columns.map((column) => html`<th>${column}</th>`)}</tr>
     ${rows.map((row) => html`<tr>${row.map((cell) => html`<td>${cell}</td>`)}</tr>`)}
   </table>
   ${rows.length === 0 ? html`<p>None.</p>` : ''}`;
 
-const newest = <T>(history: History<T>): T[] => history.list().slice(-SHOWN).toReversed();
+const newest = <T>(records: RingBuffer<T>): T[] => records.list().slice(-MAX_ROWS).toReversed();
 
-/** What happened so far, for a person. `html` escapes whatever is put into it. */
+/** A page with the active faults, and the newest signals and requests. `html` escapes every value. */
 export const renderPage = ({ signals, requests, faults, tokens }: Deps) => html`<!doctype html>
 <html lang="en">
 <head>
@@ -42,7 +48,7 @@ th, td { border-bottom: 1px solid #ccc; padding: 0.2rem 1rem 0.2rem 0; text-alig
 <p>${signals.total()} signals accepted, ${requests.total()} requests, ${tokens.issued()} access tokens issued.</p>
 ${table(
   'Active faults',
-  ['id', 'fault', 'struck'],
+  ['id', 'fault', 'times applied'],
   faults
     .list()
     .map(viewFault)

@@ -4,9 +4,9 @@ import type { ArmedFault } from './faults.ts';
 import type { SignalInput } from './graphql/schema.ts';
 import { mask } from './log.ts';
 
-/** A signal that SEEK said yes to. */
+/** A signal that the simulator accepted. */
 export type AcceptedSignal = {
-  /** As SEEK understood it, unmasked. What travelled is in the request's `variables`. */
+  /** The signal after coercion, unmasked. The request's `variables` hold it as it was sent. */
   input: SignalInput;
   requestId: string | undefined;
   /** Milliseconds since 1970. */
@@ -16,42 +16,42 @@ export type AcceptedSignal = {
   accessToken: string;
 };
 
-/** A GraphQL request, however it was answered. */
+/** A GraphQL request with its outcome, whether accepted or not. */
 export type RecordedRequest = {
   requestId: string | undefined;
   receivedAt: number;
-  /** `OK`, a GraphQL error code, or the name of the fault that answered without GraphQL. */
+  /** `OK`, a GraphQL error code, or the kind of the fault for a response without GraphQL. */
   outcome: string;
-  /** The fault that struck before the request was looked at. */
+  /** The fault that was applied before the request was executed. */
   fault: FaultKind | undefined;
   signalCount: number;
   accessToken: string | undefined;
-  /** Exactly as they travelled, unmasked. */
+  /** Exactly as they were sent, unmasked. */
   variables: unknown;
 };
 
-export type History<T> = {
+export type RingBuffer<T> = {
   add: (item: T) => void;
-  /** What is still held, in order of arrival. */
+  /** The stored items, oldest first. */
   list: () => T[];
-  /** How many were added since the last `clear`, forgotten ones included. */
+  /** How many items were added since the last `clear`, including those that are no longer stored. */
   total: () => number;
   clear: () => void;
 };
 
-/** Holds the newest `keep` items, as a ring: adding stays cheap however many came before. */
-export const createHistory = <T>(keep: number): History<T> => {
+/** Stores the newest `capacity` items. Adding an item takes constant time. */
+export const createRingBuffer = <T>(capacity: number): RingBuffer<T> => {
   let ring: T[] = [];
   let total = 0;
 
   return {
     add: (item) => {
-      ring[total % keep] = item;
+      ring[total % capacity] = item;
       total += 1;
     },
 
     list: () => {
-      const oldest = total > keep ? total % keep : 0;
+      const oldest = total > capacity ? total % capacity : 0;
 
       return [...ring.slice(oldest), ...ring.slice(0, oldest)];
     },
@@ -67,23 +67,23 @@ export const createHistory = <T>(keep: number): History<T> => {
 
 const iso = (ms: number) => new Date(ms).toISOString();
 
-/** An accepted signal as it may be shown: without its seek token. */
+/** An accepted signal without its seek token, safe to show. */
 export const viewSignal = ({ input, receivedAt, ...rest }: AcceptedSignal) => ({
   ...rest,
   receivedAt: iso(receivedAt),
   input: { ...input, ...(input.token != null && { token: mask(input.token) }) },
 });
 
-/** Leaves out the variables: nobody has validated them, a token may be anywhere in them. */
+/** A request without its variables: they are not validated, so a token may be anywhere in them. */
 export const viewRequest = ({ variables: _, receivedAt, ...rest }: RecordedRequest) => ({
   ...rest,
   receivedAt: iso(receivedAt),
 });
 
-/** `contains` may hold a whole seek token. */
-export const viewFault = ({ id, struck, fault }: ArmedFault) => ({
+/** An active fault, safe to show: `contains` is masked, because it may hold a whole seek token. */
+export const viewFault = ({ id, timesApplied, fault }: ArmedFault) => ({
   id,
-  struck,
+  struck: timesApplied,
   ...fault,
   ...('contains' in fault && fault.contains && { contains: mask(fault.contains) }),
 });

@@ -1,22 +1,22 @@
 import { validate as isUuid } from 'uuid';
 
-/** The headers that SEEK asks every request to carry. */
+/** The headers that SEEK requires with every request. */
 export type RequestHeaders = {
   requestId: string | undefined;
   userAgent: string | undefined;
   contentType: string | undefined;
 };
 
-/** Says what is wrong with a request's headers. Remembers the newest `keep` request ids. */
-export const createHeaderCheck = ({ keep }: { keep: number }) => {
+/** Finds problems in the headers of a request. Stores the newest request ids to detect a repeated one. */
+export const createHeaderCheck = ({ maxRequestIds }: { maxRequestIds: number }) => {
   const seen = new Set<string>();
 
-  const remember = (requestId: string) => {
+  const store = (requestId: string) => {
     seen.add(requestId);
 
-    // A Set iterates in the order of insertion: the first one is the oldest.
+    // A Set iterates in insertion order, so the oldest ids come first.
     for (const oldest of seen) {
-      if (seen.size <= keep) {
+      if (seen.size <= maxRequestIds) {
         break;
       }
 
@@ -33,7 +33,7 @@ export const createHeaderCheck = ({ keep }: { keep: number }) => {
       return 'X-Request-Id must be fresh for every request';
     }
 
-    remember(requestId);
+    store(requestId);
 
     return undefined;
   };

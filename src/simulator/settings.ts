@@ -2,13 +2,13 @@ import * as z from 'zod';
 
 const SecondsSchema = z.int().min(0).max(86_400);
 
-/** What may be changed while the simulator runs. */
+/** The settings that can be changed while the simulator runs. */
 export const SettingsPatchSchema = z.strictObject({
-  /** Seconds an access token lives. A list is used up one per token; its last value stays. */
+  /** Lifetime of access tokens, in seconds. A list gives one per token; its last value is used from then on. */
   expiresIn: z.union([SecondsSchema, z.tuple([SecondsSchema], SecondsSchema)]).optional(),
-  /** Refuse requests without the headers that SEEK asks for. */
+  /** Reject requests without the headers that SEEK requires. */
   strictHeaders: z.boolean().optional(),
-  /** The signal types SEEK knows: an open set. */
+  /** The signal types that are accepted. SEEK may add types at any time. */
   typeCodes: z.array(z.string().min(1)).min(1).optional(),
 });
 
@@ -23,12 +23,12 @@ export type SettingsValues = {
 export type Settings = {
   get: () => SettingsValues;
   change: (patch: SettingsPatch) => SettingsValues;
-  /** Seconds for the token being issued now. */
+  /** The lifetime of the next token, in seconds. Removes it from a list unless it is the last. */
   nextExpiresIn: () => number;
 };
 
 const DEFAULTS: SettingsValues = {
-  // What SEEK's sample answer says; real answers may say anything.
+  // The value in SEEK's sample response. A real response may have any value.
   expiresIn: 1800,
   strictHeaders: true,
   typeCodes: ['ApplicationComplete', 'ApplicationStatusUpdate', 'PositionStatusUpdate'],

@@ -4,7 +4,7 @@ import * as z from 'zod';
 import { nameProblems, toInvalidFields } from '../schemas/invalidFields.ts';
 import { type AccessTokens, AUDIENCES, type Audience } from './accessTokens.ts';
 import type { Faults } from './faults.ts';
-import type { Log } from './log.ts';
+import type { WriteLog } from './log.ts';
 import type { Settings } from './settings.ts';
 
 const TokenRequestSchema = z.object({
@@ -20,17 +20,18 @@ type Deps = {
   tokens: AccessTokens;
   settings: Settings;
   faults: Faults;
-  log: Log;
+  log: WriteLog;
 };
 
-type Answer = { status: 200 | 400 | 401 | 403 | 503; body: Record<string, unknown> };
+type ErrorStatus = 400 | 401 | 403 | 503;
+type TokenResponse = { status: 200 | ErrorStatus; body: Record<string, unknown> };
 
-const refuse = (status: 400 | 401 | 403 | 503, error: string, description: string): Answer => ({
+const errorResponse = (status: ErrorStatus, error: string, description: string): TokenResponse => ({
   status,
   body: { error, error_description: description },
 });
 
-const audienceNamed = (url: string): Audience | undefined => {
+const audienceOf = (url: string): Audience | undefined => {
   switch (url) {
     case AUDIENCES.live:
       return 'live';
@@ -41,29 +42,29 @@ const audienceNamed = (url: string): Audience | undefined => {
   }
 };
 
-/** `POST /oauth/token`. SEEK documents no refusals: the error names are OAuth's (RFC 6749). */
+/** `POST /oauth/token`. SEEK documents no errors, so the simulator uses the error names of OAuth (RFC 6749). */
 export const createTokenEndpoint = ({ tokens, settings, faults, log, ...client }: Deps) => {
-  const answer = (body: unknown): Answer => {
+  const respond = (body: unknown): TokenResponse => {
     if (faults.take('token')) {
-      return refuse(503, 'temporarily_unavailable', 'The token endpoint is down');
+      return errorResponse(503, 'temporarily_unavailable', 'The token endpoint is down');
     }
 
     const request = TokenRequestSchema.safeParse(body);
 
     if (!request.success) {
-      return refuse(400, 'invalid_request', nameProblems(toInvalidFields(request.error)));
+      return errorResponse(400, 'invalid_request', nameProblems(toInvalidFields(request.error)));
     }
 
     const { client_id, client_secret, audience: url } = request.data;
 
     if (client_id !== client.clientId || client_secret !== client.clientSecret) {
-      return refuse(401, 'access_denied', 'Unauthorized');
+      return errorResponse(401, 'access_denied', 'Unauthorized');
     }
 
-    const audience = audienceNamed(url);
+    const audience = audienceOf(url);
 
     if (audience === undefined) {
-      return refuse(403, 'access_denied', `Service not found: ${url}`);
+      return errorResponse(403, 'access_denied', `Service not found: ${url}`);
     }
 
     const expiresIn = settings.nextExpiresIn();
@@ -79,7 +80,7 @@ export const createTokenEndpoint = ({ tokens, settings, faults, log, ...client }
   };
 
   return async (c: Context) => {
-    const { status, body } = answer(await c.req.json().catch(() => undefined));
+    const { status, body } = respond(await c.req.json().catch(() => undefined));
     log({ status, error: body.error }, 'Access token requested');
 
     return c.json(body, status);

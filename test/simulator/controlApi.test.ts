@@ -1,7 +1,7 @@
 import { buildSignal, NOW, setup } from './setup.ts';
 
-describe('the control API', () => {
-  it('shows accepted signals, newest first, without their seek tokens', async () => {
+describe('control API of the simulator', () => {
+  it('GET signals → accepted signals, newest first, without their seek tokens', async () => {
     const { call, send } = await setup();
     await send(buildSignal({ token: 'first-secret' }));
     await send(buildSignal({ token: 'second-secret' }));
@@ -26,7 +26,7 @@ describe('the control API', () => {
     expect(text).not.toContain('secret');
   });
 
-  it('shows every request with its outcome', async () => {
+  it('GET requests → every request with its outcome', async () => {
     const { call, send } = await setup();
     await send(buildSignal());
     await send(buildSignal({ token: 'invalid-secret' }));
@@ -40,8 +40,8 @@ describe('the control API', () => {
     expect(text).not.toContain('invalid-secret');
   });
 
-  it('forgets signals on request, and the oldest by itself', async () => {
-    const { call, send, simulator } = await setup({ keep: 2 });
+  it('more signals than maxRecords → drops the oldest; DELETE signals → drops all', async () => {
+    const { call, send, simulator } = await setup({ maxRecords: 2 });
 
     for (const token of ['a', 'b', 'c']) {
       await send(buildSignal({ token }));
@@ -54,7 +54,7 @@ describe('the control API', () => {
     expect(simulator.signals.total()).toBe(0);
   });
 
-  it('arms, lists and disarms faults', async () => {
+  it('POST, GET and DELETE faults → activates, lists and removes them', async () => {
     const { call } = await setup();
     const fault = { kind: 'slow', delayMs: 10, next: 3 };
 
@@ -71,7 +71,7 @@ describe('the control API', () => {
     expect((await call('GET', '/simulator/faults')).body).toEqual({ faults: [] });
   });
 
-  it('does not show which token a fault looks for', async () => {
+  it('fault that matches a token → the token is masked in every response', async () => {
     const { call } = await setup();
     const fault = { kind: 'forbidden', rate: 1, contains: 'whole-seek-token' };
 
@@ -95,7 +95,7 @@ describe('the control API', () => {
     { fault: { kind: 'reset', rate: 2 }, pointers: ['/rate'] },
     { fault: { kind: 'slow', delayMs: -1, next: 0 }, pointers: ['/delayMs', '/next'] },
     { fault: { kind: 'tokenEndpointDown', next: 1, contains: 'x' }, pointers: ['/contains'] },
-  ])('refuses the fault $fault, naming every problem', async ({ fault, pointers }) => {
+  ])('POST of the fault $fault → 422, names every problem', async ({ fault, pointers }) => {
     const { call, simulator } = await setup();
 
     const { status, body } = await call('POST', '/simulator/faults', fault);
@@ -105,7 +105,7 @@ describe('the control API', () => {
     expect(simulator.faults.list()).toEqual([]);
   });
 
-  it('changes settings while it runs', async () => {
+  it('PATCH settings → effective at once', async () => {
     const { authorise, call } = await setup();
 
     const changed = await call('PATCH', '/simulator/settings', { expiresIn: [90, 30] });
@@ -118,7 +118,7 @@ describe('the control API', () => {
     });
   });
 
-  it('refuses wrong settings and keeps the old ones', async () => {
+  it('PATCH of invalid settings → 422, keeps the present ones', async () => {
     const { call, simulator } = await setup();
     const before = simulator.settings.get();
 
@@ -130,7 +130,7 @@ describe('the control API', () => {
     expect(simulator.settings.get()).toEqual(before);
   });
 
-  it('expires all access tokens', async () => {
+  it('DELETE tokens → expires all access tokens', async () => {
     const { call, send, simulator } = await setup();
 
     expect((await call('DELETE', '/simulator/tokens')).status).toBe(204);
@@ -139,7 +139,7 @@ describe('the control API', () => {
     expect(simulator.requests.list()).toMatchObject([{ outcome: 'UNAUTHENTICATED' }]);
   });
 
-  it.each(['0', 'many', '-1'])('refuses limit=%s', async (limit) => {
+  it.each(['0', 'many', '-1'])('limit=%s → 422', async (limit) => {
     const { call } = await setup();
 
     expect(await call('GET', `/simulator/signals?limit=${limit}`)).toMatchObject({
@@ -149,8 +149,8 @@ describe('the control API', () => {
   });
 });
 
-describe('the page', () => {
-  it('escapes what it shows, shows no token and needs no other host', async () => {
+describe('page of the simulator', () => {
+  it('records with HTML and tokens → escaped and masked; the page loads nothing from another host', async () => {
     const { arm, call, send } = await setup();
     arm({ kind: 'slow', delayMs: 1, rate: 0 });
     await send(

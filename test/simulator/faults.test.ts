@@ -3,7 +3,7 @@ import { buildSignal, setup } from './setup.ts';
 const code = ['body', 'errors', '0', 'extensions', 'code'];
 const accepted = { data: { sendSignal: true } };
 
-describe('faults', () => {
+describe('simulated fault', () => {
   it.each([
     {
       fault: { kind: 'internalServerError', next: 1 },
@@ -18,7 +18,7 @@ describe('faults', () => {
     { fault: { kind: 'unknownCode', code: 'TEAPOT', next: 1 }, status: 200, answers: 'TEAPOT' },
     { fault: { kind: 'forbidden', next: 1 }, status: 200, answers: 'FORBIDDEN' },
     { fault: { kind: 'badUserInput', next: 1 }, status: 200, answers: 'BAD_USER_INPUT' },
-  ] as const)('$fault answers $answers under $status', async ({ fault, status, answers }) => {
+  ] as const)('$fault → error $answers with status $status', async ({ fault, status, answers }) => {
     const { arm, send, simulator } = await setup();
     arm(fault);
 
@@ -34,26 +34,29 @@ describe('faults', () => {
   it.each([
     { fault: { kind: 'html502', next: 1 }, status: 502, text: /^<html>.*502 Bad Gateway/ },
     { fault: { kind: 'emptyBody', next: 1 }, status: 200, text: /^$/ },
-  ] as const)('$fault answers without GraphQL', async ({ fault, status, text }) => {
-    const { arm, send, simulator } = await setup();
-    arm(fault);
+  ] as const)(
+    '$fault → a response with status $status and without GraphQL',
+    async ({ fault, status, text }) => {
+      const { arm, send, simulator } = await setup();
+      arm(fault);
 
-    expect(await send(buildSignal())).toMatchObject({
-      status,
-      text: expect.stringMatching(text),
-    });
-    expect(simulator.requests.list()).toMatchObject([{ outcome: fault.kind, fault: fault.kind }]);
-    expect(simulator.signals.total()).toBe(0);
-  });
+      expect(await send(buildSignal())).toMatchObject({
+        status,
+        text: expect.stringMatching(text),
+      });
+      expect(simulator.requests.list()).toMatchObject([{ outcome: fault.kind, fault: fault.kind }]);
+      expect(simulator.signals.total()).toBe(0);
+    },
+  );
 
-  it('rateLimited says how long to wait', async () => {
+  it('rateLimited with retryAfterSeconds → the response has a Retry-After header', async () => {
     const { arm, send } = await setup();
     arm({ kind: 'rateLimited', status: 429, retryAfterSeconds: 7, next: 1 });
 
     expect((await send(buildSignal())).headers.get('retry-after')).toBe('7');
   });
 
-  it('slow waits, then lets the next fault have its turn', async () => {
+  it('slow → delays the request, and does not replace another fault', async () => {
     const waits: number[] = [];
     const { arm, send } = await setup({ sleep: async (ms) => waits.push(ms) });
     arm({ kind: 'slow', delayMs: 250, next: 2 });
@@ -64,7 +67,7 @@ describe('faults', () => {
     expect(waits).toEqual([250, 250]);
   });
 
-  it('expireTokens makes every access token useless, not only once', async () => {
+  it('expireTokens → later requests with the same access token also fail', async () => {
     const { arm, send } = await setup();
     arm({ kind: 'expireTokens', next: 1 });
 
@@ -73,7 +76,7 @@ describe('faults', () => {
     expect(await send(buildSignal())).toHaveProperty(code, 'UNAUTHENTICATED');
   });
 
-  it('next strikes that many requests, the fault armed first going first', async () => {
+  it('next → applied to that many requests, in the order of activation', async () => {
     const { arm, send, simulator } = await setup();
     arm({ kind: 'forbidden', next: 2 });
     arm({ kind: 'badUserInput', next: 1 });
@@ -90,7 +93,7 @@ describe('faults', () => {
     ]);
   });
 
-  it('rate strikes as often as chance has it, until it is disarmed', async () => {
+  it('rate → applied to that share of requests, until it is removed', async () => {
     const chances = [0.1, 0.29, 0.3, 0.9];
     const { arm, send, simulator } = await setup({ random: () => chances.shift() ?? 0 });
     const { id } = arm({ kind: 'internalServerError', rate: 0.3 });
@@ -99,22 +102,22 @@ describe('faults', () => {
       await send(buildSignal());
     }
 
-    expect(simulator.faults.list()).toMatchObject([{ id, struck: 2 }]);
+    expect(simulator.faults.list()).toMatchObject([{ id, timesApplied: 2 }]);
     expect(simulator.faults.disarm(id)).toBe(true);
     expect((await send(buildSignal())).body).toEqual(accepted);
   });
 
   it.each([
-    { when: { typeCode: 'ApplicationStatusUpdate' }, strikes: true },
-    { when: { typeCode: 'ApplicationComplete' }, strikes: false },
-    { when: { contains: 'token-1' }, strikes: true },
-    { when: { contains: 'candidate-1' }, strikes: true },
-    { when: { contains: 'position-2' }, strikes: true },
-    { when: { contains: 'elsewhere' }, strikes: false },
-    { when: { typeCode: 'ApplicationComplete', contains: 'token-1' }, strikes: false },
-  ])('$when strikes: $strikes', async ({ when, strikes }) => {
+    { filter: { typeCode: 'ApplicationStatusUpdate' }, isApplied: true },
+    { filter: { typeCode: 'ApplicationComplete' }, isApplied: false },
+    { filter: { contains: 'token-1' }, isApplied: true },
+    { filter: { contains: 'candidate-1' }, isApplied: true },
+    { filter: { contains: 'position-2' }, isApplied: true },
+    { filter: { contains: 'elsewhere' }, isApplied: false },
+    { filter: { typeCode: 'ApplicationComplete', contains: 'token-1' }, isApplied: false },
+  ])('signal filter $filter → applied: $isApplied', async ({ filter, isApplied }) => {
     const { arm, send } = await setup();
-    arm({ kind: 'internalServerError', rate: 1, ...when });
+    arm({ kind: 'internalServerError', rate: 1, ...filter });
 
     const { body } = await send(
       buildSignal({
@@ -123,10 +126,10 @@ describe('faults', () => {
       }),
     );
 
-    expect('errors' in body).toBe(strikes);
+    expect('errors' in body).toBe(isApplied);
   });
 
-  it('badUserInput blames the signals of a batch that it is meant for', async () => {
+  it('badUserInput for one batch → reports only the signals that match its filter', async () => {
     const { arm, sendAll } = await setup();
     arm({ kind: 'badUserInput', rate: 1, contains: 'blame' });
 
@@ -148,7 +151,7 @@ describe('faults', () => {
     });
   });
 
-  it('a verdict is kept for a request that would have been accepted', async () => {
+  it('forbidden → not applied to an invalid request, but to the next valid one', async () => {
     const { arm, send, simulator } = await setup();
     arm({ kind: 'forbidden', next: 1 });
 

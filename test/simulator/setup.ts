@@ -22,7 +22,7 @@ export const buildSignal = (change: object = {}) => ({
   ...change,
 });
 
-/** A simulator at a time that stands still, and a client with a live access token. */
+/** A simulator with a fixed clock, and a client with a live access token. */
 export const setup = async (options: Partial<SimulatorOptions> = {}) => {
   const clock = { now: NOW };
   const logged: unknown[] = [];

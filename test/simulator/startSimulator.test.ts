@@ -63,7 +63,7 @@ describe('a running simulator', () => {
     );
   };
 
-  it('answers on the addresses it names', async () => {
+  it('started → answers at the addresses that it returns', async () => {
     expect(simulator.url).toMatch(/^http:\/\/127\.0\.0\.1:[1-9]\d*$/);
     expect(await send()).toEqual({
       status: 200,
@@ -72,7 +72,7 @@ describe('a running simulator', () => {
     });
   });
 
-  it('reset tears the connection down before anything is accepted', async () => {
+  it('fault reset → the connection is reset, no signal is accepted', async () => {
     simulator.faults.arm({ kind: 'reset', next: 1 });
 
     await expect(send()).rejects.toMatchObject({ code: 'ECONNRESET' });
@@ -81,7 +81,7 @@ describe('a running simulator', () => {
     expect(await send()).toMatchObject({ complete: true });
   });
 
-  it('cutOff accepts, and breaks off in the middle of saying so', async () => {
+  it('fault cutOff → the signal is accepted, half of the response arrives', async () => {
     simulator.faults.arm({ kind: 'cutOff', next: 1 });
 
     expect(await send()).toEqual({ status: 200, body: '{"data":{"send', complete: false });
@@ -89,11 +89,11 @@ describe('a running simulator', () => {
     expect(await send()).toMatchObject({ complete: true });
   });
 
-  it('closes at once, under kept-alive connections and answers that are still to come', async () => {
+  it('close during a delayed response and on a kept-alive connection → closes at once', async () => {
     await send();
     simulator.faults.arm({ kind: 'slow', delayMs: 600_000, next: 1 });
     const unanswered = expect(send()).rejects.toMatchObject({ code: 'ECONNRESET' });
-    await struck();
+    await faultApplied();
 
     await simulator.close();
 
@@ -102,14 +102,14 @@ describe('a running simulator', () => {
     await expect(simulator.close()).resolves.toBeUndefined();
   });
 
-  // A fault for one request leaves the list as it strikes.
-  const struck = async () => {
+  // A fault with `next: 1` is removed when it is applied.
+  const faultApplied = async () => {
     while (simulator.faults.list().length > 0) {
       await new Promise(setImmediate);
     }
   };
 
-  it('says so when the port cannot be had', async () => {
+  it('port already in use → rejects with EADDRINUSE', async () => {
     const port = Number(new URL(simulator.url).port);
 
     await expect(startSimulator({ ...CREDENTIALS, port })).rejects.toMatchObject({

@@ -1,7 +1,7 @@
 import { buildSignal, NOW, setup } from './setup.ts';
 
-describe('token endpoint', () => {
-  it('issues a bearer that the GraphQL endpoint accepts', async () => {
+describe('token endpoint of the simulator', () => {
+  it('valid credentials → an access token that the GraphQL endpoint accepts', async () => {
     const { authorise, post, simulator } = await setup({ expiresIn: 1200 });
 
     const { status, body } = await authorise();
@@ -27,13 +27,13 @@ describe('token endpoint', () => {
     { change: { audience: 'https://elsewhere' }, status: 403, error: 'access_denied' },
     { change: { grant_type: 'password' }, status: 400, error: 'invalid_request' },
     { change: { audience: undefined }, status: 400, error: 'invalid_request' },
-  ])('answers $status to $change', async ({ change, status, error }) => {
+  ])('request with $change → $status', async ({ change, status, error }) => {
     const { authorise } = await setup();
 
     expect(await authorise(change)).toMatchObject({ status, body: { error } });
   });
 
-  it('names every field that is wrong', async () => {
+  it('empty request → names every missing field', async () => {
     const { call } = await setup();
 
     const { body } = await call('POST', '/oauth/token', {});
@@ -43,7 +43,7 @@ describe('token endpoint', () => {
     }
   });
 
-  it('uses up a list of lifetimes, one per token, and stays with the last', async () => {
+  it('list of lifetimes → one per token, the last one from then on', async () => {
     const { authorise } = await setup({ expiresIn: [1800, 60, 5] });
 
     const lifetimes = [];
@@ -51,11 +51,11 @@ describe('token endpoint', () => {
       lifetimes.push((await authorise()).body.expires_in);
     }
 
-    // setup itself took the first.
+    // setup() used the first.
     expect(lifetimes).toEqual([60, 5, 5]);
   });
 
-  it('goes down and comes back', async () => {
+  it('fault tokenEndpointDown with next: 1 → 503 once', async () => {
     const { arm, authorise } = await setup();
     arm({ kind: 'tokenEndpointDown', next: 1 });
 
@@ -66,7 +66,7 @@ describe('token endpoint', () => {
   it.each([
     { after: 59_999, outcome: 'OK' },
     { after: 60_000, outcome: 'UNAUTHENTICATED' },
-  ])('a token of 60 s is $outcome after $after ms', async ({ after, outcome }) => {
+  ])('access token of 60 s, used after $after ms → $outcome', async ({ after, outcome }) => {
     const { clock, send, simulator } = await setup({ expiresIn: 60 });
 
     clock.now = NOW + after;

@@ -17,7 +17,7 @@ import {
 import * as z from 'zod';
 import { type InvalidFields, toPointer } from '../../schemas/invalidFields.ts';
 import { badUserInput } from './graphqlErrors.ts';
-import type { Caller } from './resolvers.ts';
+import type { ResolverContext } from './resolvers.ts';
 
 const RequestSchema = z.object({
   query: z.string('query must be a string'),
@@ -25,52 +25,62 @@ const RequestSchema = z.object({
   operationName: z.string('operationName must be a string').nullish(),
 });
 
-type Input = { schema: GraphQLSchema; rootValue: unknown; body: unknown; caller: Caller };
+type OperationInput = {
+  schema: GraphQLSchema;
+  rootValue: unknown;
+  body: unknown;
+  context: ResolverContext;
+};
 
-const refuse = (...errors: GraphQLError[]): ExecutionResult => ({ errors });
+const rejection = (...errors: GraphQLError[]): ExecutionResult => ({ errors });
 
-/** Runs one request body through graphql-js. The result has no `data` if nothing was executed. */
-export const executeOperation = ({ schema, rootValue, body, caller }: Input): ExecutionResult => {
+/** Executes one request body with graphql-js. The result has no `data` if nothing was executed. */
+export const executeOperation = ({
+  schema,
+  rootValue,
+  body,
+  context,
+}: OperationInput): ExecutionResult => {
   const request = RequestSchema.safeParse(body);
 
   if (!request.success) {
-    return refuse(badUserInput(request.error.issues.map(({ message }) => message).join('; ')));
+    return rejection(badUserInput(request.error.issues.map(({ message }) => message).join('; ')));
   }
 
   const { query, variables, operationName } = request.data;
-  const read = readDocument(schema, query);
+  const parsed = readDocument(schema, query);
 
-  if ('errors' in read) {
-    return refuse(...read.errors);
+  if ('errors' in parsed) {
+    return rejection(...parsed.errors);
   }
 
-  const operation = getOperationAST(read.document, operationName);
+  const operation = getOperationAST(parsed.document, operationName);
 
   if (!operation) {
-    return refuse(badUserInput('operationName must name one of the operations'));
+    return rejection(badUserInput('operationName must name one of the operations'));
   }
 
   const invalid = findInvalidVariables(schema, operation, variables);
 
   if (Object.keys(invalid).length > 0) {
-    return refuse(badUserInput('The variables are not valid', invalid));
+    return rejection(badUserInput('The variables are not valid', invalid));
   }
 
   return executeSync({
     schema,
-    document: read.document,
+    document: parsed.document,
     rootValue,
-    contextValue: caller,
+    contextValue: context,
     variableValues: variables,
     operationName: operationName ?? null,
   });
 };
 
 /**
- * Coerces as graphql-js is about to do again. Its own errors bury the path in a sentence; the
- * coercion underneath hands it over.
+ * Coerces the variables as `executeSync` does later. Its errors contain the path only in their message, while
+ * `coerceInputValue` passes the path to its callback.
  */
-export const findInvalidVariables = (
+const findInvalidVariables = (
   schema: GraphQLSchema,
   { variableDefinitions = [] }: OperationDefinitionNode,
   variables: Record<string, unknown>,
@@ -91,7 +101,7 @@ export const findInvalidVariables = (
     }
 
     coerceInputValue(value, type, (path, _value, { message }) => {
-      // A missing or unknown field is reported at its parent, and named in the message only.
+      // graphql-js reports a missing or unknown field at its parent, and names the field only in the message.
       const field = /^Field "(\w+)"/.exec(message)?.[1];
       const pointer = toPointer([name, ...path, ...(field === undefined ? [] : [field])]);
       invalid[pointer] = message;
@@ -121,7 +131,7 @@ const parseQuery = (query: string): DocumentNode | GraphQLError => {
   }
 };
 
-/** Operation arguments must be variables, never inlined (SEEK: GraphQL in practice). */
+/** Finds arguments that are not variables. SEEK rejects them ("GraphQL in practice"). */
 const findInlined = (document: DocumentNode): string[] => {
   const inlined: string[] = [];
 
@@ -141,8 +151,8 @@ const findInlined = (document: DocumentNode): string[] => {
   return inlined;
 };
 
-/** A document that may be executed, or everything that speaks against it. */
-export const readDocument = (
+/** Returns a document that can be executed, or all errors of the query. */
+const readDocument = (
   schema: GraphQLSchema,
   query: string,
 ): { document: DocumentNode } | { errors: GraphQLError[] } => {

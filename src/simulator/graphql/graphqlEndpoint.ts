@@ -2,32 +2,36 @@ import type { Context } from 'hono';
 import { isObject } from '../../schemas/json.ts';
 
 import type { AccessTokens } from '../accessTokens.ts';
-import type { Faults, Matchable } from '../faults.ts';
-import { strike } from '../faults.ts';
-import type { Log } from '../log.ts';
-import { fingerprint } from '../log.ts';
-import type { AcceptedSignal, History, RecordedRequest } from '../records.ts';
+import { applyFault, type Faults, type MatchableSignal } from '../faults.ts';
+import { fingerprint, type WriteLog } from '../log.ts';
+import type { AcceptedSignal, RecordedRequest, RingBuffer } from '../records.ts';
 import { createHeaderCheck } from '../requestHeaders.ts';
 import type { Settings } from '../settings.ts';
-import { type Answer, graphqlAnswer, type SimulatorEnv, send } from './answer.ts';
 import { executeOperation } from './execute.ts';
-import { badUserInput, refusal } from './graphqlErrors.ts';
-import { type Caller, createResolvers } from './resolvers.ts';
+import { badUserInput, errorWithCode } from './graphqlErrors.ts';
+import {
+  type GraphqlResponse,
+  type SimulatorEnv,
+  send,
+  toGraphqlResponse,
+} from './graphqlResponse.ts';
+import { createResolvers, type ResolverContext } from './resolvers.ts';
 import { buildSeekSchema } from './schema.ts';
 
 type Deps = {
   tokens: AccessTokens;
   settings: Settings;
   faults: Faults;
-  signals: History<AcceptedSignal>;
-  requests: History<RecordedRequest>;
-  keep: number;
+  signals: RingBuffer<AcceptedSignal>;
+  requests: RingBuffer<RecordedRequest>;
+  /** How many request ids are stored to detect a repeated one. */
+  maxRecords: number;
   now: () => number;
   sleep: (ms: number) => Promise<unknown>;
-  log: Log;
+  log: WriteLog;
 };
 
-type Received = {
+type ReceivedRequest = {
   requestId: string | undefined;
   bearer: string | undefined;
   headerProblems: string[];
@@ -35,8 +39,8 @@ type Received = {
   body: unknown;
 };
 
-/** The signals in variables that nobody has validated yet: faults look at them. */
-const signalsIn = (variables: unknown): Matchable[] =>
+/** The signals in variables that are not validated yet. Faults are matched against them. */
+const signalsIn = (variables: unknown): MatchableSignal[] =>
   (isObject(variables) ? Object.values(variables) : [])
     .flatMap((input) => (isObject(input) && 'signals' in input ? input.signals : input))
     .filter(isObject);
@@ -46,12 +50,11 @@ const bearerIn = (authorization: string | undefined): string | undefined =>
 
 /** `POST /graphql`. */
 export const createGraphqlEndpoint = (deps: Deps) => {
-  const { tokens, settings, faults, signals, requests, now, sleep, log } = deps;
-  const schema = buildSeekSchema();
-  const rootValue = createResolvers({ faults, settings, now });
-  const checkHeaders = createHeaderCheck(deps);
+  const { tokens, faults, requests, now, sleep, log } = deps;
+  const checkHeaders = createHeaderCheck({ maxRequestIds: deps.maxRecords });
+  const respond = createResponder(deps);
 
-  const read = async ({ req }: Context): Promise<Received> => {
+  const read = async ({ req }: Context): Promise<ReceivedRequest> => {
     const requestId = req.header('x-request-id');
 
     return {
@@ -67,33 +70,6 @@ export const createGraphqlEndpoint = (deps: Deps) => {
     };
   };
 
-  /** How SEEK answers when nothing is the matter with SEEK. */
-  const respond = ({ bearer, requestId, headerProblems, receivedAt, body }: Received): Answer => {
-    const audience = bearer === undefined ? undefined : tokens.audienceOf(bearer);
-
-    if (bearer === undefined || audience === undefined) {
-      const error = refusal('UNAUTHENTICATED', 'The access token is missing, unknown or expired');
-
-      return graphqlAnswer({ errors: [error] });
-    }
-
-    if (settings.get().strictHeaders && headerProblems.length > 0) {
-      return graphqlAnswer({ errors: [badUserInput(headerProblems.join('; '))] });
-    }
-
-    const accessToken = fingerprint(bearer);
-    const caller: Caller = {
-      audience,
-      accept: (accepted) => {
-        for (const input of accepted) {
-          signals.add({ input, requestId, receivedAt, audience, accessToken });
-        }
-      },
-    };
-
-    return graphqlAnswer(executeOperation({ schema, rootValue, body, caller }));
-  };
-
   return async (c: Context<SimulatorEnv>): Promise<Response> => {
     const request = await read(c);
     const { requestId, bearer, receivedAt, body } = request;
@@ -106,21 +82,54 @@ export const createGraphqlEndpoint = (deps: Deps) => {
       await sleep(delay.delayMs);
     }
 
-    const fault = faults.take('arrival', sent);
-    const answer = fault
-      ? strike(fault, { expireTokens: tokens.expireAll, respond: () => respond(request) })
+    const fault = faults.take('request', sent);
+    const response = fault
+      ? applyFault(fault, { expireTokens: tokens.expireAll, respond: () => respond(request) })
       : respond(request);
 
-    const seen = {
+    const summary = {
       requestId,
-      outcome: answer.outcome,
+      outcome: response.outcome,
       fault: fault?.kind ?? delay?.kind,
       signalCount: sent.length,
     };
     const accessToken = bearer === undefined ? undefined : fingerprint(bearer);
-    requests.add({ ...seen, receivedAt, accessToken, variables });
-    log({ ...seen, status: answer.status }, 'GraphQL request answered');
+    requests.add({ ...summary, receivedAt, accessToken, variables });
+    log({ ...summary, status: response.status }, 'GraphQL request answered');
 
-    return send(c, answer);
+    return send(c, response);
+  };
+};
+
+/** Responds as SEEK does without a fault: checks the access token and the headers, then executes the request. */
+const createResponder = ({ tokens, settings, faults, signals, now }: Deps) => {
+  const schema = buildSeekSchema();
+  const rootValue = createResolvers({ faults, settings, now });
+
+  return (request: ReceivedRequest): GraphqlResponse => {
+    const { bearer, requestId, headerProblems, receivedAt, body } = request;
+    const audience = bearer === undefined ? undefined : tokens.audienceOf(bearer);
+
+    if (bearer === undefined || audience === undefined) {
+      const message = 'The access token is missing, unknown or expired';
+
+      return toGraphqlResponse({ errors: [errorWithCode('UNAUTHENTICATED', message)] });
+    }
+
+    if (settings.get().strictHeaders && headerProblems.length > 0) {
+      return toGraphqlResponse({ errors: [badUserInput(headerProblems.join('; '))] });
+    }
+
+    const accessToken = fingerprint(bearer);
+    const context: ResolverContext = {
+      audience,
+      accept: (accepted) => {
+        for (const input of accepted) {
+          signals.add({ input, requestId, receivedAt, audience, accessToken });
+        }
+      },
+    };
+
+    return toGraphqlResponse(executeOperation({ schema, rootValue, body, context }));
   };
 };

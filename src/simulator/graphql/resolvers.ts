@@ -1,33 +1,36 @@
 import type { InvalidFields } from '../../schemas/invalidFields.ts';
 import type { Audience } from '../accessTokens.ts';
-import { concerns, type Faults } from '../faults.ts';
+import { type Faults, matches } from '../faults.ts';
 import type { Settings } from '../settings.ts';
-import { badUserInput, nest, refusal } from './graphqlErrors.ts';
+import { badUserInput, errorWithCode, prefixPointers } from './graphqlErrors.ts';
 import type { SignalInput } from './schema.ts';
-import { isPublicTestData, problemsOf } from './signalRules.ts';
+import { findProblems, isPublicTestData } from './signalRules.ts';
 
-const BATCH_MAX = 100;
+const MAX_BATCH_SIZE = 100;
 
-/** Who asks: established by the endpoint before anything is executed. */
-export type Caller = { audience: Audience; accept: (signals: SignalInput[]) => void };
+/** What the endpoint determines before it executes a request. */
+export type ResolverContext = { audience: Audience; accept: (signals: SignalInput[]) => void };
 
-type Located = { signal: SignalInput; pointer: string };
+type LocatedSignal = { signal: SignalInput; pointer: string };
 
 type Deps = { faults: Faults; settings: Settings; now: () => number };
 
-const refuseIfAny = (fields: InvalidFields): void => {
+const throwIfInvalid = (fields: InvalidFields): void => {
   if (Object.keys(fields).length > 0) {
     throw badUserInput('The input is not valid', fields);
   }
 };
 
-const collect = (located: Located[], find: (signal: SignalInput) => InvalidFields): InvalidFields =>
+const collectFields = (
+  located: LocatedSignal[],
+  find: (signal: SignalInput) => InvalidFields,
+): InvalidFields =>
   Object.fromEntries(
-    located.flatMap(({ signal, pointer }) => Object.entries(nest(pointer, find(signal)))),
+    located.flatMap(({ signal, pointer }) => Object.entries(prefixPointers(pointer, find(signal)))),
   );
 
-/** Where `badUserInput` puts the blame: on whatever names the application or the position. */
-const blamed = (signal: SignalInput): InvalidFields => {
+/** The field that the fault `badUserInput` reports: the one that names the application or the position. */
+const reportedField = (signal: SignalInput): InvalidFields => {
   if (signal.token != null) {
     return { '/token': 'Is not valid' };
   }
@@ -37,11 +40,11 @@ const blamed = (signal: SignalInput): InvalidFields => {
     : { '/positionProfileIds': 'Is not valid' };
 };
 
-/** The mutations. A batch is accepted whole or not at all. */
+/** The mutations. Either all signals of a batch are accepted, or none. */
 export const createResolvers = ({ faults, settings, now }: Deps) => {
-  const strikeVerdict = (located: Located[]): void => {
+  const throwFault = (located: LocatedSignal[]): void => {
     const fault = faults.take(
-      'verdict',
+      'acceptance',
       located.map(({ signal }) => signal),
     );
 
@@ -49,48 +52,50 @@ export const createResolvers = ({ faults, settings, now }: Deps) => {
       case undefined:
         return;
       case 'forbidden':
-        throw refusal('FORBIDDEN', 'You are not authorized to act for this hirer');
+        throw errorWithCode('FORBIDDEN', 'You are not authorized to act for this hirer');
       case 'badUserInput':
-        refuseIfAny(collect(located, (signal) => (concerns(fault, signal) ? blamed(signal) : {})));
+        throwIfInvalid(
+          collectFields(located, (signal) => (matches(fault, signal) ? reportedField(signal) : {})),
+        );
     }
   };
 
-  const receive = (located: Located[], { audience, accept }: Caller): true => {
-    const rules = { typeCodes: settings.get().typeCodes, now: now() };
-    refuseIfAny(collect(located, (signal) => problemsOf(signal, rules)));
+  const acceptAll = (located: LocatedSignal[], { audience, accept }: ResolverContext): true => {
+    const context = { typeCodes: settings.get().typeCodes, now: now() };
+    throwIfInvalid(collectFields(located, (signal) => findProblems(signal, context)));
 
     const signals = located.map(({ signal }) => signal);
 
-    // The Playground validates, then allows nothing.
+    // The Playground validates a request, then rejects every mutation.
     if (audience === 'playground') {
-      throw refusal('FORBIDDEN', 'The Playground does not carry out mutations');
+      throw errorWithCode('FORBIDDEN', 'The Playground does not carry out mutations');
     }
 
     if (signals.some(isPublicTestData)) {
-      throw refusal(
+      throw errorWithCode(
         'UNAUTHENTICATED',
         'Live tokens are not accepted when accessing public test data',
       );
     }
 
-    strikeVerdict(located);
+    throwFault(located);
     accept(signals);
 
     return true;
   };
 
   return {
-    sendSignal: ({ input }: { input: SignalInput }, caller: Caller) =>
-      receive([{ signal: input, pointer: '/input' }], caller),
+    sendSignal: ({ input }: { input: SignalInput }, context: ResolverContext) =>
+      acceptAll([{ signal: input, pointer: '/input' }], context),
 
-    sendSignals: ({ input }: { input: { signals: SignalInput[] } }, caller: Caller) => {
-      if (input.signals.length > BATCH_MAX) {
-        refuseIfAny({ '/input/signals': `Must hold at most ${BATCH_MAX} signals` });
+    sendSignals: ({ input }: { input: { signals: SignalInput[] } }, context: ResolverContext) => {
+      if (input.signals.length > MAX_BATCH_SIZE) {
+        throwIfInvalid({ '/input/signals': `Must hold at most ${MAX_BATCH_SIZE} signals` });
       }
 
-      return receive(
+      return acceptAll(
         input.signals.map((signal, n) => ({ signal, pointer: `/input/signals/${n}` })),
-        caller,
+        context,
       );
     },
   };

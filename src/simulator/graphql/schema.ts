@@ -50,7 +50,7 @@ export type StateInput = {
   success?: boolean | null;
 };
 
-/** A signal as graphql-js hands it to a resolver: a bare `positionProfileIds` has become a list. */
+/** A signal as graphql-js passes it to a resolver: it has coerced a single `positionProfileIds` to a list. */
 export type SignalInput = {
   typeCode: string;
   token?: string | null;
@@ -63,7 +63,7 @@ export type SignalInput = {
 
 const Rfc3339Schema = z.iso.datetime({ offset: true });
 
-/** The part of SEEK's schema that signals travel through. */
+/** The part of SEEK's schema that accepts signals. */
 export const buildSeekSchema = (): GraphQLSchema => {
   const schema = buildSchema(SDL);
   const dateTime = schema.getType('DateTime');
@@ -72,8 +72,8 @@ export const buildSeekSchema = (): GraphQLSchema => {
     throw new TypeError('The SDL declares no DateTime scalar');
   }
 
-  // SDL cannot carry behaviour. Literals need no parser: the simulator takes variables only.
-  // The value stays a string, so that what we record is what was sent.
+  // SDL cannot define how a scalar is parsed. Literals need no parser, because the simulator accepts variables only.
+  // The value stays a string, so that the recorded signal equals the one that was sent.
   dateTime.parseValue = (value) => {
     if (!Rfc3339Schema.safeParse(value).success) {
       throw new TypeError('Is not an RFC 3339 date-time');

@@ -7,8 +7,8 @@ const MESSAGE = ['body', 'errors', '0', 'message'];
 
 const body = { query: SEND_SIGNAL, variables: { input: buildSignal() } };
 
-describe('a GraphQL request', () => {
-  it('is accepted with a bare true', async () => {
+describe('GraphQL request to the simulator', () => {
+  it('valid → data is true', async () => {
     const { post } = await setup();
 
     expect(await post(body)).toMatchObject({ status: 200, body: { data: { sendSignal: true } } });
@@ -19,7 +19,7 @@ describe('a GraphQL request', () => {
     { authorization: 'Bearer' },
     { authorization: 'Bearer never-issued' },
     { authorization: 'Basic abc' },
-  ])('is UNAUTHENTICATED with $authorization, under status 200', async (headers) => {
+  ])('authorization "$authorization" → UNAUTHENTICATED with status 200', async (headers) => {
     const { post } = await setup();
 
     const answer = await post(body, headers);
@@ -35,7 +35,7 @@ describe('a GraphQL request', () => {
     { headers: { 'user-agent': '' }, message: 'User-Agent must look like name/1.2.3' },
     { headers: { 'user-agent': 'node' }, message: 'User-Agent must look like name/1.2.3' },
     { headers: { 'content-type': 'text/plain' }, message: 'Content-Type must be application/json' },
-  ])('is refused with the headers $headers', async ({ headers, message }) => {
+  ])('headers $headers → 400 BAD_USER_INPUT', async ({ headers, message }) => {
     const { post, simulator } = await setup();
 
     const answer = await post(body, headers);
@@ -46,7 +46,7 @@ describe('a GraphQL request', () => {
     expect(simulator.signals.list()).toEqual([]);
   });
 
-  it('is refused when its X-Request-Id was used before', async () => {
+  it('repeated X-Request-Id → rejected', async () => {
     const { post } = await setup();
     const headers = { 'x-request-id': '0b6f4ab0-8a6e-4d6e-9a44-0a4a2cf0a111' };
 
@@ -57,7 +57,7 @@ describe('a GraphQL request', () => {
     );
   });
 
-  it('needs no headers when they are not asked for', async () => {
+  it('strictHeaders is off → accepted without the headers', async () => {
     const { post } = await setup({ strictHeaders: false });
 
     const answer = await post(body, { 'x-request-id': '', 'user-agent': '' });
@@ -66,21 +66,21 @@ describe('a GraphQL request', () => {
   });
 
   it.each([
-    { name: 'no JSON', request: undefined, code: 'BAD_USER_INPUT', says: 'object' },
+    { name: 'body that is not JSON', request: undefined, code: 'BAD_USER_INPUT', says: 'object' },
     {
-      name: 'no variables',
+      name: 'without variables',
       request: { query: SEND_SIGNAL },
       code: 'BAD_USER_INPUT',
       says: 'variables must be an object',
     },
     {
-      name: 'a list of variables',
+      name: 'variables in a list',
       request: { query: SEND_SIGNAL, variables: [] },
       code: 'BAD_USER_INPUT',
       says: 'variables must be an object',
     },
     {
-      name: 'an inlined argument',
+      name: 'inlined argument',
       request: {
         query: 'mutation { sendSignal(input: { typeCode: "ApplicationComplete" }) }',
         variables: {},
@@ -89,7 +89,7 @@ describe('a GraphQL request', () => {
       says: 'Argument "input" must be a variable',
     },
     {
-      name: 'an inlined default',
+      name: 'inlined default',
       request: {
         query:
           'mutation ($input: SendSignalInput = { typeCode: "X" }) { sendSignal(input: $input) }',
@@ -99,30 +99,30 @@ describe('a GraphQL request', () => {
       says: 'must have no inlined default',
     },
     {
-      name: 'an operation that is not there',
+      name: 'unknown operation name',
       request: { ...body, operationName: 'Other' },
       code: 'BAD_USER_INPUT',
       says: 'operationName',
     },
     {
-      name: 'a syntax error',
+      name: 'syntax error',
       request: { query: 'mutation {', variables: {} },
       code: 'GRAPHQL_PARSE_FAILED',
       says: 'Syntax Error',
     },
     {
-      name: 'an unknown field',
+      name: 'unknown field',
       request: { query: '{ nothing }', variables: {} },
       code: 'GRAPHQL_VALIDATION_FAILED',
       says: 'nothing',
     },
     {
-      name: 'a variable of another type',
+      name: 'variable of another type',
       request: { ...body, query: 'mutation ($input: String!) { sendSignal(input: $input) }' },
       code: 'GRAPHQL_VALIDATION_FAILED',
       says: 'String!',
     },
-  ])('with $name is $code', async ({ request, code, says }) => {
+  ])('$name → 400 $code', async ({ request, code, says }) => {
     const { post } = await setup();
 
     const answer = await post(request);
@@ -132,7 +132,7 @@ describe('a GraphQL request', () => {
     expect(answer).toHaveProperty(MESSAGE, expect.stringContaining(says));
   });
 
-  it('leaves a record, and a log line that holds no token', async () => {
+  it('accepted or not → recorded, and logged without any token', async () => {
     const { post, simulator, logged } = await setup();
 
     await post(body);

@@ -10,32 +10,38 @@ const position = {
 const status = (change: object) =>
   buildState({ status: { label: 'Interview', index: 2, total: 4, ...change } });
 
-describe('a signal', () => {
+describe('signal sent to the simulator', () => {
   it.each([
     {
       what: 'with every optional field',
       change: { previous: buildState({ phase: buildState().status }) },
     },
-    { what: 'with a bare position profile', change: { positionProfileIds: 'position-1' } },
     {
-      what: 'of an optimised apply',
+      what: 'with a single position profile instead of a list',
+      change: { positionProfileIds: 'position-1' },
+    },
+    {
+      what: 'with an application profile instead of a token',
       change: { token: undefined, candidateApplicationProfileId: 'c1' },
     },
     { what: 'about a position', change: position },
-    { what: 'of completion', change: { typeCode: 'ApplicationComplete', current: undefined } },
+    {
+      what: 'about a completed application',
+      change: { typeCode: 'ApplicationComplete', current: undefined },
+    },
     { what: 'with an expired seek token', change: { token: 'expired-1' } },
     { what: 'with a 0-based index', change: { current: status({ index: 0 }) } },
     { what: 'with an index above the total', change: { current: status({ index: 9 }) } },
     { what: '24 hours ahead', change: { timestamp: '2024-05-02T00:00:00Z' } },
     { what: 'with an offset', change: { timestamp: '2024-04-30T10:00:00.123+10:00' } },
-  ])('$what is accepted', async ({ change }) => {
+  ])('$what → accepted', async ({ change }) => {
     const { send } = await setup();
 
     expect((await send(buildSignal(change))).body).toEqual({ data: { sendSignal: true } });
   });
 
   it.each([
-    // What graphql-js finds while it coerces the variables.
+    // Found by graphql-js when it coerces the variables.
     { change: { typeCode: undefined }, fields: { '/input/typeCode': /required/ } },
     { change: { surprise: 1 }, fields: { '/input/surprise': /not defined/ } },
     { change: { token: 7 }, fields: { '/input/token': /String/ } },
@@ -58,8 +64,8 @@ describe('a signal', () => {
     { change: { timestamp: '2024-02-30T00:00:00Z' }, fields: { '/input/timestamp': /RFC 3339/ } },
     { change: { timestamp: '2024-02-28T00:00:00' }, fields: { '/input/timestamp': /RFC 3339/ } },
     { change: { timestamp: '2024-02-28' }, fields: { '/input/timestamp': /RFC 3339/ } },
-    // What SEEK finds after that.
-    { change: { typeCode: 'Unheard' }, fields: { '/input/typeCode': /not a known/ } },
+    // Found by the rules for signals.
+    { change: { typeCode: 'NewType' }, fields: { '/input/typeCode': /not a known/ } },
     { change: { token: 'invalid-1' }, fields: { '/input/token': /^Is not valid$/ } },
     { change: { token: '' }, fields: { '/input/token': /^Is not valid$/ } },
     { change: { token: undefined }, fields: { '/input/token': /required/ } },
@@ -93,7 +99,7 @@ describe('a signal', () => {
         '/input/current/status/total': /negative/,
       },
     },
-  ])('with $change is refused, and says where', async ({ change, fields }) => {
+  ])('change $change → BAD_USER_INPUT that names the fields', async ({ change, fields }) => {
     const { send, simulator } = await setup();
 
     const answer = await send(buildSignal(change));
@@ -108,14 +114,14 @@ describe('a signal', () => {
     expect(simulator.signals.list()).toEqual([]);
   });
 
-  it('of a type that SEEK has added since is accepted once the simulator knows it', async () => {
+  it('new type, added to the settings → accepted', async () => {
     const { send, simulator } = await setup();
-    simulator.settings.change({ typeCodes: ['Unheard'] });
+    simulator.settings.change({ typeCodes: ['NewType'] });
 
-    expect((await send({ typeCode: 'Unheard' })).body).toEqual({ data: { sendSignal: true } });
+    expect((await send({ typeCode: 'NewType' })).body).toEqual({ data: { sendSignal: true } });
   });
 
-  it('is recorded as SEEK understood it, beside the variables as they travelled', async () => {
+  it('accepted → recorded after coercion, with the variables of the request as sent', async () => {
     const { send, simulator } = await setup();
     const sent = buildSignal({ positionProfileIds: 'position-1' });
 
@@ -131,10 +137,10 @@ describe('a signal', () => {
   });
 });
 
-describe('a batch', () => {
+describe('batch sent to the simulator', () => {
   const signals = (count: number) => Array.from({ length: count }, () => buildSignal());
 
-  it('of 100 is accepted, types mixed', async () => {
+  it('100 signals of mixed types → accepted', async () => {
     const { sendAll, simulator } = await setup();
 
     const answer = await sendAll([...signals(99), buildSignal(position)]);
@@ -143,7 +149,7 @@ describe('a batch', () => {
     expect(simulator.signals.total()).toBe(100);
   });
 
-  it('of 101 is refused', async () => {
+  it('101 signals → rejected', async () => {
     const { sendAll } = await setup();
 
     expect(await sendAll(signals(101))).toHaveProperty(invalidFields, {
@@ -151,7 +157,7 @@ describe('a batch', () => {
     });
   });
 
-  it('is refused whole when one of its signals is bad, and points at it', async () => {
+  it('one invalid signal → whole batch rejected with a pointer to it', async () => {
     const { sendAll, simulator } = await setup();
 
     const answer = await sendAll([buildSignal(), buildSignal({ token: 'invalid-1' })]);
@@ -162,10 +168,10 @@ describe('a batch', () => {
   });
 });
 
-describe('live and Playground', () => {
+describe('audience of the access token', () => {
   const code = ['body', 'errors', '0', 'extensions', 'code'];
 
-  it('a documentation token is not taken with live credentials', async () => {
+  it('live, with a token from the documentation → UNAUTHENTICATED', async () => {
     const { send } = await setup();
 
     const answer = await send(buildSignal({ token: 'globalPublicTest-1' }));
@@ -180,7 +186,7 @@ describe('live and Playground', () => {
     { token: 'globalPublicTest-1', answers: 'FORBIDDEN' },
     { token: 'seek-token-1', answers: 'FORBIDDEN' },
     { token: 'invalid-1', answers: 'BAD_USER_INPUT' },
-  ])('the Playground answers $token with $answers', async ({ token, answers }) => {
+  ])('Playground, with the token $token → $answers', async ({ token, answers }) => {
     const { send, enterPlayground, simulator } = await setup();
     await enterPlayground();
 

@@ -3,55 +3,55 @@ import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import type { ExecutionResult } from 'graphql';
 import type { Context } from 'hono';
 
-/** Node's own request and response, when a server is under the app; none in `app.request()`. */
+/** Node's request and response. They exist only behind a server; `app.request()` passes none. */
 export type SimulatorEnv = { Bindings: Partial<HttpBindings> };
 
-/** What goes back for one GraphQL request, as data. */
-export type Answer = {
-  /** `OK`, the code of the first error, or a word for an answer that is no GraphQL. */
+/** The response to one GraphQL request, as data. */
+export type GraphqlResponse = {
+  /** `OK`, the code of the first error, or the kind of the fault for a response without GraphQL. */
   outcome: string;
   status: number;
   headers: Record<string, string>;
   body: string;
-  /** How much of it arrives: `half` breaks off in the body, `nothing` resets the connection. */
-  arrives: 'whole' | 'half' | 'nothing';
+  /** How much is sent: `half` ends the connection within the body, `nothing` resets it. */
+  sends: 'all' | 'half' | 'nothing';
 };
 
 /**
- * SEEK documents no statuses, only that errors may come with 200. Here: 200 for whatever was
- * executed and for UNAUTHENTICATED, 400 for a request that was refused before execution.
+ * SEEK documents no statuses, only that errors may have status 200. The simulator uses 200 for an executed
+ * request and for UNAUTHENTICATED, and 400 for a request that it rejects before execution.
  */
-export const graphqlAnswer = (result: ExecutionResult, status?: number): Answer => {
+export const toGraphqlResponse = (result: ExecutionResult, status?: number): GraphqlResponse => {
   const code = result.errors?.[0]?.extensions.code;
   const outcome = result.errors ? String(code ?? 'INTERNAL_SERVER_ERROR') : 'OK';
-  const refused = result.data === undefined && outcome !== 'UNAUTHENTICATED';
+  const isRejected = result.data === undefined && outcome !== 'UNAUTHENTICATED';
 
   return {
     outcome,
-    status: status ?? (refused ? 400 : 200),
+    status: status ?? (isRejected ? 400 : 200),
     headers: { 'content-type': 'application/json; charset=utf-8' },
     body: JSON.stringify(result),
-    arrives: 'whole',
+    sends: 'all',
   };
 };
 
-/** Puts an answer on the wire, or as much of it as shall arrive. */
+/** Sends a response, or the part of it that `sends` allows. */
 export const send = (
   c: Context<SimulatorEnv>,
-  { status, headers, body, arrives }: Answer,
+  { status, headers, body, sends }: GraphqlResponse,
 ): Response => {
-  if (arrives === 'whole') {
+  if (sends === 'all') {
     return new Response(body, { status, headers });
   }
 
-  // `app.request()` passes no bindings at all, whatever the type says.
+  // `app.request()` passes no bindings at all, although the type says that `env` always exists.
   const outgoing = c.env?.outgoing;
 
   if (outgoing === undefined) {
     return Response.error();
   }
 
-  if (arrives === 'nothing') {
+  if (sends === 'nothing') {
     outgoing.socket?.resetAndDestroy();
   } else {
     outgoing.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) });
