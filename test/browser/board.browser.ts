@@ -9,7 +9,7 @@ import { startChromium } from './chromium.ts';
 
 const API_KEY = 'browser-test-api-key-0123456789';
 const OPERATOR = { username: 'operator', password: 'board-password' };
-const VIEWER = { username: 'viewer', password: 'looks-only' };
+const VIEWER = { username: 'viewer', password: 'view-only' };
 const REASON = 'You are not authorized to act for this hirer';
 
 type Commands = Awaited<ReturnType<typeof buildCommands>>;
@@ -30,34 +30,40 @@ afterAll(async () => {
 });
 
 const env = (): Env => ({
-  ...{ ...seek.env, API_KEYS: `ats:${API_KEY}`, API_PORT: '0', BOARD_PORT: '0', METRICS_PORT: '0' },
-  ...{ BOARD_USERNAME: OPERATOR.username, BOARD_PASSWORD: OPERATOR.password },
-  ...{ BOARD_VIEWER_USERNAME: VIEWER.username, BOARD_VIEWER_PASSWORD: VIEWER.password },
+  ...seek.env,
+  API_KEYS: `ats:${API_KEY}`,
+  API_PORT: '0',
+  BOARD_PORT: '0',
+  METRICS_PORT: '0',
+  BOARD_USERNAME: OPERATOR.username,
+  BOARD_PASSWORD: OPERATOR.password,
+  BOARD_VIEWER_USERNAME: VIEWER.username,
+  BOARD_VIEWER_PASSWORD: VIEWER.password,
 });
 
-/** What may be done with a job has no words in Bull Board until it is pointed at. */
-const wordless = (page: Page) => page.locator('[class*=jobActions] button');
+/** The buttons for a job in Bull Board. They show only an icon; the label appears on hover. */
+const jobButtons = (page: Page) => page.locator('[class*=jobActions] button');
 
-const buttonThatSays = (page: Page, words: string) =>
+const findJobButton = (page: Page, label: string) =>
   waitFor(
     async () => {
-      for (const button of await wordless(page).all()) {
+      for (const button of await jobButtons(page).all()) {
         await button.hover();
-        const said = page.getByText(words, { exact: true }).waitFor({ timeout: 2_000 });
-        if (await isDone(said)) return button;
+        const shown = page.getByText(label, { exact: true }).waitFor({ timeout: 2_000 });
+        if (await succeeds(shown)) return button;
       }
       return undefined;
     },
-    { what: `a button that says ${words}` },
+    { what: `a button with the label ${label}` },
   );
 
-const isDone = (work: Promise<unknown>): Promise<boolean> =>
+const succeeds = (work: Promise<unknown>): Promise<boolean> =>
   work.then(
     () => true,
     () => false,
   );
 
-/** The processes of a deployment, or all in one: where they listen. */
+/** Starts separate processes, or `dev` with all of them in one. Returns their addresses. */
 const PLATFORMS = [
   {
     name: 'Redis',
@@ -85,10 +91,10 @@ const PLATFORMS = [
   },
 ];
 
-describe.each(PLATFORMS)('the board in a browser, on $name', ({ start }) => {
+describe.each(PLATFORMS)('board in a browser, on $name', ({ start }) => {
   let url: { api: string; board: string };
   const contexts: BrowserContext[] = [];
-  const troubles: string[] = [];
+  const problems: string[] = [];
 
   beforeAll(async () => {
     url = await start();
@@ -96,35 +102,35 @@ describe.each(PLATFORMS)('the board in a browser, on $name', ({ start }) => {
   afterEach(async () => {
     await Promise.all(contexts.splice(0).map((context) => context.close()));
     seek.answerWith([]);
-    // A policy that was broken, a script that failed, another host that was asked.
-    expect(troubles.splice(0)).toEqual([]);
+    // Violations of the Content-Security-Policy, script errors, and requests to another host.
+    expect(problems.splice(0)).toEqual([]);
   });
 
   const open = async (
     httpCredentials: { username: string; password: string },
-    { refusals = false } = {},
+    { allowLoginFailure = false } = {},
   ): Promise<Page> => {
     const context = await browser.newContext({ httpCredentials });
     contexts.push(context);
     const page = await context.newPage();
     page.on('console', (message) => {
-      // A dead letter that has just gone back, whose page asks for it once more.
+      // After a redrive, Bull Board's page requests the dead letter once more.
       const isGone =
         message.text().includes('404') && message.location().url.includes('/dead-letters/');
-      // Said once for the page, and perhaps once more for its icon, at any time.
-      const isRefusal = refusals && message.text().includes('401');
-      if (message.type() === 'error' && !isGone && !isRefusal) troubles.push(message.text());
+      // Reported for the page, and sometimes for its icon as well.
+      const isLoginFailure = allowLoginFailure && message.text().includes('401');
+      if (message.type() === 'error' && !isGone && !isLoginFailure) problems.push(message.text());
     });
-    page.on('pageerror', (error) => troubles.push(error.message));
+    page.on('pageerror', (error) => problems.push(error.message));
     page.on('request', (request) => {
       const isOurs = request.url().startsWith(url.board) || request.url().startsWith('data:');
-      if (!isOurs) troubles.push(`asked ${request.url()}`);
+      if (!isOurs) problems.push(`request to ${request.url()}`);
     });
     return page;
   };
 
-  /** A signal that SEEK refuses for the hirer's sake. */
-  const sendRefused = async (): Promise<string> => {
+  /** Sends a signal that SEEK rejects with FORBIDDEN, and waits for its dead letter. */
+  const sendRejected = async (): Promise<string> => {
     seek.answerWith(() => refused('FORBIDDEN', { message: REASON }));
     const headers = { authorization: `Bearer ${API_KEY}` };
     const token = `token-${Math.round(performance.now() * 1_000)}`;
@@ -138,8 +144,8 @@ describe.each(PLATFORMS)('the board in a browser, on $name', ({ start }) => {
     return signalId;
   };
 
-  it('shows a stuck signal and its reason, redrives it, and shows that it was delivered', async () => {
-    const signalId = await sendRefused();
+  it('Retry of a dead letter found on the overview → its page shows the delivery and the login', async () => {
+    const signalId = await sendRejected();
     const page = await open(OPERATOR);
 
     await page.goto(url.board);
@@ -149,9 +155,9 @@ describe.each(PLATFORMS)('the board in a browser, on $name', ({ start }) => {
     expect(await page.getByRole('row', { name: /^state/ }).textContent()).toContain('dead');
 
     seek.answerWith([]);
-    await page.getByRole('link', { name: 'Its letter in Bull Board' }).click();
+    await page.getByRole('link', { name: 'Dead letter in Bull Board' }).click();
     await page.getByText(`FORBIDDEN: ${REASON}`).first().waitFor();
-    await (await buttonThatSays(page, 'Retry')).click();
+    await (await findJobButton(page, 'Retry')).click();
     await page.getByRole('button', { name: 'Confirm' }).click();
 
     await page.goto(`${url.board}/signals/${signalId}`);
@@ -164,40 +170,40 @@ describe.each(PLATFORMS)('the board in a browser, on $name', ({ start }) => {
     );
   });
 
-  it('redrives it from its own page, and follows it until it is delivered', async () => {
-    const signalId = await sendRefused();
+  it('Redrive on the page of a signal → the page reloads until it is delivered', async () => {
+    const signalId = await sendRejected();
     const page = await open(OPERATOR);
     await page.goto(`${url.board}/signals/${signalId}`);
 
     seek.answerWith([]);
     await page.getByRole('button', { name: 'Redrive' }).click();
 
-    // By itself: the page asks again.
+    // Without a reload by the test: the page reloads itself.
     await page.getByRole('row', { name: 'state delivered' }).waitFor();
     await page.getByText(`by board:${OPERATOR.username}`).waitFor();
   });
 
-  it('shows to who may only look the same, and nothing to press', async () => {
-    const signalId = await sendRefused();
-    const visit = async (account: typeof VIEWER, look: (button: Locator) => Promise<void>) => {
+  it('read-only login → sees the same pages without buttons', async () => {
+    const signalId = await sendRejected();
+    const visit = async (account: typeof VIEWER, check: (button: Locator) => Promise<void>) => {
       const page = await open(account);
       await page.goto(`${url.board}/signals/${signalId}`);
-      await look(page.getByRole('button', { name: 'Redrive' }));
-      await page.getByRole('link', { name: 'Its letter in Bull Board' }).click();
+      await check(page.getByRole('button', { name: 'Redrive' }));
+      await page.getByRole('link', { name: 'Dead letter in Bull Board' }).click();
       await page.getByText(`FORBIDDEN: ${REASON}`).first().waitFor();
-      await look(wordless(page).first());
+      await check(jobButtons(page).first());
       await page.goto(`${url.board}/queues/queue/dead-letters?status=failed`);
       await page.getByText(signalId).waitFor();
-      await look(page.getByRole('button', { name: 'Retry all' }));
+      await check(page.getByRole('button', { name: 'Retry all' }));
     };
 
-    // Where there are some, they are seen.
+    // Proves that the locators find the buttons of an operator.
     await visit(OPERATOR, (button) => button.waitFor());
     await visit(VIEWER, async (button) => expect(await button.count()).toBe(0));
   });
 
-  it('finds a signal by its X-Request-Id', async () => {
-    const signalId = await sendRefused();
+  it('search for an X-Request-Id → finds the signal', async () => {
+    const signalId = await sendRejected();
     const page = await open(OPERATOR);
     const requestId = String(seek.requests.at(-1)?.headers['x-request-id']);
 
@@ -209,8 +215,8 @@ describe.each(PLATFORMS)('the board in a browser, on $name', ({ start }) => {
     await page.getByText(requestId).waitFor();
   });
 
-  it('lets nobody in with another password', async () => {
-    const page = await open({ ...OPERATOR, password: 'guessed' }, { refusals: true });
+  it('wrong password → 401, no page', async () => {
+    const page = await open({ ...OPERATOR, password: 'guessed' }, { allowLoginFailure: true });
 
     const answer = await page.goto(url.board);
 

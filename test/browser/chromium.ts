@@ -4,12 +4,12 @@ import { findCommand } from '../support/findCommand.ts';
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome'];
 
-/** The machine's own: nothing is downloaded. */
+/** Starts the Chromium that is installed. Downloads nothing. */
 export const startChromium = (): Promise<Browser> => {
   const executablePath = findCommand(NAMES);
   if (executablePath === undefined) {
-    throw new Error('No Chromium on this machine: `npm run setup:browser` installs one.');
+    throw new Error('Found no Chromium: `npm run setup:browser` installs one.');
   }
-  // In a container the tests may run as root, whom Chromium gives no sandbox. The pages are our own.
+  // Chromium has no sandbox for root, as which tests may run in a container. The pages are our own.
   return chromium.launch({ executablePath, chromiumSandbox: false });
 };

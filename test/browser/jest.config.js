@@ -1,6 +1,6 @@
 import base from '../../jest.config.js';
 
-/** What `npm test` leaves out: it wants a browser. */
+/** The tests that need a browser. `npm test` leaves them out. */
 /** @type {import('jest').Config} */
 export default {
   ...base,

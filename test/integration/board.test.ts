@@ -12,9 +12,9 @@ import { usePlatform } from '../support/usePlatform.ts';
 import { waitFor } from '../support/waitFor.ts';
 
 const LOGIN = { username: 'operator', password: 'secret' };
-const FOREVER = '3600000';
+const HOUR_MS = '3600000';
 
-describe.each(PLATFORMS)('the board over the queues on $name', ({ start }) => {
+describe.each(PLATFORMS)('board on $name', ({ start }) => {
   const onPlatform = usePlatform(start);
 
   const setup = async (options: Parameters<typeof onPlatform.setup>[0] = {}) => {
@@ -34,8 +34,8 @@ describe.each(PLATFORMS)('the board over the queues on $name', ({ start }) => {
     return { ...dispatcher, request, backend };
   };
 
-  /** Signals that SEEK refuses with their tokens in the answer: in the dead letters as failed. */
-  const setupRefused = async (count = 1) => {
+  /** Signals that SEEK rejects with their tokens in its answer. Each is a failed dead letter. */
+  const setupRejected = async (count = 1) => {
     const tokens = Array.from({ length: count }, newToken);
     const subject = await setup({
       answers: ({ text }) =>
@@ -54,8 +54,8 @@ describe.each(PLATFORMS)('the board over the queues on $name', ({ start }) => {
     return { ...subject, tokens, ids, id: ids[0] ?? '' };
   };
 
-  it("shows a refused signal as a failed letter with SEEK's reason", async () => {
-    const { request, id } = await setupRefused();
+  it("rejected signal → Bull Board shows a failed dead letter with SEEK's reason, token masked", async () => {
+    const { request, id } = await setupRejected();
 
     const answer = await request(
       'GET',
@@ -74,8 +74,8 @@ describe.each(PLATFORMS)('the board over the queues on $name', ({ start }) => {
     ]);
   });
 
-  it('tells on its own pages what is stuck and why', async () => {
-    const { request, id, until, backend } = await setupRefused();
+  it('rejected signal → the status pages show it with its reason', async () => {
+    const { request, id, until, backend } = await setupRejected();
     const requestId = (await until(id, 'dead')).attempts[0]?.requestId ?? '';
     const text = async (path: string) => (await request('GET', path)).text();
     await waitFor(async () => (await backend.workerStats.read(3_600_000)).workers.length > 0);
@@ -84,7 +84,7 @@ describe.each(PLATFORMS)('the board over the queues on $name', ({ start }) => {
 
     const reason = 'BAD_USER_INPUT: Input validation failed; /input/token: Is not valid';
     for (const page of [overview, signal]) expect(page).toContain(reason);
-    expect(overview).toContain('The lane to SEEK is open');
+    expect(overview).toContain('Delivery to SEEK is running');
     expect(overview).toContain('Workers alive: 1');
     expect(overview).toContain(`href="/signals/${id}"`);
     expect(signal).toContain(requestId);
@@ -92,8 +92,8 @@ describe.each(PLATFORMS)('the board over the queues on $name', ({ start }) => {
   });
 
   it.each(['by its id', 'by its X-Request-Id', 'by its position'])(
-    'finds a signal %s in one field',
-    async (how) => {
+    'search for a signal %s → found',
+    async (key) => {
       const { request, send, until } = await setup();
       const positionProfileId = `seekAnzPublicTest:positionProfile:organization:${newToken()}`;
       const { signalId } = await send(
@@ -105,7 +105,7 @@ describe.each(PLATFORMS)('the board over the queues on $name', ({ start }) => {
         'by its X-Request-Id': attempts[0]?.requestId,
         'by its position': positionProfileId,
       };
-      const query = `/signals?q=${encodeURIComponent(values[how] ?? '')}`;
+      const query = `/signals?q=${encodeURIComponent(values[key] ?? '')}`;
 
       await waitFor(async () => {
         const found = await request('GET', query);
@@ -114,12 +114,14 @@ describe.each(PLATFORMS)('the board over the queues on $name', ({ start }) => {
           .includes(`/signals/${signalId}`);
       });
 
-      expect(await (await request('GET', '/signals?q=nothing')).text()).toContain('None is kept');
+      expect(await (await request('GET', '/signals?q=nothing')).text()).toContain(
+        'No signal is stored',
+      );
     },
   );
 
-  it('redrives a letter by Retry, and the signal is delivered', async () => {
-    const { request, seek, id, until, backend } = await setupRefused();
+  it('Retry of a dead letter → redriven, recorded with the login, delivered', async () => {
+    const { request, seek, id, until, backend } = await setupRejected();
     seek.answerWith([]);
 
     const answer = await request('PUT', `/api/queues/dead-letters/${id}/retry`);
@@ -133,8 +135,8 @@ describe.each(PLATFORMS)('the board over the queues on $name', ({ start }) => {
     await waitFor(async () => (await deadLetters.getJobState(id)) === 'unknown');
   });
 
-  it('redrives a letter from its signal’s own page', async () => {
-    const { request, seek, id, until } = await setupRefused();
+  it('Redrive on the page of a signal → delivered, recorded with the login', async () => {
+    const { request, seek, id, until } = await setupRejected();
     seek.answerWith([]);
 
     const answer = await request('POST', `/signals/${id}/redrive`);
@@ -145,8 +147,8 @@ describe.each(PLATFORMS)('the board over the queues on $name', ({ start }) => {
     });
   });
 
-  it('redrives all letters by Retry all', async () => {
-    const { request, seek, ids, until } = await setupRefused(20);
+  it('Retry all → redrives every dead letter, all are delivered', async () => {
+    const { request, seek, ids, until } = await setupRejected(20);
     seek.answerWith([]);
 
     const answer = await request('PUT', '/api/queues/dead-letters/retry/failed');
@@ -156,10 +158,10 @@ describe.each(PLATFORMS)('the board over the queues on $name', ({ start }) => {
     expect(seek.requests).toHaveLength(40);
   });
 
-  it('brings a retrying signal forward by Promote', async () => {
+  it('Promote of a retrying signal → attempted at once', async () => {
     const { request, send, until, seek } = await setup({
       answers: [html(503)],
-      env: { RETRY_BASE_MS: FOREVER, RETRY_MAX_MS: FOREVER },
+      env: { RETRY_BASE_MS: HOUR_MS, RETRY_MAX_MS: HOUR_MS },
     });
     const { signalId } = await send(buildApplicationComplete({ token: newToken() }));
     await until(signalId, 'retrying');
@@ -179,8 +181,8 @@ describe.each(PLATFORMS)('the board over the queues on $name', ({ start }) => {
     ['PUT', '/{id}/clean'],
     ['PATCH', '/{id}/update-data'],
     ['POST', '/add'],
-  ])('refuses %s %s on the letters', async (method, path) => {
-    const { request, id, untilBuried } = await setupRefused();
+  ])('%s %s on the dead letters → refused, the dead letter is unchanged', async (method, path) => {
+    const { request, id, untilBuried } = await setupRejected();
 
     const answer = await request(method, `/api/queues/dead-letters${path.replace('{id}', id)}`);
 
@@ -188,9 +190,9 @@ describe.each(PLATFORMS)('the board over the queues on $name', ({ start }) => {
     expect(await untilBuried(id)).toMatchObject({ redrives: 0 });
   });
 
-  it('holds no token on any page, in whichever state its signal is', async () => {
-    const { request, seek, send, until, tokens, id } = await setupRefused();
-    const waitForSend = async (state: 'delivered' | 'dead') => {
+  it('signals in different states → no page holds a token', async () => {
+    const { request, seek, send, until, tokens, id } = await setupRejected();
+    const sendUntil = async (state: 'delivered' | 'dead') => {
       const token = newToken();
       tokens.push(token);
       const { signalId } = await send(buildApplicationComplete({ token }));
@@ -198,7 +200,7 @@ describe.each(PLATFORMS)('the board over the queues on $name', ({ start }) => {
       return signalId;
     };
     seek.answerWith([]);
-    const sent = await waitForSend('delivered');
+    const sent = await sendUntil('delivered');
 
     const lists = ['completed', 'failed', 'waiting', 'delayed', 'active', 'latest'].flatMap(
       (status) =>

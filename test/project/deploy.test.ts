@@ -9,7 +9,7 @@ const ALERTS = 'deploy/prometheus/alerts.yml';
 const DASHBOARD = 'deploy/grafana/seek-signals.json';
 
 const metricNames = async (): Promise<Set<string>> => {
-  const exposed = await createMetrics(() => Promise.reject(new Error('away'))).scrape();
+  const exposed = await createMetrics(() => Promise.reject(new Error('no queue'))).scrape();
   const types = [...exposed.matchAll(/^# TYPE (\S+) (\S+)$/gm)];
   return new Set(
     types.flatMap(([, name = '', type]) =>
@@ -30,15 +30,18 @@ const anchors = (page: string): Set<string> =>
   );
 
 describe('alert rules and dashboard', () => {
-  it.each([ALERTS, DASHBOARD])('query only metrics that the processes export: %s', async (path) => {
-    const asked = new Set(read(path).match(/\bseek_signals_\w+/g));
+  it.each([ALERTS, DASHBOARD])(
+    '%s queries only metrics that the processes export',
+    async (path) => {
+      const queried = new Set(read(path).match(/\bseek_signals_\w+/g));
 
-    expect(asked.size).toBeGreaterThan(5);
-    const there = await metricNames();
-    expect([...asked].filter((name) => !there.has(name))).toEqual([]);
-  });
+      expect(queried.size).toBeGreaterThan(5);
+      const exported = await metricNames();
+      expect([...queried].filter((name) => !exported.has(name))).toEqual([]);
+    },
+  );
 
-  it('link each alert to an entry of the runbook that names the alert', () => {
+  it('each alert links to a section of the runbook that names the alert', () => {
     const alerts = read(ALERTS)
       .split(/^ +- alert: /m)
       .slice(1);
@@ -52,7 +55,7 @@ describe('alert rules and dashboard', () => {
     }
   });
 
-  it('have no overlapping panels', () => {
+  it('dashboard has no overlapping panels', () => {
     const { panels }: { panels: { gridPos: { x: number; y: number; w: number; h: number } }[] } =
       JSON.parse(read(DASHBOARD));
     const cells = panels.flatMap(({ gridPos: { x, y, w, h } }) =>
@@ -84,12 +87,12 @@ const MANIFESTS = ['api', 'worker', 'board', 'relay'].map(
   (name) => `deploy/kubernetes/${name}.yaml`,
 );
 
-describe('the manifests for Kubernetes', () => {
+describe('Kubernetes manifests', () => {
   const settings = read('deploy/kubernetes/settings.yaml');
   const variables = new Set(read('.env.example').match(/(?<=^(?:# )?)[A-Z][A-Z_]+(?==)/gm));
   const nameOf = (variable: string) => variable.replace(/_FILE$/, '');
 
-  it.each(MANIFESTS)('set only variables that exist: %s', (path) => {
+  it.each(MANIFESTS)('%s sets only variables that exist', (path) => {
     const set = [
       ...[...read(path).matchAll(/- \{ name: ([A-Z][A-Z_]+),/g)].map(([, name = '']) => name),
       ...[...settings.matchAll(/^ {2}([A-Z][A-Z_]+):/gm)].map(([, name = '']) => name),
@@ -99,32 +102,30 @@ describe('the manifests for Kubernetes', () => {
     expect(set.filter((name) => !variables.has(nameOf(name)))).toEqual([]);
   });
 
-  it.each(MANIFESTS)('mount exactly the secrets that the process reads: %s', (path) => {
+  it.each(MANIFESTS)('%s mounts exactly the secrets that its process reads', (path) => {
     const manifest = read(path);
-    const [asked, mounted] = [
-      new Set((manifest + settings).match(/(?<=\/secrets\/)[\w-]+/g)),
-      new Set(manifest.match(/(?<=- \{ key: )[\w-]+/g)),
-    ];
+    const needed = new Set((manifest + settings).match(/(?<=\/secrets\/)[\w-]+/g));
+    const mounted = new Set(manifest.match(/(?<=- \{ key: )[\w-]+/g));
     const known = new Set(
       read('deploy/kubernetes/secret.example.yaml').match(/^ {2}[\w-]+(?=: )/gm),
     );
 
     expect(mounted.size).toBeGreaterThan(1);
-    expect(mounted).toEqual(asked);
+    expect(mounted).toEqual(needed);
     expect([...mounted].filter((key) => !known.has(`  ${key}`))).toEqual([]);
   });
 
   it('allow egress to PostgreSQL for relays only', () => {
     const policies = read('deploy/kubernetes/network-policy.yaml').split(/^---$/m);
-    const opening = policies.filter((policy) => policy.includes('port: 5432'));
+    const matching = policies.filter((policy) => policy.includes('port: 5432'));
 
-    expect(opening).toHaveLength(1);
-    const [label = ''] = /app\.kubernetes\.io\/name: [\w-]+/.exec(opening[0] ?? '') ?? [];
+    expect(matching).toHaveLength(1);
+    const [label = ''] = /app\.kubernetes\.io\/name: [\w-]+/.exec(matching[0] ?? '') ?? [];
     expect(label).toContain('seek-signals-relay');
     expect(read('deploy/kubernetes/relay.yaml')).toContain(label);
   });
 
-  it.each(MANIFESTS)('give a process more time to stop than it needs: %s', (path) => {
+  it.each(MANIFESTS)('%s gives its process more time to stop than it needs', (path) => {
     const number = (text: string, pattern: RegExp) => Number(pattern.exec(text)?.[1] ?? 0);
     const graceMs = 1_000 * number(read(path), /terminationGracePeriodSeconds: (\d+)/);
     const pauseMs = number(read(path), /setTimeout\(\(\) => \{\}, (\d+)\)/);

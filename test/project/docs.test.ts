@@ -57,7 +57,7 @@ describe('code in README.md and docs/', () => {
   });
 
   it.each(readCode('json').filter(({ name }) => name !== HTTP_REFERENCE))(
-    'is a request that is accepted without a warning: $name $code',
+    'in JSON is a request that is accepted without a warning: $name $code',
     ({ code }) => {
       const body = JSON.parse(code);
       if ('source' in body) {
@@ -71,7 +71,7 @@ describe('code in README.md and docs/', () => {
     },
   );
 
-  it('is JSON wherever it claims to be', () => {
+  it('marked as JSON is valid JSON', () => {
     for (const { code } of readCode('json')) expect(() => JSON.parse(code)).not.toThrow();
   });
 });
