@@ -41,6 +41,12 @@ const NOTES: Record<string, string> = {
 
 export const renderCli = async (help: Help): Promise<string> => {
   const commands = await readCommands([], help);
+  // Without this check, a build that does not start would write an empty page.
+  if (commands.length === 1) {
+    throw new Error(
+      'Expected `seek-signals --help` to list commands, found none. Run it to see why.',
+    );
+  }
   const leaves = commands.filter(({ commands: inner }) => inner.length === 0);
   const index = leaves.map(({ path, description }) => [
     `[${code(path.join(' '))}](#${anchorOf(nameOf(path))})`,
@@ -56,7 +62,7 @@ export const renderCli = async (help: Help): Promise<string> => {
   ]);
 };
 
-/** A command, and those below it, in the order of the help. */
+/** A command and its subcommands, in the order of the help. */
 const readCommands = async (path: string[], help: Help): Promise<Command[]> => {
   const command = readHelp(path, await help(path));
   const inner = await Promise.all(
@@ -84,7 +90,7 @@ const readHelp = (path: string[], text: string): Command => {
   };
 };
 
-/** The two columns of a block of the help. A line that is indented further continues the one above it. */
+/** The two columns of a block of the help. A line with deeper indentation continues the line above. */
 const readLines = (block: string): Line[] => {
   const lines: Line[] = [];
   for (const text of block.split('\n')) {

@@ -102,7 +102,7 @@ const namesOf = (entries: Entry[]): string[] =>
 const links = (names: string[]): string =>
   names.map((name) => `[${code(name)}](#${anchorOf(name)})`).join(' · ');
 
-/** Marks names of settings as code, except inside text that is code already. */
+/** Marks names of settings as code, except inside text that is already code. */
 const codeFor =
   (names: ReadonlySet<string>): WithCode =>
   (text) =>

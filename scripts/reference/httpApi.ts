@@ -85,7 +85,7 @@ const renderSchema = (name: string, schema: Json): string => {
   ].join('\n\n');
 };
 
-/** One row per field; the fields of nested objects and lists follow theirs, as `outer.inner`. */
+/** One row per field. The fields of a nested object or list follow it, as `outer.inner`. */
 const rowsOf = (schema: Json, prefix: string): string[][] => {
   const required = Array.isArray(schema.required) ? schema.required : [];
   return Object.entries(asJson(schema.properties)).flatMap(([name, value]) => {
@@ -131,7 +131,7 @@ const objectType = (schema: Json): string => {
   return typeof values === 'object' ? `object of ${typeOf(asJson(values))}` : 'object';
 };
 
-/** Without the fields of nested objects, which have rows of their own. */
+/** The type of a field without its nested fields, which have their own rows. */
 const rowTypeOf = (field: Json): string => {
   if (isObject(field)) return 'object';
   return field.type === 'array' && isObject(asJson(field.items))

@@ -1,6 +1,6 @@
 export const code = (text: string): string => `\`${text}\``;
 
-/** With the columns aligned, as the formatter of this repository does it. */
+/** A Markdown table with aligned columns. */
 export const table = (head: string[], rows: string[][]): string => {
   const widths = head.map((_, column) =>
     Math.max(3, ...[head, ...rows].map((row) => row[column]?.length ?? 0)),
@@ -10,17 +10,18 @@ export const table = (head: string[], rows: string[][]): string => {
   return [line(head), line([], '-'), ...rows.map((row) => line(row))].join('\n');
 };
 
-/** The anchor that a forge gives a heading. */
+/** The anchor that GitHub derives from a heading. */
 export const anchorOf = (heading: string): string =>
   heading
     .toLowerCase()
     .replace(/[^\w\- ]/g, '')
     .replaceAll(' ', '-');
 
+/** Adds a capital letter and a full stop where they are missing. */
 export const sentence = (text: string): string => {
   const capital = text.charAt(0).toUpperCase() + text.slice(1);
   return /[.!?]$/.test(capital) ? capital : `${capital}.`;
 };
 
-/** A page of these blocks, with an empty line between them. */
+/** Joins blocks to a page, with an empty line between them. */
 export const page = (blocks: string[]): string => `${blocks.join('\n\n')}\n`;
