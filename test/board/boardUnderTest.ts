@@ -79,7 +79,7 @@ export const startBoard = async () => {
   };
 
   const moveToDeadLetters = async (id: string, data: unknown) => {
-    const deadLetter = await deadLetters.add('letter', data, { jobId: id });
+    const deadLetter = await deadLetters.add('dead-letter', data, { jobId: id });
     await waitFor(async () => ['failed', 'completed'].includes(await deadLetter.getState()));
     return deadLetter;
   };
