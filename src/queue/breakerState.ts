@@ -2,50 +2,50 @@ import * as z from 'zod';
 
 import { parseJson } from '../schemas/json.ts';
 
-/** What all workers share about the lane, in milliseconds of the clock that they share, too. */
-export type BreakerState = z.infer<typeof BreakerStateSchema>;
-
 const OpenBreakerSchema = z.object({
   since: z.number(),
-  /** SEEK's error code or ours, as with attempts, and what was said. */
+  /** The code and reason of the last failure: SEEK's error code or one of ours, as in attempts. */
   code: z.string(),
   reason: z.string(),
-  /** How many pauses there were, the present one included. */
+  /** How many pauses there were, including the present one. */
   pauses: z.number(),
   /** The end of the present pause. */
   until: z.number(),
-  /** Who may try next, and how long nobody else may. */
+  /** Present while the breaker is half-open: the worker that probes, and until when no other may. */
   probe: z.object({ by: z.string(), until: z.number() }).optional(),
 });
 
 export type OpenBreaker = z.infer<typeof OpenBreakerSchema>;
 
 const BreakerStateSchema = z.object({
-  /** Absent while the lane is open. */
-  closed: OpenBreakerSchema.optional(),
-  /** SEEK limited our rate: so many requests a second seemed right at that time. */
-  pace: z.object({ perSecond: z.number(), at: z.number() }).optional(),
+  /** Absent while the breaker is closed. */
+  open: OpenBreakerSchema.optional(),
+  /** Present after SEEK limited our rate: the requests per second allowed at that time. */
+  throttle: z.object({ perSecond: z.number(), at: z.number() }).optional(),
 });
+
+/** The circuit breaker's state, shared by all workers. Times are milliseconds of the store's clock. */
+export type BreakerState = z.infer<typeof BreakerStateSchema>;
 
 export type BreakerReading = {
   state: BreakerState;
   now: number;
-  /** What `replace` wants to see unchanged. */
+  /** Pass it to `replace`, which checks that the state has not changed since. */
   version: string;
 };
 
 export type BreakerStore = {
   read: () => Promise<BreakerReading>;
-  /** Writes, unless somebody else has written since `version` was read: then `false`. */
+  /** Compare-and-set. `false`: another worker has written since `version` was read. */
   replace: (version: string, state: BreakerState) => Promise<boolean>;
   /**
-   * Takes the next free slot of so many a second, and resolves with the milliseconds until it comes.
-   * Below 0: it is too far ahead to be taken, and may be asked for again in so many.
+   * Reserves the next free slot at this rate, and resolves with the milliseconds until it comes.
+   * Below 0: the slot is too far ahead and was not reserved; call again after that many milliseconds.
    */
   reserveSlot: (perSecond: number) => Promise<number>;
 };
 
-/** Nobody holds a slot for longer than this, and loses more than this by dying. */
+/** How far ahead a slot can be reserved. A worker that crashes loses no more slots than these. */
 export const SLOT_HORIZON_MS = 200;
 
 /** Whether signals are sent to SEEK, as an operator reads it. */
@@ -57,22 +57,22 @@ export type DeliveryView =
       seconds: number;
       code: string;
       reason: string;
-      /** One signal may be tried from then on, or is being tried already. */
+      /** From then on a worker may send the next probe. In the past while a probe is due or in flight. */
       nextProbeAt: string;
     };
 
-export const viewDelivery = ({ state: { closed }, now }: BreakerReading): DeliveryView =>
-  closed === undefined
+export const viewDelivery = ({ state: { open }, now }: BreakerReading): DeliveryView =>
+  open === undefined
     ? { state: 'running' }
     : {
         state: 'suspended',
-        since: new Date(closed.since).toISOString(),
-        seconds: Math.max(0, Math.round((now - closed.since) / 1000)),
-        code: closed.code,
-        reason: closed.reason,
-        nextProbeAt: new Date(closed.until).toISOString(),
+        since: new Date(open.since).toISOString(),
+        seconds: Math.max(0, Math.round((now - open.since) / 1000)),
+        code: open.code,
+        reason: open.reason,
+        nextProbeAt: new Date(open.until).toISOString(),
       };
 
-/** What is stored; what cannot be read counts as an open lane. */
+/** Parses the stored state. A value that cannot be read counts as a closed breaker. */
 export const parseBreakerState = (text: string): BreakerState =>
   BreakerStateSchema.safeParse(parseJson(text)).data ?? {};

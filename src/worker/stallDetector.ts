@@ -51,8 +51,8 @@ export const hasDueWork = async (
 ): Promise<boolean> => {
   await backend.ping();
   const [queue, breaker] = [await backend.queue(SIGNALS), await backend.breaker.read()];
-  const { closed } = breaker.state;
-  if (closed !== undefined && breaker.now < closed.until + patienceMs) return false;
+  const { open } = breaker.state;
+  if (open !== undefined && breaker.now < open.until + patienceMs) return false;
   if (await queue.isPaused()) return false;
   const { waiting = 0, prioritized = 0 } = await queue.getJobCounts('waiting', 'prioritized');
   if (waiting + prioritized > 0) return true;

@@ -4,10 +4,10 @@ import { createMemoryBreakerStore } from '../../src/queue/embedded/breakerStore.
 import { createRedisBreakerStore } from '../../src/queue/redis/breakerStore.ts';
 import { type RedisServer, startRedis } from '../support/redisServer.ts';
 
-const CLOSED: BreakerState = {
-  closed: { since: 1, code: 'HTTP_503', reason: 'naïve 😀 "quoted"', pauses: 1, until: 2 },
+const OPEN: BreakerState = {
+  open: { since: 1, code: 'HTTP_503', reason: 'naïve 😀 "quoted"', pauses: 1, until: 2 },
 };
-const SLOWED: BreakerState = { pace: { perSecond: 12.5, at: 3 } };
+const THROTTLED: BreakerState = { throttle: { perSecond: 12.5, at: 3 } };
 
 let redis: RedisServer;
 let client: Redis;
@@ -22,31 +22,36 @@ afterAll(async () => {
   await redis.stop();
 });
 
-const prefixed = () => {
+const newPrefix = () => {
   stores += 1;
-  return `lane-${stores}`;
+  return `breaker-${stores}`;
 };
 
 describe.each<{ what: string; create: () => BreakerStore }>([
   { what: 'memory', create: () => createMemoryBreakerStore() },
-  { what: 'Redis', create: () => createRedisBreakerStore(client, prefixed()) },
-])('the lane in $what', ({ create }) => {
+  { what: 'Redis', create: () => createRedisBreakerStore(client, newPrefix()) },
+])('the breaker store in $what', ({ create }) => {
   const setup = () => {
     const store = create();
     return {
       store,
-      /** Writes over whatever is there. */
+      /** Replaces any state. */
       put: async (state: BreakerState) => store.replace((await store.read()).version, state),
       /**
-       * The time of each slot from the first on, as near as the test can tell: a slot comes
-       * `waitMs` after a moment between `asked` and `told`.
+       * Reserves slots at once, and returns them in order. The slot comes `waitMs` after a time between
+       * the call and its answer, so its exact time is between `from` and `to`.
        */
-      takeSlots: async (count: number, perSecond: number) => {
+      reserveSlots: async (count: number, perSecond: number) => {
         const slots = await Promise.all(
           Array.from({ length: count }, async () => {
-            const asked = performance.now();
+            const calledAt = performance.now();
             const waitMs = await store.reserveSlot(perSecond);
-            return { waitMs, asked, from: asked + waitMs - 1, to: performance.now() + waitMs + 1 };
+            return {
+              waitMs,
+              calledAt,
+              from: calledAt + waitMs - 1,
+              to: performance.now() + waitMs + 1,
+            };
           }),
         );
         return slots.toSorted((a, b) => a.waitMs - b.waitMs);
@@ -54,11 +59,11 @@ describe.each<{ what: string; create: () => BreakerStore }>([
     };
   };
 
-  it('is open at first', async () => {
+  it('starts with a closed breaker', async () => {
     expect((await setup().store.read()).state).toEqual({});
   });
 
-  it('knows what time it is', async () => {
+  it('returns the current time with the state', async () => {
     const before = Date.now();
     const { now } = await setup().store.read();
 
@@ -66,38 +71,40 @@ describe.each<{ what: string; create: () => BreakerStore }>([
     expect(now).toBeLessThanOrEqual(Date.now() + 1);
   });
 
-  it('is what was written last', async () => {
+  it('returns the state that was written last', async () => {
     const { store, put } = setup();
 
-    for (const state of [CLOSED, SLOWED, { ...CLOSED, ...SLOWED }, {}]) {
+    for (const state of [OPEN, THROTTLED, { ...OPEN, ...THROTTLED }, {}]) {
       await expect(put(state)).resolves.toBe(true);
       expect((await store.read()).state).toEqual(state);
     }
   });
 
-  it('is written only where nobody else has written since', async () => {
+  it('writes nothing if the state has changed since it was read', async () => {
     const { store, put } = setup();
     const { version } = await store.read();
-    await put(CLOSED);
+    await put(OPEN);
 
-    await expect(store.replace(version, SLOWED)).resolves.toBe(false);
+    await expect(store.replace(version, THROTTLED)).resolves.toBe(false);
 
-    expect((await store.read()).state).toEqual(CLOSED);
+    expect((await store.read()).state).toEqual(OPEN);
   });
 
-  it('is written by one of many at once', async () => {
+  it('accepts one of many writes at once', async () => {
     const { store } = setup();
     const { version } = await store.read();
 
     const written = await Promise.all(
-      Array.from({ length: 10 }, (_, at) => store.replace(version, { pace: { perSecond: 1, at } })),
+      Array.from({ length: 10 }, (_, at) =>
+        store.replace(version, { throttle: { perSecond: 1, at } }),
+      ),
     );
 
     expect(written.filter(Boolean)).toHaveLength(1);
-    expect((await store.read()).state.pace?.at).toBe(written.indexOf(true));
+    expect((await store.read()).state.throttle?.at).toBe(written.indexOf(true));
   });
 
-  it('gives the first slot at once', async () => {
+  it('reserves the first slot at once', async () => {
     await expect(setup().store.reserveSlot(10)).resolves.toBe(0);
   });
 
@@ -105,16 +112,16 @@ describe.each<{ what: string; create: () => BreakerStore }>([
     { perSecond: 10, count: 3, apartMs: 100 },
     { perSecond: 50, count: 10, apartMs: 20 },
     { perSecond: 1_000, count: 150, apartMs: 1 },
-  ])('gives $perSecond slots a second, however many ask at once', async (row) => {
-    const { takeSlots } = setup();
+  ])('reserves $perSecond slots per second when many calls come at once', async (row) => {
+    const { reserveSlots } = setup();
     const startedAt = performance.now();
 
-    const slots = await takeSlots(row.count, row.perSecond);
+    const slots = await reserveSlots(row.count, row.perSecond);
 
-    // Who was answered late has less to wait for than others before him, so each bound has an order of its own.
+    // A call that is answered late waits less than calls before it, so each bound is sorted on its own.
     const sorted = (bounds: number[]) => bounds.toSorted((a, b) => a - b);
     for (const [number, to] of sorted(slots.map((slot) => slot.to)).entries()) {
-      // Never earlier than its turn; later only by as much as the asking took.
+      // Never before its time, and later only by the duration of the call.
       expect(to - startedAt).toBeGreaterThanOrEqual(number * row.apartMs);
     }
     for (const [number, from] of sorted(slots.map((slot) => slot.from)).entries()) {
@@ -122,68 +129,68 @@ describe.each<{ what: string; create: () => BreakerStore }>([
     }
   });
 
-  it('gives no two callers the same slot', async () => {
-    const { takeSlots } = setup();
+  it('reserves no slot twice', async () => {
+    const { reserveSlots } = setup();
 
-    const slots = await takeSlots(3, 10);
+    const slots = await reserveSlots(3, 10);
 
     for (const [number, { to }] of slots.entries()) {
       expect(to - (slots[number - 1]?.from ?? Number.NEGATIVE_INFINITY)).toBeGreaterThan(99);
     }
   });
 
-  it('gives no slot that is more than 200 ms away, and says when it will', async () => {
+  it('reserves no slot more than 200 ms ahead, and returns when to call again', async () => {
     const { store } = setup();
     await store.reserveSlot(0.1);
 
-    const told = [await store.reserveSlot(0.1), await store.reserveSlot(0.1)];
+    const waits = [await store.reserveSlot(0.1), await store.reserveSlot(0.1)];
 
-    // Ten seconds apart, less the time that the asking took. Who is not given it does not take it.
-    for (const waitMs of told) {
+    // The slots are ten seconds apart, less the duration of the calls. The first call reserves nothing.
+    for (const waitMs of waits) {
       expect(waitMs).toBeGreaterThanOrEqual(-9_800);
       expect(waitMs).toBeLessThan(-1_000);
     }
   });
 
-  it('goes by the pace of each caller for the slot after its own', async () => {
-    const { takeSlots } = setup();
+  it('places the slot after each call by the rate of that call', async () => {
+    const { reserveSlots } = setup();
 
-    const [first] = await takeSlots(1, 10);
-    const [second] = await takeSlots(1, 50);
-    const [third] = await takeSlots(1, 50);
+    const [first] = await reserveSlots(1, 10);
+    const [second] = await reserveSlots(1, 50);
+    const [third] = await reserveSlots(1, 50);
 
     expect(second?.to).toBeGreaterThan((first?.from ?? 0) + 99);
     expect(third?.to).toBeGreaterThan((second?.from ?? 0) + 19);
-    // One that is asked for later than its time comes at once.
-    const latest = Math.max((second?.to ?? 0) + 21, third?.asked ?? 0);
+    // A slot whose time has passed before the call comes at once.
+    const latest = Math.max((second?.to ?? 0) + 21, third?.calledAt ?? 0);
     expect(third?.from).toBeLessThan(latest);
   });
 
-  it('keeps no slots for later that nobody took', async () => {
-    const { store, takeSlots } = setup();
+  it('does not save up unused slots', async () => {
+    const { store, reserveSlots } = setup();
     await store.reserveSlot(1_000);
     await new Promise(setImmediate);
 
-    const [first, second] = await takeSlots(2, 10);
+    const [first, second] = await reserveSlots(2, 10);
 
     expect(first?.waitMs).toBeLessThanOrEqual(1);
     expect(second?.to).toBeGreaterThan((first?.from ?? 0) + 99);
   });
 
-  it('keeps slots and state apart', async () => {
+  it('does not change the version of the state when a slot is reserved', async () => {
     const { store, put } = setup();
-    await put(CLOSED);
+    await put(OPEN);
     const { version } = await store.read();
 
     await store.reserveSlot(1);
 
-    await expect(store.replace(version, SLOWED)).resolves.toBe(true);
+    await expect(store.replace(version, THROTTLED)).resolves.toBe(true);
   });
 });
 
-describe('the lane in Redis', () => {
+describe('the breaker store in Redis', () => {
   const setup = () => {
-    const prefix = prefixed();
+    const prefix = newPrefix();
     return {
       store: createRedisBreakerStore(client, prefix),
       key: `${prefix}:circuit-breaker`,
@@ -191,56 +198,56 @@ describe('the lane in Redis', () => {
     };
   };
 
-  it.each(['garbage', '{"closed":true}', '[1]', 'null'])(
-    'counts as open where it holds %s, and can be written over',
+  it.each(['garbage', '{"open":true}', '[1]', 'null'])(
+    'reads %s as a closed breaker, and can replace it',
     async (text) => {
       const { store, key } = setup();
       await client.set(key, text);
 
       const { state, version } = await store.read();
       expect(state).toEqual({});
-      await expect(store.replace(version, CLOSED)).resolves.toBe(true);
+      await expect(store.replace(version, OPEN)).resolves.toBe(true);
 
-      expect((await store.read()).state).toEqual(CLOSED);
+      expect((await store.read()).state).toEqual(OPEN);
     },
   );
 
-  it('can be written over where it holds bytes that are no text', async () => {
+  it('can replace bytes that are not UTF-8', async () => {
     const { store, key } = setup();
     await client.set(key, Buffer.from([0xff, 0xfe]));
 
     const { version } = await store.read();
 
-    await expect(store.replace(version, CLOSED)).resolves.toBe(true);
+    await expect(store.replace(version, OPEN)).resolves.toBe(true);
   });
 
-  it('is shared by all that go by its prefix, and by nobody else', async () => {
+  it('is shared by all stores with the same prefix, and by no others', async () => {
     const { store, prefix } = setup();
     const [same, other] = [
       createRedisBreakerStore(client, prefix),
-      createRedisBreakerStore(client, prefixed()),
+      createRedisBreakerStore(client, newPrefix()),
     ];
 
-    await store.replace('', CLOSED);
+    await store.replace('', OPEN);
     await store.reserveSlot(0.1);
 
-    expect((await same.read()).state).toEqual(CLOSED);
+    expect((await same.read()).state).toEqual(OPEN);
     await expect(same.reserveSlot(0.1)).resolves.toBeLessThan(-9_000);
     expect((await other.read()).state).toEqual({});
     await expect(other.reserveSlot(0.1)).resolves.toBe(0);
   });
 
-  it('forgets slots of which the time has passed', async () => {
+  it('lets the key of slots expire after their time', async () => {
     const { store, key } = setup();
 
     await store.reserveSlot(10);
-    const lasts = await client.pttl(`${key}:slots`);
+    const ttlMs = await client.pttl(`${key}:slots`);
 
-    expect(lasts).toBeGreaterThan(0);
-    expect(lasts).toBeLessThanOrEqual(1_100);
+    expect(ttlMs).toBeGreaterThan(0);
+    expect(ttlMs).toBeLessThanOrEqual(1_100);
   });
 
-  it('goes by the clock of Redis', async () => {
+  it('uses the clock of Redis', async () => {
     const [seconds, micros] = await client.time();
     const { now } = await setup().store.read();
 
@@ -249,8 +256,8 @@ describe('the lane in Redis', () => {
   });
 });
 
-describe('the lane in memory', () => {
-  it('goes by the clock that it was given', async () => {
+describe('the breaker store in memory', () => {
+  it('uses the clock that it receives', async () => {
     const clock = { now: 1_000 };
     const store = createMemoryBreakerStore(() => clock.now);
 

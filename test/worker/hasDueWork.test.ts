@@ -5,8 +5,8 @@ import { buildSignalJob } from '../support/buildSignal.ts';
 
 const NOW = Date.parse('2026-03-01T12:00:00Z');
 const PATIENCE_MS = 60_000;
-const closed = (until: number): BreakerState => ({
-  closed: { since: 1, code: 'HTTP_503', reason: '', pauses: 1, until },
+const openUntil = (until: number): BreakerState => ({
+  open: { since: 1, code: 'HTTP_503', reason: '', pauses: 1, until },
 });
 
 type Doubles = {
@@ -50,22 +50,22 @@ describe('work', () => {
     { what: 'a job that cannot be read', doubles: { delayed: [null] }, due: false },
     {
       what: 'signals behind a closed lane',
-      doubles: { counts: { waiting: 7 }, breaker: closed(NOW + 1_000) },
+      doubles: { counts: { waiting: 7 }, breaker: openUntil(NOW + 1_000) },
       due: false,
     },
     {
       what: 'signals behind a lane whose pause is just over',
-      doubles: { counts: { waiting: 7 }, breaker: closed(NOW - PATIENCE_MS + 1) },
+      doubles: { counts: { waiting: 7 }, breaker: openUntil(NOW - PATIENCE_MS + 1) },
       due: false,
     },
     {
       what: 'signals behind a lane that nobody has tried for long',
-      doubles: { counts: { waiting: 7 }, breaker: closed(NOW - PATIENCE_MS) },
+      doubles: { counts: { waiting: 7 }, breaker: openUntil(NOW - PATIENCE_MS) },
       due: true,
     },
     {
       what: 'nothing behind such a lane',
-      doubles: { delayed: [retrying(1)], breaker: closed(1) },
+      doubles: { delayed: [retrying(1)], breaker: openUntil(1) },
       due: false,
     },
     {

@@ -1,10 +1,10 @@
 import { type BreakerStore, parseBreakerState, SLOT_HORIZON_MS } from '../breakerState.ts';
 
-// The time of day, but a clock that is set back does not set it back.
-const steadyNow = (): number => Math.floor(performance.timeOrigin + performance.now());
+// The time of day, without the jumps of a wall clock that is set back.
+const monotonicNow = (): number => Math.floor(performance.timeOrigin + performance.now());
 
-/** The circuit breaker's state, in memory: no other process shares it, and it may end with this one. */
-export const createMemoryBreakerStore = (now: () => number = steadyNow): BreakerStore => {
+/** The circuit breaker's state, in memory: the embedded queue has one process, and starts with a closed breaker. */
+export const createMemoryBreakerStore = (now: () => number = monotonicNow): BreakerStore => {
   let stored = '';
   let nextSlot = 0;
 

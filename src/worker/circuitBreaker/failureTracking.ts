@@ -1,50 +1,54 @@
-const LENGTH = 5;
+const FAILURES_TO_TRIP = 5;
 
 /**
- * Requests in a row that came to trouble. Five of them without a signal that was in each are no
- * accident, and no signal's fault.
+ * Counts consecutive failed requests. Five of them with no signal in common are neither an accident nor
+ * the fault of a signal.
  */
 export const createConsecutiveFailures = () => {
   let requests = 0;
-  let inEach: ReadonlySet<string> | undefined;
+  let commonIds: ReadonlySet<string> | undefined;
 
   return {
-    /** Whether that is enough. */
+    /** Records a failed request. Returns whether the failures since the last reset are enough to trip. */
     add: (signalIds: readonly string[]): boolean => {
       requests += 1;
-      const before = inEach;
-      inEach = new Set(before === undefined ? signalIds : signalIds.filter((id) => before.has(id)));
-      return requests >= LENGTH && inEach.size === 0;
+      const previous = commonIds;
+      commonIds = new Set(
+        previous === undefined ? signalIds : signalIds.filter((id) => previous.has(id)),
+      );
+      return requests >= FAILURES_TO_TRIP && commonIds.size === 0;
     },
-    end: (): void => {
+    reset: (): void => {
       requests = 0;
-      inEach = undefined;
+      commonIds = undefined;
     },
   };
 };
 
-/** Counts how often something happened in the last full second, or in this one if that was more. */
+/** Counts events per second: in the last full second, or in the current one if that has more. */
 export const createRecentRate = (now: () => number) => {
   let second = 0;
   let count = 0;
-  let before = 0;
+  let previousCount = 0;
 
-  const turn = (): void => {
+  const advance = (): void => {
     const current = Math.floor(now() / 1000);
     if (current === second) return;
-    before = current === second + 1 ? count : 0;
+    previousCount = current === second + 1 ? count : 0;
     second = current;
     count = 0;
   };
 
   return {
-    note: (): void => {
-      turn();
+    record: (): void => {
+      advance();
       count += 1;
     },
     perSecond: (): number => {
-      turn();
-      return Math.max(count, before);
+      advance();
+      return Math.max(count, previousCount);
     },
   };
 };
+
+export type RecentRate = ReturnType<typeof createRecentRate>;

@@ -1,51 +1,57 @@
 import { classify, isPublicTestData, type SendResult } from '../seek/classify.ts';
-import type { HealthReport } from './circuitBreaker.ts';
+import type { Failure } from './transitions.ts';
 
-type Answered = Exclude<SendResult, { kind: 'aborted' }>;
+/** What a request says about the health of SEEK, apart from what it says about its signals. */
+export type HealthReport =
+  | { kind: 'healthy' }
+  /** `certain`: nothing was sent, so no signal can be at fault. */
+  | { kind: 'failing'; certain: boolean; failure: Failure }
+  | { kind: 'rateLimited'; failure: Failure };
 
-// What SEEK says when it is in trouble itself, or with us (developer.seek.com, "Error responses").
-const TROUBLE = new Set(['INTERNAL_SERVER_ERROR', 'UNAUTHENTICATED']);
-const LIMITED = 'RATE_LIMITED';
+type CompletedSend = Exclude<SendResult, { kind: 'aborted' }>;
+
+// SEEK's codes for its own faults and for our credentials (developer.seek.com, "Error responses").
+const FAILING_CODES = new Set(['INTERNAL_SERVER_ERROR', 'UNAUTHENTICATED']);
+const RATE_LIMITED = 'RATE_LIMITED';
 const TOO_MANY_REQUESTS = 429;
 
 /**
- * What an answer says of SEEK as a whole. An answer to the signals themselves, a refusal included,
- * says that the road is clear.
+ * Derives the health of SEEK from the result of a request. An answer about the signals themselves,
+ * including a refusal, means that SEEK is healthy.
  */
-export const healthReportOf = (result: Answered): HealthReport => {
+export const healthReportOf = (result: CompletedSend): HealthReport => {
   switch (result.kind) {
     case 'accepted':
       return { kind: 'healthy' };
     case 'unreachable':
-      return { kind: 'failing', certain: result.unsent, failure: troubleOf(result) };
+      return { kind: 'failing', certain: result.unsent, failure: failureOf(result) };
     case 'unreadable':
-      // 404 and the like, too: from request after request it is no signal's fault but the address's.
+      // Includes 404 and its like: if each request gets one, the address is at fault and not a signal.
       return result.status === TOO_MANY_REQUESTS
-        ? { kind: 'rateLimited', failure: troubleOf(result) }
-        : { kind: 'failing', certain: false, failure: troubleOf(result) };
+        ? { kind: 'rateLimited', failure: failureOf(result) }
+        : { kind: 'failing', certain: false, failure: failureOf(result) };
     case 'refused': {
       const codes = result.errors
         .filter(({ message }) => !isPublicTestData(message))
         .map(({ extensions }) => extensions?.code ?? '');
-      if (codes.includes(LIMITED) || result.status === TOO_MANY_REQUESTS) {
-        return { kind: 'rateLimited', failure: troubleOf(result, LIMITED) };
+      if (codes.includes(RATE_LIMITED) || result.status === TOO_MANY_REQUESTS) {
+        return { kind: 'rateLimited', failure: failureOf(result, RATE_LIMITED) };
       }
-      const code = codes.find((each) => TROUBLE.has(each));
-      // A gateway before SEEK may speak GraphQL, too, with codes of its own.
-      const failed = (result.status ?? 0) >= 500 && classify(result).kind === 'retry';
-      return code === undefined && !failed
+      const code = codes.find((each) => FAILING_CODES.has(each));
+      // A gateway in front of SEEK may answer in GraphQL too, with codes of its own.
+      const gatewayFailed = (result.status ?? 0) >= 500 && classify(result).kind === 'retry';
+      return code === undefined && !gatewayFailed
         ? { kind: 'healthy' }
-        : { kind: 'failing', certain: false, failure: troubleOf(result, code) };
+        : { kind: 'failing', certain: false, failure: failureOf(result, code) };
     }
   }
 };
 
-const troubleOf = (result: Answered, code?: string) => {
+const failureOf = (result: CompletedSend, code?: string): Failure => {
   const outcome = classify(result);
-  const { retryAfterMs } = { retryAfterMs: undefined, ...result };
   return {
     code: code ?? ('code' in outcome ? outcome.code : ''),
     reason: 'reason' in outcome ? outcome.reason : '',
-    retryAfterMs,
+    retryAfterMs: 'retryAfterMs' in result ? result.retryAfterMs : undefined,
   };
 };

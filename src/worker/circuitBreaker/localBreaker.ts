@@ -1,86 +1,96 @@
 import type { Logger } from '../../observability/logger.ts';
 import { type Failure, type Pauses, pauseMs } from './transitions.ts';
 
+/** How many signals a worker may take at a time: none, one for a probe, or as many as configured. */
+export type Concurrency = 'none' | 'one' | 'all';
+
 type Deps = {
   pauses: Pauses;
-  /** Called when this worker may try again, and when it stays away. */
-  onTurn: () => void;
+  /** Called when the local breaker opens, becomes half-open or closes. */
+  onChange: () => void;
   logger: Pick<Logger, 'warn'>;
 };
 
-/** This worker's own way to SEEK: where that alone is in trouble, it stays away by itself. */
-export const createLocalBreaker = ({ pauses, onTurn, logger }: Deps) => {
-  const doubt = createFalsePositives();
-  let away: 'no' | 'yes' | 'trying' = 'no';
-  let returning: NodeJS.Timeout | undefined;
+const CONCURRENCY = { closed: 'all', open: 'none', 'half-open': 'one' } as const;
+
+/**
+ * Suspends only this worker, if only this worker fails to reach SEEK. The shared breaker stays closed, so
+ * the other workers go on.
+ */
+export const createLocalBreaker = ({ pauses, onChange, logger }: Deps) => {
+  const falsePositives = createFalsePositives();
+  let state: keyof typeof CONCURRENCY = 'closed';
+  let timer: NodeJS.Timeout | undefined;
 
   return {
-    /** How many signals may be taken, as far as this goes. */
-    slots: (): 'none' | 'one' | 'all' => (away === 'no' ? 'all' : away === 'yes' ? 'none' : 'one'),
-    isAvoided: (): boolean => away === 'yes',
-    isTried: (): boolean => away === 'trying',
-    /** Whether trouble is more likely ours than SEEK's. */
-    isDoubtful: (): boolean => doubt.degree() > 0,
-    ...{ saidSo: doubt.saidSo, contradicted: doubt.contradicted },
+    concurrency: (): Concurrency => CONCURRENCY[state],
+    isOpen: (): boolean => state === 'open',
+    isHalfOpen: (): boolean => state === 'half-open',
+    /** Whether a failure is more likely this worker's than SEEK's. */
+    isLikelyAtFault: (): boolean => falsePositives.level() > 0,
+    onSharedTrip: falsePositives.recordTrip,
+    onSharedReset: falsePositives.recordReset,
 
-    avoid: ({ code, reason }: Failure): void => {
-      // The others that were under way come to the same.
-      if (away === 'yes') return;
-      if (away === 'trying') doubt.confirmed();
-      away = 'yes';
-      const waitMs = pauseMs(doubt.degree(), pauses);
+    backOffLocally: ({ code, reason }: Failure): void => {
+      // The other requests that were in flight fail for the same reason.
+      if (state === 'open') return;
+      if (state === 'half-open') falsePositives.recordLocalFailure();
+      state = 'open';
+      const waitMs = pauseMs(falsePositives.level(), pauses);
       logger.warn({ code, reason, pauseMs: waitMs }, 'delivery.suspendedLocally');
-      clearTimeout(returning);
-      returning = setTimeout(() => {
-        away = 'trying';
-        onTurn();
+      clearTimeout(timer);
+      timer = setTimeout(() => {
+        state = 'half-open';
+        onChange();
       }, waitMs);
-      onTurn();
+      onChange();
     },
 
-    /** What was under way when it was told to stay away says nothing new. */
-    cleared: (): void => {
-      if (away === 'yes') return;
-      doubt.cleared();
-      away = 'no';
-      onTurn();
+    /** Closes the local breaker. Ignored while it is open: that request was sent before it opened. */
+    onSuccess: (): void => {
+      if (state === 'open') return;
+      falsePositives.recordSuccess();
+      state = 'closed';
+      onChange();
     },
 
-    stop: (): void => clearTimeout(returning),
+    stop: (): void => clearTimeout(timer),
   };
 };
 
-// Twice may be an accident.
-const ENOUGH = 2;
+export type LocalBreaker = ReturnType<typeof createLocalBreaker>;
+
+// One false positive may be an accident.
+const MIN_FALSE_POSITIVES = 2;
 
 /**
- * Whether SEEK is in trouble or only this worker's way to it. A worker on whose word the lane was
- * closed again and again, for others to find it clear, has reason to think that it is the worker.
+ * Counts how often this worker tripped the shared breaker although another worker's probe then succeeded.
+ * If that recurs, this worker's own connection is at fault.
  */
 export const createFalsePositives = () => {
-  let wrong = 0;
-  let saidSo = false;
+  let count = 0;
+  let trippedByUs = false;
 
   return {
-    /** The lane was closed on our word. */
-    saidSo: (): void => {
-      saidSo = true;
+    /** This worker tripped the shared breaker. */
+    recordTrip: (): void => {
+      trippedByUs = true;
     },
-    /** Another worker found the lane clear. */
-    contradicted: (): void => {
-      if (saidSo) wrong += 1;
-      saidSo = false;
+    /** The probe of another worker closed the shared breaker. */
+    recordReset: (): void => {
+      if (trippedByUs) count += 1;
+      trippedByUs = false;
     },
-    /** Our own way is clear. */
-    cleared: (): void => {
-      wrong = 0;
-      saidSo = false;
+    /** SEEK answered a request of this worker. */
+    recordSuccess: (): void => {
+      count = 0;
+      trippedByUs = false;
     },
-    /** We stayed away, tried again, and failed again. */
-    confirmed: (): void => {
-      wrong += 1;
+    /** This worker backed off, tried again and failed again. */
+    recordLocalFailure: (): void => {
+      count += 1;
     },
-    /** How strongly; 0: not at all. */
-    degree: (): number => Math.max(0, wrong - ENOUGH + 1),
+    /** 0: this worker is not at fault. From 1 on: the number of the next local pause. */
+    level: (): number => Math.max(0, count - MIN_FALSE_POSITIVES + 1),
   };
 };

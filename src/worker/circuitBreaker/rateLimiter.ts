@@ -1,21 +1,27 @@
 import type { BreakerState } from '../../queue/breakerState.ts';
 
-type Waiting = { settle: (may: boolean) => void; fail: (err: unknown) => void };
+type WaitingRequest = {
+  resolve: (granted: boolean) => void;
+  reject: (err: unknown) => void;
+};
 
 type Deps = {
-  /** Of the lane's store: how long until our slot comes, or, below 0, until it may be asked again. */
+  /**
+   * From the breaker's store: reserves the next slot and resolves with the milliseconds until it comes.
+   * Below 0: nothing was reserved, and the next call is due after that many milliseconds.
+   */
   reserveSlot: (perSecond: number) => Promise<number>;
-  /** How many requests a second all workers may make at present; `undefined`: any number. */
+  /** Requests per second that all workers together may make at present; `undefined`: no limit. */
   perSecond: () => number | undefined;
 };
 
 /**
- * Makes requests wait for their turn where their rate is limited, in the order in which they came. Of
- * the slots that all workers share each takes only the next ones: what waits longer holds none, and
- * leaves none unused behind.
+ * Delays requests, in the order of their arrival, so that all workers together keep to the rate. A worker
+ * reserves only the next slots that all workers share. Requests further back in its queue reserve none, so
+ * no slot stays unused when the worker stops.
  */
 export const createRateLimiter = ({ reserveSlot, perSecond }: Deps) => {
-  let waiting: Waiting[] = [];
+  let waiting: WaitingRequest[] = [];
   let serving = false;
 
   const serve = async (): Promise<void> => {
@@ -24,59 +30,59 @@ export const createRateLimiter = ({ reserveSlot, perSecond }: Deps) => {
         const rate = perSecond();
         const waitMs = rate === undefined ? 0 : await reserveSlot(rate);
         if (waitMs < 0) await delay(-waitMs);
-        else acquire(waiting.shift(), waitMs);
+        else grantAfter(waiting.shift(), waitMs);
       }
     } catch (err) {
-      for (const { fail } of waiting.splice(0)) fail(err);
+      for (const { reject } of waiting.splice(0)) reject(err);
     } finally {
-      // In the same step in which nobody was found waiting: whoever comes next starts it again.
+      // Runs in the same tick in which the queue was found empty, so the next request starts it again.
       serving = false;
     }
   };
 
-  const acquire = (first: Waiting | undefined, waitMs: number): void => {
-    if (waitMs === 0) first?.settle(true);
-    else if (first !== undefined) setTimeout(() => first.settle(true), waitMs);
-  };
-
-  const keepServing = (): void => {
+  const startServing = (): void => {
     if (serving) return;
     serving = true;
     void serve();
   };
 
   return {
-    /** `false`: turned away. Rejects once aborted. */
-    turn: (abort: AbortSignal | undefined): Promise<boolean> =>
+    /** Resolves when the request may be sent, or with `false` if `cancelWaiting` ends it. Rejects on abort. */
+    awaitSlot: (abort: AbortSignal | undefined): Promise<boolean> =>
       new Promise((resolve, reject) => {
-        const end = (): void => {
+        const leave = (): void => {
           abort?.removeEventListener('abort', onAbort);
-          waiting = waiting.filter((each) => each !== entry);
+          waiting = waiting.filter((each) => each !== request);
         };
-        const entry: Waiting = {
-          settle: (may) => {
-            end();
-            resolve(may);
+        const request: WaitingRequest = {
+          resolve: (granted) => {
+            leave();
+            resolve(granted);
           },
-          fail: (err) => {
-            end();
+          reject: (err) => {
+            leave();
             reject(err);
           },
         };
-        const onAbort = () => entry.fail(abort?.reason);
+        const onAbort = () => request.reject(abort?.reason);
         abort?.addEventListener('abort', onAbort, { once: true });
         if (abort?.aborted) return onAbort();
-        waiting.push(entry);
-        keepServing();
+        waiting.push(request);
+        startServing();
       }),
 
-    /** Turns everybody away who has no slot yet. */
-    turnAway: (): void => {
-      for (const { settle } of waiting.splice(0)) settle(false);
+    /** Ends the wait of every request that has no slot yet. */
+    cancelWaiting: (): void => {
+      for (const { resolve } of waiting.splice(0)) resolve(false);
     },
 
-    isWaitedFor: (): boolean => waiting.length > 0,
+    hasWaiting: (): boolean => waiting.length > 0,
   };
+};
+
+const grantAfter = (request: WaitingRequest | undefined, waitMs: number): void => {
+  if (waitMs === 0) request?.resolve(true);
+  else if (request !== undefined) setTimeout(() => request.resolve(true), waitMs);
 };
 
 const delay = (ms: number): Promise<void> =>
@@ -84,41 +90,46 @@ const delay = (ms: number): Promise<void> =>
     setTimeout(resolve, ms).unref();
   });
 
-// A complaint about our rate makes us slower, at most once a second, for many answers may be one
-// complaint.
-const SLOWER = 0.75;
-const SLOWEST = 5;
-const SLOWER_EVERY_MS = 1_000;
-// The limit is likely to stay where it is. Only after a time without a complaint do we try to go
-// faster, until nobody is slowed any more.
-const HOLD_MS = 30_000;
-const DOUBLES_EVERY_MS = 3_000;
-const NO_PACE = 1_000;
+// A rate limit of SEEK lowers the rate at most once a second: many answers may mean one and the same limit.
+const THROTTLE_FACTOR = 0.75;
+const THROTTLE_INTERVAL_MS = 1_000;
+const MIN_PER_SECOND = 5;
+// SEEK's limit is likely to stay where it is. The rate rises only after a time without a rate limit, until
+// it no longer delays any request.
+const RAMP_UP_DELAY_MS = 30_000;
+const DOUBLING_INTERVAL_MS = 3_000;
+const MAX_PER_SECOND = 1_000;
 
-/** The lane after a complaint about our rate. `undefined`: one that was heard already. */
-export const slow = (
+/** The state after SEEK limited our rate. `undefined`: the rate was lowered less than a second ago. */
+export const throttleDown = (
   state: BreakerState,
   limitedAt: number,
   now: number,
 ): BreakerState | undefined =>
-  state.pace !== undefined && now - state.pace.at < SLOWER_EVERY_MS
+  state.throttle !== undefined && now - state.throttle.at < THROTTLE_INTERVAL_MS
     ? undefined
-    : slowed(state, limitedAt, now);
+    : lowerRate(state, limitedAt, now);
 
-export const slowed = (state: BreakerState, limitedAt: number, now: number): BreakerState => {
-  const perSecond = Math.max(SLOWEST, (paceOf(state, now) ?? limitedAt) * SLOWER);
-  return { ...state, pace: { perSecond, at: now } };
+export const lowerRate = (state: BreakerState, limitedAt: number, now: number): BreakerState => {
+  const rate = currentRate(state, now) ?? limitedAt;
+  return {
+    ...state,
+    throttle: { perSecond: Math.max(MIN_PER_SECOND, rate * THROTTLE_FACTOR), at: now },
+  };
 };
 
-/** So many requests a second, over all workers; `undefined` where nothing limits them. */
-export const paceOf = ({ pace, closed }: BreakerState, now: number): number | undefined => {
-  if (pace === undefined) return undefined;
-  // Nothing is learnt about a limit while nobody comes near it.
-  const risingMs = closed === undefined ? Math.max(0, now - pace.at - HOLD_MS) : 0;
-  const perSecond = pace.perSecond * 2 ** (risingMs / DOUBLES_EVERY_MS);
-  return perSecond < NO_PACE ? perSecond : undefined;
+/** Requests per second of all workers together; `undefined`: not throttled. */
+export const currentRate = ({ throttle, open }: BreakerState, now: number): number | undefined => {
+  if (throttle === undefined) return undefined;
+  // While the breaker is open, hardly any request is made, so the rate must not rise.
+  const rampUpMs = open === undefined ? Math.max(0, now - throttle.at - RAMP_UP_DELAY_MS) : 0;
+  const perSecond = throttle.perSecond * 2 ** (rampUpMs / DOUBLING_INTERVAL_MS);
+  return perSecond < MAX_PER_SECOND ? perSecond : undefined;
 };
 
-/** A lane that opens goes on at the pace at which it closed. */
-export const resumed = (pace: BreakerState['pace'], now: number): Pick<BreakerState, 'pace'> =>
-  pace === undefined ? {} : { pace: { ...pace, at: now } };
+/** The throttle of a breaker that closes: the rate at which it opened, held for the ramp-up delay again. */
+export const restartRampUp = (
+  throttle: BreakerState['throttle'],
+  now: number,
+): Pick<BreakerState, 'throttle'> =>
+  throttle === undefined ? {} : { throttle: { ...throttle, at: now } };

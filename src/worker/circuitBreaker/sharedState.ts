@@ -2,129 +2,139 @@ import type { Logger } from '../../observability/logger.ts';
 import { createThrottle } from '../../observability/logger.ts';
 import type { BreakerReading, BreakerState, BreakerStore } from '../../queue/breakerState.ts';
 import { createSerialQueue, singleFlight } from '../../runtime/async.ts';
-import { isOver, takeProbe, yieldProbe } from './transitions.ts';
+import { isPauseOver, takeProbe, yieldProbe } from './transitions.ts';
 
-// Never in step with the others, or the same one would always be first.
-const lookAgainMs = (random: () => number): number => 200 + 100 * random();
-// Others write now and then; so many times in a row that is no accident.
-const MOST_TRIES = 20;
-// Who may try and has nothing to try with lets another worker have its turn.
-const IDLE_PROBER_MS = 10_000;
+// Random, or workers would poll in step and the same one would always take the probe.
+const pollDelayMs = (random: () => number): number => 200 + 100 * random();
+// Concurrent writes are rare. So many conflicts in a row are a fault.
+const MAX_WRITE_ATTEMPTS = 20;
+// A worker that holds the probe and has no signal to send gives it up, and leaves it to others for a while.
+const PROBE_IDLE_TIMEOUT_MS = 10_000;
 const YIELD_MS = 1_000;
-const LOG_EVERY_MS = 10_000;
+const LOG_INTERVAL_MS = 10_000;
 
-type Rule = (state: BreakerState, now: number) => BreakerState | undefined;
+type Transition = (state: BreakerState, now: number) => BreakerState | undefined;
 
 type Deps = {
   store: BreakerStore;
-  /** Who we are among the workers. */
+  /** Identifies this worker among all workers. */
   id: string;
-  /** Called when the lane has opened or closed, and when the next try became ours or ceased to be. */
-  onTurn: (opened: boolean) => void;
-  /** How much later than others we ask for the next try. */
-  reluctanceMs: () => number;
-  logger: Logger;
+  /** Called when the breaker opens or closes, and when this worker gains or loses the probe. */
+  onChange: (change: { hasClosed: boolean }) => void;
+  /** How much later than others this worker asks for the probe. */
+  probeDelayMs: () => number;
+  logger: Pick<Logger, 'warn'>;
   now: () => number;
   random: () => number;
 };
 
-/** What one worker knows of the lane that all share, kept up to date while the lane is closed. */
-export const createSharedState = ({ store, id, onTurn, reluctanceMs, logger, ...deps }: Deps) => {
+/** This worker's copy of the breaker state that all workers share. While the breaker is open, it polls. */
+export const createSharedState = ({ store, id, onChange, probeDelayMs, logger, ...deps }: Deps) => {
   const { now, random } = deps;
-  const inTurn = createSerialQueue();
-  const isDue = createThrottle(LOG_EVERY_MS, now);
+  const inOrder = createSerialQueue();
+  const isLogDue = createThrottle(LOG_INTERVAL_MS, now);
   let state: BreakerState = {};
-  /** The store's clock against ours. */
-  let ahead = 0;
+  /** How far the store's clock is ahead of ours. */
+  let clockOffsetMs = 0;
   let readAt = Number.NEGATIVE_INFINITY;
-  let watching: NodeJS.Timeout | undefined;
-  let probe: 'no' | 'ours' | 'under way' = 'no';
-  let probeSince = 0;
+  let pollTimer: NodeJS.Timeout | undefined;
+  let probe: 'none' | 'reserved' | 'inFlight' = 'none';
+  let reservedSince = 0;
   let yieldedUntil = 0;
-  let done = false;
+  let stopped = false;
 
-  const storeNow = (): number => now() + ahead;
+  const storeNow = (): number => now() + clockOffsetMs;
 
-  const take = (reading: BreakerReading): void => {
-    ahead = reading.now - now();
-    readAt = now();
-    const [was, probed] = [state, probe];
-    state = reading.state;
-    if (state.closed?.probe?.by !== id) probe = 'no';
-    else if (probe === 'no') [probe, probeSince] = ['ours', now()];
-    const turned = (was.closed === undefined) !== (state.closed === undefined);
-    if (turned || probed !== probe) onTurn(turned && state.closed === undefined);
-    if (state.closed !== undefined) watch();
+  const reserveProbe = (): void => {
+    probe = 'reserved';
+    reservedSince = now();
   };
 
-  /** Writes what the rule makes of the lane. Resolves with what it was, or `undefined`: no change. */
-  const change = (rule: Rule): Promise<BreakerState | undefined> => inTurn(() => write(rule));
+  const apply = (reading: BreakerReading): void => {
+    clockOffsetMs = reading.now - now();
+    readAt = now();
+    const previous = { state, probe };
+    state = reading.state;
+    if (state.open?.probe?.by !== id) probe = 'none';
+    else if (probe === 'none') reserveProbe();
+    const isOpen = state.open !== undefined;
+    const hasTurned = (previous.state.open !== undefined) !== isOpen;
+    if (hasTurned || previous.probe !== probe) onChange({ hasClosed: hasTurned && !isOpen });
+    if (isOpen) schedulePoll();
+  };
 
-  const write = async (rule: Rule): Promise<BreakerState | undefined> => {
-    for (let tries = 0; tries < MOST_TRIES; tries += 1) {
+  /** Writes the transition of the stored state. Resolves with the state before, or `undefined`: no change. */
+  const change = (transition: Transition): Promise<BreakerState | undefined> =>
+    inOrder(() => write(transition));
+
+  const write = async (transition: Transition): Promise<BreakerState | undefined> => {
+    for (let attempt = 0; attempt < MAX_WRITE_ATTEMPTS; attempt += 1) {
       const reading = await store.read();
-      const next = rule(reading.state, reading.now);
+      const next = transition(reading.state, reading.now);
       if (next === undefined) {
-        take(reading);
+        apply(reading);
         return undefined;
       }
       if (await store.replace(reading.version, next)) {
-        take({ ...reading, state: next });
+        apply({ ...reading, state: next });
         return reading.state;
       }
     }
-    throw new Error('The lane is not to be written');
+    throw new Error(`Circuit-breaker state: compare-and-set failed ${MAX_WRITE_ATTEMPTS} times.`);
   };
 
-  const look = singleFlight(() => store.read().then(take));
+  const refresh = singleFlight(() => store.read().then(apply));
 
-  /** While the lane is closed: sees it open, and asks for the next try when a pause is over. */
-  const watch = (): void => {
-    if (watching !== undefined || done) return;
-    watching = setTimeout(async () => {
-      await tend().catch(complain);
-      watching = undefined;
-      if (state.closed !== undefined) watch();
-    }, lookAgainMs(random));
+  const schedulePoll = (): void => {
+    if (pollTimer !== undefined || stopped) return;
+    pollTimer = setTimeout(async () => {
+      await poll().catch(logReadError);
+      pollTimer = undefined;
+      if (state.open !== undefined) schedulePoll();
+    }, pollDelayMs(random));
   };
 
-  const complain = (err: Error): void => {
-    if (isDue()) logger.warn({ reason: err.message }, 'Lane not read');
+  const logReadError = (err: Error): void => {
+    if (isLogDue()) logger.warn({ reason: err.message }, 'Failed to read circuit breaker');
   };
 
-  const tend = async (): Promise<unknown> => {
-    if (probe === 'ours' && now() - probeSince > IDLE_PROBER_MS) {
+  /** Notices that the breaker has closed, and asks for the probe when a pause is over. */
+  const poll = async (): Promise<unknown> => {
+    if (probe === 'reserved' && now() - reservedSince > PROBE_IDLE_TIMEOUT_MS) {
       yieldedUntil = now() + YIELD_MS;
-      return change((s) => yieldProbe(s, id));
+      return change((current) => yieldProbe(current, id));
     }
-    const readyAt = storeNow() - (probe === 'no' ? reluctanceMs() : 0);
-    const due =
-      state.closed !== undefined && isOver(state.closed, readyAt) && now() >= yieldedUntil;
-    return due ? change((s, at) => takeProbe(s, id, at)) : look();
+    const readyAt = storeNow() - (probe === 'none' ? probeDelayMs() : 0);
+    const isProbeDue =
+      state.open !== undefined && isPauseOver(state.open, readyAt) && now() >= yieldedUntil;
+    return isProbeDue ? change((current, at) => takeProbe(current, id, at)) : refresh();
   };
 
   return {
     change,
-    look,
+    refresh,
     storeNow,
     state: (): BreakerState => state,
-    isFresh: (withinMs: number): boolean => now() - readAt <= withinMs,
-    probe: () => probe,
-    /** The next try is ours: this is it. `false`: it is not. */
+    isFresh: (maxAgeMs: number): boolean => now() - readAt <= maxAgeMs,
+    hasProbe: (): boolean => probe !== 'none',
+    isProbeInFlight: (): boolean => probe === 'inFlight',
+    /** Starts the probe if it is reserved for this worker. `false`: it is not. */
     beginProbe: (): boolean => {
-      const ours = probe === 'ours';
-      if (ours) probe = 'under way';
-      return ours;
+      if (probe !== 'reserved') return false;
+      probe = 'inFlight';
+      return true;
     },
     endProbe: (): void => {
-      if (probe === 'under way') [probe, probeSince] = ['ours', now()];
+      if (probe === 'inFlight') reserveProbe();
     },
-    /** Lets another worker have the next try, if it is ours. */
+    /** Stops polling and gives up the probe, so that another worker can take it. */
     stop: async (): Promise<void> => {
-      done = true;
-      clearTimeout(watching);
-      // Asked for while closing, too: what we were about to be given must not stay with us.
-      if (state.closed !== undefined) await change((s) => yieldProbe(s, id));
+      stopped = true;
+      clearTimeout(pollTimer);
+      // Also without a probe in our copy: a write that is under way may still reserve one.
+      if (state.open !== undefined) await change((current) => yieldProbe(current, id));
     },
   };
 };
+
+export type SharedState = ReturnType<typeof createSharedState>;

@@ -1,98 +1,105 @@
 import type { BreakerState, OpenBreaker } from '../../queue/breakerState.ts';
-import { resumed, slowed } from './rateLimiter.ts';
+import { lowerRate, restartRampUp } from './rateLimiter.ts';
 
 const FIRST_PAUSE_MS = 1_000;
-// However long SEEK asks us to stay away, somebody looks after an hour: it may have been a mistake.
-const LONGEST_PAUSE_MS = 3_600_000;
+// A longer Retry-After may be a mistake, so a worker probes after an hour at the latest.
+const MAX_PAUSE_MS = 3_600_000;
 const JITTER = 0.2;
-// Answers that come together ask for pauses that end together.
-const WORTH_TELLING_MS = 250;
-// How long a prober is waited for. It renews this while it lives.
-const LEASE_MS = 5_000;
+// Answers that arrive together ask for pauses that end together. A smaller extension is not worth a write.
+const MIN_EXTENSION_MS = 250;
+// How long the other workers wait for the prober. It renews the lease while it runs.
+const PROBE_LEASE_MS = 5_000;
 
-/** Why the lane closes, or stays closed. */
+/** Why the breaker opens, or stays open. */
 export type Failure = {
   code: string;
   reason: string;
   retryAfterMs?: number | undefined;
-  /** SEEK limits our rate; so many requests a second were made when it complained. */
+  /** Present if SEEK limited our rate: how many requests per second this worker made at that time. */
   limitedAt?: number;
 };
 
 export type Pauses = { maxMs: number; random: () => number };
 
 /**
- * The lane after trouble. While it is closed only the probe makes the pause grow: the requests that
- * were under way when it closed, for which `by` is absent, all come to the same trouble, and say
- * nothing new but how long to stay away. `undefined`: no change.
+ * The state after a failure: open. While the breaker is open, only a failed probe makes the pause grow.
+ * Requests that were in flight when it opened (`by` is absent) fail for the same reason; they can only
+ * extend the pause, with a later Retry-After. `undefined`: no change.
  */
-export const close = (
+export const trip = (
   state: BreakerState,
   failure: Failure,
   { by, now, ...pauses }: Pauses & { by: string | undefined; now: number },
 ): BreakerState | undefined => {
-  const { closed } = state;
-  const retryAt = now + Math.min(failure.retryAfterMs ?? 0, LONGEST_PAUSE_MS);
-  const isProbe = by !== undefined && closed?.probe?.by === by;
-  if (closed !== undefined && !isProbe) {
-    return retryAt > closed.until + WORTH_TELLING_MS
-      ? { ...state, closed: { ...closed, until: retryAt } }
+  const { open } = state;
+  const retryAt = now + Math.min(failure.retryAfterMs ?? 0, MAX_PAUSE_MS);
+  const isProbe = by !== undefined && open?.probe?.by === by;
+  if (open !== undefined && !isProbe) {
+    return retryAt > open.until + MIN_EXTENSION_MS
+      ? { ...state, open: { ...open, until: retryAt } }
       : undefined;
   }
-  const number = (closed?.pauses ?? 0) + 1;
+  const number = (open?.pauses ?? 0) + 1;
   const { code, reason, limitedAt } = failure;
-  // One that probes goes at no pace at all.
-  const isTooFast = limitedAt !== undefined && closed === undefined;
+  // A probe is a single request, so its rate says nothing about the limit.
+  const isTooFast = limitedAt !== undefined && open === undefined;
   return {
-    ...(isTooFast ? slowed(state, limitedAt, now) : state),
-    closed: {
-      ...{ since: closed?.since ?? now, code, reason, pauses: number },
+    ...(isTooFast ? lowerRate(state, limitedAt, now) : state),
+    open: {
+      since: open?.since ?? now,
+      code,
+      reason,
+      pauses: number,
       until: Math.max(now + pauseMs(number, pauses), retryAt),
     },
   };
 };
 
-/** Growing from a second to the longest, and spread, so that workers do not march in step. */
+/** Doubles from one second to `maxMs`. The jitter keeps workers from probing in step. */
 export const pauseMs = (number: number, { maxMs, random }: Pauses): number => {
   const planned = Math.min(FIRST_PAUSE_MS * 2 ** (number - 1), maxMs);
   return Math.round(Math.min(planned * (1 + JITTER * (2 * random() - 1)), maxMs));
 };
 
-/** The lane after a probe that SEEK took or judged. `undefined`: it was not this prober's to open. */
-export const open = (
-  { closed, pace }: BreakerState,
+/** The state after a successful probe of worker `by`: closed. `undefined`: `by` does not hold the probe. */
+export const reset = (
+  { open, throttle }: BreakerState,
   by: string,
   now: number,
-): BreakerState | undefined => (closed?.probe?.by === by ? resumed(pace, now) : undefined);
+): BreakerState | undefined => (open?.probe?.by === by ? restartRampUp(throttle, now) : undefined);
 
-/** Gives the next try to `by`, or lets it keep it. `undefined`: somebody else has it, or nobody may. */
+/**
+ * Makes the breaker half-open: reserves the next probe for worker `by`, or renews its lease.
+ * `undefined`: another worker holds the probe, or none is due.
+ */
 export const takeProbe = (
   state: BreakerState,
   by: string,
   now: number,
 ): BreakerState | undefined => {
-  const { closed } = state;
-  if (closed === undefined || !mayProbe(closed, by, now)) return undefined;
-  return { ...state, closed: { ...closed, probe: { by, until: now + LEASE_MS } } };
+  const { open } = state;
+  if (open === undefined || !mayProbe(open, by, now)) return undefined;
+  return { ...state, open: { ...open, probe: { by, until: now + PROBE_LEASE_MS } } };
 };
 
-/** Leaves the next try to whoever comes. */
+/** Gives up the probe of worker `by`, so that any worker can take it. `undefined`: it does not hold one. */
 export const yieldProbe = (state: BreakerState, by: string): BreakerState | undefined => {
-  if (state.closed?.probe?.by !== by) return undefined;
-  const { probe, ...closed } = state.closed;
-  return { ...state, closed };
+  if (state.open?.probe?.by !== by) return undefined;
+  const { probe, ...open } = state.open;
+  return { ...state, open };
 };
 
-const mayProbe = (closed: OpenBreaker, by: string, now: number): boolean => {
-  const { probe } = closed;
+const mayProbe = (open: OpenBreaker, by: string, now: number): boolean => {
+  const { probe } = open;
   if (probe?.by === by) return true;
-  return isOver(closed, now) && (probe === undefined || isPast(probe.until, LEASE_MS, now));
+  return (
+    isPauseOver(open, now) && (probe === undefined || isPast(probe.until, PROBE_LEASE_MS, now))
+  );
 };
 
-/** Whether its pause is. */
-export const isOver = ({ until }: OpenBreaker, now: number): boolean =>
-  isPast(until, LONGEST_PAUSE_MS, now);
+export const isPauseOver = ({ until }: OpenBreaker, now: number): boolean =>
+  isPast(until, MAX_PAUSE_MS, now);
 
-/** Nothing is put off for longer than `longestMs`: what seems to be comes from a clock set back since. */
-const isPast = (at: number, longestMs: number, now: number): boolean =>
-  now >= at || at - now > longestMs + LEASE_MS;
+/** A time further ahead than `maxMs` counts as past: the clock was set back after it was stored. */
+const isPast = (at: number, maxMs: number, now: number): boolean =>
+  now >= at || at - now > maxMs + PROBE_LEASE_MS;

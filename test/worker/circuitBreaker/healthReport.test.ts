@@ -1,7 +1,7 @@
 import { healthReportOf } from '../../../src/worker/circuitBreaker/healthReport.ts';
 import type { SendResult } from '../../../src/worker/seek/classify.ts';
 
-type Answered = Exclude<SendResult, { kind: 'aborted' }>;
+type CompletedSend = Exclude<SendResult, { kind: 'aborted' }>;
 
 const LIVE_ONLY = 'Live tokens are not accepted when accessing public test data';
 
@@ -11,14 +11,14 @@ const refused = (...errors: [code: string | undefined, message?: string][]) => (
     code === undefined ? { message } : { message, extensions: { code } },
   ),
 });
-const unreadable = (status: number): Answered => ({ kind: 'unreadable', status });
+const unreadable = (status: number): CompletedSend => ({ kind: 'unreadable', status });
 
-describe('an answer', () => {
-  it.each<{ what: string; result: Answered }>([
-    { what: 'yes', result: { kind: 'accepted' } },
+describe('the health report', () => {
+  it.each<{ what: string; result: CompletedSend }>([
+    { what: 'success', result: { kind: 'accepted' } },
     { what: 'BAD_USER_INPUT', result: refused(['BAD_USER_INPUT']) },
     { what: 'FORBIDDEN', result: refused(['FORBIDDEN']) },
-    { what: 'a code that SEEK added', result: refused(['ADDED_LAST_NIGHT']) },
+    { what: 'an unknown code', result: refused(['ADDED_LAST_NIGHT']) },
     { what: 'no code', result: refused([undefined]) },
     { what: 'FORBIDDEN under HTTP 500', result: { ...refused(['FORBIDDEN']), status: 500 } },
     { what: 'public test data', result: refused(['UNAUTHENTICATED', LIVE_ONLY]) },
@@ -27,14 +27,14 @@ describe('an answer', () => {
       result: refused(['UNAUTHENTICATED', LIVE_ONLY], ['FORBIDDEN']),
     },
     {
-      what: 'public test data, whatever its code',
+      what: 'public test data under another code',
       result: refused(['INTERNAL_SERVER_ERROR', LIVE_ONLY]),
     },
-  ])('about the signals themselves says that the road is clear: $what', ({ result }) => {
+  ])('for an answer about the signals themselves → healthy: $what', ({ result }) => {
     expect(healthReportOf(result)).toEqual({ kind: 'healthy' });
   });
 
-  it.each<{ what: string; result: Answered; code: string }>([
+  it.each<{ what: string; result: CompletedSend; code: string }>([
     {
       what: 'INTERNAL_SERVER_ERROR',
       result: refused(['INTERNAL_SERVER_ERROR']),
@@ -42,7 +42,7 @@ describe('an answer', () => {
     },
     { what: 'UNAUTHENTICATED', result: refused(['UNAUTHENTICATED']), code: 'UNAUTHENTICATED' },
     {
-      what: 'trouble among refusals',
+      what: 'INTERNAL_SERVER_ERROR beside a refusal',
       result: refused(['FORBIDDEN'], ['INTERNAL_SERVER_ERROR']),
       code: 'INTERNAL_SERVER_ERROR',
     },
@@ -69,27 +69,29 @@ describe('an answer', () => {
       code: 'UNKNOWN',
     },
     {
-      what: 'no answer',
+      what: 'a request without an answer',
       result: { kind: 'unreachable', reason: 'no answer within 10 ms', unsent: false },
       code: 'UNREACHABLE',
     },
-  ])('may mean that SEEK is in trouble: $what is $code', ({ result, code }) => {
+  ])('for a failure that may be SEEK’s → failing: $what is $code', ({ result, code }) => {
     expect(healthReportOf(result)).toEqual({
-      ...{ kind: 'failing', certain: false },
+      kind: 'failing',
+      certain: false,
       failure: { code, reason: expect.stringMatching(/./), retryAfterMs: undefined },
     });
   });
 
-  it('that could not come, for nothing was sent, is certain trouble', () => {
+  it('for a request that was not sent → failing, certain', () => {
     const reason = 'request failed: ECONNREFUSED';
 
     expect(healthReportOf({ kind: 'unreachable', reason, unsent: true })).toEqual({
-      ...{ kind: 'failing', certain: true },
+      kind: 'failing',
+      certain: true,
       failure: { code: 'UNREACHABLE', reason, retryAfterMs: undefined },
     });
   });
 
-  it.each<{ what: string; result: Answered; code: string }>([
+  it.each<{ what: string; result: CompletedSend; code: string }>([
     { what: 'RATE_LIMITED', result: refused(['RATE_LIMITED']), code: 'RATE_LIMITED' },
     {
       what: 'RATE_LIMITED among others',
@@ -97,24 +99,25 @@ describe('an answer', () => {
       code: 'RATE_LIMITED',
     },
     { what: 'HTTP 429', result: unreadable(429), code: 'HTTP_429' },
-  ])('may limit our rate: $what is $code', ({ result, code }) => {
+  ])('for a rate limit → rateLimited: $what is $code', ({ result, code }) => {
     expect(healthReportOf(result)).toEqual({
       kind: 'rateLimited',
       failure: { code, reason: expect.stringMatching(/./), retryAfterMs: undefined },
     });
   });
 
-  it.each<{ what: string; result: Answered }>([
+  it.each<{ what: string; result: CompletedSend }>([
     { what: 'HTTP 429', result: { kind: 'unreadable', status: 429, retryAfterMs: 7_000 } },
     { what: 'HTTP 503', result: { kind: 'unreadable', status: 503, retryAfterMs: 7_000 } },
     ...['RATE_LIMITED', 'INTERNAL_SERVER_ERROR'].map((code) => ({
       what: code,
       result: {
-        ...{ kind: 'refused' as const, retryAfterMs: 7_000 },
+        kind: 'refused' as const,
+        retryAfterMs: 7_000,
         errors: [{ message: 'As SEEK says', extensions: { code } }],
       },
     })),
-  ])('passes on how long SEEK asks to stay away: $what', ({ result }) => {
-    expect(healthReportOf(result)).toHaveProperty('trouble.retryAfterMs', 7_000);
+  ])('contains SEEK’s Retry-After: $what', ({ result }) => {
+    expect(healthReportOf(result)).toHaveProperty('failure.retryAfterMs', 7_000);
   });
 });

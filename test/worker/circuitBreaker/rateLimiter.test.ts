@@ -3,7 +3,7 @@ import { createRateLimiter } from '../../../src/worker/circuitBreaker/rateLimite
 
 const { jest } = import.meta;
 
-const permit = (ms: number) => jest.advanceTimersByTimeAsync(ms);
+const advance = (ms: number) => jest.advanceTimersByTimeAsync(ms);
 
 beforeEach(() => {
   jest.useFakeTimers();
@@ -20,33 +20,34 @@ type Setup = {
 const setup = ({ perSecond = 10, reserveSlot }: Setup = {}) => {
   const rate: { perSecond: number | undefined } = { perSecond };
   const store = createMemoryBreakerStore();
-  const asked: number[] = [];
+  /** The rate of each call of `reserveSlot`. */
+  const reservations: number[] = [];
   const rateLimiter = createRateLimiter({
-    reserveSlot: (at) => {
-      asked.push(at);
-      return (reserveSlot ?? store.reserveSlot)(at);
+    reserveSlot: (atRate) => {
+      reservations.push(atRate);
+      return (reserveSlot ?? store.reserveSlot)(atRate);
     },
     perSecond: () => rate.perSecond,
   });
   const startedAt = Date.now();
-  /** What became of each, and when, in the order in which it did. */
-  const came: [name: string, what: unknown, afterMs: number][] = [];
-  const turn = (name: string, abort?: AbortSignal) => {
-    const note = (what: unknown) => came.push([name, what, Date.now() - startedAt]);
-    return rateLimiter.turn(abort).then(note, note);
+  /** The result of each request and its time, in the order of arrival. */
+  const results: [name: string, result: unknown, afterMs: number][] = [];
+  const request = (name: string, abort?: AbortSignal) => {
+    const record = (result: unknown) => results.push([name, result, Date.now() - startedAt]);
+    return rateLimiter.awaitSlot(abort).then(record, record);
   };
 
-  return { rateLimiter, store, rate, asked, came, turn };
+  return { rateLimiter, store, rate, reservations, results, request };
 };
 
-describe('the pacer', () => {
-  it('lets requests go at the rate, in the order in which they came', async () => {
-    const { turn, came } = setup();
+describe('the rate limiter', () => {
+  it('grants slots at the rate, in the order of the requests', async () => {
+    const { request, results } = setup();
 
-    for (const name of ['a', 'b', 'c', 'd', 'e', 'f']) void turn(name);
-    await permit(1_000);
+    for (const name of ['a', 'b', 'c', 'd', 'e', 'f']) void request(name);
+    await advance(1_000);
 
-    expect(came).toEqual([
+    expect(results).toEqual([
       ['a', true, 0],
       ['b', true, 100],
       ['c', true, 200],
@@ -56,94 +57,94 @@ describe('the pacer', () => {
     ]);
   });
 
-  it('takes only slots that come within 200 ms', async () => {
-    const { turn, store } = setup();
-    for (let number = 0; number < 30; number += 1) void turn(`${number}`);
-    await permit(0);
+  it('reserves only slots that come within 200 ms', async () => {
+    const { request, store } = setup();
+    for (let number = 0; number < 30; number += 1) void request(`${number}`);
+    await advance(0);
 
-    // 0, 100 and 200 are taken.
+    // The slots at 0, 100 and 200 ms are reserved.
     await expect(store.reserveSlot(10)).resolves.toBe(-100);
-    await permit(100);
+    await advance(100);
 
     await expect(store.reserveSlot(10)).resolves.toBe(-100);
   });
 
-  it('asks for the slots of one second not much more than once each', async () => {
-    const { turn, asked } = setup();
+  it('reserves the slots of one second in at most two calls each', async () => {
+    const { request, reservations } = setup();
 
-    for (let number = 0; number < 10; number += 1) void turn(`${number}`);
-    await permit(1_000);
+    for (let number = 0; number < 10; number += 1) void request(`${number}`);
+    await advance(1_000);
 
-    expect(asked.length).toBeLessThanOrEqual(2 * 10);
+    expect(reservations.length).toBeLessThanOrEqual(2 * 10);
   });
 
-  it('shares the slots with whoever takes from the same store', async () => {
-    const { turn, store, came } = setup();
+  it('shares the slots with every other caller of the same store', async () => {
+    const { request, store, results } = setup();
     await store.reserveSlot(10);
 
-    void turn('a');
-    await permit(100);
+    void request('a');
+    await advance(100);
 
-    expect(came).toEqual([['a', true, 100]]);
+    expect(results).toEqual([['a', true, 100]]);
   });
 
-  it('goes by the rate as it is at the time', async () => {
-    const { turn, rate, came, asked } = setup({ perSecond: 1 });
-    for (const name of ['a', 'b', 'c', 'd']) void turn(name);
-    await permit(500);
+  it('follows a change of the rate for requests that already wait', async () => {
+    const { request, rate, results, reservations } = setup({ perSecond: 1 });
+    for (const name of ['a', 'b', 'c', 'd']) void request(name);
+    await advance(500);
     rate.perSecond = 10;
-    await permit(800);
+    await advance(800);
 
-    expect(came).toEqual([
+    expect(results).toEqual([
       ['a', true, 0],
       ['b', true, 1_000],
       ['c', true, 1_100],
       ['d', true, 1_200],
     ]);
-    expect(asked).toEqual(expect.arrayContaining([1, 10]));
+    expect(reservations).toEqual(expect.arrayContaining([1, 10]));
   });
 
-  it('lets everybody go when the rate is limited no more', async () => {
-    const { turn, rate, came } = setup({ perSecond: 1 });
-    for (const name of ['a', 'b', 'c']) void turn(name);
-    await permit(100);
+  it('grants every waiting request once the rate is not limited any more', async () => {
+    const { request, rate, results } = setup({ perSecond: 1 });
+    for (const name of ['a', 'b', 'c']) void request(name);
+    await advance(100);
 
     rate.perSecond = undefined;
-    await permit(700);
+    await advance(700);
 
-    expect(came.map(([name]) => name)).toEqual(['a', 'b', 'c']);
+    expect(results.map(([name]) => name)).toEqual(['a', 'b', 'c']);
   });
 
-  it('turns everybody away at once who has no slot, and nobody else', async () => {
-    const { turn, rateLimiter, came } = setup();
-    for (const name of ['a', 'b', 'c', 'd', 'e']) void turn(name);
-    await permit(50);
+  it('cancels at once the requests without a slot, and no others', async () => {
+    const { request, rateLimiter, results } = setup();
+    for (const name of ['a', 'b', 'c', 'd', 'e']) void request(name);
+    await advance(50);
 
-    rateLimiter.turnAway();
-    await permit(0);
+    rateLimiter.cancelWaiting();
+    await advance(0);
 
-    expect(came).toEqual([
+    expect(results).toEqual([
       ['a', true, 0],
       ['d', false, 50],
       ['e', false, 50],
     ]);
-    await permit(1_000);
-    expect(came.slice(3)).toEqual([
+    await advance(1_000);
+    expect(results.slice(3)).toEqual([
       ['b', true, 100],
       ['c', true, 200],
     ]);
   });
 
-  it('serves who comes after those that were turned away, in the slot they would have had', async () => {
-    const { turn, rateLimiter, came } = setup({ perSecond: 1 });
-    for (const name of ['a', 'b', 'c']) void turn(name);
-    await permit(10);
+  it('grants a request after a cancellation the slot that the cancelled ones would have had', async () => {
+    const { request, rateLimiter, results } = setup({ perSecond: 1 });
+    for (const name of ['a', 'b', 'c']) void request(name);
+    await advance(10);
 
-    rateLimiter.turnAway();
-    void turn('d');
-    await permit(2_000);
+    rateLimiter.cancelWaiting();
+    void request('d');
+    await advance(2_000);
 
-    expect(came).toEqual([
+    expect(results).toEqual([
       ['a', true, 0],
       ['b', false, 10],
       ['c', false, 10],
@@ -151,98 +152,98 @@ describe('the pacer', () => {
     ]);
   });
 
-  it('lets go who is aborted, with the reason, and the others move up', async () => {
-    const { turn, came } = setup({ perSecond: 1 });
+  it('rejects an aborted request with the reason, and the others move up', async () => {
+    const { request, results } = setup({ perSecond: 1 });
     const abort = new AbortController();
-    void turn('a');
-    void turn('b', abort.signal);
-    void turn('c');
-    await permit(10);
+    void request('a');
+    void request('b', abort.signal);
+    void request('c');
+    await advance(10);
 
     abort.abort('stopping');
-    await permit(1_000);
+    await advance(1_000);
 
-    expect(came).toEqual([
+    expect(results).toEqual([
       ['a', true, 0],
       ['b', 'stopping', 10],
       ['c', true, 1_000],
     ]);
   });
 
-  it('lets go who is aborted while its slot comes', async () => {
-    const { turn, came } = setup();
+  it('rejects a request that is aborted while its reserved slot is still ahead', async () => {
+    const { request, results } = setup();
     const abort = new AbortController();
-    void turn('a');
-    void turn('b', abort.signal);
-    await permit(50);
+    void request('a');
+    void request('b', abort.signal);
+    await advance(50);
 
     abort.abort('stopping');
-    await permit(1_000);
+    await advance(1_000);
 
-    expect(came).toEqual([
+    expect(results).toEqual([
       ['a', true, 0],
       ['b', 'stopping', 50],
     ]);
   });
 
-  it('lets nobody wait who is aborted before', async () => {
-    const { turn, rateLimiter, asked, came } = setup();
+  it('rejects a request that was aborted before, without a reservation', async () => {
+    const { request, rateLimiter, reservations, results } = setup();
 
-    await turn('a', AbortSignal.abort('stopping'));
+    await request('a', AbortSignal.abort('stopping'));
 
-    expect(came).toEqual([['a', 'stopping', 0]]);
-    expect([asked, rateLimiter.isWaitedFor()]).toEqual([[], false]);
+    expect(results).toEqual([['a', 'stopping', 0]]);
+    expect([reservations, rateLimiter.hasWaiting()]).toEqual([[], false]);
   });
 
-  it('says whether anybody waits who has no slot', async () => {
-    const { turn, rateLimiter } = setup({ perSecond: 1 });
-    expect(rateLimiter.isWaitedFor()).toBe(false);
+  it('reports whether requests without a slot wait', async () => {
+    const { request, rateLimiter } = setup({ perSecond: 1 });
+    expect(rateLimiter.hasWaiting()).toBe(false);
 
-    void turn('a');
-    void turn('b');
-    await permit(0);
-    expect(rateLimiter.isWaitedFor()).toBe(true);
-    await permit(1_000);
+    void request('a');
+    void request('b');
+    await advance(0);
+    expect(rateLimiter.hasWaiting()).toBe(true);
+    await advance(1_000);
 
-    expect(rateLimiter.isWaitedFor()).toBe(false);
+    expect(rateLimiter.hasWaiting()).toBe(false);
   });
 
-  it('fails all that wait when the store fails, and serves who comes later', async () => {
+  it('rejects all waiting requests when the store fails, and serves later ones', async () => {
     const fails = { now: true };
-    const { turn, came, rateLimiter } = setup({
+    const { request, results, rateLimiter } = setup({
       reserveSlot: async () => {
         if (fails.now) throw new Error('The queue does not answer');
         return 0;
       },
     });
-    void turn('a');
-    void turn('b');
-    await permit(0);
-    expect(rateLimiter.isWaitedFor()).toBe(false);
+    void request('a');
+    void request('b');
+    await advance(0);
+    expect(rateLimiter.hasWaiting()).toBe(false);
 
     fails.now = false;
-    void turn('c');
-    await permit(0);
+    void request('c');
+    await advance(0);
 
-    const silent = new Error('The queue does not answer');
-    expect(came).toEqual([
-      ['a', silent, 0],
-      ['b', silent, 0],
+    const error = new Error('The queue does not answer');
+    expect(results).toEqual([
+      ['a', error, 0],
+      ['b', error, 0],
       ['c', true, 0],
     ]);
   });
 
   it.each([0, 1, 2, 3, 4, 5])(
-    'forgets nobody who comes at the moment at which the last one goes (%i ticks later)',
+    'serves a request that arrives while the last one is granted (%i ticks later)',
     async (ticks) => {
-      const { turn, came } = setup({ reserveSlot: async () => 0 });
+      const { request, results } = setup({ reserveSlot: async () => 0 });
 
-      void turn('a');
+      void request('a');
       for (let tick = 0; tick < ticks; tick += 1) await Promise.resolve();
-      void turn('b');
-      await permit(5_000);
+      void request('b');
+      await advance(5_000);
 
-      expect(came.map(([name]) => name)).toEqual(['a', 'b']);
+      expect(results.map(([name]) => name)).toEqual(['a', 'b']);
     },
   );
 });

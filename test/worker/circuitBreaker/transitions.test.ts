@@ -1,10 +1,10 @@
 import type { BreakerState } from '../../../src/queue/breakerState.ts';
 import {
-  close,
   type Failure,
-  open,
   pauseMs,
+  reset,
   takeProbe,
+  trip,
   yieldProbe,
 } from '../../../src/worker/circuitBreaker/transitions.ts';
 
@@ -13,226 +13,251 @@ const HOUR_MS = 3_600_000;
 const MAX_MS = 60_000;
 const middle = () => 0.5;
 
-const TROUBLE: Failure = { code: 'HTTP_503', reason: 'HTTP 503 without a GraphQL answer' };
+const FAILURE: Failure = { code: 'HTTP_503', reason: 'HTTP 503 without a GraphQL answer' };
 
-const closeBy = (by: string, state: BreakerState, failure: Partial<Failure> = {}, now = NOW) =>
-  close(state, { ...TROUBLE, ...failure }, { by, now, maxMs: MAX_MS, random: middle });
+const tripBy = (by: string, state: BreakerState, failure: Partial<Failure> = {}, now = NOW) =>
+  trip(state, { ...FAILURE, ...failure }, { by, now, maxMs: MAX_MS, random: middle });
 
 const must = (state: BreakerState | undefined): BreakerState => {
   if (state === undefined) throw new Error('no change');
   return state;
 };
 
-/** Closed at NOW for its first pause, and nobody tries. */
-const CLOSED = must(closeBy('anyone', {}));
-/** Closed, the first pause over, and `prober` has the next try. */
-const PROBED = must(takeProbe(CLOSED, 'prober', NOW + 1_000));
+/** Opened at NOW for its first pause; no worker holds the probe. */
+const OPEN = must(tripBy('anyone', {}));
+/** The first pause is over, and `prober` holds the probe. */
+const HALF_OPEN = must(takeProbe(OPEN, 'prober', NOW + 1_000));
 
 describe('a pause', () => {
   it.each([
-    { number: 1, least: 800, planned: 1_000, most: 1_200 },
-    { number: 2, least: 1_600, planned: 2_000, most: 2_400 },
-    { number: 3, least: 3_200, planned: 4_000, most: 4_800 },
-    { number: 6, least: 25_600, planned: 32_000, most: 38_400 },
-    // At the longest there is room for less only.
-    { number: 7, least: 48_000, planned: 60_000, most: 60_000 },
-    { number: 8, least: 48_000, planned: 60_000, most: 60_000 },
-    { number: 5_000, least: 48_000, planned: 60_000, most: 60_000 },
-  ])('number $number is $planned ms, and from $least to $most', (row) => {
+    { number: 1, min: 800, planned: 1_000, max: 1_200 },
+    { number: 2, min: 1_600, planned: 2_000, max: 2_400 },
+    { number: 3, min: 3_200, planned: 4_000, max: 4_800 },
+    { number: 6, min: 25_600, planned: 32_000, max: 38_400 },
+    // At the maximum, the jitter can only shorten the pause.
+    { number: 7, min: 48_000, planned: 60_000, max: 60_000 },
+    { number: 8, min: 48_000, planned: 60_000, max: 60_000 },
+    { number: 5_000, min: 48_000, planned: 60_000, max: 60_000 },
+  ])('number $number is $planned ms, with jitter from $min to $max', (row) => {
     const at = (random: number) => pauseMs(row.number, { maxMs: MAX_MS, random: () => random });
 
-    expect([at(0), at(0.5), at(1)]).toEqual([row.least, row.planned, row.most]);
+    expect([at(0), at(0.5), at(1)]).toEqual([row.min, row.planned, row.max]);
   });
 
-  it('is never above the longest, were that less than the first', () => {
+  it('is never above the maximum, even if that is below the first pause', () => {
     expect(pauseMs(1, { maxMs: 300, random: () => 1 })).toBe(300);
   });
 });
 
-describe('failing', () => {
-  it('closes the lane for the first pause, and says why and since when', () => {
-    expect(closeBy('anyone', {})).toEqual({
-      closed: { since: NOW, ...TROUBLE, pauses: 1, until: NOW + 1_000 },
+describe('a failure', () => {
+  it('opens a closed breaker for the first pause, and records the code, reason and time', () => {
+    expect(tripBy('anyone', {})).toEqual({
+      open: { since: NOW, ...FAILURE, pauses: 1, until: NOW + 1_000 },
     });
   });
 
-  it('that the prober met makes the pause longer, and gives the next try away', () => {
+  it('of the probe makes the pause longer, and frees the probe', () => {
     const later = NOW + 1_500;
-    const state = must(closeBy('prober', PROBED, { code: 'HTTP_502', reason: 'Other' }, later));
+    const state = must(tripBy('prober', HALF_OPEN, { code: 'HTTP_502', reason: 'Other' }, later));
 
     expect(state).toEqual({
-      closed: {
-        ...{ since: NOW, code: 'HTTP_502', reason: 'Other' },
-        ...{ pauses: 2, until: later + 2_000 },
+      open: {
+        since: NOW,
+        code: 'HTTP_502',
+        reason: 'Other',
+        pauses: 2,
+        until: later + 2_000,
       },
     });
   });
 
-  it('met by one prober after the other doubles the pause up to the longest', () => {
+  it('of one probe after the other doubles the pause up to the maximum', () => {
     const pauses: number[] = [];
-    let state = CLOSED;
+    let state = OPEN;
     let now = NOW;
     for (let number = 1; number <= 9; number += 1) {
-      const until = state.closed?.until ?? Number.NaN;
+      const until = state.open?.until ?? Number.NaN;
       pauses.push(until - now);
       now = until;
       state = must(takeProbe(state, `worker-${number}`, now));
-      state = must(closeBy(`worker-${number}`, state, {}, now));
+      state = must(tripBy(`worker-${number}`, state, {}, now));
     }
 
     expect(pauses).toEqual([1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000, 60_000]);
   });
 
   it.each([
-    { what: 'nobody tries', state: CLOSED, by: 'late' },
-    { what: 'another tries', state: PROBED, by: 'late' },
-    { what: 'it is limited', state: CLOSED, by: 'late', failure: { limitedAt: 100 } },
+    { what: 'no worker probes', state: OPEN, by: 'late' },
+    { what: 'another worker probes', state: HALF_OPEN, by: 'late' },
+    { what: 'it is a rate limit', state: OPEN, by: 'late', failure: { limitedAt: 100 } },
     {
-      what: 'a short wait is asked for',
-      state: CLOSED,
+      what: 'its Retry-After ends before the pause',
+      state: OPEN,
       by: 'late',
       failure: { retryAfterMs: 999 },
     },
-  ])('that comes late changes nothing while the lane is closed: $what', (row) => {
-    expect(closeBy(row.by, row.state, row.failure)).toBeUndefined();
+  ])('of a request in flight changes nothing while the breaker is open: $what', (row) => {
+    expect(tripBy(row.by, row.state, row.failure)).toBeUndefined();
   });
 
-  it('that comes late makes a pause longer where SEEK asks for it, and changes nothing else', () => {
+  it('of a request in flight with a longer Retry-After extends the pause, and changes nothing else', () => {
     const state = must(
-      closeBy('late', PROBED, { retryAfterMs: 9_000, limitedAt: 100, code: 'HTTP_429' }),
+      tripBy('late', HALF_OPEN, { retryAfterMs: 9_000, limitedAt: 100, code: 'HTTP_429' }),
     );
 
-    expect(state).toEqual({ closed: { ...PROBED.closed, until: NOW + 9_000 } });
+    expect(state).toEqual({ open: { ...HALF_OPEN.open, until: NOW + 9_000 } });
   });
 
   it.each([
     { retryAfterMs: 500, untilMs: 1_000 },
     { retryAfterMs: 7_000, untilMs: 7_000 },
-    // Longer than our own longest.
+    // Longer than the maximum of our own pauses.
     { retryAfterMs: HOUR_MS, untilMs: HOUR_MS },
     { retryAfterMs: 24 * HOUR_MS, untilMs: HOUR_MS },
-  ])('with a Retry-After of $retryAfterMs ms closes the lane for $untilMs ms', (row) => {
+  ])('with a Retry-After of $retryAfterMs ms opens the breaker for $untilMs ms', (row) => {
     const { retryAfterMs, untilMs } = row;
 
-    expect(closeBy('anyone', {}, { retryAfterMs })).toHaveProperty('closed.until', NOW + untilMs);
-    const late = closeBy('late', CLOSED, { retryAfterMs }) ?? CLOSED;
-    expect(late).toHaveProperty('closed.until', NOW + untilMs);
+    expect(tripBy('anyone', {}, { retryAfterMs })).toHaveProperty('open.until', NOW + untilMs);
+    const late = tripBy('late', OPEN, { retryAfterMs }) ?? OPEN;
+    expect(late).toHaveProperty('open.until', NOW + untilMs);
   });
 
   it.each([
-    { retryAfterMs: 1_000, told: false },
-    { retryAfterMs: 1_250, told: false },
-    { retryAfterMs: 1_251, told: true },
-  ])('that comes late is worth telling by a quarter of a second: $retryAfterMs ms', (row) => {
-    const state = closeBy('late', CLOSED, { retryAfterMs: row.retryAfterMs });
+    { retryAfterMs: 1_000, extends: false },
+    { retryAfterMs: 1_250, extends: false },
+    { retryAfterMs: 1_251, extends: true },
+  ])(
+    'of a request in flight extends the pause by more than 250 ms or not at all: $retryAfterMs ms',
+    (row) => {
+      const state = tripBy('late', OPEN, { retryAfterMs: row.retryAfterMs });
 
-    if (row.told) expect(state).toHaveProperty('closed.until', NOW + row.retryAfterMs);
-    else expect(state).toBeUndefined();
+      if (row.extends) expect(state).toHaveProperty('open.until', NOW + row.retryAfterMs);
+      else expect(state).toBeUndefined();
+    },
+  );
+
+  it('without a rate limit keeps the throttle as it is', () => {
+    const throttle = { perSecond: 12, at: 5 };
+
+    expect(tripBy('anyone', { throttle })).toHaveProperty('throttle', throttle);
   });
 
-  it('keeps the pace as it is, unless it is about the pace', () => {
-    const pace = { perSecond: 12, at: 5 };
+  it('with a rate limit lowers the rate, unless a probe or a request in flight reports it', () => {
+    const throttle = { perSecond: 100, at: NOW };
 
-    expect(closeBy('anyone', { pace })).toHaveProperty('pace', pace);
-  });
-
-  it('makes the pace slower when it is SEEK’s limit, but once: a prober’s says nothing of it', () => {
-    const pace = { perSecond: 100, at: NOW };
-
-    expect(closeBy('anyone', {}, { limitedAt: 200 })).toHaveProperty('pace.perSecond', 150);
-    expect(closeBy('prober', { ...PROBED, pace }, { limitedAt: 1 })).toMatchObject({
-      ...{ pace, closed: { pauses: 2 } },
+    expect(tripBy('anyone', {}, { limitedAt: 200 })).toHaveProperty('throttle.perSecond', 150);
+    expect(tripBy('prober', { ...HALF_OPEN, throttle }, { limitedAt: 1 })).toMatchObject({
+      throttle,
+      open: { pauses: 2 },
     });
-    expect(closeBy('prober', PROBED, { limitedAt: 1 })).not.toHaveProperty('pace');
-    expect(closeBy('late', { ...PROBED, pace }, { limitedAt: 1 })).toBeUndefined();
+    expect(tripBy('prober', HALF_OPEN, { limitedAt: 1 })).not.toHaveProperty('throttle');
+    expect(tripBy('late', { ...HALF_OPEN, throttle }, { limitedAt: 1 })).toBeUndefined();
   });
 });
 
-describe('a success', () => {
-  it('of the prober opens the lane, and keeps the pace', () => {
-    const pace = { perSecond: 12, at: NOW };
+describe('a successful probe', () => {
+  it('closes the breaker, and restarts the ramp-up of the throttle', () => {
+    const throttle = { perSecond: 12, at: NOW };
 
-    expect(open({ ...PROBED, pace }, 'prober', NOW + 60_000)).toEqual({
-      pace: { ...pace, at: NOW + 60_000 },
+    expect(reset({ ...HALF_OPEN, throttle }, 'prober', NOW + 60_000)).toEqual({
+      throttle: { ...throttle, at: NOW + 60_000 },
     });
-    expect(open(PROBED, 'prober', NOW)).toEqual({});
+    expect(reset(HALF_OPEN, 'prober', NOW)).toEqual({});
   });
 
   it.each([
-    { what: 'of another worker', state: PROBED, by: 'late' },
-    { what: 'while nobody tries', state: CLOSED, by: 'prober' },
-    { what: 'while the lane is open', state: {}, by: 'prober' },
-  ])('opens nothing $what', ({ state, by }) => {
-    expect(open(state, by, NOW)).toBeUndefined();
+    { what: 'of another worker', state: HALF_OPEN, by: 'late' },
+    { what: 'while no worker probes', state: OPEN, by: 'prober' },
+    { what: 'that is closed already', state: {}, by: 'prober' },
+  ])('closes no breaker $what', ({ state, by }) => {
+    expect(reset(state, by, NOW)).toBeUndefined();
   });
 });
 
-describe('the next try', () => {
+describe('the probe', () => {
   const LEASE_MS = 5_000;
   const due = NOW + 1_000;
   const takenAt = (now: number) => ({
-    closed: { ...CLOSED.closed, probe: { by: 'prober', until: now + LEASE_MS } },
+    open: { ...OPEN.open, probe: { by: 'prober', until: now + LEASE_MS } },
   });
 
   it.each<{ what: string; state: BreakerState; by: string; now: number; gets: boolean }>([
-    { what: 'nobody, while the lane is open', state: {}, by: 'prober', now: due, gets: false },
     {
-      what: 'nobody before the pause’s end',
-      state: CLOSED,
+      what: 'no worker while the breaker is closed',
+      state: {},
+      by: 'prober',
+      now: due,
+      gets: false,
+    },
+    {
+      what: 'no worker before the end of the pause',
+      state: OPEN,
       by: 'prober',
       now: due - 1,
       gets: false,
     },
-    { what: 'who comes first after it', state: CLOSED, by: 'prober', now: due, gets: true },
-    { what: 'no other while it is held', state: PROBED, by: 'other', now: due, gets: false },
+    { what: 'the first worker after the pause', state: OPEN, by: 'prober', now: due, gets: true },
     {
-      ...{ what: 'no other until the lease has run out', state: PROBED, by: 'other' },
-      ...{ now: due + LEASE_MS - 1, gets: false },
+      what: 'no other worker while it is held',
+      state: HALF_OPEN,
+      by: 'other',
+      now: due,
+      gets: false,
     },
     {
-      ...{ what: 'another when the lease has run out', state: PROBED, by: 'other' },
-      ...{ now: due + LEASE_MS, gets: true },
+      what: 'no other worker before the lease ends',
+      state: HALF_OPEN,
+      by: 'other',
+      now: due + LEASE_MS - 1,
+      gets: false,
+    },
+    {
+      what: 'another worker when the lease has ended',
+      state: HALF_OPEN,
+      by: 'other',
+      now: due + LEASE_MS,
+      gets: true,
     },
   ])('is given to $what', ({ state, by, now, gets }) => {
     const taken = takeProbe(state, by, now);
 
     if (!gets) expect(taken).toBeUndefined();
-    else expect(taken).toHaveProperty('closed.probe', { by, until: now + LEASE_MS });
+    else expect(taken).toHaveProperty('open.probe', { by, until: now + LEASE_MS });
   });
 
   it.each([due + 1, due + LEASE_MS, due + 10 * LEASE_MS])(
-    'is kept by its holder, who renews the lease (at %i)',
+    'stays with its holder, which renews the lease (at %i)',
     (now) => {
-      expect(takeProbe(PROBED, 'prober', now)).toEqual(takenAt(now));
+      expect(takeProbe(HALF_OPEN, 'prober', now)).toEqual(takenAt(now));
     },
   );
 
-  it('is given to who comes where the clock was set back under a pause or a lease', () => {
+  it('is given to any worker if the clock was set back during a pause or a lease', () => {
     const yesterday = due - 24 * HOUR_MS;
 
-    expect(takeProbe(CLOSED, 'prober', yesterday)).toHaveProperty('closed.probe.by', 'prober');
-    expect(takeProbe(PROBED, 'other', yesterday)).toHaveProperty('closed.probe.by', 'other');
+    expect(takeProbe(OPEN, 'prober', yesterday)).toHaveProperty('open.probe.by', 'prober');
+    expect(takeProbe(HALF_OPEN, 'other', yesterday)).toHaveProperty('open.probe.by', 'other');
   });
 
-  it('is renewed by its holder while a Retry-After goes on, and taken by no other', () => {
-    const longer = must(closeBy('late', PROBED, { retryAfterMs: 60_000 }));
+  it('is renewed by its holder during a Retry-After, and given to no other worker', () => {
+    const extended = must(tripBy('late', HALF_OPEN, { retryAfterMs: 60_000 }));
 
-    expect(takeProbe(longer, 'prober', due)).toHaveProperty('closed.probe.by', 'prober');
-    expect(takeProbe(longer, 'other', due + LEASE_MS)).toBeUndefined();
+    expect(takeProbe(extended, 'prober', due)).toHaveProperty('open.probe.by', 'prober');
+    expect(takeProbe(extended, 'other', due + LEASE_MS)).toBeUndefined();
   });
 
-  it('that is yielded is free for whoever comes', () => {
-    const yielded = must(yieldProbe(PROBED, 'prober'));
+  it('that is yielded is given to any worker', () => {
+    const yielded = must(yieldProbe(HALF_OPEN, 'prober'));
 
-    expect(yielded).toEqual(CLOSED);
-    expect(takeProbe(yielded, 'other', due)).toHaveProperty('closed.probe.by', 'other');
+    expect(yielded).toEqual(OPEN);
+    expect(takeProbe(yielded, 'other', due)).toHaveProperty('open.probe.by', 'other');
   });
 
   it.each([
-    { what: 'another’s', state: PROBED },
-    { what: 'nobody’s', state: CLOSED },
-    { what: 'of an open lane', state: {} },
-  ])('is not yielded by who does not hold it: $what', ({ state }) => {
+    { what: 'another worker holds it', state: HALF_OPEN },
+    { what: 'no worker holds it', state: OPEN },
+    { what: 'the breaker is closed', state: {} },
+  ])('is not yielded by a worker that does not hold it: $what', ({ state }) => {
     expect(yieldProbe(state, 'other')).toBeUndefined();
   });
 });
