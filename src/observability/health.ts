@@ -3,16 +3,16 @@ import { Hono } from 'hono';
 import { queueTimedOut, withDeadline } from '../runtime/async.ts';
 import type { Metrics } from './metrics.ts';
 
-const READY_WITHIN_MS = 2_000;
+const PING_TIMEOUT_MS = 2_000;
 
 type Deps = {
   ping: () => Promise<unknown>;
-  /** Whether this process does what it is there for. An absent queue is no fault of its own. */
+  /** `false` if this process is stuck. It is not stuck while the queue is unavailable. */
   isAlive: () => boolean;
   metrics: Pick<Metrics, 'scrape' | 'contentType'>;
 };
 
-/** Health and metrics, the same in every process, and without a key. */
+/** Health checks and metrics: the same in every process, and without a key. */
 export const createProbes = ({ ping, isAlive, metrics }: Deps): Hono => {
   const app = new Hono();
 
@@ -23,7 +23,7 @@ export const createProbes = ({ ping, isAlive, metrics }: Deps): Hono => {
   );
 
   app.get('/health/ready', async (c) => {
-    const isReady = await withDeadline(ping(), READY_WITHIN_MS, queueTimedOut).then(
+    const isReady = await withDeadline(ping(), PING_TIMEOUT_MS, queueTimedOut).then(
       () => true,
       () => false,
     );

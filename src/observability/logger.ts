@@ -2,30 +2,30 @@ import { type DestinationStream, type Logger, pino } from 'pino';
 import pretty from 'pino-pretty';
 import { isMaskedToken } from './redact.ts';
 
-// The last line of defence: what is logged should hold no secret in the first place. A wildcard
-// stands for exactly one level, so each depth needs its own path.
+// The last defence: a logged object should contain no secret in the first place. A wildcard matches
+// exactly one level, so each depth needs its own path.
 const SECRET_FIELDS = ['token', 'access_token', 'client_secret', 'authorization', 'password'];
 const redact = {
   paths: SECRET_FIELDS.flatMap((name) => [name, `*.${name}`, `*.*.${name}`, `*.*.*.${name}`]),
-  // A token that was described already may be told of.
+  // `maskToken` has already replaced this token with a description.
   censor: (value: unknown) =>
     typeof value === 'string' && isMaskedToken(value) ? value : '[Redacted]',
 };
 
-// An error of ioredis carries the command that failed, and with it the signal: name its parts.
+// An error of ioredis contains the failed command, and with it the signal. Log only these fields.
 const describeError = (err: unknown) =>
   typeof err === 'object' && err !== null && 'message' in err
     ? {
         type: 'name' in err ? err.name : undefined,
-        // A SyntaxError quotes what it could not parse.
+        // A SyntaxError quotes the text that it could not parse.
         message: 'name' in err && err.name === 'SyntaxError' ? 'not JSON' : err.message,
         code: 'code' in err ? err.code : undefined,
-        stack: 'stack' in err ? placesOf(err.stack) : undefined,
+        stack: 'stack' in err ? framesOf(err.stack) : undefined,
       }
     : { message: String(err) };
 
-// Without the message, which a stack repeats.
-const placesOf = (stack: unknown): string =>
+// A stack repeats the message; only its frames are safe to log.
+const framesOf = (stack: unknown): string =>
   String(stack)
     .split('\n')
     .filter((line) => /^\s+at /.test(line))
@@ -33,7 +33,7 @@ const placesOf = (stack: unknown): string =>
 
 type Options = { level: string; destination?: DestinationStream };
 
-/** JSON lines on standard output; readable ones on a terminal. */
+/** Logs JSON lines to standard output, or formatted lines to a terminal. */
 export const createLogger = ({ level, destination }: Options): Logger =>
   pino(
     {
@@ -45,21 +45,24 @@ export const createLogger = ({ level, destination }: Options): Logger =>
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },
-    destination ?? (level === 'silent' ? NOWHERE : standardOutput()),
+    destination ?? (level === 'silent' ? NO_OUTPUT : standardOutput()),
   );
 
 const standardOutput = (): DestinationStream =>
   process.stdout.isTTY
     ? pretty({ colorize: true, translateTime: 'HH:MM:ss.l', singleLine: true, sync: true })
-    : inPortions();
+    : bufferedOutput();
 
-const NOWHERE: DestinationStream = { write: () => {} };
+const NO_OUTPUT: DestinationStream = { write: () => {} };
 
-// A write for each line is what a signal would cost most. What a process that is killed has not written
-// is its last tenth of a second.
-const inPortions = (): DestinationStream => {
+// A write per line would be the largest cost of a signal. A process that is killed loses at most the lines
+// of its last 100 ms.
+const bufferedOutput = (): DestinationStream => {
   const destination = pino.destination({
-    ...{ dest: 1, sync: true, minLength: 4_096, periodicFlush: 100 },
+    dest: 1,
+    sync: true,
+    minLength: 4_096,
+    periodicFlush: 100,
   });
   process.on('exit', () => destination.flushSync());
   return destination;
@@ -68,8 +71,8 @@ const inPortions = (): DestinationStream => {
 export type { Logger };
 
 /**
- * For what recurs and is to be told of once in `everyMs`: whether it is to be told now. By a clock that
- * is never set back, or nothing would be told for as long.
+ * Returns a function that returns true at most once per `everyMs`. Used to rate-limit repeated log lines.
+ * The clock must be monotonic: after a clock is set back, nothing would be logged for that long.
  */
 export const createThrottle = (
   everyMs: number,

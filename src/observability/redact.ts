@@ -6,12 +6,12 @@ const MASK = '[masked]';
 const MIN_RUN = 12;
 // Bounds the number of runs to look for. Text from the start of a longer secret is masked to its end.
 const MAX_SECRET = 4_000;
-// Deeper than any answer that is meant to be read.
+// Deeper than any genuine answer.
 const MAX_DEPTH = 50;
 
 type Redact = (text: string) => string;
 
-/** Where secrets stand in a text: from, to. */
+/** The ranges of a text that contain secrets, as start and end. */
 type Spans = [number, number][];
 
 /** A text from outside with every known secret in it masked. */
@@ -91,10 +91,10 @@ const decodeOne = ([encoded = '', unit, control, ascii]: Match): string => {
   }
 };
 
-/** The text with one layer of URL encoding and of JSON escapes taken off. */
+/** Removes one layer of URL encoding and of JSON escapes. */
 const decode = (text: string) => {
-  /** From each of these places on, the original is so many characters ahead. */
-  const places: number[] = [];
+  /** From `offsets[i]` on, the original text is `shifts[i]` characters ahead of the decoded text. */
+  const offsets: number[] = [];
   const shifts: number[] = [];
   const parts: string[] = [];
   let end = 0;
@@ -105,7 +105,7 @@ const decode = (text: string) => {
     parts.push(text.slice(end, match.index), one);
     end = match.index + match[0].length;
     // A backslash belongs to the character that follows it.
-    places.push(match.index - shift + Math.max(one.length, 1));
+    offsets.push(match.index - shift + Math.max(one.length, 1));
     shift += match[0].length - one.length;
     shifts.push(shift);
   }
@@ -113,10 +113,10 @@ const decode = (text: string) => {
 
   const toOriginal = (at: number): number => {
     let low = 0;
-    let high = places.length;
+    let high = offsets.length;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if ((places[middle] ?? 0) <= at) low = middle + 1;
+      if ((offsets[middle] ?? 0) <= at) low = middle + 1;
       else high = middle;
     }
     return at + (shifts[low - 1] ?? 0);
@@ -127,7 +127,7 @@ const decode = (text: string) => {
 /** Finds secrets in folded texts. */
 const createSearch = (secrets: readonly string[]) => {
   const short = new Set<string>();
-  /** How many characters are masked from the start of a run. */
+  /** For each run, how many characters are masked from its start. */
   const runs = new Map<string, number>();
   const addRuns = (secret: string) => {
     const length = Math.min(secret.length, MAX_SECRET);
@@ -138,14 +138,14 @@ const createSearch = (secrets: readonly string[]) => {
     }
     if (secret.length > MAX_SECRET) runs.set(secret.slice(length - MIN_RUN, length), Infinity);
   };
-  // Only a secret that is there from its start: the runs of base64 would double the cost.
+  // In base64, only the start of a secret is found: further runs would double the cost.
   const addStart = (base64: string) => {
     const run = fold(base64.slice(0, MIN_RUN));
     runs.set(run, Math.max(base64.length, runs.get(run) ?? 0));
   };
   for (const secret of new Set(secrets)) {
     addRuns(fold(secret));
-    // A text is decoded before the search, a secret that contains `%2F` with it.
+    // The text is decoded before the search. That also decodes a secret that contains `%2F`.
     const { plain } = decode(secret);
     if (plain !== secret) addRuns(fold(plain));
     const bytes = Buffer.from(secret);
@@ -180,14 +180,14 @@ const occurrences = (text: string, secret: string): Spans => {
 };
 
 const mask = (text: string, spans: Spans): string => {
-  const kept: string[] = [];
+  const parts: string[] = [];
   let end = 0;
   for (const [from, to] of spans.sort(([a], [b]) => a - b)) {
     if (to <= end) continue;
-    if (from > end || end === 0) kept.push(text.slice(end, from), MASK);
+    if (from > end || end === 0) parts.push(text.slice(end, from), MASK);
     end = to;
   }
-  return [...kept, text.slice(end)].join('');
+  return [...parts, text.slice(end)].join('');
 };
 
 const redactDeep = (value: unknown, redactText: Redact, depth: number): unknown => {
@@ -204,8 +204,8 @@ const redactDeep = (value: unknown, redactText: Redact, depth: number): unknown 
 };
 
 /**
- * Enough of a token to understand "/input/token: Is not valid" without showing it: its length, the
- * beginning of its SHA-256, and which characters it holds that a careless hop would have changed.
+ * Describes a token so that "/input/token: Is not valid" can be investigated without the token: its length,
+ * the start of its SHA-256, and the characters in it that a faulty URL encoding or trim would change.
  */
 export const maskToken = (token: string): string => {
   const digest = createHash('sha256').update(token).digest('hex').slice(0, 8);
@@ -221,7 +221,7 @@ export const maskToken = (token: string): string => {
 export const isMaskedToken = (text: string): boolean =>
   /^\[token: length \d+, sha256 [0-9a-f]{8}(?:, holds [a-z%+ ]+)?\]$/.test(text);
 
-// The fields of a signal that are not secret, and how they look. Any other value may be a token under a
+// The fields of a signal that are not secret, and their format. Any other value may be a token under a
 // mistyped or wrong name.
 const IDENTIFIER = /^[A-Za-z]+(?::[A-Za-z0-9_-]+){2,}$/;
 const SHOWN = new Map<string, RegExp>([
@@ -233,7 +233,7 @@ const SHOWN = new Map<string, RegExp>([
   ['query', /^/],
 ]);
 
-/** A body for the log: every string that is not known to be harmless is masked as a token is. */
+/** Prepares a body for the log: masks every string that is not known to be harmless. */
 export const maskBody = (body: unknown, name = ''): unknown => {
   if (typeof body === 'string') return SHOWN.get(name)?.test(body) ? body : maskToken(body);
   if (Array.isArray(body)) return body.map((item) => maskBody(item, name));

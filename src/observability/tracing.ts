@@ -14,10 +14,10 @@ import { type TraceContext, TraceContextSchema } from '../schemas/traceContext.t
 
 export type { Span, Tracer };
 
-// Written out, for who packs the library into a file of its own has no package.json beside it.
+// A literal: an application that bundles the library has no package.json beside it.
 const NAME = 'seek-signal-dispatcher';
 
-/** Spans go to the SDK that the process has registered: ours, an application's, or none. */
+/** Spans go to the SDK that the process has registered: ours, the application's, or none. */
 export const openTracer = (): Tracer => trace.getTracer(NAME);
 
 /** The attributes of every span about the queue. The name equals `SIGNALS` in `queue/backend.ts`. */
@@ -27,8 +27,9 @@ export const QUEUE_ATTRIBUTES = {
 };
 
 /**
- * As it lies in a job. That nobody records it is passed on too: whoever took it for new would decide
- * anew. Not by the propagator that an application may have registered: workers read this one.
+ * Serialises the span as W3C trace context for the job. The unsampled flag is kept so that workers do not
+ * sample again. It does not use the registered propagator: an application may use another format, and
+ * workers read this one.
  */
 export const toTraceContext = (span: Span): TraceContext => {
   const spanContext = span.spanContext();
@@ -42,30 +43,33 @@ export const toTraceContext = (span: Span): TraceContext => {
   };
 };
 
-/** From a job, or the headers of a request. What can't be read begins a trace of its own. */
-export const toContext = (given: unknown): Context => {
-  const spanContext = readSpanContext(given);
+/** Parses the trace context of a job or of request headers. If it cannot be read, a new trace starts. */
+export const toContext = (source: unknown): Context => {
+  const spanContext = readSpanContext(source);
   return spanContext === undefined ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, spanContext);
 };
 
-const readSpanContext = (given: unknown): SpanContext | undefined => {
-  const { traceparent, tracestate } = TraceContextSchema.safeParse(given).data ?? {};
+const readSpanContext = (source: unknown): SpanContext | undefined => {
+  const { traceparent, tracestate } = TraceContextSchema.safeParse(source).data ?? {};
   const [, traceId, spanId, flags] = traceparent?.split('-') ?? [];
   if (traceId === undefined || spanId === undefined || flags === undefined) return undefined;
   return {
-    ...{ traceId, spanId, traceFlags: Number.parseInt(flags, 16), isRemote: true },
+    traceId,
+    spanId,
+    traceFlags: Number.parseInt(flags, 16),
+    isRemote: true,
     ...(tracestate === undefined ? {} : { traceState: createTraceState(tracestate) }),
   };
 };
 
-/** For a line of the log; nothing where nobody will find it. */
+/** The ids for a log line. Empty for a span that is not recorded, because no trace would have these ids. */
 export const idsOf = (span: Span): { traceId?: string; spanId?: string } => {
   if (!span.isRecording()) return {};
   const { traceId, spanId } = span.spanContext();
   return { traceId, spanId };
 };
 
-/** `type` is a code from a small set: an error's message may repeat what it stumbled over. */
+/** Marks the span as failed. `type` is a code from a small set: an error's message may contain a secret. */
 export const fail = (span: Span, type: string): void => {
   span.setAttribute('error.type', type);
   span.setStatus({ code: SpanStatusCode.ERROR });

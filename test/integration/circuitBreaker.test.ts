@@ -20,22 +20,22 @@ const { setup } = usePlatform(onRedis);
 const complete = (token = newToken()) => buildApplicationComplete({ token });
 const many = (count: number) => Array.from({ length: count }, () => complete());
 
-/** Counts what is under way at SEEK at the same time, from the moment it is asked to. */
-const watched = (answer: () => ScriptedAnswer) => {
-  let underWay = 0;
-  const seen = { most: 0 };
+/** Counts the concurrent requests at SEEK. Reset `max` to start a new count. */
+const countConcurrent = (answer: () => ScriptedAnswer) => {
+  let inFlight = 0;
+  const concurrent = { max: 0 };
   const counted = (): ScriptedAnswer => (response, socket) => {
-    underWay += 1;
-    seen.most = Math.max(seen.most, underWay);
+    inFlight += 1;
+    concurrent.max = Math.max(concurrent.max, inFlight);
     response.once('close', () => {
-      underWay -= 1;
+      inFlight -= 1;
     });
     slow(20, answer())(response, socket);
   };
-  return { seen, counted };
+  return { concurrent, counted };
 };
 
-describe('the lane', () => {
+describe('the circuit breaker', () => {
   it.each([
     ['HTTP_503', () => html(503)],
     ['INTERNAL_SERVER_ERROR', () => refused('INTERNAL_SERVER_ERROR')],
@@ -43,10 +43,10 @@ describe('the lane', () => {
     ['HTTP_200', () => empty()],
     ['UNAUTHENTICATED', () => refused('UNAUTHENTICATED')],
   ])(
-    'closes for all workers when SEEK is down (%s), and lets one signal try at a time',
+    'opens for all workers when SEEK is down (%s), and probes with one signal at a time',
     async (code, answer) => {
       let down = true;
-      const { seen, counted } = watched(answer);
+      const { concurrent, counted } = countConcurrent(answer);
       const { seek, sendAll, until, status, logs } = await setup({
         workers: 3,
         env: { WORKER_CONCURRENCY: '5' },
@@ -64,21 +64,21 @@ describe('the lane', () => {
         reason: expect.any(String),
       });
 
-      // By the third probe every worker has heard of it, and what was under way has been answered.
+      // By the third probe every worker has read the state, and no earlier request is in flight.
       await waitFor(() => logs.lines().filter(({ msg }) => msg === 'delivery.probed').length >= 3);
-      seen.most = 0;
+      concurrent.max = 0;
       const before = seek.requests.length;
       await waitFor(() => seek.requests.length >= before + 4);
       // An UNAUTHENTICATED probe is two requests, one after the other.
-      expect(seen.most).toBe(1);
+      expect(concurrent.max).toBe(1);
 
       down = false;
-      const lookup = [];
-      for (const { signalId } of accepted) lookup.push(await until(signalId, 'delivered'));
-      const attempts = lookup.reduce((sum, record) => sum + record.attempts.length, 0);
+      const records = [];
+      for (const { signalId } of accepted) records.push(await until(signalId, 'delivered'));
+      const attempts = records.reduce((sum, record) => sum + record.attempts.length, 0);
       expect(attempts).toBeLessThanOrEqual(seek.requests.length);
-      // Far fewer than were waiting: who was not sent has spent nothing.
-      expect(lookup.filter((record) => record.attempts.length > 1).length).toBeLessThan(45);
+      // Far fewer than were waiting: a signal that was not sent has spent no attempt.
+      expect(records.filter((record) => record.attempts.length > 1).length).toBeLessThan(45);
       expect((await status()).delivery).toEqual({ state: 'running' });
       const lines = logs.lines().map(({ msg }) => msg);
       expect(lines.filter((msg) => msg === 'delivery.suspended')).toHaveLength(1);
@@ -86,7 +86,7 @@ describe('the lane', () => {
     },
   );
 
-  it('tries with another signal each time, so that none is worn out by it', async () => {
+  it('probes with another signal each time, so that no signal uses up its attempts', async () => {
     let down = true;
     const { seek, sendAll, status } = await setup({
       env: { RETRY_BASE_MS: '60000', RETRY_MAX_MS: '60000', WORKER_CONCURRENCY: '5' },
@@ -103,14 +103,14 @@ describe('the lane', () => {
     expect(new Set(tokens).size).toBe(tokens.length);
   });
 
-  it('stays open when one signal alone comes to trouble again and again', async () => {
-    const poisoned = newToken();
+  it('stays closed when only one signal fails, however often', async () => {
+    const failingToken = newToken();
     const { sendAll, until, untilBuried, send, logs } = await setup({
       env: { RETRY_MAX_ATTEMPTS: '8' },
-      answers: ({ text }) => (text.includes(poisoned) ? html(500) : delivered()),
+      answers: ({ text }) => (text.includes(failingToken) ? html(500) : delivered()),
     });
 
-    const { signalId } = await send(complete(poisoned));
+    const { signalId } = await send(complete(failingToken));
     const deadLetter = await untilBuried(signalId);
     const others = await sendAll(many(20));
     for (const other of others) await until(other.signalId, 'delivered');
@@ -120,7 +120,7 @@ describe('the lane', () => {
     expect(logs.lines().some(({ msg }) => msg === 'delivery.suspended')).toBe(false);
   });
 
-  it('slows down for a rate limit, honours Retry-After, and spends no attempt', async () => {
+  it('opens for the Retry-After of a rate limit, and spends no attempt', async () => {
     const times: number[] = [];
     let limited = 0;
     const { sendAll, until, status, logs } = await setup({
@@ -148,13 +148,13 @@ describe('the lane', () => {
       expect(record.attempts).toHaveLength(1);
     }
 
-    const closedAt = logs.lines().find(({ msg }) => msg === 'delivery.suspended');
-    expect(closedAt).toMatchObject({ limitedAt: expect.any(Number) });
+    const suspension = logs.lines().find(({ msg }) => msg === 'delivery.suspended');
+    expect(suspension).toMatchObject({ limitedAt: expect.any(Number) });
     const gaps = times.map((at, index) => at - (times[index - 1] ?? at));
     expect(Math.max(...gaps)).toBeGreaterThan(900);
   });
 
-  it('goes on, slower, after a rate limit that asks for no pause', async () => {
+  it('stays closed and throttles after a rate limit without Retry-After', async () => {
     const { sendAll, until, logs } = await setup({
       env: { RETRY_MAX_ATTEMPTS: '1', WORKER_CONCURRENCY: '5' },
       answers: (_, number) => (number % 4 === 0 ? refused('RATE_LIMITED') : delivered()),
@@ -169,7 +169,7 @@ describe('the lane', () => {
     expect(messages).not.toContain('delivery.suspended');
   });
 
-  it('gives up for their age signals that spend no attempts', async () => {
+  it('moves a rate-limited signal over the maximum age to the dead letters, though it spent no attempt', async () => {
     const { send, untilBuried } = await setup({
       env: { RETRY_MAX_AGE_MS: '1' },
       answers: () => refused('RATE_LIMITED', { message: 'Slow down' }),
@@ -182,12 +182,12 @@ describe('the lane', () => {
     expect(deadLetter.reason).toMatch(/Slow down \(given up after/);
   });
 
-  it('closes for refused credentials: an error line, no attempts, and no storm of token requests', async () => {
-    let wrong = true;
+  it('opens for rejected credentials → one error line, no attempts, and few token requests', async () => {
+    let rejected = true;
     const { seek, sendAll, until, status, logs } = await setup({
       workers: 2,
       env: { DELIVERY_SUSPEND_MAX_MS: '500' },
-      token: () => (wrong ? refused('access_denied', { status: 401 }) : undefined),
+      token: () => (rejected ? refused('access_denied', { status: 401 }) : undefined),
     });
 
     const accepted = await sendAll(many(20));
@@ -202,13 +202,13 @@ describe('the lane', () => {
     });
     expect(seek.requests).toHaveLength(0);
 
-    wrong = false;
+    rejected = false;
     for (const { signalId } of accepted) {
       expect((await until(signalId, 'delivered')).attempts).toHaveLength(1);
     }
-    const closedMs = logs.lines().find(({ msg }) => msg === 'delivery.resumed')?.closedForMs;
-    // One a worker that found it out, then one a pause.
-    expect(seek.tokenRequests.length).toBeLessThan(6 + Number(closedMs) / 400);
+    const resumed = logs.lines().find(({ msg }) => msg === 'delivery.resumed');
+    // One by each worker that found the failure, then one per pause.
+    expect(seek.tokenRequests.length).toBeLessThan(6 + Number(resumed?.suspendedForMs) / 400);
     const errors = logs.lines().filter(({ level }) => level === 'error');
     expect(errors[0]).toMatchObject({
       msg: 'SEEK refuses SEEK_CLIENT_ID and SEEK_CLIENT_SECRET',
@@ -216,31 +216,31 @@ describe('the lane', () => {
     expect(logs.text()).not.toContain('scripted-client-secret');
   });
 
-  it('counts requests, of all workers together, against RATE_LIMIT_PER_SECOND', async () => {
+  it('limits the requests of all workers together to RATE_LIMIT_PER_SECOND', async () => {
     const times: number[] = [];
     const { sendAll, until } = await setup({
       workers: 2,
       env: { RATE_LIMIT_PER_SECOND: '20' },
       answers: (_, number) => {
         times.push(performance.now());
-        // The repetition is a request as well.
+        // The request that is repeated with a new partner token counts too.
         return number === 1 ? refused('UNAUTHENTICATED') : delivered();
       },
     });
 
-    const began = performance.now();
+    const startedAt = performance.now();
     for (const { signalId } of await sendAll(many(14))) await until(signalId, 'delivered');
 
-    // Fifteen requests and more are fourteen gaps and more of 50 ms.
+    // At least 15 requests have at least 14 gaps of 50 ms.
     expect(times.length).toBeGreaterThanOrEqual(15);
-    expect((times.at(-1) ?? 0) - began).toBeGreaterThan((times.length - 1) * 50 - 10);
+    expect((times.at(-1) ?? 0) - startedAt).toBeGreaterThan((times.length - 1) * 50 - 10);
   });
 });
 
-describe.each(PLATFORMS)('what spends no attempt, on $name', ({ start }) => {
+describe.each(PLATFORMS)('without an attempt, on $name', ({ start }) => {
   const { setup: setupOn } = usePlatform(start);
 
-  it('leaves a signal of a newer version alone, and tries the others', async () => {
+  it('a signal of a newer version → unchanged, and other signals are delivered', async () => {
     const { send, until, openBackend, find } = await setupOn();
     const queue = await openBackend().queue('signals');
     const data = { version: 4, signal: { shape: 'unknown' } };
@@ -256,29 +256,29 @@ describe.each(PLATFORMS)('what spends no attempt, on $name', ({ start }) => {
     expect(await find('from-the-future')).toMatchObject({ state: 'retrying', attempts: [] });
   });
 
-  it('shows its dead letters with their reason, and leaves one that was retried to it', async () => {
+  it('a dead letter of a newer version → failed with its reason, and unchanged after a retry', async () => {
     const { openBackend, startWorker } = await setupOn({ workers: 0 });
     const deadLetters = await openBackend().queue('dead-letters');
     const data = { version: 3, code: 'BAD_USER_INPUT', reason: 'Is not valid', shape: 'unknown' };
     await deadLetters.add(
       'ApplicationComplete',
       data,
-      deadLetterJobOptions('letter-from-the-future'),
+      deadLetterJobOptions('dead-letter-from-the-future'),
     );
 
     await startWorker();
     const failed = await waitFor(async () => {
-      const state = await deadLetters.getJobState('letter-from-the-future');
-      return state === 'failed' && (await deadLetters.getJob('letter-from-the-future'));
+      const state = await deadLetters.getJobState('dead-letter-from-the-future');
+      return state === 'failed' && (await deadLetters.getJob('dead-letter-from-the-future'));
     });
     expect(failed.failedReason).toBe('BAD_USER_INPUT: Is not valid');
     await failed.retry('failed');
     await waitFor(async () => (await failed.getState()) === 'delayed');
 
-    expect((await deadLetters.getJob('letter-from-the-future'))?.data).toEqual(data);
+    expect((await deadLetters.getJob('dead-letter-from-the-future'))?.data).toEqual(data);
   });
 
-  it('tries a signal again that was told to slow down, with no attempt spent', async () => {
+  it('a rate-limited signal → delivered with one attempt', async () => {
     const { send, until } = await setupOn({
       env: { RETRY_MAX_ATTEMPTS: '1' },
       answers: [refused('RATE_LIMITED', { status: 429 }), html(429)],

@@ -35,7 +35,7 @@ describe.each([
 ])('a signal on %s', (_, start) => {
   const { setup } = usePlatform(start);
 
-  it('is one trace from the caller to SEEK', async () => {
+  it('has one trace from the caller to SEEK', async () => {
     const { send, until, logs, seek } = await setup({ tracer: recorded.tracer });
 
     const { signalId } = await send(complete(), SAMPLED);
@@ -47,7 +47,10 @@ describe.each([
     const request = recorded.spans('CLIENT').find((span) => traceOf(span) === TRACE);
     expect([server, sending, attempt, request].map(traceOf)).toEqual(Array(4).fill(TRACE));
     expect([server, sending, attempt, request].map(parentOf)).toEqual([
-      ...[CALLER, idOf(server), idOf(sending), idOf(attempt)],
+      CALLER,
+      idOf(server),
+      idOf(sending),
+      idOf(attempt),
     ]);
     expect(server?.name).toBe('POST /signals');
     expect(server?.attributes).toMatchObject({ 'http.response.status_code': 202 });
@@ -66,8 +69,8 @@ describe.each([
       'http.response.status_code': 200,
     });
     expect(recorded.spans().filter(failed)).toEqual([]);
-    const told = recorded.spans().map(({ name, attributes }) => [name, attributes]);
-    expect(JSON.stringify(told)).not.toMatch(/seek-token|partner-token|scripted-client|Bearer/);
+    const exported = recorded.spans().map(({ name, attributes }) => [name, attributes]);
+    expect(JSON.stringify(exported)).not.toMatch(/seek-token|partner-token|scripted-client|Bearer/);
 
     expect(record.traceId).toBe(TRACE);
     const lines = logs.lines().filter((line) => line.signalId === signalId);
@@ -80,7 +83,7 @@ describe.each([
     }
   });
 
-  it('stays in it through retries, burial and redrive', async () => {
+  it('keeps its trace through retries, dead letters and a redrive', async () => {
     const { send, until, untilBuried, redrive, logs } = await setup({
       tracer: recorded.tracer,
       answers: [html(502), refused('FORBIDDEN')],
@@ -106,7 +109,9 @@ describe.each([
       [1, 1, 'delivered'],
     ]);
     expect(attempts.map((span) => span.attributes['error.type'])).toEqual([
-      ...['HTTP_502', 'FORBIDDEN', undefined],
+      'HTTP_502',
+      'FORBIDDEN',
+      undefined,
     ]);
     expect(attempts.map(failed)).toEqual([true, true, false]);
     for (const msg of ['signal.deadLettered', 'signal.redriven']) {
@@ -114,7 +119,7 @@ describe.each([
     }
   });
 
-  it('tells of tries that spent no attempt, too', async () => {
+  it('has a span for each deferral too', async () => {
     const { send, until, logs } = await setup({
       tracer: recorded.tracer,
       answers: [refused('RATE_LIMITED')],
@@ -126,7 +131,8 @@ describe.each([
     const tries = recorded.spans('CONSUMER');
     expect(tries.map(traceOf)).toEqual([TRACE, TRACE]);
     expect(tries.map(({ attributes }) => attributes['seek_signals.outcome'])).toEqual([
-      ...['deferred', 'delivered'],
+      'deferred',
+      'delivered',
     ]);
     expect(tries.map(({ attributes }) => attributes['seek_signals.attempt'])).toEqual([1, 1]);
     expect(logs.lines()).toContainEqual(
@@ -134,8 +140,8 @@ describe.each([
     );
   });
 
-  it('keeps the trace of its first attempt, if it came without one', async () => {
-    // Who accepts it knows of no SDK from now on.
+  it('accepted without a trace keeps the trace of its first attempt', async () => {
+    // From now on the API has no SDK.
     recorded.stop();
     const { send, until } = await setup({ tracer: recorded.tracer, answers: [html(502)] });
 
@@ -148,7 +154,7 @@ describe.each([
     expect(more).toEqual([]);
   });
 
-  it('shares a request with others: each finds it, whatever trace it is of', async () => {
+  it('sent in a batch is linked with the request, in its own trace or another', async () => {
     const { sendAll, send, until, seek, startWorker } = await setup({
       tracer: recorded.tracer,
       workers: 0,
@@ -179,13 +185,13 @@ describe.each([
     }
   });
 
-  it('is not recorded where its caller decided so, by any attempt', async () => {
+  it('with an unsampled trace is not recorded by any attempt', async () => {
     const { send, until, backend } = await setup({ tracer: recorded.tracer, answers: [html(502)] });
 
     const { signalId } = await send(complete(), UNSAMPLED);
     const record = await until(signalId, 'delivered');
 
-    // The partner token is nobody's.
+    // Spans for the partner token belong to no signal.
     expect(recorded.spans().map(traceOf)).not.toContain(TRACE);
     expect(recorded.spans('CONSUMER')).toEqual([]);
     expect(record).not.toHaveProperty('traceId');
@@ -193,7 +199,7 @@ describe.each([
     expect(job?.data).toMatchObject({ traceparent: expect.stringMatching(/-00$/) });
   });
 
-  it('has no trace of any kind where nothing is traced', async () => {
+  it('has no trace context without an SDK', async () => {
     recorded.stop();
     const { send, until, backend, logs } = await setup();
 
@@ -209,24 +215,28 @@ describe.each([
 });
 
 describe('the library', () => {
-  it('continues what its application is about, and registers nothing itself', async () => {
+  it('continues the active span of the application, and registers no SDK', async () => {
     const redis = await startRedis();
     const producer = createProducer({ redisUrl: redis.url });
     const two: SignalInput[] = [0, 1].map(() => ({
-      ...{ typeCode: 'ApplicationComplete', token: newToken() },
+      typeCode: 'ApplicationComplete',
+      token: newToken(),
     }));
     const outer = trace.getTracer('ats').startSpan('apply');
-    const within = trace.setSpan(context.active(), outer);
+    const active = trace.setSpan(context.active(), outer);
 
-    await context.with(within, () => producer.enqueueMany(two));
-    await expect(context.with(within, () => producer.enqueue(JSON.parse('{}')))).rejects.toThrow();
+    await context.with(active, () => producer.enqueueMany(two));
+    await expect(context.with(active, () => producer.enqueue(JSON.parse('{}')))).rejects.toThrow();
     await producer.close();
     await redis.stop();
 
-    const [many, wrong] = recorded.spans('PRODUCER');
-    expect([many, wrong].map(parentOf)).toEqual(Array(2).fill(outer.spanContext().spanId));
-    expect(many?.attributes['messaging.batch.message_count']).toBe(2);
-    expect(wrong?.attributes['error.type']).toBe('InvalidSignalError');
-    expect([many, wrong].map((span) => span !== undefined && failed(span))).toEqual([false, true]);
+    const [valid, invalid] = recorded.spans('PRODUCER');
+    expect([valid, invalid].map(parentOf)).toEqual(Array(2).fill(outer.spanContext().spanId));
+    expect(valid?.attributes['messaging.batch.message_count']).toBe(2);
+    expect(invalid?.attributes['error.type']).toBe('InvalidSignalError');
+    expect([valid, invalid].map((span) => span !== undefined && failed(span))).toEqual([
+      false,
+      true,
+    ]);
   });
 });

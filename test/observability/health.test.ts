@@ -18,23 +18,24 @@ const setup = ({ ping = async () => {}, isAlive = () => true }: Doubles = {}) =>
 };
 
 describe('/health/live', () => {
-  it('says that the process is alive', async () => {
+  it('of a working process → 200', async () => {
     const response = await setup().get('/health/live');
 
     expect(response.status).toBe(200);
     await expect(response.json()).resolves.toEqual({ status: 'alive' });
   });
 
-  it('answers 503 where the worker is stuck, and says what that means', async () => {
+  it('of a stuck worker → 503 with the reason', async () => {
     const response = await setup({ isAlive: () => false }).get('/health/live');
 
     expect(response.status).toBe(503);
     await expect(response.json()).resolves.toEqual({
-      ...{ status: 'stuck', message: 'Signals are due, and this worker takes none' },
+      status: 'stuck',
+      message: 'Signals are due, and this worker takes none',
     });
   });
 
-  it('does not depend on the queue', async () => {
+  it('while the queue is unavailable → 200', async () => {
     const { get } = setup({ ping: () => Promise.reject(new Error('ECONNREFUSED')) });
 
     expect((await get('/health/live')).status).toBe(200);
@@ -44,14 +45,14 @@ describe('/health/live', () => {
 describe('/health/ready', () => {
   const UNAVAILABLE = { status: 'unavailable', message: 'The queue does not answer' };
 
-  it('says that the queue answers', async () => {
+  it('while the queue answers → 200', async () => {
     const response = await setup().get('/health/ready');
 
     expect(response.status).toBe(200);
     await expect(response.json()).resolves.toEqual({ status: 'ready' });
   });
 
-  it('answers 503 where the queue is away', async () => {
+  it('while the queue is unavailable → 503', async () => {
     const { get } = setup({ ping: () => Promise.reject(new Error('ECONNREFUSED')) });
 
     const response = await get('/health/ready');
@@ -60,19 +61,19 @@ describe('/health/ready', () => {
     await expect(response.json()).resolves.toEqual(UNAVAILABLE);
   });
 
-  it('answers 503 after two seconds where the queue is silent', async () => {
+  it('while the queue does not answer → 503 after two seconds', async () => {
     jest.useFakeTimers();
     try {
       let status: number | undefined;
       const { get } = setup({ ping: () => new Promise(() => {}) });
-      const answered = get('/health/ready').then((response) => {
+      const request = get('/health/ready').then((response) => {
         status = response.status;
       });
 
       await jest.advanceTimersByTimeAsync(1_999);
       expect(status).toBeUndefined();
       await jest.advanceTimersByTimeAsync(1);
-      await answered;
+      await request;
 
       expect(status).toBe(503);
     } finally {
@@ -80,13 +81,13 @@ describe('/health/ready', () => {
     }
   });
 
-  it('does not depend on whether the worker is stuck', async () => {
+  it('of a stuck worker → 200', async () => {
     expect((await setup({ isAlive: () => false }).get('/health/ready')).status).toBe(200);
   });
 });
 
 describe('/metrics', () => {
-  it('is the exposition text, under its content type', async () => {
+  it('returns the exposition text with its content type', async () => {
     const response = await setup().get('/metrics');
 
     expect(response.status).toBe(200);

@@ -1,25 +1,26 @@
+import { createThrottle } from '../../src/observability/logger.ts';
 import { captureLogs } from '../support/captureLogs.ts';
 
 const NAMES = ['token', 'access_token', 'client_secret', 'authorization', 'password'];
 
-describe('logging', () => {
+describe('the logger', () => {
   it.each(NAMES)('redacts %s at each of four depths', (name) => {
     const { logger, text } = captureLogs();
-    const secret = { [name]: 's3cret', kept: 'kept' };
+    const secret = { [name]: 's3cret', other: 'shown' };
 
-    logger.info({ ...secret, a: { ...secret, b: { ...secret, c: secret } } }, 'said');
+    logger.info({ ...secret, a: { ...secret, b: { ...secret, c: secret } } }, 'message');
 
     expect(text()).not.toContain('s3cret');
-    expect(text().match(/"kept":"kept"/g)).toHaveLength(4);
+    expect(text().match(/"other":"shown"/g)).toHaveLength(4);
     expect(text().match(/\[Redacted\]/g)).toHaveLength(4);
   });
 
-  it('redacts in the bindings of a child', () => {
+  it('redacts the bindings of a child logger', () => {
     const { logger, text } = captureLogs();
 
     logger
       .child({ token: 's3cret', request: { headers: { authorization: 's3cret' } } })
-      .info('said');
+      .info('message');
 
     expect(text()).not.toContain('s3cret');
   });
@@ -40,15 +41,15 @@ describe('logging', () => {
     expect(text()).toMatch(/^[^\n]+\n$/);
   });
 
-  it('keeps quiet below its level', () => {
+  it('writes nothing below its level', () => {
     const { logger, text } = captureLogs('warn');
 
-    logger.info('said');
+    logger.info('message');
 
     expect(text()).toBe('');
   });
 
-  it('tells an error by name, message, code and place, and not by what it carries', () => {
+  it('writes only the name, message, code and stack frames of an error', () => {
     const { logger, lines, text } = captureLogs();
     const err = Object.assign(new TypeError('broken'), {
       code: 'EBROKEN',
@@ -64,11 +65,22 @@ describe('logging', () => {
     expect(text()).not.toContain('s3cret');
   });
 
-  it.each(['a text', undefined, null, 7])('takes %p for an error', (err) => {
+  it.each(['a text', undefined, null, 7])('accepts %p in place of an error', (err) => {
     const { logger, lines } = captureLogs();
 
     logger.error({ err }, 'Close failed');
 
     expect(lines()).toMatchObject([{ level: 'error', msg: 'Close failed' }]);
   });
+});
+
+it('a throttle returns true at once, and then once per interval', () => {
+  let now = 0;
+  const isDue = createThrottle(10, () => now);
+  const results = [0, 0, 9, 10, 11, 19, 20].map((at) => {
+    now = at;
+    return isDue();
+  });
+
+  expect(results).toEqual([true, false, false, true, false, false, true]);
 });

@@ -20,7 +20,7 @@ const samples = (text: string) =>
   text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
 
 describe('metrics', () => {
-  it('are exposed under the names that were promised, and no others', async () => {
+  it('have exactly the documented names and types', async () => {
     const text = await setup().scrape();
     const types = [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(
       ([, name, type]) => `${name} ${type}`,
@@ -34,15 +34,15 @@ describe('metrics', () => {
       'seek_signals_deferred_total counter',
       'seek_signals_delivered_total counter',
       'seek_signals_delivery_seconds histogram',
-      'seek_signals_expired_tokens_total counter',
-      'seek_signals_delivery_suspended_seconds gauge',
       'seek_signals_delivery_suspended gauge',
+      'seek_signals_delivery_suspended_seconds gauge',
+      'seek_signals_expired_tokens_total counter',
       'seek_signals_oldest_unsent_seconds gauge',
       'seek_signals_outbox_lag_seconds gauge',
+      'seek_signals_outbox_missing_total counter',
       'seek_signals_outbox_rejected_total counter',
       'seek_signals_outbox_relayed_total counter',
       'seek_signals_outbox_rows gauge',
-      'seek_signals_outbox_unknown_total counter',
       'seek_signals_partner_token_failures_total counter',
       'seek_signals_redis_memory_limit_bytes gauge',
       'seek_signals_redis_memory_used_bytes gauge',
@@ -55,7 +55,7 @@ describe('metrics', () => {
     ]);
   });
 
-  it('carry the labels that were promised', async () => {
+  it('have the documented labels', async () => {
     const metrics = setup();
     metrics.accepted.inc({ type: 'ApplicationComplete' });
     metrics.attempts.inc({ outcome: 'retry', code: 'RATE_LIMITED' });
@@ -80,7 +80,7 @@ describe('metrics', () => {
     );
   });
 
-  it('ask the queue at each scrape', async () => {
+  it('are read from the queue at each scrape', async () => {
     const readings = [READING, { ...READING, oldestUnsentSeconds: 5 }];
     const { scrape } = setup(async () => readings.shift() ?? READING);
 
@@ -101,9 +101,9 @@ describe('metrics', () => {
     expect(samples(await scrape())).toContain('seek_signals_oldest_unsent_seconds 5');
   });
 
-  it('tell of the outbox where this process moves it, and otherwise nothing', async () => {
+  it('include the outbox only in a process that reads it, whether or not the queue answers', async () => {
     const outbox = { pending: 3, rejected: 1, lagSeconds: 9 };
-    const told = async (...reads: Parameters<typeof createMetrics>) =>
+    const scraped = async (...reads: Parameters<typeof createMetrics>) =>
       samples(await createMetrics(...reads).scrape()).filter((line) =>
         /outbox_(rows|lag)|workers/.test(line),
       );
@@ -117,15 +117,15 @@ describe('metrics', () => {
     const readQueue = async () => READING;
     const readOutbox = async () => outbox;
 
-    const both = await told(readQueue, readOutbox);
+    const both = await scraped(readQueue, readOutbox);
     expect(both).toEqual(expect.arrayContaining([...rows, workers]));
-    expect(await told(readQueue)).toEqual([workers]);
-    // Of two that may be away, each is told of without the other.
-    expect(await told(readQueue, away)).toEqual([workers]);
-    expect(await told(away, readOutbox)).toEqual(expect.arrayContaining(rows));
+    expect(await scraped(readQueue)).toEqual([workers]);
+    // Either may be down without the other.
+    expect(await scraped(readQueue, away)).toEqual([workers]);
+    expect(await scraped(away, readOutbox)).toEqual(expect.arrayContaining(rows));
   });
 
-  it('tell of Redis’s memory as far as it is known, and of tokens about to expire', async () => {
+  it('include the memory of Redis as far as it is known, and the tokens that expire soon', async () => {
     const readings: QueueReading[] = [
       { ...READING, memory: { used: 7, limit: 10 }, tokensExpiring: 3 },
       { ...READING, memory: { used: 8, limit: 0 } },
@@ -147,38 +147,38 @@ describe('metrics', () => {
     await expect(scrapeThese()).resolves.toEqual(['seek_signals_tokens_expiring 0']);
   });
 
-  it('tell for how long the lane has been closed, and by what, until it opens', async () => {
-    const closed = (code: string, seconds: number) => ({
+  it('include the duration and code of a suspension until delivery resumes', async () => {
+    const suspended = (code: string, seconds: number) => ({
       ...READING,
       suspended: { code, seconds },
     });
     const readings = [
-      closed('HTTP_503', 7),
-      closed('MADE_UP_BY_A_SERVER', 8),
+      suspended('HTTP_503', 7),
+      suspended('MADE_UP_BY_A_SERVER', 8),
       READING,
-      closed('HTTP_503', 1),
+      suspended('HTTP_503', 1),
     ];
     const { scrape } = setup(async () => readings.shift() ?? Promise.reject(new Error('away')));
-    const scrapeLane = async () =>
+    const scrapeDelivery = async () =>
       samples(await scrape()).filter((line) => line.includes('delivery_suspended'));
 
-    await expect(scrapeLane()).resolves.toEqual([
+    await expect(scrapeDelivery()).resolves.toEqual([
       'seek_signals_delivery_suspended 1',
       'seek_signals_delivery_suspended_seconds{code="HTTP_503"} 7',
     ]);
-    await expect(scrapeLane()).resolves.toEqual([
+    await expect(scrapeDelivery()).resolves.toEqual([
       'seek_signals_delivery_suspended 1',
       'seek_signals_delivery_suspended_seconds{code="OTHER"} 8',
     ]);
-    await expect(scrapeLane()).resolves.toEqual(['seek_signals_delivery_suspended 0']);
-    await scrapeLane();
-    // The queue cannot be asked: neither open nor closed.
-    await expect(scrapeLane()).resolves.toEqual([
+    await expect(scrapeDelivery()).resolves.toEqual(['seek_signals_delivery_suspended 0']);
+    await scrapeDelivery();
+    // The queue cannot be read: neither running nor suspended.
+    await expect(scrapeDelivery()).resolves.toEqual([
       expect.stringMatching(/^seek_signals_delivery_suspended nan$/i),
     ]);
   });
 
-  it('serve what they counted while the queue cannot be asked, and pass off no old reading as new', async () => {
+  it('keep their counters while the queue cannot be read, and repeat no earlier reading', async () => {
     const readings: (() => Promise<QueueReading>)[] = [
       async () => READING,
       () => Promise.reject(new Error('ECONNREFUSED')),
@@ -194,7 +194,7 @@ describe('metrics', () => {
     expect(text).toMatch(/^seek_signals_oldest_unsent_seconds nan$/im);
   });
 
-  it('do not share their counts with another process’s', async () => {
+  it('of two instances do not share their counts', async () => {
     const [one, other] = [setup(), setup()];
 
     one.redriven.inc();
@@ -203,7 +203,7 @@ describe('metrics', () => {
   });
 });
 
-describe('labels', () => {
+describe('the label', () => {
   it.each([
     { code: 'BAD_USER_INPUT', label: 'BAD_USER_INPUT' },
     { code: 'HTTP_502', label: 'HTTP_502' },
@@ -213,14 +213,14 @@ describe('labels', () => {
     { code: '', label: 'OTHER' },
     { code: 'HTTP_5021', label: 'OTHER' },
     { code: 'MADE_UP_BY_A_SERVER', label: 'OTHER' },
-  ])('of the code $code: $label', ({ code, label }) => {
+  ])('of code $code is $label', ({ code, label }) => {
     expect(codeLabel(code)).toBe(label);
   });
 
   it.each([
     { typeCode: 'ApplicationComplete', label: 'ApplicationComplete' },
     { typeCode: 'InterviewBooked', label: 'OTHER' },
-  ])('of the type $typeCode: $label', ({ typeCode, label }) => {
+  ])('of type $typeCode is $label', ({ typeCode, label }) => {
     expect(typeLabel(typeCode)).toBe(label);
   });
 });

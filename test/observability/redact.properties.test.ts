@@ -124,7 +124,7 @@ describe('a text without a secret', () => {
   });
 });
 
-describe('a text made to be slow', () => {
+describe('a text designed to make the search slow', () => {
   const MIB = 1024 * 1024;
 
   it.each([

@@ -84,7 +84,7 @@ describe('redactValue', () => {
   });
 });
 
-describe('maskBody, for a value that does not look as its name says', () => {
+describe('maskBody, for a value that has not the format of its field', () => {
   it.each([
     ['a typeCode', { typeCode: 'not-a-type+token' }],
     ['a timestamp', { timestamp: 'a-seek-token' }],

@@ -11,35 +11,36 @@ const TRACE = '0af7651916cd43dd8448eb211c80319c';
 const SPAN = 'b7ad6b7169203331';
 const traceparent = `00-${TRACE}-${SPAN}-01`;
 
-const spanOf = (given: object) =>
+const spanWith = (given: object) =>
   trace.wrapSpanContext({ traceId: TRACE, spanId: SPAN, traceFlags: 1, ...given });
 
-describe('the attributes of spans about the queue', () => {
-  it('name the queue that signals are added to', () => {
+describe('the attributes of a queue span', () => {
+  it('contain the name of the signals queue', () => {
     expect(QUEUE_ATTRIBUTES['messaging.destination.name']).toBe(SIGNALS);
   });
 });
 
-describe('the trace of a signal', () => {
-  it('is written as W3C has it', () => {
-    expect(toTraceContext(spanOf({}))).toEqual({ traceparent });
-    expect(toTraceContext(spanOf({ traceFlags: 0 }))).toEqual({
+describe('the trace context of a signal', () => {
+  it('is written in the W3C format', () => {
+    expect(toTraceContext(spanWith({}))).toEqual({ traceparent });
+    expect(toTraceContext(spanWith({ traceFlags: 0 }))).toEqual({
       traceparent: `00-${TRACE}-${SPAN}-00`,
     });
     const traceState = createTraceState('vendor=1,other=2');
-    expect(toTraceContext(spanOf({ traceState }))).toEqual({
-      ...{ traceparent, tracestate: 'vendor=1,other=2' },
+    expect(toTraceContext(spanWith({ traceState }))).toEqual({
+      traceparent,
+      tracestate: 'vendor=1,other=2',
     });
   });
 
-  it('is nothing where nobody traces', () => {
-    const nobody = trace.getTracer('test').startSpan('none');
+  it('is empty without an SDK', () => {
+    const unrecorded = trace.getTracer('test').startSpan('none');
 
-    expect(toTraceContext(nobody)).toEqual({});
-    expect(idsOf(nobody)).toEqual({});
+    expect(toTraceContext(unrecorded)).toEqual({});
+    expect(idsOf(unrecorded)).toEqual({});
   });
 
-  it('reads back what was written', () => {
+  it('is read back as it was written', () => {
     const written = { traceparent, tracestate: 'vendor=1' };
     const read = trace.getSpanContext(toContext(written));
 
@@ -59,11 +60,11 @@ describe('the trace of a signal', () => {
     [{ traceparent: `00-${'0'.repeat(32)}-${SPAN}-01` }],
     [{ traceparent: `00-${TRACE}-${'0'.repeat(16)}-01` }],
     [{ traceparent: `ff-${TRACE}-${SPAN}-01` }],
-  ])('begins anew at what cannot be read: %j', (given) => {
+  ])('is not read from an invalid value: %j', (given) => {
     expect(trace.getSpanContext(toContext(given))).toBeUndefined();
   });
 
-  it('goes without a tracestate that is too long', () => {
+  it('is read without a tracestate that is too long', () => {
     const read = trace.getSpanContext(
       toContext({ traceparent, tracestate: 'v='.padEnd(513, '1') }),
     );

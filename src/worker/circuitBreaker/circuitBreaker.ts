@@ -135,7 +135,7 @@ export const createCircuitBreaker = ({ now = monotonic, random = Math.random, ..
       return !isClosed();
     },
 
-    /** Call when the signal of a permit is done, whatever its outcome. The next signal may then probe. */
+    /** Call when the signal of a permit is done, with any outcome. The next signal may then probe. */
     release: (permit: Permit): void => {
       if (permit === 'probe') shared.endProbe();
     },
