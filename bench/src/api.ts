@@ -2,7 +2,7 @@ import { freePort, startCommand } from './processes.js';
 
 export const KEY = 'bench-key';
 
-/** Asks, over and over, until a process says that it is ready. */
+/** Polls a process until it is ready. */
 export const untilReady = async (url: string): Promise<void> => {
   const isReady = () =>
     fetch(`${url}/health/ready`).then(
@@ -12,7 +12,7 @@ export const untilReady = async (url: string): Promise<void> => {
   while (!(await isReady())) await new Promise((resolve) => setTimeout(resolve, 5));
 };
 
-/** The HTTP API on a Redis, ready. */
+/** Starts the HTTP API on a Redis, and waits until it is ready. */
 export const startApi = async (redisUrl: string) => {
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;

@@ -9,10 +9,10 @@ const AUTOCANNON = new URL('../node_modules/autocannon/autocannon.js', import.me
 const SECONDS = 10;
 const CONNECTIONS = 50;
 
-/** In ms; `perSecond` is how many were accepted. */
+/** `perSecond` is the number of accepted signals; `p50` and `p99` are in ms. */
 export type ApiLoad = { perSecond: number; p50: number; p99: number };
 
-type Report = {
+type CannonReport = {
   latency: { p50: number; p99: number };
   '2xx': number;
   non2xx: number;
@@ -20,20 +20,31 @@ type Report = {
   duration: number;
 };
 
-/** `POST /signals`, one signal a request, so many a second whether or not the answers come. */
+/** Sends `POST /signals` with one signal each, at a constant rate that does not wait for the answers. */
 export const measureApiLoad = async (perSecond: number): Promise<ApiLoad> => {
   const redis = await startRedis();
   const api = await startApi(redis.url);
-  // autocannon puts another number there in each request: no signal is a duplicate.
+  // autocannon replaces `[<id>]` by another number in each request, so no signal is a duplicate.
   const body = JSON.stringify({ ...buildSignal(0), token: `${buildSignal(0).token}[<id>]` });
   const headers = [`authorization=Bearer ${KEY}`, 'content-type=application/json'];
-  const run = async (seconds: number): Promise<Report> => {
+  const run = async (seconds: number): Promise<CannonReport> => {
     const cannon = spawn(
       process.execPath,
       [
-        ...[AUTOCANNON, '--json', '--idReplacement', '--method', 'POST', '--body', body],
+        AUTOCANNON,
+        '--json',
+        '--idReplacement',
+        '--method',
+        'POST',
+        '--body',
+        body,
         ...headers.flatMap((header) => ['--headers', header]),
-        ...['--overallRate', perSecond, '--connections', CONNECTIONS, '--duration', seconds],
+        '--overallRate',
+        perSecond,
+        '--connections',
+        CONNECTIONS,
+        '--duration',
+        seconds,
         `${api.url}/signals`,
       ].map(String),
       { stdio: ['ignore', 'pipe', 'ignore'] },
@@ -48,7 +59,10 @@ export const measureApiLoad = async (perSecond: number): Promise<ApiLoad> => {
   try {
     await run(3);
     const report = await run(SECONDS);
-    if (report.non2xx + report.errors > 0) throw new Error('The API did not accept every signal');
+    if (report.non2xx + report.errors > 0)
+      throw new Error(
+        `The API did not accept every signal: ${report.non2xx} rejected, ${report.errors} failed`,
+      );
     const { p50, p99 } = report.latency;
     return { perSecond: report['2xx'] / report.duration, p50, p99 };
   } finally {

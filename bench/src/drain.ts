@@ -16,37 +16,37 @@ import {
   startSeek,
 } from './processes.js';
 
-const PORTION = 1_000;
-// The start is not measured, nor the end, where there is too little left to be quick with.
-const FROM = 0.15;
-const TO = 0.95;
+const BULK = 1_000;
+// The start is not measured, nor the end, where too few signals wait to keep the worker busy.
+const MEASURED_FROM = 0.15;
+const MEASURED_TO = 0.95;
 
-/** How fast a queue was emptied, and what that cost. */
+/** How fast a queue was drained, and at which cost. */
 export type Drained = {
   perSecond: number;
-  /** Processor time of the worker and of Redis for one signal, in µs. */
+  /** CPU time of the worker and of Redis per signal, in µs. */
   workerMicros: number;
   redisMicros: number;
-  /** The worker's memory at its end, in MiB. */
+  /** The peak memory of the worker, in MiB. */
   memoryMiB: number;
 };
 
-const portions = function* (count: number): Generator<number[]> {
-  for (let at = 0; at < count; at += PORTION) {
-    yield Array.from({ length: Math.min(PORTION, count - at) }, (_, index) => at + index);
+const bulks = function* (count: number): Generator<number[]> {
+  for (let at = 0; at < count; at += BULK) {
+    yield Array.from({ length: Math.min(BULK, count - at) }, (_, index) => at + index);
   }
 };
 
-/** As the dispatcher's library does. */
+/** Fills the queue with the dispatcher's library. */
 export const fillOurs = async (redisUrl: string, count: number): Promise<void> => {
   const producer = createProducer({ redisUrl });
-  for (const numbers of portions(count)) {
+  for (const numbers of bulks(count)) {
     await producer.enqueueMany(numbers.map((number) => buildSignal(number)));
   }
   await producer.close();
 };
 
-/** As one would in an afternoon; under ids as long as ours, if they are to be compared. */
+/** Fills the queue with plain BullMQ; with ids as long as ours if `newId` is given. */
 export const fillNaive = async (
   redisUrl: string,
   count: number,
@@ -55,7 +55,7 @@ export const fillNaive = async (
   const connection = new Redis(redisUrl, { maxRetriesPerRequest: null });
   const queue = new Queue('signals', { connection });
   const opts = { attempts: 10, backoff: { type: 'exponential', delay: 1_000 } };
-  for (const numbers of portions(count)) {
+  for (const numbers of bulks(count)) {
     await queue.addBulk(
       numbers.map((number) => ({
         name: 'signal',
@@ -68,59 +68,71 @@ export const fillNaive = async (
   connection.disconnect();
 };
 
-export type Contestant = {
+export type Subject = {
   name: string;
-  /** How many signals it gets for a run of some seconds. */
+  /** The number of signals for a run of several seconds. */
   count: number;
   fill?: (redisUrl: string, count: number) => Promise<void>;
-  /** The worker; or the program that does it all. */
+  /** Starts the worker, or the program that does everything. */
   run: (redis: BenchRedis, seek: Seek, counts: number[]) => Running;
-  /** Who counts, where SEEK does not. */
+  /** The program itself counts its signals, because none reaches SEEK. */
   countsItself?: boolean;
 };
 
-export const ours = (name: string, count: number, env: Record<string, string>): Contestant => ({
-  ...{ name, count, fill: fillOurs },
+export const ours = (name: string, count: number, env: Record<string, string>): Subject => ({
+  name,
+  count,
+  fill: fillOurs,
   run: (redis, seek) =>
     startCommand(['worker'], {
-      ...{ REDIS_URL: redis.url, SEEK_CLIENT_ID: 'bench', SEEK_CLIENT_SECRET: 'bench' },
-      ...{ SEEK_API_URL: `${seek.url}/graphql`, SEEK_AUTH_URL: `${seek.url}/oauth/token` },
-      ...{ METRICS_PORT: '0', ...env },
+      REDIS_URL: redis.url,
+      SEEK_CLIENT_ID: 'bench',
+      SEEK_CLIENT_SECRET: 'bench',
+      SEEK_API_URL: `${seek.url}/graphql`,
+      SEEK_AUTH_URL: `${seek.url}/oauth/token`,
+      METRICS_PORT: '0',
+      ...env,
     }),
 });
 
-export const naive = (count: number): Contestant => ({
-  ...{ name: 'naive', count, fill: fillNaive },
+export const naive = (count: number): Subject => ({
+  name: 'naive',
+  count,
+  fill: fillNaive,
   run: (redis, seek) => start('naive', [redis.url, seek.url]),
 });
 
-export const empty = (count: number): Contestant => ({
-  ...{ name: 'BullMQ empty', count, fill: fillNaive, countsItself: true },
+export const empty = (count: number): Subject => ({
+  name: 'BullMQ empty',
+  count,
+  fill: fillNaive,
+  countsItself: true,
   run: (redis, _, counts) => start('empty', [redis.url, ...counts]),
 });
 
-export const bareHttp = (count: number): Contestant => ({
-  ...{ name: 'undici alone', count },
+export const bareHttp = (count: number): Subject => ({
+  name: 'undici alone',
+  count,
   run: (_, seek) => start('bareHttp', [seek.url, count]),
 });
 
-/** One run from an empty Redis to an empty queue. */
-export const drain = async (contestant: Contestant, latencyMs: number): Promise<Drained> => {
-  const { count, fill, run, countsItself = false } = contestant;
+/** One run on a fresh Redis: fills the queue and drains it. */
+export const drain = async (subject: Subject, latencyMs: number): Promise<Drained> => {
+  const { count, fill, run, countsItself = false } = subject;
   const [redis, seek] = await Promise.all([startRedis(), startSeek(latencyMs)]);
   try {
     await fill?.(redis.url, count);
-    const [first, last] = [Math.round(count * FROM), Math.round(count * TO)];
-    if (!countsItself) seek.say({ watch: [first, last] });
+    const [first, last] = [Math.round(count * MEASURED_FROM), Math.round(count * MEASURED_TO)];
+    if (!countsItself) seek.send({ watch: [first, last] });
     const worker = run(redis, seek, [first, last]);
-    const teller = countsItself ? worker : seek;
+    const counter = countsItself ? worker : seek;
     const used = async () => [await cpuMs(worker.pid), await cpuMs(redis.pid)] as const;
 
-    const from = await reaches(teller, first);
+    const from = await reaches(counter, first);
     const [workerBefore, redisBefore] = await used();
-    const to = await reaches(teller, last);
+    const to = await reaches(counter, last);
     const [workerAfter, redisAfter] = await used();
-    const { most } = await memoryMiB(worker.pid);
+    const { peak } = await memoryMiB(worker.pid);
     await worker.stop('SIGKILL');
 
     const signals = last - first;
@@ -128,7 +140,7 @@ export const drain = async (contestant: Contestant, latencyMs: number): Promise<
       perSecond: (signals / (to.at - from.at)) * 1_000,
       workerMicros: ((workerAfter - workerBefore) / signals) * 1_000,
       redisMicros: ((redisAfter - redisBefore) / signals) * 1_000,
-      memoryMiB: most,
+      memoryMiB: peak,
     };
   } finally {
     await Promise.all([seek.stop('SIGKILL'), redis.stop()]);

@@ -4,7 +4,7 @@ import { Redis } from 'ioredis';
 import { clock } from './payload.js';
 import type { FromSeek } from './seek.js';
 
-/** BullMQ with nothing to do: `empty REDIS_URL COUNT…` tells its parent when so many are done. */
+/** BullMQ with an empty processor: `empty REDIS_URL COUNT…` sends its parent a message at each count. */
 const [, , redisUrl = '', ...counts] = process.argv;
 const watched = counts.map(Number);
 let done = 0;

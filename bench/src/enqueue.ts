@@ -5,15 +5,15 @@ import { start, startRedis } from './processes.js';
 
 const COUNT = 20_000;
 
-/** Signals accepted a second, in one of the ways of `enqueueRates`. */
-export const measureEnqueue = async (how: string): Promise<number> => {
+/** Measures the signals accepted per second by one method of `enqueueRates`. */
+export const measureEnqueue = async (method: string): Promise<number> => {
   const redis = await startRedis();
-  const served = how === 'http' ? await startApi(redis.url) : undefined;
-  const more = served === undefined ? [] : [served.url, KEY];
-  const sender = start('enqueueRates', [how, redis.url, COUNT, ...more]);
+  const api = method === 'http' ? await startApi(redis.url) : undefined;
+  const apiArgs = api === undefined ? [] : [api.url, KEY];
+  const sender = start('enqueueRates', [method, redis.url, COUNT, ...apiArgs]);
   const [message]: { perSecond: number }[] = await once(sender.child, 'message');
   await sender.ended;
-  await served?.stop();
+  await api?.stop();
   await redis.stop();
   return message?.perSecond ?? Number.NaN;
 };

@@ -5,16 +5,16 @@ import { createProducer } from 'seek-signal-dispatcher';
 import { buildSignal, clock } from './payload.js';
 
 /**
- * `enqueueRates HOW REDIS_URL COUNT [API_URL API_KEY]`: accepts so many signals in one way, and tells its
- * parent how many that is a second.
+ * `enqueueRates METHOD REDIS_URL COUNT [API_URL API_KEY]`: enqueues signals by one method, and sends its
+ * parent the number of signals per second.
  */
-const [, , how = '', redisUrl = '', given = '0', apiUrl = '', apiKey = ''] = process.argv;
-const count = Number(given);
-const AT_ONCE = 100;
+const [, , method = '', redisUrl = '', countArg = '0', apiUrl = '', apiKey = ''] = process.argv;
+const count = Number(countArg);
+const CONCURRENCY = 100;
 const BULK = 1_000;
 const OPTS = { attempts: 10, backoff: { type: 'exponential', delay: 1_000 } };
 
-/** Calls so many at a time, each for one of the numbers. */
+/** Calls with each number below `times`, up to `CONCURRENCY` at a time. */
 const concurrently = async (times: number, call: (number: number) => Promise<unknown>) => {
   let next = 0;
   const work = async () => {
@@ -24,7 +24,7 @@ const concurrently = async (times: number, call: (number: number) => Promise<unk
       await call(number);
     }
   };
-  await Promise.all(Array.from({ length: Math.min(AT_ONCE, times) }, work));
+  await Promise.all(Array.from({ length: Math.min(CONCURRENCY, times) }, work));
 };
 
 const bulks = (build: (number: number) => object): object[][] =>
@@ -32,7 +32,7 @@ const bulks = (build: (number: number) => object): object[][] =>
     Array.from({ length: BULK }, (_unused, index) => build(bulk * BULK + index)),
   );
 
-const ways: Record<string, () => Promise<() => Promise<unknown>>> = {
+const methods: Record<string, () => Promise<() => Promise<unknown>>> = {
   enqueue: async () => {
     const producer = createProducer({ redisUrl });
     await producer.enqueue(buildSignal(-1));
@@ -61,7 +61,9 @@ const ways: Record<string, () => Promise<() => Promise<unknown>>> = {
       for (let at = 0; at < count; at += BULK) {
         await queue.addBulk(
           Array.from({ length: BULK }, (_, index) => ({
-            ...{ name: 'signal', data: buildSignal(at + index), opts: OPTS },
+            name: 'signal',
+            data: buildSignal(at + index),
+            opts: OPTS,
           })),
         );
       }
@@ -84,10 +86,12 @@ const ways: Record<string, () => Promise<() => Promise<unknown>>> = {
   },
 };
 
-const open = ways[how];
-if (open === undefined) throw new Error(`No such way: ${how}`);
-const run = await open();
-const began = clock();
+const prepare = methods[method];
+if (prepare === undefined) {
+  throw new Error(`Unknown method ${method}: use one of ${Object.keys(methods).join(', ')}`);
+}
+const run = await prepare();
+const startedAt = clock();
 await run();
-process.send?.({ perSecond: (count / (clock() - began)) * 1_000 });
+process.send?.({ perSecond: (count / (clock() - startedAt)) * 1_000 });
 process.exit(0);

@@ -3,17 +3,20 @@ import { Queue } from 'bullmq';
 import { Redis } from 'ioredis';
 import { createProducer } from 'seek-signal-dispatcher';
 
-import type { Contestant } from './drain.js';
+import type { Subject } from './drain.js';
 import { buildSignal, clock } from './payload.js';
-import { hears, startRedis, startSeek } from './processes.js';
+import { startRedis, startSeek, waitForMessage } from './processes.js';
 import type { FromSeek } from './seek.js';
 import { quantile } from './statistics.js';
 
-/** From the moment that a signal is made to SEEK's answer, in ms. */
+/** From the creation of a signal to SEEK's answer, in ms. */
 export type Latency = { p50: number; p99: number };
 
-const openSender = (how: 'ours' | 'naive', redisUrl: string) => {
-  if (how === 'ours') {
+/** A constant rate of signals, and how long SEEK takes to answer. */
+export type Load = { perSecond: number; seconds: number; latencyMs: number };
+
+const openSender = (sender: 'ours' | 'naive', redisUrl: string) => {
+  if (sender === 'ours') {
     const producer = createProducer({ redisUrl });
     return {
       send: (number: number) => producer.enqueue(buildSignal(number, clock())),
@@ -31,34 +34,34 @@ const openSender = (how: 'ours' | 'naive', redisUrl: string) => {
   };
 };
 
-/** So many signals a second, evenly, for so many seconds. */
+/** Measures the latency of a worker under a constant load. */
 export const measureLatency = async (
-  { run }: Contestant,
-  how: 'ours' | 'naive',
-  { perSecond, seconds, latencyMs }: { perSecond: number; seconds: number; latencyMs: number },
+  { run }: Subject,
+  senderKind: 'ours' | 'naive',
+  { perSecond, seconds, latencyMs }: Load,
 ): Promise<Latency> => {
   const [redis, seek] = await Promise.all([startRedis(), startSeek(latencyMs)]);
-  const sender = openSender(how, redis.url);
+  const sender = openSender(senderKind, redis.url);
   const worker = run(redis, seek, []);
   try {
-    const underWay: Promise<unknown>[] = [];
-    const offer = async (count: number): Promise<void> => {
-      const began = clock();
+    const sends: Promise<unknown>[] = [];
+    const sendEvenly = async (count: number): Promise<void> => {
+      const startedAt = clock();
       for (let number = 0; number < count; number += 1) {
-        const ms = began + (number / perSecond) * 1_000 - clock();
+        const ms = startedAt + (number / perSecond) * 1_000 - clock();
         if (ms > 1) await delay(ms);
-        underWay.push(sender.send(number + Math.random()));
+        sends.push(sender.send(number + Math.random()));
       }
-      await Promise.all(underWay.splice(0));
+      await Promise.all(sends.splice(0));
     };
-    // The worker has started once it has answered, and is warm after some more.
-    await offer(Math.min(500, 2 * perSecond + 50));
+    // Warms up the worker.
+    await sendEvenly(Math.min(500, 2 * perSecond + 50));
     await delay(2_500);
-    seek.say({ timed: true });
-    await offer(perSecond * seconds);
+    seek.send({ timed: true });
+    await sendEvenly(perSecond * seconds);
     await delay(1_000);
-    seek.say({ timed: false });
-    const { latencies } = await hears(
+    seek.send({ timed: false });
+    const { latencies } = await waitForMessage(
       seek,
       (message): message is Extract<FromSeek, { latencies: number[] }> => 'latencies' in message,
     );

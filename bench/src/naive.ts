@@ -5,7 +5,7 @@ import pino from 'pino';
 
 import { MUTATION } from './payload.js';
 
-/** The worker that one writes in an afternoon: `naive REDIS_URL SEEK_URL`. */
+/** A simple worker: `naive REDIS_URL SEEK_URL`. */
 const [, , redisUrl = '', seekUrl = ''] = process.argv;
 
 const logger = pino();

@@ -9,25 +9,28 @@ import { type BenchRedis, CLI, startCommand, startRedis } from './processes.js';
 
 const ROWS = 50_000;
 const COMMITS = 1_000;
-const LATENCIES = 300;
-const AT_ONCE = 8;
-const POLL_MS = 0.5;
+const LAG_SAMPLES = 300;
+const CONCURRENCY = 8;
+const POLL_INTERVAL_MS = 0.5;
 
 const outbox = createOutbox();
 
-const until = async (isTrue: () => Promise<boolean>, everyMs = 20): Promise<void> => {
-  while (!(await isTrue())) await delay(everyMs);
+const until = async (condition: () => Promise<boolean>, intervalMs = 20): Promise<void> => {
+  while (!(await condition())) await delay(intervalMs);
 };
 
-const surroundings = async (more: Record<string, string> = {}) => {
+const setup = async (extraEnv: Record<string, string> = {}) => {
   const [redis, postgres] = await Promise.all([startRedis(), startPostgres()]);
   const env = {
-    ...{ REDIS_URL: redis.url, DATABASE_URL: postgres.url },
-    ...{ METRICS_PORT: '0', ...more },
+    REDIS_URL: redis.url,
+    DATABASE_URL: postgres.url,
+    METRICS_PORT: '0',
+    ...extraEnv,
   };
   execFileSync(process.execPath, [CLI, 'outbox', 'migrate'], { env });
   return {
-    ...{ redis, postgres },
+    redis,
+    postgres,
     startRelay: () => startCommand(['relay'], env),
     stop: () => Promise.all([redis.stop(), postgres.stop()]),
   };
@@ -47,40 +50,40 @@ const bytes = async ({ pool }: BenchPostgres): Promise<number> =>
 
 const waiting = ({ client }: BenchRedis): Promise<number> => client.llen('{seek}:signals:wait');
 
-/** Rows that one relay moves a second, and what one weighs. */
-const measureRelay = async (more: Record<string, string>) => {
-  const { redis, postgres, startRelay, stop } = await surroundings(more);
+/** The rows per second that one relay moves, and the size of a row. */
+const measureRelay = async (extraEnv: Record<string, string>) => {
+  const { redis, postgres, startRelay, stop } = await setup(extraEnv);
   const relay = startRelay();
   await fill(postgres, -1, 1);
   await until(async () => (await waiting(redis)) === 1);
   const before = await bytes(postgres);
-  const began = performance.now();
+  const startedAt = performance.now();
   for (let at = 0; at < ROWS; at += 10_000) await fill(postgres, at, 10_000);
   await until(async () => (await waiting(redis)) === ROWS + 1);
-  const seconds = (performance.now() - began) / 1_000;
+  const seconds = (performance.now() - startedAt) / 1_000;
   const after = await bytes(postgres);
   await relay.stop();
   await stop();
   return { perSecond: ROWS / seconds, bytesPerRow: (after - before) / ROWS };
 };
 
-/** From the answer to COMMIT until the signal lies in the queue. */
+/** The time from COMMIT until the signal is in the queue. */
 const measureLag = async () => {
-  const { redis, postgres, startRelay, stop } = await surroundings();
+  const { redis, postgres, startRelay, stop } = await setup();
   const relay = startRelay();
   await fill(postgres, -1, 1);
   await until(async () => (await waiting(redis)) === 1);
   const lags: number[] = [];
-  for (let n = 0; n < LATENCIES; n += 1) {
+  for (let n = 0; n < LAG_SAMPLES; n += 1) {
     const { signalId } = await inTransaction(postgres.pool, (client) =>
       outbox.enqueue(client, buildSignal(n)),
     );
-    const committed = performance.now();
+    const committedAt = performance.now();
     await until(
       async () => (await redis.client.exists(`{seek}:signals:${signalId}`)) === 1,
-      POLL_MS,
+      POLL_INTERVAL_MS,
     );
-    lags.push(performance.now() - committed);
+    lags.push(performance.now() - committedAt);
     await delay(20);
   }
   await relay.stop();
@@ -102,31 +105,31 @@ const inTransaction = async <Result>(
   return result;
 };
 
-/** Microseconds of a transaction that changes one row of the ATS's, with a signal and without. */
+/** Microseconds of a transaction that inserts one row of the ATS, with a signal and without. */
 const measureInsert = async () => {
-  const { postgres, startRelay, stop } = await surroundings();
+  const { postgres, startRelay, stop } = await setup();
   const relay = startRelay();
   const { pool } = postgres;
   await pool.query('CREATE TABLE applications (id int PRIMARY KEY, status text)');
   let next = 0;
-  const change = (isTold: boolean) =>
+  const change = (withSignal: boolean) =>
     inTransaction(pool, async (client) => {
       next += 1;
       await client.query('INSERT INTO applications VALUES ($1, $2)', [next, 'Interview']);
-      if (isTold) await outbox.enqueue(client, buildSignal(next));
+      if (withSignal) await outbox.enqueue(client, buildSignal(next));
     });
-  const run = async (isTold: boolean, atOnce: number): Promise<number> => {
-    const began = performance.now();
+  const run = async (withSignal: boolean, concurrency: number): Promise<number> => {
+    const startedAt = performance.now();
     await Promise.all(
-      Array.from({ length: atOnce }, async () => {
-        for (let n = 0; n < COMMITS / atOnce; n += 1) await change(isTold);
+      Array.from({ length: concurrency }, async () => {
+        for (let n = 0; n < COMMITS / concurrency; n += 1) await change(withSignal);
       }),
     );
-    return ((performance.now() - began) * 1_000) / COMMITS;
+    return ((performance.now() - startedAt) * 1_000) / COMMITS;
   };
   await run(true, 1);
   const alone = { without: await run(false, 1), with: await run(true, 1) };
-  const together = { without: await run(false, AT_ONCE), with: await run(true, AT_ONCE) };
+  const together = { without: await run(false, CONCURRENCY), with: await run(true, CONCURRENCY) };
   await relay.stop();
   await stop();
   return { alone, together };
@@ -134,8 +137,8 @@ const measureInsert = async () => {
 
 export const measureOutbox = async () => {
   const { perSecond, bytesPerRow } = await measureRelay({});
-  const bookkeeping = await measureRelay({ OUTBOX_TRACK_OUTCOMES: 'true' });
+  const tracked = await measureRelay({ OUTBOX_TRACK_OUTCOMES: 'true' });
   const lagMs = await measureLag();
   const transactionMicros = await measureInsert();
-  return { perSecond, bytesPerRow, bookkeeping, lagMs, transactionMicros };
+  return { perSecond, bytesPerRow, tracked, lagMs, transactionMicros };
 };

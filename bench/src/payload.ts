@@ -1,4 +1,4 @@
-/** An update of an application's status as an ATS sends it most: some 600 bytes of JSON. */
+/** An update of an application's status, the most frequent signal of an ATS: about 600 bytes of JSON. */
 export const buildSignal = (number: number, at = Date.now()) => ({
   typeCode: 'ApplicationStatusUpdate' as const,
   token: tokenOf(number, at),
@@ -16,13 +16,12 @@ export const buildSignal = (number: number, at = Date.now()) => ({
   },
 });
 
-// As long as SEEK's own are, and no two alike. When it was made stands in it, for whoever is to tell
-// how long it took.
+// Unique, and as long as SEEK's tokens. Contains the time of creation, from which seek.ts computes latencies.
 const tokenOf = (number: number, at: number): string =>
   `eyJhbGciOiJIUzI1NiJ9.${'c2Vlay10b2tlbi1wYXlsb2Fk'.repeat(5)}.at=${at.toFixed(3)}=${number}`;
 
 export const MUTATION =
   'mutation ($input: SendSignalInput!) { sendSignal(input: $input) { __typename } }';
 
-/** Milliseconds since the epoch, with a fraction, alike in all processes of a machine. */
+/** Milliseconds since the epoch, with a fraction; comparable between processes of one machine. */
 export const clock = (): number => performance.timeOrigin + performance.now();

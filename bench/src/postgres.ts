@@ -6,27 +6,27 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 
-import { freePort, watchOver } from './processes.js';
+import { freePort, supervise } from './processes.js';
 
-// Debian keeps it out of PATH.
-const DEBIAN = '/usr/lib/postgresql';
+// Debian does not add it to PATH.
+const DEBIAN_PATH = '/usr/lib/postgresql';
 const commandOf = (name: string): string => {
   try {
-    const newest = readdirSync(DEBIAN).sort().at(-1);
-    return newest === undefined ? name : join(DEBIAN, newest, 'bin', name);
+    const newest = readdirSync(DEBIAN_PATH).sort().at(-1);
+    return newest === undefined ? name : join(DEBIAN_PATH, newest, 'bin', name);
   } catch {
     return name;
   }
 };
 
-/** It won't run as root: whoever is, lends it another user. */
+/** PostgreSQL refuses to run as root, so root starts it as another user. */
 const unprivileged = () => {
   if (process.getuid?.() !== 0) return {};
   const id = (flag: string) => Number(execFileSync('id', [flag, 'nobody']));
   return { uid: id('-u'), gid: id('-g') };
 };
 
-/** A PostgreSQL with the settings that it comes with: each commit is on the disk. */
+/** Starts a PostgreSQL with default settings, so each commit is flushed to disk. */
 export const startPostgres = async () => {
   const folder = await mkdtemp(join(tmpdir(), 'seek-bench-postgres-'));
   const user = unprivileged();
@@ -35,7 +35,7 @@ export const startPostgres = async () => {
   const options = ['-D', data, '-U', 'ats', '--auth=trust', '-E', 'UTF8', '--locale=C'];
   execFileSync(commandOf('initdb'), options, { ...user, stdio: 'ignore' });
   const port = await freePort();
-  const server = watchOver(
+  const server = supervise(
     spawn(
       commandOf('postgres'),
       ['-D', data, '-p', String(port), '-h', '127.0.0.1', '-k', folder],

@@ -11,23 +11,23 @@ import type { FromSeek, ToSeek } from './seek.js';
 const HERE = new URL('.', import.meta.url).pathname;
 export const CLI = new URL('../../dist/cli/main.js', import.meta.url).pathname;
 
-// Linux counts processor time in hundredths of a second.
+// Linux counts CPU time in hundredths of a second.
 const MS_PER_TICK = 10;
 
-/** The processor time that a process has used so far, in ms. */
+/** The CPU time that a process has used so far, in ms. */
 export const cpuMs = async (pid: number): Promise<number> => {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
-  // Behind the name, which may hold anything: the 14th and 15th fields of all.
+  // The 14th and 15th fields, counted after the process name, which may contain spaces.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return (Number(fields[11]) + Number(fields[12])) * MS_PER_TICK;
 };
 
-/** The memory that a process has, in MiB: now, and at most so far. */
-export const memoryMiB = async (pid: number): Promise<{ now: number; most: number }> => {
+/** The memory of a process in MiB: now, and at its peak. */
+export const memoryMiB = async (pid: number): Promise<{ now: number; peak: number }> => {
   const status = await readFile(`/proc/${pid}/status`, 'utf8');
   const of = (name: string) =>
     Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(status)?.[1]) / 1024;
-  return { now: of('VmRSS'), most: of('VmHWM') };
+  return { now: of('VmRSS'), peak: of('VmHWM') };
 };
 
 export const freePort = async (): Promise<number> => {
@@ -36,7 +36,7 @@ export const freePort = async (): Promise<number> => {
   const address = server.address();
   server.close();
   await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port');
+  if (address === null || typeof address === 'string') throw new Error('No free port');
   return address.port;
 };
 
@@ -45,7 +45,8 @@ process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL');
 });
 
-export const watchOver = <Child extends ChildProcess>(child: Child) => {
+/** Kills the child when this process exits. */
+export const supervise = <Child extends ChildProcess>(child: Child) => {
   running.add(child);
   const ended = once(child, 'exit').then(() => running.delete(child));
   return {
@@ -59,40 +60,41 @@ export const watchOver = <Child extends ChildProcess>(child: Child) => {
   };
 };
 
-export type Running = ReturnType<typeof watchOver>;
+export type Running = ReturnType<typeof supervise>;
 
-/** One of the bench's own programs. What it prints is thrown away, as a pipe to nowhere would. */
+/** Starts a program of this benchmark, and discards what it prints. */
 export const start = (name: string, args: (string | number)[] = []) =>
-  watchOver(
+  supervise(
     fork(join(HERE, `${name}.js`), args.map(String), {
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     }),
   );
 
-/** A command of the dispatcher, as it ships. */
+/** Starts a command of the built dispatcher. */
 export const startCommand = (args: string[], env: Record<string, string>) =>
-  watchOver(
+  supervise(
     spawn(process.execPath, [CLI, ...args], { env, stdio: ['ignore', 'ignore', 'inherit'] }),
   );
 
-/** Resolves once the child has said this much. */
-export const hears = <Message extends FromSeek>(
+/** Resolves with the first message of the child that matches. */
+export const waitForMessage = <Message extends FromSeek>(
   { child }: Running,
-  isIt: (message: FromSeek) => message is Message,
+  matches: (message: FromSeek) => message is Message,
 ): Promise<Message> =>
   new Promise((resolve, reject) => {
     const listen = (message: FromSeek) => {
-      if (!isIt(message)) return;
+      if (!matches(message)) return;
       child.off('message', listen).off('exit', fail);
       resolve(message);
     };
-    const fail = () => reject(new Error(`${child.spawnfile} ended before its time`));
+    const fail = () =>
+      reject(new Error(`${child.spawnfile} exited before it sent the expected message`));
     child.on('message', listen).on('exit', fail);
   });
 
-/** Until so many signals have come. */
+/** Resolves when the process has counted this many signals. */
 export const reaches = (process: Running, count: number) =>
-  hears(
+  waitForMessage(
     process,
     (message): message is Extract<FromSeek, { reached: number }> =>
       'reached' in message && message.reached === count,
@@ -100,28 +102,28 @@ export const reaches = (process: Running, count: number) =>
 
 export const startSeek = async (latencyMs: number) => {
   const seek = start('seek', [latencyMs]);
-  const { listening } = await hears(
+  const { listening } = await waitForMessage(
     seek,
     (message): message is { listening: number } => 'listening' in message,
   );
   return {
     ...seek,
     url: `http://127.0.0.1:${listening}`,
-    say: (message: ToSeek) => seek.child.send(message),
+    send: (message: ToSeek) => seek.child.send(message),
   };
 };
 
 export type Seek = Awaited<ReturnType<typeof startSeek>>;
 
-// What docker-compose.yml starts Redis with.
-const SHIPPED = ['--hash-max-listpack-value', '4096'];
+// As in docker-compose.yml.
+const SHIPPED_SETTINGS = ['--hash-max-listpack-value', '4096'];
 
-/** A Redis that keeps what it was told; with the settings that the project ships, or its own. */
-export const startRedis = async (settings: readonly string[] = SHIPPED) => {
+/** Starts a Redis with an append-only file, and with the settings that the project ships unless others are given. */
+export const startRedis = async (settings: readonly string[] = SHIPPED_SETTINGS) => {
   const folder = await mkdtemp(join(tmpdir(), 'seek-bench-'));
   const port = await freePort();
-  const safe = ['--appendonly', 'yes', '--maxmemory-policy', 'noeviction'];
-  const redis = watchOver(
+  const durable = ['--appendonly', 'yes', '--maxmemory-policy', 'noeviction'];
+  const redis = supervise(
     spawn(
       'redis-server',
       [
@@ -133,7 +135,7 @@ export const startRedis = async (settings: readonly string[] = SHIPPED) => {
         folder,
         '--save',
         '',
-        ...safe,
+        ...durable,
         ...settings,
       ],
       { stdio: 'ignore' },
@@ -146,7 +148,9 @@ export const startRedis = async (settings: readonly string[] = SHIPPED) => {
   client.on('error', () => {});
   await client.ping();
   return {
-    ...{ url: `redis://127.0.0.1:${port}`, pid: redis.pid, client },
+    url: `redis://127.0.0.1:${port}`,
+    pid: redis.pid,
+    client,
     clear: async (): Promise<void> => {
       await client.flushall();
     },

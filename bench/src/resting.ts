@@ -6,7 +6,7 @@ import { startRedis, startSeek } from './processes.js';
 
 const SIGNALS = 10_000;
 
-/** Bytes of Redis for each signal that waits. */
+/** Memory of Redis per waiting signal, in bytes. */
 const bytesEach = async (
   fill: (redisUrl: string, count: number) => Promise<void>,
   settings?: readonly string[],
@@ -24,7 +24,7 @@ const bytesEach = async (
 
 const withIds = (redisUrl: string, count: number) => fillNaive(redisUrl, count, randomUUID);
 
-/** Commands that one idle worker has Redis carry out, a minute. */
+/** Redis commands per minute that one idle worker causes. */
 const idleCommands = async (): Promise<number> => {
   const [redis, seek] = await Promise.all([startRedis(), startSeek(0)]);
   const worker = ours('idle', 0, {}).run(redis, seek, []);
@@ -36,7 +36,7 @@ const idleCommands = async (): Promise<number> => {
   const after = await commands();
   await worker.stop('SIGKILL');
   await Promise.all([seek.stop('SIGKILL'), redis.stop()]);
-  // Less our own question.
+  // Without our own INFO command.
   return (after - before - 1) * 2;
 };
 

@@ -2,31 +2,31 @@ import { createServer, type Socket } from 'node:net';
 import { clock } from './payload.js';
 
 /**
- * A stand-in for SEEK in a process of its own: as little HTTP as there can be, so that it is not what is
- * measured. Answers every request alike after `LATENCY_MS`, and tells its parent how many signals came.
+ * A stand-in for SEEK in a process of its own: `seek LATENCY_MS`. It parses as little HTTP as possible, so
+ * that it is not the bottleneck. It answers every request alike, and reports the signals to its parent.
  */
 const latencyMs = Number(process.argv[2] ?? 0);
 
 export type ToSeek = { watch: number[] } | { timed: boolean };
 export type FromSeek =
   | { listening: number }
-  /** So many signals have come. */
+  /** This many signals have arrived. */
   | { reached: number; at: number }
-  /** Milliseconds from the making of each signal to its answer. */
+  /** Milliseconds from the creation of each signal to its answer. */
   | { latencies: number[] };
 
 const TOKEN = { access_token: 'bench-partner-token', token_type: 'Bearer', expires_in: 86_400 };
-const answerOf = (body: object): string => {
+const httpResponse = (body: object): string => {
   const text = JSON.stringify(body);
   return `HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ${text.length}\r\n\r\n${text}`;
 };
 const ANSWERS = {
-  token: answerOf(TOKEN),
-  one: answerOf({ data: { sendSignal: { __typename: 'SendSignalPayload' } } }),
-  many: answerOf({ data: { sendSignals: { __typename: 'SendSignalsPayload' } } }),
+  token: httpResponse(TOKEN),
+  one: httpResponse({ data: { sendSignal: { __typename: 'SendSignalPayload' } } }),
+  many: httpResponse({ data: { sendSignals: { __typename: 'SendSignalsPayload' } } }),
 };
 
-const tell = (message: FromSeek): void => {
+const sendToParent = (message: FromSeek): void => {
   process.send?.(message);
 };
 
@@ -34,10 +34,10 @@ let signals = 0;
 let watched: number[] = [];
 let latencies: number[] | undefined;
 
-const count = (came: number): void => {
-  signals += came;
+const count = (arrived: number): void => {
+  signals += arrived;
   while (watched[0] !== undefined && signals >= watched[0]) {
-    tell({ reached: watched.shift() ?? 0, at: clock() });
+    sendToParent({ reached: watched.shift() ?? 0, at: clock() });
   }
 };
 
@@ -60,13 +60,12 @@ const countSignals = (body: Buffer): number => {
   return found;
 };
 
-const takeRequest = (socket: Socket, head: string, body: Buffer): void => {
+const handleRequest = (socket: Socket, head: string, body: Buffer): void => {
   if (head.startsWith('POST /oauth')) {
     socket.write(ANSWERS.token);
     return;
   }
-  const came = countSignals(body);
-  count(came);
+  count(countSignals(body));
   respond(socket, body.includes('sendSignals') ? ANSWERS.many : ANSWERS.one, body);
 };
 
@@ -82,7 +81,7 @@ const server = createServer({ noDelay: true }, (socket) => {
       const length = Number(/content-length: *(\d+)/i.exec(head)?.[1] ?? 0);
       const next = end + 4 + length;
       if (buffer.length < next) return;
-      takeRequest(socket, head, buffer.subarray(end + 4, next));
+      handleRequest(socket, head, buffer.subarray(end + 4, next));
       buffer = buffer.subarray(next);
     }
   });
@@ -95,12 +94,12 @@ process.on('message', (message: ToSeek) => {
   } else if (message.timed) {
     latencies = [];
   } else {
-    tell({ latencies: latencies ?? [] });
+    sendToParent({ latencies: latencies ?? [] });
     latencies = undefined;
   }
 });
 server.listen(0, '127.0.0.1', () => {
   const address = server.address();
-  if (address !== null && typeof address === 'object') tell({ listening: address.port });
+  if (address !== null && typeof address === 'object') sendToParent({ listening: address.port });
 });
 process.on('disconnect', () => process.exit());

@@ -1,5 +1,6 @@
 import { deadLetterJobOptions } from '../../src/queue/bullWorker.ts';
-
+import { DEAD_LETTER_VERSION } from '../../src/schemas/deadLetter.ts';
+import { VERSION } from '../../src/schemas/signalJob.ts';
 import { buildApplicationComplete } from '../support/buildSignal.ts';
 import { onRedis, PLATFORMS } from '../support/platforms.ts';
 import {
@@ -243,7 +244,7 @@ describe.each(PLATFORMS)('without an attempt, on $name', ({ start }) => {
   it('a signal of a newer version → unchanged, and other signals are delivered', async () => {
     const { send, until, openBackend, find } = await setupOn();
     const queue = await openBackend().queue('signals');
-    const data = { version: 4, signal: { shape: 'unknown' } };
+    const data = { version: VERSION + 1, signal: { shape: 'unknown' } };
 
     await queue.add('ApplicationComplete', data, { jobId: 'from-the-future' });
     const { signalId } = await send(complete());
@@ -259,7 +260,12 @@ describe.each(PLATFORMS)('without an attempt, on $name', ({ start }) => {
   it('a dead letter of a newer version → failed with its reason, and unchanged after a retry', async () => {
     const { openBackend, startWorker } = await setupOn({ workers: 0 });
     const deadLetters = await openBackend().queue('dead-letters');
-    const data = { version: 3, code: 'BAD_USER_INPUT', reason: 'Is not valid', shape: 'unknown' };
+    const data = {
+      version: DEAD_LETTER_VERSION + 1,
+      code: 'BAD_USER_INPUT',
+      reason: 'Is not valid',
+      shape: 'unknown',
+    };
     await deadLetters.add(
       'ApplicationComplete',
       data,
