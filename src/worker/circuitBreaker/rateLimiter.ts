@@ -17,8 +17,8 @@ type Deps = {
 
 /**
  * Delays requests, in the order of their arrival, so that all workers together keep to the rate. A worker
- * reserves only the next slots that all workers share. Requests further back in its queue reserve none, so
- * no slot stays unused when the worker stops.
+ * reserves only the next of the slots that all workers share. Requests further back reserve none yet, so
+ * their slots are not lost if the worker stops.
  */
 export const createRateLimiter = ({ reserveSlot, perSecond }: Deps) => {
   let waiting: WaitingRequest[] = [];
@@ -47,7 +47,7 @@ export const createRateLimiter = ({ reserveSlot, perSecond }: Deps) => {
   };
 
   return {
-    /** Resolves when the request may be sent, or with `false` if `cancelWaiting` ends it. Rejects on abort. */
+    /** Resolves with `true` when the request may be sent, `false` if it is cancelled. Rejects on abort. */
     awaitSlot: (abort: AbortSignal | undefined): Promise<boolean> =>
       new Promise((resolve, reject) => {
         const leave = (): void => {

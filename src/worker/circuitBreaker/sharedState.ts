@@ -1,5 +1,4 @@
-import type { Logger } from '../../observability/logger.ts';
-import { createThrottle } from '../../observability/logger.ts';
+import { createThrottle, type Logger } from '../../observability/logger.ts';
 import type { BreakerReading, BreakerState, BreakerStore } from '../../queue/breakerState.ts';
 import { createSerialQueue, singleFlight } from '../../runtime/async.ts';
 import { isPauseOver, takeProbe, yieldProbe } from './transitions.ts';
