@@ -1,12 +1,12 @@
 import { classify, isPublicTestData, type SendResult } from '../seek/classify.ts';
-import type { Failure } from './transitions.ts';
+import type { SeekFailure } from './transitions.ts';
 
 /** What a request says about the health of SEEK, apart from what it says about its signals. */
 export type HealthReport =
   | { kind: 'healthy' }
   /** `certain`: nothing was sent, so no signal can be at fault. */
-  | { kind: 'failing'; certain: boolean; failure: Failure }
-  | { kind: 'rateLimited'; failure: Failure };
+  | { kind: 'failing'; certain: boolean; failure: SeekFailure }
+  | { kind: 'rateLimited'; failure: SeekFailure };
 
 type CompletedSend = Exclude<SendResult, { kind: 'aborted' }>;
 
@@ -47,7 +47,7 @@ export const healthReportOf = (result: CompletedSend): HealthReport => {
   }
 };
 
-const failureOf = (result: CompletedSend, code?: string): Failure => {
+const failureOf = (result: CompletedSend, code?: string): SeekFailure => {
   const outcome = classify(result);
   return {
     code: code ?? ('code' in outcome ? outcome.code : ''),

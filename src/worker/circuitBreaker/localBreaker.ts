@@ -1,5 +1,5 @@
 import type { Logger } from '../../observability/logger.ts';
-import { type Failure, type Pauses, pauseMs } from './transitions.ts';
+import { type Pauses, pauseMs, type SeekFailure } from './transitions.ts';
 
 /** How many signals a worker may take at a time: none, one for a probe, or as many as configured. */
 export type Concurrency = 'none' | 'one' | 'all';
@@ -31,7 +31,7 @@ export const createLocalBreaker = ({ pauses, onChange, logger }: Deps) => {
     onSharedTrip: falsePositives.recordTrip,
     onSharedReset: falsePositives.recordReset,
 
-    backOffLocally: ({ code, reason }: Failure): void => {
+    backOffLocally: ({ code, reason }: SeekFailure): void => {
       // The other requests that were in flight fail for the same reason.
       if (state === 'open') return;
       if (state === 'half-open') falsePositives.recordLocalFailure();

@@ -6,7 +6,7 @@ import type { HealthReport } from './healthReport.ts';
 import type { LocalBreaker } from './localBreaker.ts';
 import { currentRate, throttleDown } from './rateLimiter.ts';
 import type { SharedState } from './sharedState.ts';
-import { type Failure, type Pauses, reset, trip } from './transitions.ts';
+import { type Pauses, reset, type SeekFailure, trip } from './transitions.ts';
 
 type Deps = {
   /** Identifies this worker among all workers. */
@@ -27,7 +27,7 @@ export const createReportHandler = ({ id, shared, local, recentRate, pauses, log
   const failures = createConsecutiveFailures();
   let failedLast = false;
 
-  const tripShared = async (failure: Failure, permit: Permit): Promise<void> => {
+  const tripShared = async (failure: SeekFailure, permit: Permit): Promise<void> => {
     failures.reset();
     const isClosed = shared.state().open === undefined;
     if (isClosed && failure.limitedAt === undefined && local.isLikelyAtFault()) {
@@ -102,7 +102,7 @@ export const createReportHandler = ({ id, shared, local, recentRate, pauses, log
 
 const tripFields = (
   { since, until, code, reason, pauses }: OpenBreaker,
-  { limitedAt }: Failure,
+  { limitedAt }: SeekFailure,
   now: number,
 ) => ({
   code,

@@ -11,7 +11,7 @@ const MIN_EXTENSION_MS = 250;
 const PROBE_LEASE_MS = 5_000;
 
 /** Why the breaker opens, or stays open. */
-export type Failure = {
+export type SeekFailure = {
   code: string;
   reason: string;
   retryAfterMs?: number | undefined;
@@ -28,7 +28,7 @@ export type Pauses = { maxMs: number; random: () => number };
  */
 export const trip = (
   state: BreakerState,
-  failure: Failure,
+  failure: SeekFailure,
   { by, now, ...pauses }: Pauses & { by: string | undefined; now: number },
 ): BreakerState | undefined => {
   const { open } = state;

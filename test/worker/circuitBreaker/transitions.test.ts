@@ -1,8 +1,8 @@
 import type { BreakerState } from '../../../src/queue/breakerState.ts';
 import {
-  type Failure,
   pauseMs,
   reset,
+  type SeekFailure,
   takeProbe,
   trip,
   yieldProbe,
@@ -13,9 +13,9 @@ const HOUR_MS = 3_600_000;
 const MAX_MS = 60_000;
 const middle = () => 0.5;
 
-const FAILURE: Failure = { code: 'HTTP_503', reason: 'HTTP 503 without a GraphQL answer' };
+const FAILURE: SeekFailure = { code: 'HTTP_503', reason: 'HTTP 503 without a GraphQL answer' };
 
-const tripBy = (by: string, state: BreakerState, failure: Partial<Failure> = {}, now = NOW) =>
+const tripBy = (by: string, state: BreakerState, failure: Partial<SeekFailure> = {}, now = NOW) =>
   trip(state, { ...FAILURE, ...failure }, { by, now, maxMs: MAX_MS, random: middle });
 
 const must = (state: BreakerState | undefined): BreakerState => {
