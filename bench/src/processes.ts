@@ -118,7 +118,7 @@ export type Seek = Awaited<ReturnType<typeof startSeek>>;
 // As in docker-compose.yml.
 const SHIPPED_SETTINGS = ['--hash-max-listpack-value', '4096'];
 
-/** Starts a Redis with an append-only file, and with the settings that the project ships unless others are given. */
+/** Starts a Redis with an append-only file; by default with the settings that the project ships. */
 export const startRedis = async (settings: readonly string[] = SHIPPED_SETTINGS) => {
   const folder = await mkdtemp(join(tmpdir(), 'seek-bench-'));
   const port = await freePort();

@@ -11,7 +11,7 @@ const spread = ({ median, min, max }: Summary): string =>
 const table = (head: string[], rows: string[][]): string =>
   [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |\n`).join('');
 
-/** Ratios come first, because they apply to other machines too. Medians, with minimum and maximum in brackets. */
+/** Ratios come first: they apply to other machines too. Medians, with minimum and maximum in brackets. */
 export const renderReport = (results: { ratios: Ratio[]; rows: Row[] }): string =>
   [
     table(
