@@ -12,21 +12,24 @@ import {
 } from '../observability/tracing.ts';
 import type { SignalJob } from '../schemas/signalJob.ts';
 
-/** As much of BullMQ's job as matters here. */
-type Tried = { id?: string | undefined; attemptsMade: number };
+/** The fields of BullMQ's job that a span records. */
+type JobFields = { id?: string | undefined; attemptsMade: number };
 
-/** What a try came to; `handedBack` and `deferred` are no attempts, but take their time. */
-export type AttemptResult = {
+/** How a span ends. `released` and `deferred` spend no attempt, but they take time too. */
+export type SpanResult = {
   outcome: string;
   code?: string | undefined;
   requestId?: string | undefined;
 };
 
-// Nobody is to blame for these, and nothing is to be done.
-const WELL = new Set(['delivered', 'skipped', 'released']);
+// These are no failures: a span that ends with one of them gets no error status.
+const SUCCESSES = new Set(['delivered', 'skipped', 'released']);
 
-/** The span of one try at a signal: a child of the span that it was accepted in, in whatever life. */
-export const createAttemptSpan = (tracer: Tracer, job: Tried, signalJob: SignalJob) => {
+/**
+ * The span of one attempt. Its parent is the span in which the producer accepted the signal, also
+ * after a redrive.
+ */
+export const createAttemptSpan = (tracer: Tracer, job: JobFields, signalJob: SignalJob) => {
   let span: Span | undefined;
   const attributes = {
     ...QUEUE_ATTRIBUTES,
@@ -45,22 +48,22 @@ export const createAttemptSpan = (tracer: Tracer, job: Tried, signalJob: SignalJ
       return span;
     },
 
-    end: ({ outcome, code, requestId }: AttemptResult): void => {
+    end: ({ outcome, code, requestId }: SpanResult): void => {
       if (span === undefined) return;
       span.setAttribute('seek_signals.outcome', outcome);
       if (requestId !== undefined) span.setAttribute('seek_signals.request_id', requestId);
-      // A code that nobody knows is SEEK's own text, of which nothing is promised.
-      if (!WELL.has(outcome)) fail(span, codeLabel(code ?? 'UNKNOWN'));
+      // `codeLabel` hides unknown codes: SEEK writes them, so they can hold personal data.
+      if (!SUCCESSES.has(outcome)) fail(span, codeLabel(code ?? 'UNKNOWN'));
       span.end();
     },
 
     ids: () => (span === undefined ? {} : idsOf(span)),
 
-    /** A signal that came without a trace keeps that of its first attempt, for those that follow. */
-    adopt: (kept: SignalJob): SignalJob =>
-      span === undefined || kept.traceparent !== undefined
-        ? kept
-        : { ...kept, ...toTraceContext(span) },
+    /** A job without a trace gets this span as its trace, so that later attempts belong to it. */
+    addTraceContext: (stored: SignalJob): SignalJob =>
+      span === undefined || stored.traceparent !== undefined
+        ? stored
+        : { ...stored, ...toTraceContext(span) },
   };
 };
 

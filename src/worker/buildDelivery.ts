@@ -25,12 +25,13 @@ type Deps = {
   breaker: CircuitBreaker;
   resolveToken: ResolveToken;
   http: Http;
-  onRequest: (requested: IndexedRequest) => void;
-  /** The credentials as they are at present. */
+  /** Called before each request that carries signals. */
+  onRequest: (request: IndexedRequest) => void;
+  /** Returns the current credentials. They change when they are rotated. */
   secrets: () => Credentials;
 };
 
-/** Puts together what one attempt goes through: bind, batch, authorise, send, isolate. */
+/** Assembles the steps of one attempt: resolve token → batch → send → bisect a rejected batch. */
 export const buildDelivery = ({
   config,
   secrets,
@@ -75,8 +76,10 @@ export const buildDelivery = ({
   const bisectBatch = createBisectBatch({
     sendAuthorised,
     logger,
-    onUnknown: () => {
-      if (batcher.stopBatching()) logger.warn('SEEK does not know sendSignals: batches are off');
+    onUnknownMutation: () => {
+      if (batcher.stopBatching()) {
+        logger.warn('SEEK does not know sendSignals; each signal is sent alone');
+      }
     },
   });
   const batcher = createBatcher({

@@ -1,13 +1,13 @@
 import type { Attempt, SignalJob } from '../schemas/signalJob.ts';
 import type { Attempted } from './delivery/bisectBatch.ts';
-import { applyRetryLimits, type Bounds } from './seek/classify.ts';
+import { applyRetryLimits, type RetryLimits } from './seek/classify.ts';
 
-export type Policy = BackoffPolicy & Bounds;
+export type RetryPolicy = BackoffPolicy & RetryLimits;
 
-/** What an attempt came to, and how long to wait for the next; 0: there is none. */
+/** `waitMs`: how long to wait for the next attempt. 0: there is none. */
 export type AttemptDecision = { number: number; waitMs: number; attempt: Attempt };
 
-type Tried = {
+type FinishedAttempt = {
   signalJob: SignalJob;
   attempted: Attempted;
   /** Of the attempt, from 1. */
@@ -16,21 +16,22 @@ type Tried = {
   endedAt: number;
 };
 
-/** One attempt, judged by this worker's own bounds: what a job carries never decides. */
+/** Applies this worker's own retry limits to an attempt. Limits stored with a job are ignored. */
 export const evaluateAttempt = (
-  { signalJob, attempted, number, startedAt, endedAt }: Tried,
-  policy: Policy,
+  { signalJob, attempted, number, startedAt, endedAt }: FinishedAttempt,
+  policy: RetryPolicy,
   random: () => number,
 ): AttemptDecision => {
-  const life = { attempt: number, ageMs: ageMsOf(signalJob, startedAt) };
-  const outcome = applyRetryLimits(attempted.outcome, life, policy);
+  const ageMs = ageMsOf(signalJob, startedAt);
+  const outcome = applyRetryLimits(attempted.outcome, { attempt: number, ageMs }, policy);
   const waitMs =
     outcome.kind === 'retry'
       ? backoffMs({ ...policy, attempt: number, retryAfterMs: outcome.retryAfterMs, random })
       : 0;
   const { requestId, tokenUsed } = attempted;
   return {
-    ...{ number, waitMs },
+    number,
+    waitMs,
     attempt: {
       at: new Date(startedAt).toISOString(),
       ...(requestId === undefined ? {} : { requestId }),
@@ -43,7 +44,7 @@ export const evaluateAttempt = (
   };
 };
 
-/** Since the signal was accepted, or last redriven. */
+/** Milliseconds since the signal was accepted, or since its last redrive. */
 export const ageMsOf = ({ redrivenAt, acceptedAt }: SignalJob, now: number): number =>
   now - Date.parse(redrivenAt ?? acceptedAt);
 
@@ -51,24 +52,24 @@ const JITTER = 0.2;
 
 export type BackoffPolicy = { baseMs: number; maxMs: number };
 
-type Input = BackoffPolicy & {
+type BackoffInput = BackoffPolicy & {
   /** The number of the attempt that failed, from 1. */
   attempt: number;
-  /** What SEEK asked for: it may make the wait longer, not shorter. */
+  /** From SEEK's Retry-After header. It can lengthen the wait, never shorten it. */
   retryAfterMs?: number | undefined;
   random?: () => number;
 };
 
-/** How many milliseconds to wait once attempt number `attempt` has failed. */
+/** Milliseconds to wait after attempt number `attempt` has failed. */
 export const backoffMs = ({
   attempt,
   baseMs,
   maxMs,
   retryAfterMs = 0,
   random = Math.random,
-}: Input): number => {
+}: BackoffInput): number => {
   const planned = Math.min(baseMs * 2 ** (attempt - 1), maxMs);
-  // Spread by ±20 %, so that a recovering API is not met by everyone at once.
+  // Without jitter, all signals would reach a recovering SEEK API at the same moment.
   const spread = planned * (1 + JITTER * (2 * random() - 1));
 
   return Math.max(1, Math.round(Math.max(spread, retryAfterMs)));

@@ -2,50 +2,55 @@ import { codeLabel, type Metrics } from '../observability/metrics.ts';
 import type { OutcomeCounts, WorkerStats } from '../queue/workerStats.ts';
 import { queueTimedOut, withDeadline } from '../runtime/async.ts';
 
-const BEAT_EVERY_MS = 15_000;
-const LEAVE_WITHIN_MS = 1_000;
+const HEARTBEAT_INTERVAL_MS = 15_000;
+const CLOSE_TIMEOUT_MS = 1_000;
 
 type Deps = {
   workerStats: Pick<WorkerStats, 'recordHeartbeat' | 'removeWorker'>;
+  /** The name of this worker in the statistics. */
   worker: string;
-  everyMs?: number;
+  intervalMs?: number;
 };
 
-/** Tells now and then that this worker is alive, and how its attempts went, for people to look at. */
-export const createHeartbeat = ({ workerStats, worker, everyMs = BEAT_EVERY_MS }: Deps) => {
-  let answers: OutcomeCounts = {};
-  let beating: Promise<void> | undefined;
+/** Records regularly that this worker is alive, with the outcomes that it counted since. */
+export const createHeartbeat = ({
+  workerStats,
+  worker,
+  intervalMs = HEARTBEAT_INTERVAL_MS,
+}: Deps) => {
+  let counts: OutcomeCounts = {};
+  let recording: Promise<void> | undefined;
 
-  const count = (answer: string, times = 1): void => {
-    answers[answer] = (answers[answer] ?? 0) + times;
+  const count = (outcome: string, times = 1): void => {
+    counts[outcome] = (counts[outcome] ?? 0) + times;
   };
-  const recordHeartbeat = (): Promise<void> => {
-    const told = answers;
-    answers = {};
-    return workerStats.recordHeartbeat({ worker, answers: told }).catch(() => {
-      // No more than a chart is at stake, and whoever looks after the queue hears of it elsewhere.
-      for (const [answer, times] of Object.entries(told)) count(answer, times);
+  const record = (): Promise<void> => {
+    const answers = counts;
+    counts = {};
+    return workerStats.recordHeartbeat({ worker, answers }).catch(() => {
+      // Add the counts to the next heartbeat. Not logged: only a chart of the board is affected.
+      for (const [outcome, times] of Object.entries(answers)) count(outcome, times);
     });
   };
-  const beatInTurn = (): Promise<void> => {
-    beating ??= recordHeartbeat().finally(() => {
-      beating = undefined;
+  const recordOnce = (): Promise<void> => {
+    recording ??= record().finally(() => {
+      recording = undefined;
     });
-    return beating;
+    return recording;
   };
-  const timer = setInterval(() => void beatInTurn(), everyMs);
-  void beatInTurn();
+  const timer = setInterval(() => void recordOnce(), intervalMs);
+  void recordOnce();
 
   return {
     count,
     close: async (): Promise<void> => {
       clearInterval(timer);
       const removeWorker = async (): Promise<void> => {
-        await beating;
-        await beatInTurn();
+        await recording;
+        await recordOnce();
         await workerStats.removeWorker(worker);
       };
-      await withDeadline(removeWorker(), LEAVE_WITHIN_MS, queueTimedOut);
+      await withDeadline(removeWorker(), CLOSE_TIMEOUT_MS, queueTimedOut);
     },
   };
 };
@@ -56,9 +61,9 @@ export type Counters = {
   tokenFailures: { inc: (labels: { code: string }) => void };
 };
 
-/** Counts what became of attempts a second time, for those who look at the board. */
-export const countAnswers = (
-  count: (answer: string) => void,
+/** Metrics that also count each outcome for the board's chart. */
+export const countOutcomes = (
+  count: (outcome: string) => void,
   { attempts, deferred, tokenFailures, requestSeconds }: Metrics,
 ): Counters & Pick<Metrics, 'requestSeconds'> => ({
   attempts: {

@@ -3,119 +3,125 @@ import { failureText, type SignalJob, STALLED } from '../schemas/signalJob.ts';
 import type { DeliveryResult } from './delivery/bisectBatch.ts';
 import { QUEUE } from './delivery/sendAuthorised.ts';
 
-// A worker that was lost with it twice may have died of it. From then on it is tried apart from all
-// others, and when three more workers die at that, nothing else can be to blame.
-const SUSPECT_AFTER = 2;
-const GUILTY_AFTER = 3;
+// A crash stalls every job that its worker had in flight, so one stall proves nothing. A signal that
+// stalled twice is a suspect: from then on it runs exclusively, with no other signal in flight. If
+// three workers crash during that, the signal must be the cause, and it is not attempted again.
+const MIN_STALLS_OF_SUSPECT = 2;
+const MIN_ISOLATED_CRASHES_OF_POISON = 3;
 
-/** As much of BullMQ's job as matters here. */
-type Lost = { stalledCounter: number };
+/** The field of BullMQ's job that matters here. */
+type StalledJob = { stalledCounter: number };
 
-/** Whether this signal may be what its workers died of. */
-export const isSuspectedPoison = ({ stalledCounter }: Lost): boolean =>
-  stalledCounter >= SUSPECT_AFTER;
+/** Whether the signal may be the reason that its workers crashed. */
+export const isSuspectedPoison = ({ stalledCounter }: StalledJob): boolean =>
+  stalledCounter >= MIN_STALLS_OF_SUSPECT;
 
-/** Why it is not tried again; `undefined`: it is. */
-export const crashRecordOf = (
-  { stalledCounter }: Lost,
+/** Why a poison signal becomes a dead letter. `undefined`: it is not one, so it is attempted. */
+export const poisonFailureOf = (
+  { stalledCounter }: StalledJob,
   { isolatedCrashes = 0 }: SignalJob,
 ): string | undefined =>
-  isolatedCrashes < GUILTY_AFTER
+  isolatedCrashes < MIN_ISOLATED_CRASHES_OF_POISON
     ? undefined
     : failureText({
         code: STALLED,
-        reason: `${stalledCounter} workers died while they had it in hand, the last ${isolatedCrashes} of them while it was tried alone`,
+        reason: `${stalledCounter} workers crashed while this signal was in flight, the last ${isolatedCrashes} of them while no other signal was`,
       });
 
 type Deps<Job> = {
-  /** Where all signals in hand are tried. */
-  exclusiveLock: Pick<ExclusiveLock, 'alone'>;
-  /** Writes while the job is ours. */
+  /** Must guard every attempt of this worker, so that exclusive ones have no neighbours. */
+  exclusiveLock: Pick<ExclusiveLock, 'exclusive'>;
+  /** Writes while this worker holds the job. `false`: another worker holds it by now. */
   write: (job: Job, lock: string | undefined, data: SignalJob) => Promise<boolean>;
+  /** Writes while the job's data equals `from`, whichever worker holds the job. */
   replace: (job: Job, from: SignalJob, to: SignalJob) => Promise<boolean>;
 };
 
 type Suspect<Job> = {
   job: Job;
+  /** BullMQ's lock token, which proves that this worker holds the job. */
   lock: string | undefined;
   signalJob: SignalJob;
-  entry: { abort?: AbortSignal | undefined };
+  abort: AbortSignal | undefined;
 };
 
 /**
- * Tries a suspect while this worker tries nothing else. It is written down before, and struck out
- * after: what still stands there was the end of a worker.
+ * Attempts a suspect while this worker attempts nothing else. The crash count is raised before the
+ * attempt and removed after it, so a count that is still there means that a worker crashed.
  */
 export const createRunExclusively =
   <Job>({ exclusiveLock, write, replace }: Deps<Job>) =>
   (
-    { job, lock, signalJob: marked, entry: { abort } }: Suspect<Job>,
+    { job, lock, signalJob: before, abort }: Suspect<Job>,
     attempt: () => Promise<DeliveryResult>,
   ): Promise<DeliveryResult> =>
-    exclusiveLock.alone(async () => {
-      const { isolatedCrashes = 0, ...signalJob } = marked;
-      const mark = { ...signalJob, isolatedCrashes: isolatedCrashes + 1 };
-      if (abort?.aborted) return HANDED_BACK;
-      // What can't be marked is not tried.
-      const isMarked = await write(job, lock, mark).catch(() => undefined);
-      if (isMarked === undefined) return UNMARKED;
-      if (!isMarked) return HANDED_BACK;
+    exclusiveLock.exclusive(async () => {
+      const { isolatedCrashes = 0, ...cleared } = before;
+      const marked = { ...cleared, isolatedCrashes: isolatedCrashes + 1 };
+      if (abort?.aborted) return RELEASED;
+      // Without the raised count, a crash would leave no trace. So no attempt is made.
+      const isMarked = await write(job, lock, marked).catch(() => undefined);
+      if (isMarked === undefined) return MARK_FAILED;
+      if (!isMarked) return RELEASED;
 
       const delivery = await attempt();
       const isOurs =
-        abort?.reason !== LOCK_LOST && (await write(job, lock, signalJob).catch(() => true));
-      // Who has lost the lock lives all the same, and says so unless the next worker has written since.
-      if (!isOurs) await replace(job, mark, marked).catch(() => {});
+        abort?.reason !== LOCK_LOST && (await write(job, lock, cleared).catch(() => true));
+      // The worker lost the lock but did not crash, so it restores the old count. If the job's next
+      // worker has written since, `replace` changes nothing.
+      if (!isOurs) await replace(job, marked, before).catch(() => {});
       return delivery;
     });
 
-const HANDED_BACK: DeliveryResult = { kind: 'released' };
-const UNMARKED: DeliveryResult = {
-  ...{ kind: 'deferred', code: QUEUE, reason: 'It cannot be noted that it is being tried' },
+const RELEASED: DeliveryResult = { kind: 'released' };
+const MARK_FAILED: DeliveryResult = {
+  kind: 'deferred',
+  code: QUEUE,
+  reason: 'Failed to store the crash count before the attempt',
 };
 
-type Guest = { alone: boolean; awaitSlot: () => void };
+type LockRequest = { exclusive: boolean; grant: () => void };
 
 /**
- * Work that goes on side by side, and work that is to be alone: it waits for what is under way to end,
- * and what comes after it waits for it. In the order in which they came.
+ * A shared/exclusive lock that grants requests in their order. An exclusive holder waits for all
+ * earlier holders to finish, and later requests wait for it.
  */
 export const createExclusiveLock = () => {
-  const waiting: Guest[] = [];
-  let inside = 0;
-  let taken = false;
+  const waiting: LockRequest[] = [];
+  let holders = 0;
+  let isExclusive = false;
 
-  const acquire = (): void => {
-    for (let [next] = waiting; next !== undefined && !taken; [next] = waiting) {
-      if (next.alone && inside > 0) return;
+  const grantNext = (): void => {
+    for (let [next] = waiting; next !== undefined && !isExclusive; [next] = waiting) {
+      if (next.exclusive && holders > 0) return;
       waiting.shift();
-      inside += 1;
-      taken = next.alone;
-      next.awaitSlot();
+      holders += 1;
+      isExclusive = next.exclusive;
+      next.grant();
     }
   };
 
-  const within =
-    (alone: boolean) =>
+  const run =
+    (exclusive: boolean) =>
     async <T>(work: () => Promise<T>): Promise<T> => {
-      if (alone || taken || waiting.length > 0) {
-        await new Promise<void>((awaitSlot) => {
-          waiting.push({ alone, awaitSlot });
-          acquire();
+      if (exclusive || isExclusive || waiting.length > 0) {
+        await new Promise<void>((grant) => {
+          waiting.push({ exclusive, grant });
+          grantNext();
         });
       } else {
-        inside += 1;
+        holders += 1;
       }
       try {
         return await work();
       } finally {
-        inside -= 1;
-        taken = false;
-        acquire();
+        holders -= 1;
+        isExclusive = false;
+        grantNext();
       }
     };
 
-  return { together: within(false), alone: within(true) };
+  return { shared: run(false), exclusive: run(true) };
 };
 
 export type ExclusiveLock = ReturnType<typeof createExclusiveLock>;

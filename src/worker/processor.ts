@@ -18,18 +18,23 @@ import { type AttemptSpan, createAttemptSpan } from './attemptSpan.ts';
 import type { Attempted, DeliveryResult } from './delivery/bisectBatch.ts';
 import { type DeliverSignal, TOKEN_KEY } from './delivery/deliverSignal.ts';
 import { type Deferred, QUEUE } from './delivery/sendAuthorised.ts';
-import { type AttemptDecision, ageMsOf, evaluateAttempt, type Policy } from './evaluateAttempt.ts';
 import {
-  crashRecordOf,
+  type AttemptDecision,
+  ageMsOf,
+  evaluateAttempt,
+  type RetryPolicy,
+} from './evaluateAttempt.ts';
+import {
   createExclusiveLock,
   createRunExclusively,
   isSuspectedPoison,
+  poisonFailureOf,
 } from './poisonSignals.ts';
 import { readJob } from './readJob.ts';
 import { createReleaseJob } from './releaseJob.ts';
 import { expired } from './seek/classify.ts';
 
-/** Thrown for BullMQ's sake alone: it carries the wait to the backoff strategy. */
+/** Thrown to make BullMQ retry the job. It carries the wait to the backoff strategy. */
 export class RetryError extends Error {
   override readonly name = 'RetryError';
   readonly backoffMs: number;
@@ -41,8 +46,8 @@ export class RetryError extends Error {
 }
 
 type Deps = {
-  dispatch: DeliverSignal;
-  policy: Policy;
+  deliverSignal: DeliverSignal;
+  policy: RetryPolicy;
   jobData: JobDataStore;
   bookkeeping: Pick<Bookkeeping, 'saveSkipRecord' | 'markUnsent'>;
   logger: Logger;
@@ -50,127 +55,136 @@ type Deps = {
     attempts: { inc: (labels: { outcome: string; code: string }) => void };
     deferred: { inc: (labels: { code: string }) => void };
   };
-  /** Where attempts are traced. */
+  /** Absent: attempts are not traced. */
   tracer?: Tracer | undefined;
   now?: () => number;
   random?: () => number;
 };
 
-/** The translator: takes a job, makes one attempt, and tells BullMQ what to do with the outcome. */
+/** The function that BullMQ calls for each job: it makes one attempt and reports the outcome. */
 export const createProcessor = ({ now = Date.now, random = Math.random, ...deps }: Deps) => {
-  const { dispatch, policy, jobData, bookkeeping, logger, metrics, tracer } = deps;
-  // To look for secrets costs more than all else about a line, and in this one all is of our own making.
-  const plain = logger.child({}, { redact: [] });
+  const { deliverSignal, policy, jobData, bookkeeping, logger, metrics, tracer } = deps;
+  // Redaction dominates the cost of a log line. Lines without SEEK's errors hold only our own fields.
+  const unredactedLogger = logger.child({}, { redact: [] });
   const releaseJob = createReleaseJob({ jobData, bookkeeping, now });
   const exclusiveLock = createExclusiveLock();
   const runExclusively = createRunExclusively<Job>({ exclusiveLock, ...jobData });
 
-  const noted = (job: Job, { attempts }: SignalJob, attempt: Attempt): Promise<boolean> => {
+  const saveSkipRecord = (
+    job: Job,
+    { attempts }: SignalJob,
+    attempt: Attempt,
+  ): Promise<boolean> => {
     const { reason = '' } = attempt;
-    const life = { ...toSignalRecord(job, 'skipped'), attempts: [...attempts, attempt], reason };
-    const { until } = dedupeRecordOf(life.signalId, job.data, job.timestamp);
-    return bookkeeping.saveSkipRecord(life, until).then(
+    const record = { ...toSignalRecord(job, 'skipped'), attempts: [...attempts, attempt], reason };
+    const { until } = dedupeRecordOf(record.signalId, job.data, job.timestamp);
+    return bookkeeping.saveSkipRecord(record, until).then(
       () => true,
       () => false,
     );
   };
 
-  // Declare all three, without defaults: BullMQ counts a processor's parameters and gives `abort` only
-  // to one that has a third.
+  // Declare all three parameters, without defaults: BullMQ counts them and passes `abort` only to a
+  // processor that has a third.
   return async (job: Job, lock: string | undefined, abort: AbortSignal | undefined) => {
-    // What a job carries never decides how often it is tried.
+    // This worker's configuration decides how often a job is tried, not the options stored with it.
     Object.assign(job.opts, RETRY_OPTIONS);
     const read = readJob(job.data);
     if (read.kind === 'newer' && now() - job.timestamp < policy.maxAgeMs) {
       logger.info({ signalId: job.id, version: read.version }, 'signal.leftForNewerVersion');
-      throw await releaseJob.leaveForNewer(job, lock);
+      throw await releaseJob.leaveForNewerVersion(job, lock);
     }
     if (read.kind !== 'signal') throw new UnrecoverableError(read.failure);
-    const guilt = crashRecordOf(job, read.signalJob);
-    if (guilt !== undefined) throw new UnrecoverableError(guilt);
+    const poisonFailure = poisonFailureOf(job, read.signalJob);
+    if (poisonFailure !== undefined) throw new UnrecoverableError(poisonFailure);
 
-    const { isolatedCrashes, ...readable } = read.signalJob;
-    const { signal, encryptedToken } = readable;
-    const trace = tracer && createAttemptSpan(tracer, job, read.signalJob);
-    const entry = { signalId: job.id ?? '', signal, encryptedToken, abort };
+    const { isolatedCrashes, ...stored } = read.signalJob;
+    const { signal, encryptedToken } = stored;
+    const span = tracer && createAttemptSpan(tracer, job, read.signalJob);
+    const inFlight = { signalId: job.id ?? '', signal, encryptedToken, abort };
     let startedAt = now();
     const attempt = (batching: 'allowed' | 'never'): Promise<DeliveryResult> => {
       startedAt = now();
-      const traced = trace === undefined ? entry : { ...entry, span: trace.start() };
-      return dispatch(traced, batching).catch(faulted(entry.signalId, logger));
+      const traced = span === undefined ? inFlight : { ...inFlight, span: span.start() };
+      return deliverSignal(traced, batching).catch(toFaultRetry(inFlight.signalId, logger));
     };
     const delivery = isSuspectedPoison(job)
-      ? await runExclusively({ job, lock, signalJob: read.signalJob, entry }, () =>
+      ? await runExclusively({ job, lock, signalJob: read.signalJob, abort }, () =>
           attempt('never'),
         )
-      : await exclusiveLock.together(() => attempt('allowed'));
+      : await exclusiveLock.shared(() => attempt('allowed'));
 
-    const signalJob = trace?.adopt(readable) ?? readable;
+    const signalJob = span?.addTraceContext(stored) ?? stored;
     const isOurs = abort?.reason !== LOCK_LOST;
     const write = async (data: SignalJob): Promise<void> => {
-      // Another has it in hand by now, and writes down what becomes of it.
+      // `false`: another worker holds the job now, and records the outcome itself.
       if (!(await jobData.write(job, lock, data))) throw new WaitingError();
     };
-    const judged = (attempted: Attempted): AttemptDecision => {
-      const [number, endedAt] = [job.attemptsMade + 1, now()];
-      return evaluateAttempt({ signalJob, attempted, number, startedAt, endedAt }, policy, random);
+    const evaluate = (attempted: Attempted): AttemptDecision => {
+      const number = job.attemptsMade + 1;
+      const finished = { signalJob, attempted, number, startedAt, endedAt: now() };
+      return evaluateAttempt(finished, policy, random);
     };
-    /** No attempt is spent, unless it has grown too old to be put off again. */
-    const putOff = async (told: Omit<Deferred, 'kind'>) => {
-      metrics.deferred.inc({ code: codeLabel(told.code) });
-      // The others end by themselves; this one waits for somebody to look at the configuration.
-      const level = told.code === TOKEN_KEY ? 'warn' : 'info';
-      logger[level]({ ...nameOf(job, signalJob), ...told, ...trace?.ids() }, 'signal.deferred');
-      trace?.end({ outcome: 'deferred', ...told });
+    /** Spends no attempt, except for a signal past its maximum age: that becomes a dead letter. */
+    const defer = async (deferral: Omit<Deferred, 'kind'>) => {
+      metrics.deferred.inc({ code: codeLabel(deferral.code) });
+      // The other causes pass by themselves. A missing key stays until an operator configures it.
+      const level = deferral.code === TOKEN_KEY ? 'warn' : 'info';
+      const { typeCode } = signal;
+      const ids = span?.ids();
+      logger[level]({ signalId: job.id, typeCode, ...deferral, ...ids }, 'signal.deferred');
+      span?.end({ outcome: 'deferred', ...deferral });
       if (!isOurs) throw new WaitingError();
       const ageMs = ageMsOf(signalJob, startedAt);
-      if (ageMs < policy.maxAgeMs) throw await releaseJob.defer(job, lock, signalJob, told);
-      const { code, reason, ...made } = told;
+      if (ageMs < policy.maxAgeMs) throw await releaseJob.defer(job, lock, signalJob, deferral);
+      const { code, reason, ...request } = deferral;
       const outcome = expired({ code, reason }, ageMs);
-      return settle(write, signalJob, judged({ kind: 'attempted', outcome, ...made }), now());
+      return complete(
+        write,
+        signalJob,
+        evaluate({ kind: 'attempted', outcome, ...request }),
+        now(),
+      );
     };
     switch (delivery.kind) {
       case 'released':
-        trace?.end({ outcome: 'released' });
-        throw isOurs ? await releaseJob.handBack(job, lock) : new WaitingError();
+        span?.end({ outcome: 'released' });
+        throw isOurs ? await releaseJob.requeue(job, lock) : new WaitingError();
       case 'deferred': {
-        const { kind, ...told } = delivery;
-        return putOff(told);
+        const { kind, ...deferral } = delivery;
+        return defer(deferral);
       }
       case 'attempted': {
-        const made = judged(delivery);
-        const isSkipped = made.attempt.outcome === 'skipped';
-        // The record comes first: without it, its duplicates would be told that it was delivered.
-        if (isSkipped && isOurs && !(await noted(job, signalJob, made.attempt))) {
-          return putOff({ code: QUEUE, reason: 'It cannot be noted that it is skipped' });
+        const decision = evaluate(delivery);
+        const isSkipped = decision.attempt.outcome === 'skipped';
+        // Save the record before the job completes. Without it, a duplicate would be answered with
+        // the state `delivered`.
+        if (isSkipped && isOurs && !(await saveSkipRecord(job, signalJob, decision.attempt))) {
+          return defer({ code: QUEUE, reason: 'Failed to store the record of the skipped signal' });
         }
-        report({ ...deps, plain, trace }, job, signalJob, made, delivery.errors);
+        report({ ...deps, unredactedLogger, span }, job, signalJob, decision, delivery.errors);
         if (!isOurs) throw new WaitingError();
-        return settle(write, signalJob, made, now());
+        return complete(write, signalJob, decision, now());
       }
     }
   };
 };
 
-const nameOf = (job: Job, { signal }: SignalJob) => ({
-  signalId: job.id,
-  typeCode: signal.typeCode,
-});
-
-type Reporting = { plain: Logger; trace: AttemptSpan | undefined };
+type Reporting = { unredactedLogger: Logger; span: AttemptSpan | undefined };
 
 const report = (
-  { logger, plain, metrics, policy, trace }: Deps & Reporting,
+  { logger, unredactedLogger, metrics, policy, span }: Deps & Reporting,
   job: Job,
   signalJob: SignalJob,
   { number, waitMs, attempt }: AttemptDecision,
   errors: unknown,
 ): void => {
   metrics.attempts.inc({ outcome: attempt.outcome, code: codeLabel(attempt.code) });
-  const ids = trace?.ids();
-  trace?.end(attempt);
-  // In one literal, for there is one to each attempt; pino leaves out what is undefined.
-  (errors === undefined ? plain : logger).info(
+  const ids = span?.ids();
+  span?.end(attempt);
+  // One literal instead of conditional spreads, because every attempt runs this. pino omits
+  // undefined fields.
+  (errors === undefined ? unredactedLogger : logger).info(
     {
       signalId: job.id,
       typeCode: signalJob.signal.typeCode,
@@ -192,7 +206,8 @@ const report = (
   );
 };
 
-const settle = async (
+/** Ends the job as BullMQ expects it: returns a result, or throws to retry or to fail. */
+const complete = async (
   write: (data: SignalJob) => Promise<void>,
   { deferrals, lastDeferral, ...signalJob }: SignalJob,
   { attempt, waitMs }: AttemptDecision,
@@ -209,24 +224,22 @@ const settle = async (
     }
     case 'dead':
       await write(withAttempt(signalJob, attempt));
-      // The undertaker buries what fails, from here or from BullMQ itself: one path.
+      // The sweeper moves every failed job to the dead letters, also those that BullMQ fails itself.
       throw new UnrecoverableError(failureText(attempt));
   }
 };
 
-/** Our own fault, not SEEK's: it counts as an attempt, so that a bug can't spin for ever. */
-const faulted =
+/** An internal error spends an attempt, so that a bug cannot retry the signal forever. */
+const toFaultRetry =
   (signalId: string, logger: Logger) =>
   (err: unknown): DeliveryResult => {
     const name = err instanceof Error ? err.name : 'unknown';
-    // Name and place only: a message may repeat what it stumbled over.
+    // Log the name and the stack frames only: the message can repeat a token.
     const at =
       err instanceof Error ? err.stack?.split('\n').filter((line) => /^ +at /.test(line)) : [];
-    logger.error({ signalId, fault: name, at }, 'Attempt failed by a fault of ours');
-    const outcome = {
-      kind: 'retry',
-      code: 'FAULT',
-      reason: `fault of the worker: ${name}`,
-    } as const;
-    return { kind: 'attempted', outcome };
+    logger.error({ signalId, fault: name, at }, 'Attempt failed: internal error');
+    return {
+      kind: 'attempted',
+      outcome: { kind: 'retry', code: 'FAULT', reason: `internal error: ${name}` },
+    };
   };

@@ -3,7 +3,7 @@ import * as z from 'zod';
 import { toInvalidFields } from '../schemas/invalidFields.ts';
 import { type SignalJob, SignalJobSchema, UNREADABLE, VERSION } from '../schemas/signalJob.ts';
 
-/** What lies in the queue outlives deploys: written by an older version, by this one, or by a newer. */
+/** Jobs outlive deployments: an older, this, or a newer version may have written them. */
 export type ReadJob =
   | { kind: 'signal'; signalJob: SignalJob }
   | { kind: 'newer'; version: number; failure: string }
@@ -11,6 +11,7 @@ export type ReadJob =
 
 const NewerSchema = z.looseObject({ version: z.int().gt(VERSION) });
 
+/** `failure` names fields, but never repeats a value: it can be a token. */
 export const readJob = (data: unknown): ReadJob => {
   const parsed = SignalJobSchema.safeParse(data, { reportInput: true });
   if (parsed.success) return { kind: 'signal', signalJob: parsed.data };

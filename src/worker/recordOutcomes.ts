@@ -3,64 +3,71 @@ import type { Bookkeeping, Settled } from '../queue/backend.ts';
 import type { IndexedRequest, SearchIndex } from '../queue/searchIndex.ts';
 import { queueTimedOut, withDeadline } from '../runtime/async.ts';
 
-const FLUSH_EVERY_MS = 100;
-const FLUSH_WITHIN_MS = 2_000;
+const FLUSH_INTERVAL_MS = 100;
+const CLOSE_TIMEOUT_MS = 2_000;
 
 type Deps = {
   bookkeeping: Pick<Bookkeeping, 'recordOutcomes'>;
   index: Pick<SearchIndex, 'indexRequests'>;
   /** `KEEP_DELIVERED_COUNT` */
-  mostKept: number;
+  maxIndexedSignals: number;
   logger: Logger;
 };
 
 /**
- * Tells the ledger of settled signals, and the index of the requests that they went with, in batches,
- * off the worker's hot path. What a crash leaves untold is found out by whoever reads the ledger; by
- * its requests such a signal is not found.
+ * Records final outcomes and indexes request ids, in batches and off the worker's hot path. After a
+ * crash, readers of the bookkeeping find unrecorded outcomes by themselves. The unindexed request ids
+ * are lost: `find` does not return their signals.
  */
-export const createOutcomeRecorder = ({ bookkeeping, index, mostKept, logger }: Deps) => {
-  let untold: Settled[] = [];
-  let unnoted: IndexedRequest[] = [];
+export const createOutcomeRecorder = ({ bookkeeping, index, maxIndexedSignals, logger }: Deps) => {
+  let outcomes: Settled[] = [];
+  let requests: IndexedRequest[] = [];
 
   const flush = async (): Promise<void> => {
-    const [batch, requested] = [untold, unnoted];
-    [untold, unnoted] = [[], []];
-    const noting = index.indexRequests(requested, mostKept).catch((err: Error) => {
-      logger.warn({ reason: err.message, requests: requested.length }, 'Requests not noted');
-    });
-    await bookkeeping.recordOutcomes(batch).catch((err: Error) => {
+    const taken = { outcomes, requests };
+    outcomes = [];
+    requests = [];
+    const indexing = index.indexRequests(taken.requests, maxIndexedSignals).catch((err: Error) => {
       logger.warn(
-        { reason: err.message, signals: batch.length },
-        'Ledger not told; it heals itself',
+        { reason: err.message, requests: taken.requests.length },
+        'Failed to record requests in the search index',
       );
     });
-    await noting;
+    await bookkeeping.recordOutcomes(taken.outcomes).catch((err: Error) => {
+      logger.warn(
+        { reason: err.message, signals: taken.outcomes.length },
+        'Failed to record outcomes; will be reconciled',
+      );
+    });
+    await indexing;
   };
 
+  // One flush at a time: while the queue does not answer, the next batch grows instead.
   let flushing: Promise<void> | undefined;
-  const flushInTurn = (): Promise<void> => {
+  const flushOnce = (): Promise<void> => {
     flushing ??= flush().finally(() => {
       flushing = undefined;
     });
     return flushing;
   };
-  const timer = setInterval(() => void flushInTurn(), FLUSH_EVERY_MS);
+  const timer = setInterval(() => void flushOnce(), FLUSH_INTERVAL_MS);
 
   return {
-    add: (settled: Settled): void => {
-      untold.push(settled);
+    addOutcome: (outcome: Settled): void => {
+      outcomes.push(outcome);
     },
-    noteRequest: (requested: IndexedRequest): void => {
-      unnoted.push(requested);
+    addRequest: (request: IndexedRequest): void => {
+      requests.push(request);
     },
     close: async (): Promise<void> => {
       clearInterval(timer);
       const flushAll = async (): Promise<void> => {
         await flushing;
-        await flushInTurn();
+        await flushOnce();
       };
-      await withDeadline(flushAll(), FLUSH_WITHIN_MS, queueTimedOut);
+      await withDeadline(flushAll(), CLOSE_TIMEOUT_MS, queueTimedOut);
     },
   };
 };
+
+export type OutcomeRecorder = ReturnType<typeof createOutcomeRecorder>;

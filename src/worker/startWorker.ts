@@ -7,86 +7,91 @@ import { createSweeper } from '../deadLetters/sweeper.ts';
 import type { Logger } from '../observability/logger.ts';
 import { type Metrics, typeLabel } from '../observability/metrics.ts';
 import type { Tracer } from '../observability/tracing.ts';
-import { type Backend, type JobWorker, outcomeEventFor, SIGNALS } from '../queue/backend.ts';
+import {
+  type Backend,
+  type JobWorker,
+  outcomeEventFor,
+  SIGNALS,
+  type WorkerOptions,
+} from '../queue/backend.ts';
 import { queueTimedOut, withDeadline } from '../runtime/async.ts';
 import type { Closers } from '../runtime/lifecycle.ts';
 import type { TokenCipher } from '../runtime/tokenCipher.ts';
+import type { JobResult } from '../schemas/signalJob.ts';
 import { traceIdOf } from '../schemas/traceContext.ts';
 import type { SeekTokens } from '../seekTokens/registry.ts';
 import { buildDelivery, type Credentials, type WorkerConfig } from './buildDelivery.ts';
 import { createCircuitBreaker } from './circuitBreaker/circuitBreaker.ts';
 import { createResolveToken } from './delivery/resolveToken.ts';
-import { backoffMs } from './evaluateAttempt.ts';
-import { countAnswers, createHeartbeat } from './heartbeat.ts';
+import { backoffMs, type RetryPolicy } from './evaluateAttempt.ts';
+import { countOutcomes, createHeartbeat } from './heartbeat.ts';
 import { createProcessor, RetryError } from './processor.ts';
-import { createOutcomeRecorder } from './recordOutcomes.ts';
+import { createOutcomeRecorder, type OutcomeRecorder } from './recordOutcomes.ts';
 import { createHttp } from './seek/http.ts';
 import { traceHttp } from './seek/tracedHttp.ts';
 import { createStallDetector, hasDueWork } from './stallDetector.ts';
 
-const CONCURRENCY = 50;
-// One that gathers, and some under way: see docs/operations/performance.md.
-const BATCHES = 4;
-const YIELD_WITHIN_MS = 500;
+const DEFAULT_CONCURRENCY = 50;
+// Concurrent batches per worker: one filling, three in flight. See docs/operations/performance.md.
+const CONCURRENT_BATCHES = 4;
+const BREAKER_STOP_TIMEOUT_MS = 500;
 
-// Longer than any signal can be in hand without a turn of the loop, however slow SEEK is.
-const PATIENCE_MS = 60_000;
+// Longer than a slow SEEK can keep the worker's loop without activity.
+const MIN_IDLE_MS = 60_000;
 
 type Deps = {
   backend: Backend;
   seekTokens: Pick<SeekTokens, 'lookup'>;
   cipher: Pick<TokenCipher, 'decrypt'>;
   config: WorkerConfig;
-  /** The credentials as they are at present; those of `config` unless given. */
+  /** Returns the current credentials. Default: those of `config`. */
   secrets?: () => Credentials;
   closers: Closers;
   logger: Logger;
   metrics: Metrics;
-  /** What the liveness probe asks. */
+  /** The checks of the liveness probe. `startWorker` adds one. */
   livenessChecks: (() => boolean)[];
-  /** Where attempts and requests are traced. */
+  /** Absent: attempts and requests are not traced. */
   tracer?: Tracer | undefined;
 };
 
-/** Starts all that drains the queue: the worker itself, the undertaker, the worker on the dead letters. */
+/** Starts what empties the queue: the worker, the dead-letter sweeper and the redrive worker. */
 export const startWorker = async ({ backend, config, closers, logger, metrics, ...deps }: Deps) => {
   const { seekTokens, cipher, livenessChecks, tracer, secrets = () => config } = deps;
-  const policy = {
-    baseMs: config.RETRY_BASE_MS,
-    maxMs: config.RETRY_MAX_MS,
-    maxAttempts: config.RETRY_MAX_ATTEMPTS,
-    maxAgeMs: config.RETRY_MAX_AGE_MS,
-  };
+  const policy = retryPolicyOf(config);
   const concurrency =
-    config.WORKER_CONCURRENCY ?? Math.max(CONCURRENCY, BATCHES * config.BATCH_SIZE);
+    config.WORKER_CONCURRENCY ??
+    Math.max(DEFAULT_CONCURRENCY, CONCURRENT_BATCHES * config.BATCH_SIZE);
   const untraced = createHttp({ timeoutMs: config.SEEK_TIMEOUT_MS, connections: concurrency });
   const http = tracer === undefined ? untraced : traceHttp(untraced, tracer);
   closers.add('http', http.close);
 
   const outcomeRecorder = createOutcomeRecorder({
-    ...{ bookkeeping: backend.bookkeeping, index: backend.index },
-    ...{ mostKept: config.KEEP_DELIVERED_COUNT, logger },
+    bookkeeping: backend.bookkeeping,
+    index: backend.index,
+    maxIndexedSignals: config.KEEP_DELIVERED_COUNT,
+    logger,
   });
-  closers.add('settler', outcomeRecorder.close);
+  closers.add('outcome recorder', outcomeRecorder.close);
   const { workerStats } = backend;
   const id = uuidV4();
-  // Every container may have the host's name, and a process 1.
+  // The id makes the name unique: containers can share a host name, and all run as process 1.
   const name = `${hostname()}:${process.pid}:${id.slice(0, 4)}`;
   const heartbeat = createHeartbeat({ workerStats, worker: name });
   closers.add('heartbeat', heartbeat.close);
-  const counted = countAnswers(heartbeat.count, metrics);
+  const counted = countOutcomes(heartbeat.count, metrics);
   const sweeper = createSweeper({ backend, logger, metrics });
-  closers.add('undertaker', sweeper.close);
+  closers.add('dead-letter sweeper', sweeper.close);
   const onRedriven = () => void sweeper.sweep();
   const redriveWorker = await startRedriveWorker({ backend, logger, metrics, onRedriven });
-  closers.add('letter worker', redriveWorker.close);
+  closers.add('redrive worker', redriveWorker.close);
 
   let worker: JobWorker | undefined;
   const slots = { none: 0, one: 1, all: concurrency };
   const breaker = createCircuitBreaker({
     store: backend.breaker,
     id,
-    setConcurrency: (most) => worker?.setConcurrency(slots[most]),
+    setConcurrency: (allowed) => worker?.setConcurrency(slots[allowed]),
     perSecond: config.RATE_LIMIT_PER_SECOND,
     pauseMaxMs: config.DELIVERY_SUSPEND_MAX_MS,
     logger,
@@ -96,19 +101,18 @@ export const startWorker = async ({ backend, config, closers, logger, metrics, .
     cipher,
     expired: config.EXPIRED_TOKENS,
   });
-  const onRequest = outcomeRecorder.noteRequest;
-  const dispatch = buildDelivery({
+  const deliverSignal = buildDelivery({
     config,
     secrets,
     breaker,
     resolveToken,
     http,
-    onRequest,
+    onRequest: outcomeRecorder.addRequest,
     logger,
     metrics: counted,
   });
   const processor = createProcessor({
-    dispatch,
+    deliverSignal,
     policy,
     jobData: backend.jobData,
     bookkeeping: backend.bookkeeping,
@@ -122,52 +126,71 @@ export const startWorker = async ({ backend, config, closers, logger, metrics, .
       age: Math.ceil(config.KEEP_DELIVERED_MS / 1000),
       count: config.KEEP_DELIVERED_COUNT,
     },
-    // Anything but a RetryError is a fault between attempt and queue: planned like any other wait.
+    // Any other error arose between the attempt and the queue. It gets the usual backoff.
     backoffMs: (attempt, err) =>
       err instanceof RetryError ? err.backoffMs : backoffMs({ ...policy, attempt }),
     onFailed: sweeper.onFailed,
-    onCompleted: (job, { outcome, attempt }) => {
-      const { requestId, reason } = attempt ?? {};
-      outcomeRecorder.add({
-        ...{ signalId: job.id ?? '', outcome },
-        ...outcomeEventFor(job.data, { requestId, reason, at: Date.now() }),
-      });
-      if (outcome === 'skipped') {
-        metrics.skipped.inc({ reason: attempt?.reason ?? '' });
-        return;
-      }
-      if (attempt?.tokenUsed?.expired) {
-        metrics.expiredTokens.inc();
-        const traceId = traceIdOf(job.data);
-        logger.warn(
-          { signalId: job.id, ...attempt.tokenUsed, traceId },
-          'signal.sentWithExpiredToken',
-        );
-      }
-      metrics.delivered.inc({ type: typeLabel(job.name) });
-      metrics.deliverySeconds.observe(Math.max(0, Date.now() - job.timestamp) / 1000);
-    },
+    onCompleted: createOnCompleted({ outcomeRecorder, metrics, logger }),
   });
   const { lastActivityAt } = worker;
-  // After the worker: it holds on to its probe for as long as that is under way.
-  closers.add('lane', () => withDeadline(breaker.stop(), YIELD_WITHIN_MS, queueTimedOut));
+  // Added before the worker, so closed after it: the worker keeps its probe until that has ended.
+  closers.add('circuit breaker', () =>
+    withDeadline(breaker.stop(), BREAKER_STOP_TIMEOUT_MS, queueTimedOut),
+  );
   closers.add('worker', () => stop(worker, shutdownGraceMs(config)));
 
-  const patienceMs = Math.max(PATIENCE_MS, 5 * config.SEEK_TIMEOUT_MS);
-  const watch = createStallDetector({
-    hasDueWork: async () => !breaker.isHeldBack() && (await hasDueWork(backend, patienceMs)),
-    ...{ lastActivityAt, patienceMs },
+  const maxIdleMs = Math.max(MIN_IDLE_MS, 5 * config.SEEK_TIMEOUT_MS);
+  const stallDetector = createStallDetector({
+    hasDueWork: async () => !breaker.isHeldBack() && (await hasDueWork(backend, maxIdleMs)),
+    lastActivityAt,
+    maxIdleMs,
   });
-  livenessChecks.push(watch.isAlive);
-  closers.add('progress watch', async () => watch.stop());
-  // What a worker left behind when it died between failing a job and burying it.
+  livenessChecks.push(stallDetector.isAlive);
+  closers.add('stall detector', async () => stallDetector.stop());
+  // A worker may have crashed after a job failed and before the job became a dead letter.
   void sweeper.sweep();
   return { concurrency };
 };
 
-/** Lets the signals in hand come to an end, and aborts those that have not when time is short. */
-const stop = async (worker: JobWorker, patienceMs: number): Promise<void> => {
+const retryPolicyOf = (config: WorkerConfig): RetryPolicy => ({
+  baseMs: config.RETRY_BASE_MS,
+  maxMs: config.RETRY_MAX_MS,
+  maxAttempts: config.RETRY_MAX_ATTEMPTS,
+  maxAgeMs: config.RETRY_MAX_AGE_MS,
+});
+
+type Reporting = Pick<Deps, 'logger' | 'metrics'> & { outcomeRecorder: OutcomeRecorder };
+type OnCompleted = NonNullable<WorkerOptions<JobResult>['onCompleted']>;
+
+/** Records the outcome of a completed job: one that was delivered or skipped. */
+const createOnCompleted =
+  ({ outcomeRecorder, metrics, logger }: Reporting): OnCompleted =>
+  (job, { outcome, attempt }) => {
+    const { requestId, reason } = attempt ?? {};
+    outcomeRecorder.addOutcome({
+      signalId: job.id ?? '',
+      outcome,
+      ...outcomeEventFor(job.data, { requestId, reason, at: Date.now() }),
+    });
+    if (outcome === 'skipped') {
+      metrics.skipped.inc({ reason: attempt?.reason ?? '' });
+      return;
+    }
+    if (attempt?.tokenUsed?.expired) {
+      metrics.expiredTokens.inc();
+      const traceId = traceIdOf(job.data);
+      logger.warn(
+        { signalId: job.id, ...attempt.tokenUsed, traceId },
+        'signal.sentWithExpiredToken',
+      );
+    }
+    metrics.delivered.inc({ type: typeLabel(job.name) });
+    metrics.deliverySeconds.observe(Math.max(0, Date.now() - job.timestamp) / 1000);
+  };
+
+/** Waits for the signals in flight, and aborts those that outlast the grace period. */
+const stop = async (worker: JobWorker, graceMs: number): Promise<void> => {
   const closed = worker.close();
-  const timer = setTimeout(() => worker.abortJobs('stopping'), patienceMs);
+  const timer = setTimeout(() => worker.abortJobs('stopping'), graceMs);
   await closed.finally(() => clearTimeout(timer));
 };

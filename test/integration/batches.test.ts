@@ -25,34 +25,34 @@ const Body = z.object({
   }),
 });
 
-/** The tokens that a request carries, and by which mutation. */
+/** The tokens in a request. `isBatch`: sent by `sendSignals`. */
 const read = ({ body }: RecordedRequest) => {
   const { query, variables } = Body.parse(body);
   const { input } = variables;
-  const together = 'signals' in input;
-  const tokens = together ? input.signals.map(({ token }) => token) : [input.token];
-  expect(query).toContain(together ? 'sendSignals(input: $input)' : 'sendSignal(input: $input)');
-  return { together, tokens };
+  const isBatch = 'signals' in input;
+  const tokens = isBatch ? input.signals.map(({ token }) => token) : [input.token];
+  expect(query).toContain(isBatch ? 'sendSignals(input: $input)' : 'sendSignal(input: $input)');
+  return { isBatch, tokens };
 };
 
-/** SEEK's verdict on the rows of a request: the batch is taken whole or not at all. */
-const judging =
+/** SEEK answers a request: it accepts all rows, or rejects the whole batch because of the bad ones. */
+const rejectBad =
   (
-    refuse: (bad: number[], together: boolean) => ScriptedAnswer,
+    reject: (bad: number[], isBatch: boolean) => ScriptedAnswer,
     isBad: (token: string) => boolean,
   ) =>
   (request: RecordedRequest): ScriptedAnswer => {
-    const { tokens, together } = read(request);
+    const { tokens, isBatch } = read(request);
     const bad = tokens.flatMap((token, row) => (isBad(token) ? [row] : []));
-    return slow(10, bad.length > 0 ? refuse(bad, together) : delivered());
+    return slow(10, bad.length > 0 ? reject(bad, isBatch) : delivered());
   };
 
-const named = (bad: number[], together: boolean): ScriptedAnswer =>
+const nameRows = (bad: number[], isBatch: boolean): ScriptedAnswer =>
   refused('BAD_USER_INPUT', {
     message: 'The input is not valid',
     extensions: {
       invalidFields: Object.fromEntries(
-        bad.map((row) => [`/input${together ? `/signals/${row}` : ''}/token`, 'Is not valid']),
+        bad.map((row) => [`/input${isBatch ? `/signals/${row}` : ''}/token`, 'Is not valid']),
       ),
     },
   });
@@ -65,7 +65,7 @@ describe.each(PLATFORMS)('batches on $name', ({ start }) => {
   const tokens = (count: number) => Array.from({ length: count }, newToken);
   const complete = (token: string) => buildApplicationComplete({ token });
 
-  it('lets signals that wait together share a request, and a lone one go by itself', async () => {
+  it('signals that wait at once → share requests of at most 20; a single signal → is sent alone', async () => {
     const { seek, send, sendAll, until } = await setup({
       env,
       answers: () => slow(10, delivered()),
@@ -74,30 +74,30 @@ describe.each(PLATFORMS)('batches on $name', ({ start }) => {
     const all = tokens(60);
     for (const { signalId } of await sendAll(all.map(complete))) await until(signalId, 'delivered');
     const requests = seek.requests.map(read);
-    const lone = newToken();
-    await until((await send(complete(lone))).signalId, 'delivered');
+    const single = newToken();
+    await until((await send(complete(single))).signalId, 'delivered');
 
     expect(requests.flatMap((request) => request.tokens).sort()).toEqual([...all].sort());
     expect(requests.length).toBeLessThan(30);
     expect(Math.max(...requests.map((request) => request.tokens.length))).toBeLessThanOrEqual(20);
     expect(seek.requests.slice(requests.length).map(read)).toEqual([
-      { together: false, tokens: [lone] },
+      { isBatch: false, tokens: [single] },
     ]);
   });
 
   it.each([
-    ['names the rows', named],
-    ['names nobody', () => refused('BAD_USER_INPUT', { message: 'Is not valid' })],
+    ['names the rows', nameRows],
+    ['names no row', () => refused('BAD_USER_INPUT', { message: 'Is not valid' })],
     ['is FORBIDDEN', () => refused('FORBIDDEN')],
-    ['is an error of the server', () => html(500)],
+    ['is a server error', () => html(500)],
   ])(
-    'isolates the bad ones when the refusal %s: no neighbour loses an attempt',
-    async (_, refuse) => {
+    'rejection %s → bad signals are dead letters, the others are delivered in one attempt',
+    async (_, reject) => {
       const all = tokens(60);
       const bad = new Set([3, 4, 21, 59].flatMap((index) => all[index] ?? []));
       const { seek, sendAll, until, untilBuried, find } = await setup({
         env: { ...env, RETRY_MAX_ATTEMPTS: '2' },
-        answers: judging(refuse, (token) => bad.has(token)),
+        answers: rejectBad(reject, (token) => bad.has(token)),
       });
 
       const accepted = await sendAll(all.map(complete));
@@ -110,20 +110,20 @@ describe.each(PLATFORMS)('batches on $name', ({ start }) => {
       for (const { signalId } of good) {
         expect((await find(signalId))?.attempts).toMatchObject([{ outcome: 'delivered' }]);
       }
-      const taken = seek.requests
+      const deliveredTokens = seek.requests
         .map(read)
         .filter((request) => !request.tokens.some((token) => bad.has(token)))
         .flatMap((request) => request.tokens);
-      expect(taken.sort()).toEqual(all.filter((token) => !bad.has(token)).sort());
+      expect(deliveredTokens.sort()).toEqual(all.filter((token) => !bad.has(token)).sort());
     },
   );
 
-  it('tells a bad row what it would have been told alone', async () => {
+  it('bad row of a batch → dead letter with the reason it would have alone', async () => {
     const all = tokens(30);
     const bad = all[25] ?? '';
     const { sendAll, untilBuried, logs } = await setup({
       env,
-      answers: judging(named, (token) => token === bad),
+      answers: rejectBad(nameRows, (token) => token === bad),
     });
 
     const accepted = await sendAll(all.map(complete));
@@ -136,13 +136,13 @@ describe.each(PLATFORMS)('batches on $name', ({ start }) => {
     expect(logs.text()).not.toContain(bad);
   });
 
-  it('falls back to sendSignal, with one warning, where the server has no sendSignals', async () => {
+  it('server without sendSignals → each signal is sent alone, after one warning', async () => {
     const { seek, sendAll, until, logs } = await setup({
       env,
       answers: (request) =>
         slow(
           10,
-          read(request).together
+          read(request).isBatch
             ? json(
                 {
                   errors: [
@@ -162,15 +162,15 @@ describe.each(PLATFORMS)('batches on $name', ({ start }) => {
       expect((await until(signalId, 'delivered')).attempts).toHaveLength(1);
     }
 
-    const together = seek.requests.map(read).filter((request) => request.together);
-    expect(together.length).toBeLessThanOrEqual(3);
+    const batches = seek.requests.map(read).filter((request) => request.isBatch);
+    expect(batches.length).toBeLessThanOrEqual(3);
     const warnings = logs.lines().filter(({ level }) => level === 'warn');
     expect(warnings.map(({ msg }) => msg)).toEqual([
-      'SEEK does not know sendSignals: batches are off',
+      'SEEK does not know sendSignals; each signal is sent alone',
     ]);
   });
 
-  it('hands a batch back when the worker stops, with no attempt spent', async () => {
+  it('worker stops during a batch → its signals wait again, without an attempt', async () => {
     let stopped = false;
     const { seek, sendAll, until, startWorker, find } = await setup({
       env,

@@ -13,10 +13,10 @@ afterAll(recorded.stop);
 const setup = (change: object = {}) => {
   const signalJob = SignalJobSchema.parse(buildSignalJob(change));
   const job = { id: 'signal-1', attemptsMade: 2 };
-  return { signalJob, attempt: createAttemptSpan(recorded.tracer, job, signalJob) };
+  return { signalJob, span: createAttemptSpan(recorded.tracer, job, signalJob) };
 };
 
-describe('the span of a try', () => {
+describe('span of an attempt', () => {
   it.each([
     ['delivered', undefined, false],
     ['skipped', undefined, false],
@@ -24,10 +24,10 @@ describe('the span of a try', () => {
     ['deferred', 'RATE_LIMITED', true],
     ['retry', 'HTTP_502', true],
     ['dead', undefined, true],
-  ])('that is %s', (outcome, code, isFailure) => {
-    const { attempt } = setup({ traceparent });
-    attempt.start();
-    attempt.end({ outcome, code, requestId: 'request-1' });
+  ])('outcome %s, code %s → failure: %s', (outcome, code, isFailure) => {
+    const { span: attemptSpan } = setup({ traceparent });
+    attemptSpan.start();
+    attemptSpan.end({ outcome, code, requestId: 'request-1' });
 
     const [span, ...more] = recorded.spans('CONSUMER');
     expect(more).toEqual([]);
@@ -42,40 +42,41 @@ describe('the span of a try', () => {
     expect(traceOf(span)).toBe(TRACE);
   });
 
-  it('repeats no code that is not known: it is whatever SEEK wrote', () => {
-    const { attempt } = setup({ traceparent });
-    attempt.start();
-    attempt.end({ outcome: 'dead', code: 'Jane Citizen has no such application' });
+  it('unknown code → error.type is OTHER, because SEEK wrote the code', () => {
+    const { span } = setup({ traceparent });
+    span.start();
+    span.end({ outcome: 'dead', code: 'Jane Citizen has no such application' });
 
     expect(recorded.spans('CONSUMER')[0]?.attributes['error.type']).toBe('OTHER');
   });
 
-  it('has ids for the log while it is recorded, and none before', () => {
-    const { attempt } = setup({ traceparent });
-    expect(attempt.ids()).toEqual({});
-    attempt.start();
-    expect(attempt.ids()).toEqual({ traceId: TRACE, spanId: expect.stringMatching(/^\w{16}$/) });
+  it('before the start → no ids; after it → trace id and span id', () => {
+    const { span } = setup({ traceparent });
+    expect(span.ids()).toEqual({});
+    span.start();
+    expect(span.ids()).toEqual({ traceId: TRACE, spanId: expect.stringMatching(/^\w{16}$/) });
   });
 
-  it('is not there if it never began, which harms nobody', () => {
-    const { attempt, signalJob } = setup();
-    attempt.end({ outcome: 'deferred', code: 'QUEUE' });
+  it('never started → no span is recorded, and the job is unchanged', () => {
+    const { span, signalJob } = setup();
+    span.end({ outcome: 'deferred', code: 'QUEUE' });
 
     expect(recorded.spans()).toEqual([]);
-    expect(attempt.adopt(signalJob)).toBe(signalJob);
+    expect(span.addTraceContext(signalJob)).toBe(signalJob);
   });
 
-  it('is what later tries are of, where the signal came without one', () => {
-    const { attempt, signalJob } = setup();
-    attempt.start();
-    const kept = attempt.adopt(signalJob);
-    attempt.end({ outcome: 'retry', code: 'HTTP_502' });
+  it('job without a trace → gets this span as the trace of later attempts', () => {
+    const { span, signalJob } = setup();
+    span.start();
+    const stored = span.addTraceContext(signalJob);
+    span.end({ outcome: 'retry', code: 'HTTP_502' });
 
     const [first] = recorded.spans();
-    expect(kept).toEqual({
+    expect(stored).toEqual({
       ...signalJob,
       traceparent: `00-${traceOf(first)}-${idOf(first)}-01`,
     });
-    expect(createAttemptSpan(recorded.tracer, { attemptsMade: 1 }, kept).adopt(kept)).toBe(kept);
+    const next = createAttemptSpan(recorded.tracer, { attemptsMade: 1 }, stored);
+    expect(next.addTraceContext(stored)).toBe(stored);
   });
 });

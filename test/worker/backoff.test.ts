@@ -17,37 +17,42 @@ describe('backoffMs', () => {
     { attempt: 14, waits: 10_800_000 },
     { attempt: 25, waits: 10_800_000 },
     { attempt: 5_000, waits: 10_800_000 },
-  ])('waits $waits ms after attempt $attempt', ({ attempt, waits }) => {
+  ])('after attempt $attempt → $waits ms', ({ attempt, waits }) => {
     expect(backoffMs({ ...POLICY, attempt, random: middle })).toBe(waits);
   });
 
   it.each([
-    { attempt: 1, least: 1_600, most: 2_400 },
-    { attempt: 5, least: 25_600, most: 38_400 },
-    { attempt: 25, least: 8_640_000, most: 12_960_000 },
-  ])('spreads the wait after attempt $attempt from $least to $most ms', (row) => {
-    const { attempt, least, most } = row;
+    { attempt: 1, min: 1_600, max: 2_400 },
+    { attempt: 5, min: 25_600, max: 38_400 },
+    { attempt: 25, min: 8_640_000, max: 12_960_000 },
+  ])('after attempt $attempt → is spread from $min to $max ms', (row) => {
+    const { attempt, min, max } = row;
 
-    expect(backoffMs({ ...POLICY, attempt, random: lowest })).toBe(least);
-    expect(backoffMs({ ...POLICY, attempt, random: highest })).toBe(most);
+    expect(backoffMs({ ...POLICY, attempt, random: lowest })).toBe(min);
+    expect(backoffMs({ ...POLICY, attempt, random: highest })).toBe(max);
   });
 
   it.each([
-    { what: 'a longer Retry-After wins', retryAfterMs: 90_000, random: middle, waits: 90_000 },
-    { what: 'a shorter one does not', retryAfterMs: 500, random: middle, waits: 2_000 },
+    { what: 'longer than the backoff', retryAfterMs: 90_000, random: middle, waits: 90_000 },
+    { what: 'shorter than the backoff', retryAfterMs: 500, random: middle, waits: 2_000 },
     {
-      what: 'one inside the spread lifts the wait',
+      what: 'within the jitter',
       retryAfterMs: 2_000,
       random: lowest,
       waits: 2_000,
     },
-    { what: 'none leaves the plan', retryAfterMs: undefined, random: middle, waits: 2_000 },
-    { what: 'it may exceed the cap', retryAfterMs: 20_000_000, random: middle, waits: 20_000_000 },
-  ])('of what SEEK asks for: $what', ({ retryAfterMs, random, waits }) => {
+    { what: 'absent', retryAfterMs: undefined, random: middle, waits: 2_000 },
+    {
+      what: 'longer than the maximum backoff',
+      retryAfterMs: 20_000_000,
+      random: middle,
+      waits: 20_000_000,
+    },
+  ])('Retry-After $what → waits $waits ms', ({ retryAfterMs, random, waits }) => {
     expect(backoffMs({ ...POLICY, attempt: 1, retryAfterMs, random })).toBe(waits);
   });
 
-  it('never gives less than a millisecond, and always a whole number of them', () => {
+  it('tiny or fractional backoff → at least one whole millisecond', () => {
     expect(backoffMs({ baseMs: 1, maxMs: 1, attempt: 1, random: lowest })).toBe(1);
     expect(backoffMs({ baseMs: 333, maxMs: 999, attempt: 1, random: () => 0.777 })).toBe(370);
   });

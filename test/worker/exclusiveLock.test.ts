@@ -2,20 +2,20 @@ import fc from 'fast-check';
 
 import { createExclusiveLock } from '../../src/worker/poisonSignals.ts';
 
-const settle = () => new Promise(setImmediate);
+const flush = () => new Promise(setImmediate);
 
-/** Work that lasts until it is told to end. */
+/** Work that lasts until `end` is called. Work with a capital as its name is exclusive. */
 const setup = () => {
   const exclusiveLock = createExclusiveLock();
-  const inside: string[] = [];
+  const running: string[] = [];
   const ends = new Map<string, (err?: Error) => void>();
-  const come = (name: string) => {
-    const awaitSlot = name === name.toUpperCase() ? exclusiveLock.alone : exclusiveLock.together;
-    return awaitSlot(() => {
-      inside.push(name);
+  const start = (name: string) => {
+    const run = name === name.toUpperCase() ? exclusiveLock.exclusive : exclusiveLock.shared;
+    return run(() => {
+      running.push(name);
       return new Promise<string>((resolve, reject) => {
         ends.set(name, (err) => {
-          inside.splice(inside.indexOf(name), 1);
+          running.splice(running.indexOf(name), 1);
           if (err === undefined) resolve(name);
           else reject(err);
         });
@@ -23,66 +23,65 @@ const setup = () => {
     });
   };
   return {
-    inside: () => inside.join(''),
-    come,
+    running: () => running.join(''),
+    start,
     end: async (name: string, err?: Error) => {
       ends.get(name)?.(err);
-      await settle();
+      await flush();
     },
   };
 };
 
-// Capitals want to be alone.
-describe('a room', () => {
-  it('holds any number side by side', async () => {
-    const { come, inside } = setup();
+describe('exclusive lock', () => {
+  it('shared work only → all of it runs at once', async () => {
+    const { start, running } = setup();
 
-    for (const name of 'abc') void come(name);
-    await settle();
+    for (const name of 'abc') void start(name);
+    await flush();
 
-    expect(inside()).toBe('abc');
+    expect(running()).toBe('abc');
   });
 
-  it('is given to who wants to be alone once the others are gone, and to those after him then', async () => {
-    const { come, inside, end } = setup();
-    for (const name of 'abXcY') void come(name);
-    await settle();
-    const seen = [inside()];
+  it('exclusive work → waits for earlier work, and later work waits for it', async () => {
+    const { start, running, end } = setup();
+    for (const name of 'abXcY') void start(name);
+    await flush();
+    const seen = [running()];
 
     for (const name of ['a', 'b', 'X', 'c', 'Y']) {
       await end(name);
-      seen.push(inside());
+      seen.push(running());
     }
 
     expect(seen).toEqual(['ab', 'b', 'X', 'c', 'Y', '']);
   });
 
-  it('is free again after a fault', async () => {
-    const { come, inside, end } = setup();
-    const failing = come('X');
-    void come('a');
-    await settle();
+  it('exclusive work that rejects → releases the lock', async () => {
+    const { start, running, end } = setup();
+    const failing = start('X');
+    void start('a');
+    await flush();
 
     const failed = expect(failing).rejects.toThrow('bug');
     await end('X', new Error('bug'));
 
     await failed;
-    expect(inside()).toBe('a');
+    expect(running()).toBe('a');
   });
 
-  it('lets everybody in, and nobody beside who is alone, whatever the order', async () => {
+  it('any order → all work runs, and exclusive work never beside other work', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.shuffledSubarray([...'abcdefXYZ'], { minLength: 9 }),
         fc.infiniteStream(fc.nat(8)),
         async (names, choices) => {
-          const { come, inside, end } = setup();
-          const all = names.map(come);
-          await settle();
+          const { start, running, end } = setup();
+          const all = names.map(start);
+          await flush();
           for (let left = names.length; left > 0; left -= 1) {
-            const present = [...inside()];
+            const present = [...running()];
             expect(present.length).toBeGreaterThan(0);
-            if (/[XYZ]/.test(inside())) expect(present).toHaveLength(1);
+            if (/[XYZ]/.test(running())) expect(present).toHaveLength(1);
             const choice = choices.next().value ?? 0;
             await end(present[choice % present.length] ?? '');
           }

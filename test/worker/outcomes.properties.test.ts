@@ -3,12 +3,12 @@ import fc from 'fast-check';
 import { backoffMs } from '../../src/worker/evaluateAttempt.ts';
 import { applyRetryLimits, classify, type SendResult } from '../../src/worker/seek/classify.ts';
 import { parseRetryAfter } from '../../src/worker/seek/http.ts';
-// For the seed that all properties share.
+// Sets the seed that all properties share.
 import '../support/arbitraries.ts';
 
 const DAY_MS = 86_400_000;
-// Nobody is believed who asks for more.
-const LONGEST_MS = 3 * 3_600_000;
+// `parseRetryAfter` caps longer waits.
+const MAX_RETRY_AFTER_MS = 3 * 3_600_000;
 const PERMANENT = ['BAD_USER_INPUT', 'FORBIDDEN'];
 
 describe('backoffMs', () => {
@@ -17,7 +17,7 @@ describe('backoffMs', () => {
   const attempt = fc.oneof(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 1e6 }));
   const asked = fc.option(fc.integer({ min: 0, max: DAY_MS }), { nil: undefined });
 
-  it('stays within 20 % of the plan, and never below what SEEK asked for', () => {
+  it('any attempt → within 20 % of the planned wait, never below Retry-After', () => {
     fc.assert(
       fc.property(attempt, wait, wait, asked, random, (number, baseMs, maxMs, retryAfterMs, at) => {
         const plan = Math.min(baseMs * 2 ** (number - 1), maxMs);
@@ -31,7 +31,7 @@ describe('backoffMs', () => {
     );
   });
 
-  it('never shrinks from one attempt to the next', () => {
+  it('next attempt → never a shorter wait', () => {
     fc.assert(
       fc.property(attempt, wait, wait, random, (number, baseMs, maxMs, at) => {
         const waitAfter = (which: number) =>
@@ -73,7 +73,7 @@ const result: fc.Arbitrary<Exclude<SendResult, { kind: 'aborted' }>> = fc.oneof(
 );
 
 describe('classify', () => {
-  it('gives every answer one outcome, and a reason of bounded length', () => {
+  it('any answer → one outcome, and a reason of at most 1000 characters', () => {
     fc.assert(
       fc.property(result, (answer) => {
         const outcome = classify(answer);
@@ -87,7 +87,7 @@ describe('classify', () => {
     );
   });
 
-  it('gives up on nothing but what SEEK said is final, or a 4xx that is no GraphQL', () => {
+  it('dead → SEEK’s errors are all permanent, or the answer is a 4xx without GraphQL', () => {
     fc.assert(
       fc.property(result, (answer) => {
         if (classify(answer).kind !== 'dead') return;
@@ -106,7 +106,7 @@ describe('classify', () => {
     );
   });
 
-  it('retries where one error may pass, wherever it stands among final ones', () => {
+  it('one transient error anywhere among permanent ones → retry', () => {
     const final = fc
       .constantFrom(...PERMANENT)
       .map((name) => ({ message: '', extensions: { code: name } }));
@@ -128,7 +128,7 @@ describe('classify', () => {
     );
   });
 
-  it('ends every retry, once its attempts or its time are used up', () => {
+  it('retry with no attempts or no time left → dead', () => {
     const number = fc.integer({ min: 1, max: 50 });
 
     fc.assert(
@@ -159,7 +159,7 @@ describe('parseRetryAfter', () => {
     fc.constant(undefined),
   );
 
-  it('asks for nothing, or for a wait of more than nothing and at most a day', () => {
+  it('any header → undefined, or a positive wait of at most a day', () => {
     fc.assert(
       fc.property(header, (given) => {
         const ms = parseRetryAfter(given, now);
@@ -171,13 +171,15 @@ describe('parseRetryAfter', () => {
     );
   });
 
-  it('means the same by seconds as by the date they end at', () => {
+  it('seconds and the equivalent date → the same wait', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 200_000 }), (seconds) => {
         const date = new Date(now + seconds * 1000).toUTCString();
 
-        expect(parseRetryAfter(String(seconds), now)).toBe(Math.min(seconds * 1000, LONGEST_MS));
-        expect(parseRetryAfter(date, now)).toBe(Math.min(seconds * 1000, LONGEST_MS));
+        expect(parseRetryAfter(String(seconds), now)).toBe(
+          Math.min(seconds * 1000, MAX_RETRY_AFTER_MS),
+        );
+        expect(parseRetryAfter(date, now)).toBe(Math.min(seconds * 1000, MAX_RETRY_AFTER_MS));
       }),
     );
   });

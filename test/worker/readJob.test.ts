@@ -1,33 +1,35 @@
 import { readJob } from '../../src/worker/readJob.ts';
 import { buildSignalJob } from '../support/buildSignal.ts';
 
-describe('a job', () => {
-  it('of this version is read as it was written', () => {
+describe('readJob', () => {
+  it('job of this version → is read as it was written', () => {
     expect(readJob(buildSignalJob())).toEqual({ kind: 'signal', signalJob: buildSignalJob() });
   });
 
-  it('of an older worker, or a younger of this version, is read without what nobody knows', () => {
+  it('job with an unknown field → is read without it', () => {
     expect(readJob({ ...buildSignalJob(), added: 'later' })).toEqual({
-      ...{ kind: 'signal', signalJob: buildSignalJob() },
+      kind: 'signal',
+      signalJob: buildSignalJob(),
     });
   });
 
   it.each([
-    { data: buildSignalJob({ version: 4 }), version: 4 },
-    { data: { version: 5 }, version: 5 },
+    { data: buildSignalJob({ version: 5 }), version: 5 },
+    { data: { version: 6 }, version: 6 },
     { data: { version: 1_000, signal: { s3cret: 's3cret' } }, version: 1_000 },
-  ])('of the newer version $version is left to a newer worker', ({ data, version }) => {
+  ])('job of the newer version $version → kind newer', ({ data, version }) => {
     expect(readJob(data)).toEqual({
-      ...{ kind: 'newer', version },
+      kind: 'newer',
+      version,
       failure: `UNREADABLE: /version: written by a newer version of the dispatcher (${version})`,
     });
   });
 
   it.each<{ what: string; data: unknown; says: string }>([
     { what: 'version 0', data: buildSignalJob({ version: 0 }), says: '/version: ' },
-    { what: 'half a version', data: buildSignalJob({ version: 1.5 }), says: '/version: ' },
+    { what: 'a fractional version', data: buildSignalJob({ version: 1.5 }), says: '/version: ' },
     {
-      what: 'a version that is a text',
+      what: 'a version as a text',
       data: buildSignalJob({ version: '2' }),
       says: '/version: ',
     },
@@ -40,8 +42,8 @@ describe('a job', () => {
     { what: 'a text', data: 's3cret', says: '/: ' },
     { what: 'a list', data: [{ version: 2 }], says: '/: ' },
     { what: 'null', data: null, says: '/: ' },
-    { what: 'nothing', data: undefined, says: '/: Is required' },
-  ])('of anything else is unreadable, and its values are not repeated: $what', ({ data, says }) => {
+    { what: 'undefined', data: undefined, says: '/: Is required' },
+  ])('$what → unreadable, and the failure repeats no value', ({ data, says }) => {
     const read = readJob(data);
 
     expect(read).toEqual({ kind: 'unreadable', failure: expect.stringContaining(says) });

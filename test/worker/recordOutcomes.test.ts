@@ -4,33 +4,33 @@ import { captureLogs } from '../support/captureLogs.ts';
 
 const { jest } = import.meta;
 
-type Settled = Parameters<Bookkeeping['recordOutcomes']>[0][number];
+type Outcome = Parameters<Bookkeeping['recordOutcomes']>[0][number];
 
-const setup = (recordOutcomes: (batch: readonly Settled[]) => Promise<void> = async () => {}) => {
-  const told: (readonly Settled[])[] = [];
+const setup = (recordOutcomes: (batch: readonly Outcome[]) => Promise<void> = async () => {}) => {
+  const recorded: (readonly Outcome[])[] = [];
   const logs = captureLogs();
-  const noted: unknown[] = [];
+  const indexed: unknown[] = [];
   const outcomeRecorder = createOutcomeRecorder({
     bookkeeping: {
       recordOutcomes: (batch) => {
-        if (batch.length > 0) told.push(batch);
+        if (batch.length > 0) recorded.push(batch);
         return recordOutcomes(batch);
       },
     },
     index: {
-      indexRequests: async (entries, most) => {
-        if (entries.length > 0) noted.push([entries, most]);
+      indexRequests: async (entries, max) => {
+        if (entries.length > 0) indexed.push([entries, max]);
       },
     },
-    mostKept: 7,
+    maxIndexedSignals: 7,
     logger: logs.logger,
   });
-  return { outcomeRecorder, told, noted, logs };
+  return { outcomeRecorder, recorded, indexed, logs };
 };
 
-const settled = (signalId: string): Settled => ({ signalId, outcome: 'delivered' });
+const delivered = (signalId: string): Outcome => ({ signalId, outcome: 'delivered' });
 
-describe('settler', () => {
+describe('outcome recorder', () => {
   beforeEach(() => {
     jest.useFakeTimers();
   });
@@ -38,72 +38,79 @@ describe('settler', () => {
     jest.useRealTimers();
   });
 
-  it('notes in batches which requests signals went with', async () => {
-    const { outcomeRecorder, noted } = setup();
+  it('requests → are indexed in batches', async () => {
+    const { outcomeRecorder, indexed } = setup();
     const requests = ['a', 'b'].map((requestId) => ({ requestId, signalIds: ['s', requestId] }));
 
-    for (const requested of requests) outcomeRecorder.noteRequest(requested);
+    for (const request of requests) outcomeRecorder.addRequest(request);
     await jest.advanceTimersByTimeAsync(100);
     await outcomeRecorder.close();
 
-    expect(noted).toEqual([[requests, 7]]);
+    expect(indexed).toEqual([[requests, 7]]);
   });
 
-  it('tells the ledger in batches, each signal once', async () => {
-    const { outcomeRecorder, told } = setup();
+  it('outcomes → are recorded in batches, each once', async () => {
+    const { outcomeRecorder, recorded } = setup();
 
-    outcomeRecorder.add(settled('a'));
-    outcomeRecorder.add(settled('b'));
+    outcomeRecorder.addOutcome(delivered('a'));
+    outcomeRecorder.addOutcome(delivered('b'));
     await jest.advanceTimersByTimeAsync(100);
-    outcomeRecorder.add(settled('c'));
+    outcomeRecorder.addOutcome(delivered('c'));
     await jest.advanceTimersByTimeAsync(1_000);
     await outcomeRecorder.close();
 
-    expect(told).toEqual([[settled('a'), settled('b')], [settled('c')]]);
+    expect(recorded).toEqual([[delivered('a'), delivered('b')], [delivered('c')]]);
   });
 
-  it('tells the rest when it is closed, and leaves no timer behind', async () => {
-    const { outcomeRecorder, told } = setup();
-    outcomeRecorder.add(settled('a'));
+  it('close → records the rest, and leaves no timer behind', async () => {
+    const { outcomeRecorder, recorded } = setup();
+    outcomeRecorder.addOutcome(delivered('a'));
 
     await outcomeRecorder.close();
 
-    expect(told).toEqual([[settled('a')]]);
+    expect(recorded).toEqual([[delivered('a')]]);
     expect(jest.getTimerCount()).toBe(0);
   });
 
-  it('warns, and goes on, when the ledger cannot be told', async () => {
-    const { outcomeRecorder, told, logs } = setup(async (batch) => {
+  it('queue rejects a batch → a warning, and the next batch is recorded', async () => {
+    const { outcomeRecorder, recorded, logs } = setup(async (batch) => {
       if (batch.some(({ signalId }) => signalId === 'a')) throw new Error('ECONNREFUSED');
     });
 
-    outcomeRecorder.add(settled('a'));
+    outcomeRecorder.addOutcome(delivered('a'));
     await jest.advanceTimersByTimeAsync(100);
-    outcomeRecorder.add(settled('b'));
+    outcomeRecorder.addOutcome(delivered('b'));
     await outcomeRecorder.close();
 
-    expect(logs.lines()).toMatchObject([{ level: 'warn', reason: 'ECONNREFUSED', signals: 1 }]);
-    expect(told.at(-1)).toEqual([settled('b')]);
+    expect(logs.lines()).toMatchObject([
+      {
+        level: 'warn',
+        msg: 'Failed to record outcomes; will be reconciled',
+        reason: 'ECONNREFUSED',
+        signals: 1,
+      },
+    ]);
+    expect(recorded.at(-1)).toEqual([delivered('b')]);
   });
 
-  it('lets nothing pile up behind a ledger that does not answer', async () => {
+  it('queue does not answer → later outcomes wait in one batch', async () => {
     let release = () => {};
     const gate = new Promise<void>((resolve) => {
       release = resolve;
     });
-    const { outcomeRecorder, told } = setup(() => gate);
+    const { outcomeRecorder, recorded } = setup(() => gate);
 
     for (const id of ['a', 'b', 'c']) {
-      outcomeRecorder.add(settled(id));
+      outcomeRecorder.addOutcome(delivered(id));
       await jest.advanceTimersByTimeAsync(1_000);
     }
     release();
     await outcomeRecorder.close();
 
-    expect(told).toEqual([[settled('a')], [settled('b'), settled('c')]]);
+    expect(recorded).toEqual([[delivered('a')], [delivered('b'), delivered('c')]]);
   });
 
-  it('is closed only when the ledger has been told all, what was under way included', async () => {
+  it('close during a flush → waits until everything is recorded', async () => {
     let release = () => {};
     const gate = new Promise<void>((resolve) => {
       release = resolve;
@@ -111,7 +118,7 @@ describe('settler', () => {
     const { outcomeRecorder } = setup((batch) => (batch.length > 0 ? gate : Promise.resolve()));
     let closed = false;
 
-    outcomeRecorder.add(settled('a'));
+    outcomeRecorder.addOutcome(delivered('a'));
     await jest.advanceTimersByTimeAsync(100);
     const closing = outcomeRecorder.close().then(() => {
       closed = true;

@@ -1,7 +1,7 @@
 import type { BisectBatch, DeliveryResult } from './bisectBatch.ts';
 import type { Entry } from './sendAuthorised.ts';
 
-type Waiting = {
+type QueuedEntry = {
   entry: Entry;
   resolve: (delivery: DeliveryResult) => void;
   reject: (err: unknown) => void;
@@ -9,42 +9,44 @@ type Waiting = {
 
 type Deps = {
   bisectBatch: BisectBatch;
+  /** The largest number of signals in a batch. */
   size: number;
-  /** The longest that the first of a batch waits for company. */
+  /** How long the first signal of a batch waits for others at most. */
   lingerMs: number;
 };
 
 /**
- * Signals that wait together travel together. While nothing is under way nobody waits; otherwise a
- * batch leaves when it is full, when its first signal has waited long enough, or when the road is free.
+ * Sends signals that wait at the same time in one batch. A signal that finds no batch in flight is
+ * sent at once. Otherwise a batch is sent when it is full, when its first signal has waited
+ * `lingerMs`, or when no batch is in flight any more.
  */
 export const createBatcher = ({ bisectBatch, lingerMs, ...deps }: Deps) => {
   let { size } = deps;
-  const waiting: Waiting[] = [];
-  let underWay = 0;
+  const waiting: QueuedEntry[] = [];
+  let batchesInFlight = 0;
   let timer: NodeJS.Timeout | undefined;
 
-  const depart = (): void => {
+  const sendBatch = (): void => {
     clearTimeout(timer);
     timer = undefined;
     const batch = waiting.splice(0, size);
     if (batch.length === 0) return;
-    underWay += 1;
+    batchesInFlight += 1;
     void deliver(batch).finally(() => {
-      underWay -= 1;
-      if (underWay === 0) depart();
+      batchesInFlight -= 1;
+      if (batchesInFlight === 0) sendBatch();
     });
-    if (waiting.length > 0) timer = setTimeout(depart, lingerMs);
+    if (waiting.length > 0) timer = setTimeout(sendBatch, lingerMs);
   };
 
-  const deliver = async (batch: Waiting[]): Promise<void> => {
+  const deliver = async (batch: QueuedEntry[]): Promise<void> => {
     const byEntry = new Map(batch.map((each) => [each.entry, each]));
     try {
       await bisectBatch([...byEntry.keys()], 'normal', (entry, delivery) =>
         byEntry.get(entry)?.resolve(delivery),
       );
     } catch (err) {
-      // Those that were settled before stay so.
+      // Has no effect on the signals whose promise is resolved already.
       for (const { reject } of batch) reject(err);
     }
   };
@@ -53,14 +55,14 @@ export const createBatcher = ({ bisectBatch, lingerMs, ...deps }: Deps) => {
     send: (entry: Entry): Promise<DeliveryResult> =>
       new Promise((resolve, reject) => {
         waiting.push({ entry, resolve, reject });
-        if (underWay === 0 || waiting.length >= size) depart();
-        else timer ??= setTimeout(depart, lingerMs);
+        if (batchesInFlight === 0 || waiting.length >= size) sendBatch();
+        else timer ??= setTimeout(sendBatch, lingerMs);
       }),
-    /** From now on every signal goes alone. `false`: that was so already. */
+    /** Sends every signal alone from now on. `false`: that was the case already. */
     stopBatching: (): boolean => {
-      const stops = size > 1;
+      const wasBatching = size > 1;
       size = 1;
-      return stops;
+      return wasBatching;
     },
   };
 };

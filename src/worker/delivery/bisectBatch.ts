@@ -15,176 +15,191 @@ import type {
 export type Attempted = {
   kind: 'attempted';
   outcome: Outcome;
-  /** Of the request that decided; absent where none was made. */
+  /** Of the request that decided the outcome. Absent if none was made. */
   requestId?: string;
-  /** The whole of what SEEK said was wrong, for the log. */
+  /** All of SEEK's errors, for the log. */
   errors?: SeekError[];
-  /** Which seek token it went with, if it names an application. */
+  /** The seek token that was sent, for a signal that names an application. */
   tokenUsed?: Attempt['tokenUsed'];
 };
 
-/** What became of one signal in hand. */
+/** How delivery of one signal ended. */
 export type DeliveryResult = Attempted | Deferred | Released;
 
-type Settle = (entry: Entry, delivery: DeliveryResult) => void;
+/** Called once for each signal. */
+type OnResult = (entry: Entry, delivery: DeliveryResult) => void;
 
 type Deps = {
   sendAuthorised: SendAuthorised;
   logger: Pick<Logger, 'info'>;
-  /** The server has no `sendSignals`. */
-  onUnknown: () => void;
+  /** Called when the server has no `sendSignals`. */
+  onUnknownMutation: () => void;
 };
 
 /**
- * Sends signals together, and sees to it that none suffers for another. SEEK gives one answer for all
- * of them, so a refused batch is taken for refused whole. Where the answer names rows, the rest is sent
- * again, and once SEEK takes that, it was those. Otherwise parts are sent, down to single signals, whose
- * answer is theirs alone.
+ * Sends signals in one request, and makes sure that a bad signal does not cost the others an attempt.
+ * SEEK gives one answer for all, so a rejected batch counts as rejected whole. If the answer names
+ * rows, the other rows are sent again; if SEEK then accepts them, the named rows were the bad ones.
+ * Otherwise the batch is split, down to single signals.
  */
-export const createBisectBatch = ({ sendAuthorised, logger, onUnknown }: Deps) => {
-  /** Resolves with whether SEEK took all of them at once. */
+export const createBisectBatch = ({ sendAuthorised, logger, onUnknownMutation }: Deps) => {
+  /** Resolves with whether SEEK accepted all entries in one request. */
   const bisectBatch = async (
     entries: readonly Entry[],
     context: SendContext,
-    settle: Settle,
+    onResult: OnResult,
   ): Promise<boolean> => {
-    const here = entries.filter((entry) => !entry.abort?.aborted);
-    for (const entry of entries) if (entry.abort?.aborted) settle(entry, { kind: 'released' });
-    if (here.length === 0) return false;
+    const live = entries.filter((entry) => !entry.abort?.aborted);
+    for (const entry of entries) if (entry.abort?.aborted) onResult(entry, { kind: 'released' });
+    if (live.length === 0) return false;
 
-    const abort = whenAllAbort(here);
-    const sent = await sendAuthorised(here, context, abort.signal).finally(abort.forget);
+    const abort = whenAllAbort(live);
+    const sent = await sendAuthorised(live, context, abort.signal).finally(abort.dispose);
     if (sent.kind !== 'answered') {
-      for (const entry of here) settle(entry, sent);
+      for (const entry of live) onResult(entry, sent);
       return false;
     }
     const { result } = sent;
-    if (result.kind === 'accepted' || here.length === 1) {
-      for (const entry of here) settle(entry, attempted(sent));
+    if (result.kind === 'accepted' || live.length === 1) {
+      for (const entry of live) onResult(entry, toAttempted(sent));
       return result.kind === 'accepted';
     }
 
     const { requestId } = sent;
     const errors = result.kind === 'refused' ? result.errors : undefined;
-    logger.info({ requestId, signals: here.length, result: result.kind, errors }, 'batch.rejected');
+    logger.info({ requestId, signals: live.length, result: result.kind, errors }, 'batch.rejected');
     if (isUnknownMutation(result)) {
-      onUnknown();
-      for (const entry of here) await bisectBatch([entry], context, settle);
+      onUnknownMutation();
+      for (const entry of live) await bisectBatch([entry], context, onResult);
       return false;
     }
-    const named = rejectedRows(result, here.length);
-    if (named.size > 0) {
-      await isolateNamed({ here, named, sent, context, settle });
+    const rejected = rejectedRows(result, live.length);
+    if (rejected.size > 0) {
+      await confirmRejected({ entries: live, rejected, sent, context, onResult });
     } else {
-      const parts = pieces(here, result.kind === 'unreachable');
-      await allOf(parts.map((part) => bisectBatch(part, context, settle)));
+      const parts = split(live, result.kind === 'unreachable');
+      await allEnded(parts.map((part) => bisectBatch(part, context, onResult)));
     }
     return false;
   };
 
   /**
-   * Which row a number means is SEEK's to say, and not documented: only when it takes the others is
-   * nobody else to blame. Until then each of the named has an answer of its own to come.
+   * SEEK does not document how it numbers rows. Only if it accepts the other rows are the named ones
+   * certainly the bad ones. If it does not, each named row is sent alone to get its own answer.
    */
-  const isolateNamed = async ({ here, named, sent, context, settle }: Named): Promise<void> => {
-    const rest = here.filter((_, row) => !named.has(row));
-    const tookRest = rest.length === 0 ? Promise.resolve(true) : bisectBatch(rest, context, settle);
-    const areToBlame = await tookRest.catch(() => false);
+  const confirmRejected = async ({
+    entries,
+    rejected,
+    sent,
+    context,
+    onResult,
+  }: RejectedBatch): Promise<void> => {
+    const others = entries.filter((_, row) => !rejected.has(row));
+    const acceptsOthers =
+      others.length === 0 ? Promise.resolve(true) : bisectBatch(others, context, onResult);
+    const isConfirmed = await acceptsOthers.catch(() => false);
 
-    const judged = here.flatMap((entry, row) => {
-      const errors = named.get(row);
+    const sentAlone = entries.flatMap((entry, row) => {
+      const errors = rejected.get(row);
       if (errors === undefined) return [];
-      if (!areToBlame) return [bisectBatch([entry], context, settle)];
-      settle(entry, attempted({ ...sent, result: { kind: 'refused', errors } }));
+      if (!isConfirmed) return [bisectBatch([entry], context, onResult)];
+      onResult(entry, toAttempted({ ...sent, result: { kind: 'refused', errors } }));
       return [];
     });
-    await allOf([tookRest, ...judged]);
+    await allEnded([acceptsOthers, ...sentAlone]);
   };
 
-  return async (entries: readonly Entry[], permit: Permit, settle: Settle): Promise<void> => {
-    await bisectBatch(entries, { permit, renewed: false }, settle);
+  return async (entries: readonly Entry[], permit: Permit, onResult: OnResult): Promise<void> => {
+    await bisectBatch(entries, { permit, renewed: false }, onResult);
   };
 };
 
 export type BisectBatch = ReturnType<typeof createBisectBatch>;
 
-type Named = {
-  here: readonly Entry[];
-  named: ReadonlyMap<number, SeekError[]>;
+type RejectedBatch = {
+  entries: readonly Entry[];
+  /** The rows that SEEK named, each with its own errors. */
+  rejected: ReadonlyMap<number, SeekError[]>;
   sent: Answered;
   context: SendContext;
-  settle: Settle;
+  onResult: OnResult;
 };
 
-/** A fault in one part waits for the others: what is under way there is still going to be settled. */
-const allOf = async (parts: readonly Promise<unknown>[]): Promise<void> => {
+/** Rejects only after all parts have ended, because the other parts still report their results. */
+const allEnded = async (parts: readonly Promise<unknown>[]): Promise<void> => {
   const ended = await Promise.allSettled(parts);
   for (const end of ended) if (end.status === 'rejected') throw end.reason;
 };
 
-const attempted = ({ result, requestId, breakerOpen }: Answered): Attempted => {
+const toAttempted = ({ result, requestId, breakerOpen }: Answered): Attempted => {
   const outcome = classify(result);
-  // An answer that is not GraphQL is no signal's fault while the lane is closed for such answers.
-  const isTrouble = breakerOpen && result.kind === 'unreadable' && outcome.kind === 'dead';
+  // Delivery is suspended because of answers that are not GraphQL, so the signal is not at fault.
+  const isOutage = breakerOpen && result.kind === 'unreadable' && outcome.kind === 'dead';
   return {
     kind: 'attempted',
-    outcome: isTrouble ? { ...outcome, kind: 'retry' } : outcome,
+    outcome: isOutage ? { ...outcome, kind: 'retry' } : outcome,
     requestId,
     ...(result.kind === 'refused' ? { errors: result.errors } : {}),
   };
 };
 
-/** Halves; smaller ones where each answer takes as long as a timeout, so that there are few rounds. */
-const pieces = (entries: readonly Entry[], slow: boolean): (readonly Entry[])[] => {
+/**
+ * Two halves. If the request timed out, each round can take a full timeout, so smaller parts keep
+ * the number of rounds low.
+ */
+const split = (entries: readonly Entry[], timedOut: boolean): (readonly Entry[])[] => {
   const half = Math.ceil(entries.length / 2);
-  // Never the whole again: the square root of two, rounded up, would be two.
-  const size = slow ? Math.min(half, Math.ceil(Math.sqrt(entries.length))) : half;
-  return Array.from({ length: Math.ceil(entries.length / size) }, (_, piece) =>
-    entries.slice(piece * size, (piece + 1) * size),
+  // `min` keeps two entries from forming one part of two, which would repeat the same request.
+  const size = timedOut ? Math.min(half, Math.ceil(Math.sqrt(entries.length))) : half;
+  return Array.from({ length: Math.ceil(entries.length / size) }, (_, part) =>
+    entries.slice(part * size, (part + 1) * size),
   );
 };
 
-/** One that has to go does not take the others' request with it. */
+/**
+ * A signal that aborts once all entries have aborted: one aborted entry must not cancel a request
+ * that carries others. Call `dispose` after the request, because an entry can be in many requests and
+ * would collect a listener from each.
+ */
 const whenAllAbort = (entries: readonly Entry[]) => {
   const aborts = entries.flatMap(({ abort }) => (abort === undefined ? [] : [abort]));
-  const [only] = aborts;
-  if (aborts.length < entries.length) return { signal: undefined, forget: () => {} };
-  if (aborts.length === 1) return { signal: only, forget: () => {} };
+  const [first] = aborts;
+  if (aborts.length < entries.length) return { signal: undefined, dispose: () => {} };
+  if (aborts.length === 1) return { signal: first, dispose: () => {} };
   const all = new AbortController();
-  // One that has not aborted is listened to; once it has, another one, if there is any.
-  let heard: AbortSignal | undefined;
-  const listen = (): void => {
-    heard = aborts.find(({ aborted }) => !aborted);
-    if (heard === undefined) all.abort(only?.reason);
-    else heard.addEventListener('abort', listen, { once: true });
+  // Listens to one entry that has not aborted. When it aborts, the next such entry takes its place.
+  let observed: AbortSignal | undefined;
+  const observeNext = (): void => {
+    observed = aborts.find(({ aborted }) => !aborted);
+    if (observed === undefined) all.abort(first?.reason);
+    else observed.addEventListener('abort', observeNext, { once: true });
   };
-  listen();
+  observeNext();
   return {
     signal: all.signal,
-    // A signal may be in many requests, one after the other.
-    forget: (): void => heard?.removeEventListener('abort', listen),
+    dispose: (): void => observed?.removeEventListener('abort', observeNext),
   };
 };
 
-// RFC 6901, 4: an index has no leading zeros.
+// RFC 6901, section 4: an array index has no leading zeros.
 const POINTER = /^\/input\/signals\/(0|[1-9]\d?)(?:\/|$)/;
 
 /**
- * Which rows of a refused batch the answer blames, each with the errors that are its own, told as if
- * it had been sent alone. Empty where the answer blames anything but rows: then nobody is judged.
+ * The rows that SEEK's answer names, each with its own errors, in the form they would have if the
+ * signal had been sent alone. Empty if any error concerns more than rows: then no row is to blame.
  */
 export const rejectedRows = (result: SendResult, rows: number): Map<number, SeekError[]> => {
-  const named = new Map<number, SeekError[]>();
-  if (result.kind !== 'refused') return named;
+  const rejected = new Map<number, SeekError[]>();
+  if (result.kind !== 'refused') return rejected;
 
   for (const error of result.errors) {
     if (error.extensions?.code !== 'BAD_USER_INPUT') return new Map();
     for (const [row, fields] of fieldsByRow(error.extensions.invalidFields, rows)) {
       const own = { ...error, extensions: { ...error.extensions, invalidFields: fields } };
-      named.set(row, [...(named.get(row) ?? []), own]);
+      rejected.set(row, [...(rejected.get(row) ?? []), own]);
     }
   }
-  return named;
+  return rejected;
 };
 
 const fieldsByRow = (invalidFields: unknown, rows: number) => {

@@ -4,7 +4,7 @@ import type { BisectBatch, DeliveryResult } from './bisectBatch.ts';
 import type { ResolveToken, UnresolvedSignal } from './resolveToken.ts';
 import { type Deferred, type Entry, QUEUE } from './sendAuthorised.ts';
 
-/** Our code for a signal whose token we have no key to. */
+/** Our code for a signal whose seek token no configured key decrypts. */
 export const TOKEN_KEY = 'TOKEN_KEY';
 
 type Deps = {
@@ -14,55 +14,48 @@ type Deps = {
   bisectBatch: BisectBatch;
 };
 
-type InHand = UnresolvedSignal & Pick<Entry, 'abort' | 'span'>;
+type InFlightSignal = UnresolvedSignal & Pick<Entry, 'abort' | 'span'>;
 
 /**
- * Tries to deliver one signal: binds it to the token that counts now, and sends it, in company where
- * there is some, alone if it is to be or is a probe.
+ * Tries to deliver one signal: resolves its seek token as of now, and sends it. It goes through the
+ * batcher, except as a probe and where batching is not allowed.
  */
 export const createDeliverSignal = ({ breaker, resolveToken, batcher, bisectBatch }: Deps) => {
-  const alone = async (entry: Entry, permit: Permit): Promise<DeliveryResult> => {
-    let own: DeliveryResult = { kind: 'released' };
+  const sendAlone = async (entry: Entry, permit: Permit): Promise<DeliveryResult> => {
+    let result: DeliveryResult = { kind: 'released' };
     await bisectBatch([entry], permit, (_, delivery) => {
-      own = delivery;
+      result = delivery;
     });
-    return own;
+    return result;
   };
 
   const send = async (
-    { abort, span, ...claimed }: InHand,
+    { abort, span, ...unresolved }: InFlightSignal,
     permit: Permit,
     batching: 'allowed' | 'never',
   ): Promise<DeliveryResult> => {
-    const binding = await resolveToken(claimed).catch(
-      (): Deferred => ({
-        ...{ kind: 'deferred', code: QUEUE, reason: 'The seek token cannot be looked up' },
-      }),
-    );
-    switch (binding.kind) {
+    const resolution = await resolveToken(unresolved).catch(() => LOOKUP_FAILED);
+    switch (resolution.kind) {
       case 'deferred':
-        return binding;
+        return resolution;
       case 'undecryptable':
-        return {
-          kind: 'deferred',
-          code: TOKEN_KEY,
-          reason: 'none of our keys opens its seek token',
-        };
+        return UNDECRYPTABLE;
       case 'skipped':
-        return { kind: 'attempted', outcome: binding };
+        return { kind: 'attempted', outcome: resolution };
       case 'resolved': {
-        const entry = { signalId: claimed.signalId, signal: binding.signal, abort, span };
-        const together = permit === 'normal' && batching === 'allowed';
-        const delivery = await (together ? batcher.send(entry) : alone(entry, permit));
-        return delivery.kind === 'attempted' && binding.tokenUsed !== undefined
-          ? { ...delivery, tokenUsed: binding.tokenUsed }
+        const { signal, tokenUsed } = resolution;
+        const entry = { signalId: unresolved.signalId, signal, abort, span };
+        const isBatched = permit === 'normal' && batching === 'allowed';
+        const delivery = await (isBatched ? batcher.send(entry) : sendAlone(entry, permit));
+        return delivery.kind === 'attempted' && tokenUsed !== undefined
+          ? { ...delivery, tokenUsed }
           : delivery;
       }
     }
   };
 
   return async (
-    inFlight: InHand,
+    inFlight: InFlightSignal,
     batching: 'allowed' | 'never' = 'allowed',
   ): Promise<DeliveryResult> => {
     const permit = await breaker.acquire(inFlight.abort).catch(() => undefined);
@@ -73,6 +66,17 @@ export const createDeliverSignal = ({ breaker, resolveToken, batcher, bisectBatc
       breaker.release(permit);
     }
   };
+};
+
+const LOOKUP_FAILED: Deferred = {
+  kind: 'deferred',
+  code: QUEUE,
+  reason: 'Failed to look up the seek token',
+};
+const UNDECRYPTABLE: Deferred = {
+  kind: 'deferred',
+  code: TOKEN_KEY,
+  reason: 'No key in TOKEN_ENCRYPTION_KEYS decrypts the seek token',
 };
 
 export type DeliverSignal = ReturnType<typeof createDeliverSignal>;

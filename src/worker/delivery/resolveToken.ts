@@ -3,36 +3,39 @@ import type { SeekSignal } from '../../schemas/signal.ts';
 import type { Attempt, SignalJob, SkipReason } from '../../schemas/signalJob.ts';
 import type { SeekTokens } from '../../seekTokens/registry.ts';
 
-/** What a job holds of what is to be sent. */
+/** A signal as the job stores it: the seek token is encrypted, or looked up by its application. */
 export type UnresolvedSignal = Pick<SignalJob, 'signal' | 'encryptedToken'> & { signalId: string };
 
 export type TokenResolution =
   | { kind: 'resolved'; signal: SeekSignal; tokenUsed?: NonNullable<Attempt['tokenUsed']> }
   | { kind: 'skipped'; reason: SkipReason }
-  /** Its token was sealed with a key that this worker does not have. */
+  /** The seek token was encrypted with a key that this worker does not have. */
   | { kind: 'undecryptable' };
 
 type Deps = {
   tokens: Pick<SeekTokens, 'lookup'>;
   cipher: Pick<TokenCipher, 'decrypt'>;
-  /** `EXPIRED_TOKENS`: SEEK says nothing of a token that is past its life, and whether it is, is not certain. */
+  /**
+   * `EXPIRED_TOKENS`. The expiry date is our estimate, and SEEK does not document how it treats an
+   * expired token. So the operator decides.
+   */
   expired: 'send' | 'skip';
   now?: () => number;
 };
 
 /**
- * The signal as SEEK takes it: one that names an application gets the seek token that counts for it
- * now. An application without one did not come by SEEK, and SEEK wants to hear nothing of it
- * (developer.seek.com, "Application signals").
+ * Turns a stored signal into the one that is sent to SEEK. A signal that names an application gets
+ * the application's current seek token. An application without a token did not come through SEEK, and
+ * SEEK wants no signals about it (developer.seek.com, "Application signals").
  */
 export const createResolveToken =
   ({ tokens, cipher, expired: policy, now = Date.now }: Deps) =>
   async ({
     signalId,
-    signal: claimed,
+    signal: stored,
     encryptedToken,
   }: UnresolvedSignal): Promise<TokenResolution> => {
-    const { applicationId, ...signal } = claimed;
+    const { applicationId, ...signal } = stored;
     if (encryptedToken !== undefined) {
       const token = cipher.decrypt(encryptedToken.ciphertext, signalId);
       return token === undefined

@@ -7,24 +7,24 @@ import { isUnauthenticated, type SendResult } from '../seek/classify.ts';
 import { type PartnerToken, PartnerTokenError } from '../seek/partnerToken.ts';
 import type { SeekClient } from '../seek/seekClient.ts';
 
-/** A signal in hand. `abort`: the worker stops, or has lost the job to another. */
+/** A signal in flight. `abort` fires when the worker stops, or has lost the job to another worker. */
 export type Entry = {
   signalId: string;
   signal: SeekSignal;
   abort?: AbortSignal | undefined;
-  /** Of the attempt, where it is traced. */
+  /** Of the attempt. Absent where attempts are not traced. */
   span?: Span | undefined;
 };
 
-/** Not tried to its end, so the signal goes back as it came. */
+/** The attempt was cut short. The job goes back to the queue unchanged. */
 export type Released = { kind: 'released' };
 
-/** Tried, but no attempt of its own: SEEK limits our rate, or gives us no partner token. */
+/** Postponed without an attempt: for example, SEEK limits our rate or issues no partner token. */
 export type Deferred = {
   kind: 'deferred';
   code: string;
   reason: string;
-  /** Of the request that was made, if one was. */
+  /** Absent if no request was made. */
   requestId?: string;
 };
 
@@ -32,24 +32,24 @@ export type Answered = {
   kind: 'answered';
   requestId: string;
   result: Exclude<SendResult, { kind: 'aborted' }>;
-  /** Whether the lane is, now that it has heard of the answer. */
+  /** Whether the circuit breaker is open after the report of this answer. */
   breakerOpen: boolean;
 };
 
 export type SendOutcome = Answered | Deferred | Released;
 
-/** Under what conditions signals go, alone or in however many parts they come to be sent. */
+/** Shared by all requests that come from one batch. */
 export type SendContext = {
   permit: Permit;
-  /** SEEK has rejected a partner token on the way, and it was renewed: once is enough. */
+  /** SEEK has rejected a partner token, and it was renewed. It is renewed only once a batch. */
   renewed: boolean;
 };
 
-/** Our code for a signal that was not sent because the queue had no answer for us. */
+/** Our code for a signal that was not sent because the queue did not answer. */
 export const QUEUE = 'QUEUE';
 
-class LaneError extends Error {
-  override readonly name = 'LaneError';
+class BreakerUnavailableError extends Error {
+  override readonly name = 'BreakerUnavailableError';
 }
 
 type Deps = {
@@ -61,70 +61,74 @@ type Deps = {
   onRequest?: (request: { requestId: string; signalIds: readonly string[] }) => void;
 };
 
-/** One exchange with SEEK about the signals given: authorise → enter the lane → send. */
-export const createSendAuthorised =
-  ({ partnerToken, send, breaker, newRequestId, onRequest }: Deps) =>
-  async (
+/** Sends the signals in one request: get partner token → await a slot → send → report to the breaker. */
+export const createSendAuthorised = (deps: Deps) => {
+  const sendWithRenewal = createSendWithRenewal(deps);
+  const { breaker } = deps;
+
+  return async (
     entries: readonly Entry[],
     context: SendContext,
     abort?: AbortSignal,
   ): Promise<SendOutcome> => {
     const { permit } = context;
-    const ids = entries.map(({ signalId }) => signalId);
-    const signals = entries.map(({ signal }) => signal);
-    const sendWith = async (token: string) => {
-      const may = await breaker.awaitSlot(permit, abort).catch((cause: unknown) => {
-        throw new LaneError('The lane cannot be asked', { cause });
-      });
-      if (!may) return undefined;
-      const requestId = newRequestId();
-      onRequest?.({ requestId, signalIds: ids });
-      const request = {
-        signals,
-        partnerToken: token,
-        requestId,
-        abort,
-        attempts: spansOf(entries),
-      };
-      return { requestId, result: await send(request) };
-    };
-    /** One new token and one repetition, never two: a fresh token that is rejected as well means a
-     * wrong configuration (developer.seek.com, "Error responses"). */
-    const authorised = async () => {
-      const token = partnerToken.peek() ?? (await abortable(partnerToken.get(), abort));
-      const first = await sendWith(token);
-      if (first === undefined || !isUnauthenticated(first.result) || context.renewed) return first;
-      context.renewed = true;
-      return sendWith(await abortable(partnerToken.renew(token), abort));
-    };
-
+    const signalIds = entries.map(({ signalId }) => signalId);
     try {
-      const answer = await authorised();
-      if (answer === undefined) return { kind: 'released' };
-      const { requestId, result } = answer;
+      const sent = await sendWithRenewal(entries, context, abort);
+      if (sent === undefined) return { kind: 'released' };
+      const { requestId, result } = sent;
       if (result.kind === 'aborted') return { kind: 'released' };
       const report = healthReportOf(result);
-      const breakerOpen = await breaker.report(report, ids, permit);
+      const breakerOpen = await breaker.report(report, signalIds, permit);
       if (report.kind !== 'rateLimited')
         return { kind: 'answered', requestId, result, breakerOpen };
       const { code, reason } = report.failure;
       return { kind: 'deferred', code, reason, requestId };
     } catch (err) {
       if (abort?.aborted) return { kind: 'released' };
-      if (err instanceof LaneError) {
+      if (err instanceof BreakerUnavailableError) {
         return { kind: 'deferred', code: QUEUE, reason: err.message };
       }
       if (!(err instanceof PartnerTokenError)) throw err;
       const { code, message: reason, retryAfterMs } = err;
       const failure = { code, reason, retryAfterMs };
-      await breaker.report({ kind: 'failing', certain: true, failure }, ids, permit);
+      await breaker.report({ kind: 'failing', certain: true, failure }, signalIds, permit);
       return { kind: 'deferred', code, reason };
     }
   };
+};
 
 export type SendAuthorised = ReturnType<typeof createSendAuthorised>;
 
-/** Either all of them are traced, or none is. */
+/**
+ * Renews the partner token and repeats the request once. If SEEK rejects the new token too, the
+ * configuration is wrong (developer.seek.com, "Error responses"). `undefined`: no slot was granted.
+ */
+const createSendWithRenewal =
+  ({ partnerToken, send, breaker, newRequestId, onRequest }: Deps) =>
+  async (entries: readonly Entry[], context: SendContext, abort: AbortSignal | undefined) => {
+    const signalIds = entries.map(({ signalId }) => signalId);
+    const signals = entries.map(({ signal }) => signal);
+    const attempts = spansOf(entries);
+    const sendWith = async (token: string) => {
+      const isGranted = await breaker.awaitSlot(context.permit, abort).catch((cause: unknown) => {
+        throw new BreakerUnavailableError('Failed to read the circuit breaker', { cause });
+      });
+      if (!isGranted) return undefined;
+      const requestId = newRequestId();
+      onRequest?.({ requestId, signalIds });
+      const result = await send({ signals, partnerToken: token, requestId, abort, attempts });
+      return { requestId, result };
+    };
+
+    const token = partnerToken.peek() ?? (await abortable(partnerToken.get(), abort));
+    const first = await sendWith(token);
+    if (first === undefined || !isUnauthenticated(first.result) || context.renewed) return first;
+    context.renewed = true;
+    return sendWith(await abortable(partnerToken.renew(token), abort));
+  };
+
+/** `undefined` where attempts are not traced: either all entries have a span, or none has. */
 const spansOf = (entries: readonly Entry[]): Span[] | undefined =>
   entries[0]?.span === undefined
     ? undefined

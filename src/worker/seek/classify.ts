@@ -1,31 +1,31 @@
 import type { SeekError } from '../../schemas/seekApi.ts';
 
-/** What came back from one request. Any answer is a value, never a throw. */
+/** The result of one request to SEEK. Every answer is a value; none is thrown. */
 export type SendResult =
   | { kind: 'accepted' }
-  /** A GraphQL answer with errors, whatever its HTTP status; of that only 429 and 5xx are told. */
+  /** A GraphQL answer with errors, under any HTTP status. `status` is set for 429 and 5xx only. */
   | { kind: 'refused'; errors: SeekError[]; status?: number; retryAfterMs?: number }
   /** An answer that is not GraphQL. */
   | { kind: 'unreadable'; status: number; retryAfterMs?: number }
-  /** No answer at all. `unsent`: for want of a connection nothing was sent. */
+  /** No answer. `unsent`: no connection was made, so nothing was sent. */
   | { kind: 'unreachable'; reason: string; unsent: boolean }
-  /** We let go of the request ourselves: the worker stops, or has lost the job's lock. */
+  /** We aborted the request: the worker stops, or has lost the job's lock. */
   | { kind: 'aborted' };
 
 export type Retry = { kind: 'retry'; code: string; reason: string; retryAfterMs?: number };
 export type Dead = { kind: 'dead'; code: string; reason: string };
 
-/** What we do next. */
+/** What becomes of the signal after an attempt. */
 export type Outcome = { kind: 'delivered' } | { kind: 'skipped'; reason: string } | Retry | Dead;
 
 const UNAUTHENTICATED = 'UNAUTHENTICATED';
 
-// Asking again cannot change these (developer.seek.com, "Error responses"). SEEK says that codes
-// change and get added, so whatever is not listed is tried again rather than given up.
+// A retry cannot change these (developer.seek.com, "Error responses"). SEEK announces that codes
+// change and are added, so a code that is not listed here is retried.
 const PERMANENT_CODES = new Set(['BAD_USER_INPUT', 'FORBIDDEN']);
 
-// A documentation token was sent with live credentials: no other partner token will make it right.
-// The code that comes with it is not documented, so the message decides.
+// A token from SEEK's documentation was sent with live credentials. No other partner token helps. The
+// code of this error is not documented, so we recognise it by its message.
 const PUBLIC_TEST_DATA = /public test data/i;
 
 export const isPublicTestData = (message: string): boolean => PUBLIC_TEST_DATA.test(message);
@@ -50,18 +50,19 @@ export const classify = (result: Exclude<SendResult, { kind: 'aborted' }>): Outc
   }
 };
 
-/** Whether a new partner token may help: asked once an attempt. */
+/** Whether SEEK rejected the partner token, so that a new one may help. */
 export const isUnauthenticated = (result: SendResult): boolean =>
   (result.kind === 'refused' &&
     result.errors.some(({ extensions }) => extensions?.code === UNAUTHENTICATED)) ||
   (result.kind === 'unreadable' && result.status === 401);
 
-// How GraphQL servers say that a schema has no such mutation. Ours is fixed, so nothing else can be meant.
+// How GraphQL servers report that the schema has no such mutation. Our document is fixed, so these
+// messages cannot mean anything else.
 const UNKNOWN_MUTATION = /cannot query field|unknown type|undefined field/i;
 
 const REFUSED_DOCUMENTS = new Set(['GRAPHQL_VALIDATION_FAILED', 'GRAPHQL_PARSE_FAILED']);
 
-/** Whether the server does not know `sendSignals`: it rejects the document, whatever the signals. */
+/** Whether the server has no `sendSignals`: then it rejects the document, not the signals. */
 export const isUnknownMutation = (result: SendResult): boolean =>
   result.kind === 'refused' &&
   result.errors.some(
@@ -73,17 +74,17 @@ export const isUnknownMutation = (result: SendResult): boolean =>
 const classifyErrors = (errors: SeekError[], retryAfterMs: number | undefined): Outcome => {
   const isPermanent = ({ message, extensions }: SeekError) =>
     PERMANENT_CODES.has(extensions?.code ?? '') || isPublicTestData(message);
-  // One error that may pass is reason enough to try again.
+  // One transient error is enough to retry.
   const decisive = errors.find((error) => !isPermanent(error)) ?? errors[0];
-  if (decisive === undefined) return retry('UNKNOWN', 'errors without an error', retryAfterMs);
+  if (decisive === undefined) return retry('UNKNOWN', 'empty list of errors', retryAfterMs);
 
   const code = oneLine(decisive.extensions?.code ?? 'UNKNOWN');
   const reason = describeError(decisive);
   return isPermanent(decisive) ? { kind: 'dead', code, reason } : retry(code, reason, retryAfterMs);
 };
 
-// It is kept with every attempt.
-const MAX_REASON = 1_000;
+// Every attempt stores its reason.
+const MAX_REASON_LENGTH = 1_000;
 
 const describeError = ({ message, extensions }: SeekError): string => {
   const fields = extensions?.invalidFields;
@@ -92,10 +93,10 @@ const describeError = ({ message, extensions }: SeekError): string => {
       ? Object.entries(fields).map(([pointer, problem]) => `${pointer}: ${String(problem)}`)
       : [];
   const text = [message, ...named].filter((part) => part !== '').join('; ');
-  return oneLine(text.slice(0, MAX_REASON).toWellFormed());
+  return oneLine(text.slice(0, MAX_REASON_LENGTH).toWellFormed());
 };
 
-// In a list, whatever comes after a line break would be taken for the next signal.
+// Lists print one signal per line. A line break would make the rest look like the next signal.
 const oneLine = (text: string): string => text.replace(/[\r\n\u2028\u2029]+/g, ' ');
 
 const retry = (code: string, reason: string, retryAfterMs: number | undefined): Retry => ({
@@ -105,33 +106,35 @@ const retry = (code: string, reason: string, retryAfterMs: number | undefined): 
   ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
 });
 
-export type Life = {
-  /** The attempt that was just made, from 1. */
+export type RetryUse = {
+  /** The number of the attempt that has just ended, from 1. */
   attempt: number;
   /** Since the signal was accepted or last redriven. */
   ageMs: number;
 };
 
-export type Bounds = { maxAttempts: number; maxAgeMs: number };
+export type RetryLimits = { maxAttempts: number; maxAgeMs: number };
 
-/** A retry with no attempts or no time left is a death. */
-export const applyRetryLimits = (outcome: Outcome, life: Life, bounds: Bounds): Outcome => {
+/** Turns a retry into a dead letter when the signal has no attempts or no time left. */
+export const applyRetryLimits = (
+  outcome: Outcome,
+  { attempt, ageMs }: RetryUse,
+  { maxAttempts, maxAgeMs }: RetryLimits,
+): Outcome => {
   if (outcome.kind !== 'retry') return outcome;
   const { code, reason } = outcome;
-  if (life.attempt >= bounds.maxAttempts) {
-    return { kind: 'dead', code, reason: `${reason} (given up after attempt ${life.attempt})` };
+  if (attempt >= maxAttempts) {
+    return { kind: 'dead', code, reason: `${reason} (given up after attempt ${attempt})` };
   }
-  return life.ageMs >= bounds.maxAgeMs ? expired(outcome, life.ageMs) : outcome;
+  return ageMs >= maxAgeMs ? expired(outcome, ageMs) : outcome;
 };
 
-/** What has no time left is dead, whether or not its attempts are counted. */
-export const expired = (last: Pick<Dead, 'code' | 'reason'>, ageMs: number): Dead => {
-  return {
-    kind: 'dead',
-    code: last.code,
-    reason: `${last.reason} (given up after ${describeAge(ageMs)})`,
-  };
-};
+/** The outcome of a signal past its maximum age, however its last attempt or deferral ended. */
+export const expired = ({ code, reason }: Pick<Dead, 'code' | 'reason'>, ageMs: number): Dead => ({
+  kind: 'dead',
+  code,
+  reason: `${reason} (given up after ${describeAge(ageMs)})`,
+});
 
 const HOUR_MS = 3_600_000;
 

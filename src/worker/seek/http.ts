@@ -4,15 +4,15 @@ import { Agent, type Dispatcher } from 'undici';
 import type { Span } from '../../observability/tracing.ts';
 
 const MAX_ANSWER_BYTES = 1024 * 1024;
-// SEEK wants signals within a day: who asks for more than this has made a mistake.
-const LONGEST_RETRY_AFTER_MS = 3 * 60 * 60 * 1000;
+// SEEK wants signals within a day, so a longer Retry-After must be a mistake.
+const MAX_RETRY_AFTER_MS = 3 * 60 * 60 * 1000;
 
-export type Answer = { status: number; body: string; retryAfterMs?: number };
+export type HttpAnswer = { status: number; body: string; retryAfterMs?: number };
 
-/** No answer, or none that could be read to its end. The message is safe to show. */
+/** No answer, or an incomplete one. The message contains no secret. */
 export class NoAnswerError extends Error {
   override readonly name = 'NoAnswerError';
-  /** There was no connection, so nothing of the request was sent. */
+  /** No connection was made, so nothing of the request was sent. */
   readonly unsent: boolean;
 
   constructor(message: string, options: { cause?: unknown; unsent?: boolean } = {}) {
@@ -26,13 +26,14 @@ type Post = {
   headers: Record<string, string>;
   body: string;
   abort?: AbortSignal | undefined;
-  /** On whose behalf it is made; looked at where requests are traced. */
+  /** The spans of the attempts that share this request. Only `traceHttp` reads them. */
   attempts?: readonly Span[] | undefined;
 };
 
 /**
- * POSTs over kept-alive connections. `timeoutMs` bounds the whole exchange, the answer read to its
- * end. undici at its lowest level: streams, `AbortSignal`s and `fetch` cost more.
+ * Sends POST requests over keep-alive connections. `timeoutMs` covers the whole request, until the
+ * answer is read completely. It uses undici's lowest level: streams, `AbortSignal` and `fetch` are
+ * slower.
  */
 export const createHttp = ({
   timeoutMs,
@@ -42,34 +43,30 @@ export const createHttp = ({
   connections: number;
 }) => {
   const agent = new Agent({ connections, connectTimeout: timeoutMs });
-  const places = new Map<string, { origin: string; path: string }>();
-
-  /** There are but two, and each is asked for over and over. */
-  const read = (url: string) => {
-    const known = places.get(url);
-    if (known !== undefined) return known;
-    const { origin, pathname, search } = new URL(url);
-    const place = { origin, path: pathname + search };
-    places.set(url, place);
-    return place;
+  // The worker uses two URLs only, so each is parsed once.
+  const targets = new Map<string, Target>();
+  const targetOf = (url: string): Target => {
+    const target = targets.get(url) ?? parseTarget(url);
+    targets.set(url, target);
+    return target;
   };
 
-  const post = ({ url, headers, body, abort }: Post): Promise<Answer> =>
+  const post = ({ url, headers, body, abort }: Post): Promise<HttpAnswer> =>
     new Promise((resolve, reject) => {
-      const { origin, path } = read(url);
-      const text = createGrowingText();
+      const { origin, path } = targetOf(url);
+      const answerBody = createBodyBuffer();
       let status = 0;
       let retryAfterMs: number | undefined;
       let request: Dispatcher.DispatchController | undefined;
       let failure: Error | undefined;
 
-      const settle = (): void => {
+      const cleanUp = (): void => {
         clearTimeout(timer);
         abort?.removeEventListener('abort', onAbort);
       };
-      /** Also before the request has a connection, and whether or not undici says so. */
+      /** Rejects at once, also while the request has no connection yet: undici reports that later. */
       const fail = (err: Error): void => {
-        settle();
+        cleanUp();
         failure ??= err;
         request?.abort(failure);
         reject(failure);
@@ -96,20 +93,20 @@ export const createHttp = ({
           retryAfterMs = parseRetryAfter(answered['retry-after'], Date.now());
         },
         onResponseData: (_, chunk) => {
-          if (text.add(chunk) > MAX_ANSWER_BYTES) {
+          if (answerBody.add(chunk) > MAX_ANSWER_BYTES) {
             fail(new NoAnswerError(`answer over ${MAX_ANSWER_BYTES} bytes`));
           }
         },
         onResponseEnd: () => {
-          settle();
+          cleanUp();
           resolve({
             status,
-            body: text.whole(),
+            body: answerBody.text(),
             ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
           });
         },
         onResponseError: (_, cause) =>
-          fail(new NoAnswerError(reasonOf(cause), { cause, unsent: isUnsent(cause) })),
+          fail(new NoAnswerError(describeCause(cause), { cause, unsent: isUnsent(cause) })),
       });
     });
 
@@ -118,12 +115,22 @@ export const createHttp = ({
 
 export type Http = ReturnType<typeof createHttp>;
 
-/** However many chunks it comes in, they weigh no more than they hold. */
-const createGrowingText = () => {
+type Target = { origin: string; path: string };
+
+const parseTarget = (url: string): Target => {
+  const { origin, pathname, search } = new URL(url);
+  return { origin, path: pathname + search };
+};
+
+/**
+ * Collects an answer in one buffer that doubles when it is full. A list of chunks would need far more
+ * memory than the answer has bytes if SEEK sent it byte by byte.
+ */
+const createBodyBuffer = () => {
   let bytes = Buffer.alloc(0);
   let size = 0;
   return {
-    /** Says how many bytes there are by now. */
+    /** Returns the number of bytes so far. */
     add: (chunk: Buffer): number => {
       if (size + chunk.byteLength > bytes.byteLength) {
         const larger = Buffer.allocUnsafe(Math.max(2 * size, size + chunk.byteLength));
@@ -133,34 +140,34 @@ const createGrowingText = () => {
       size += chunk.copy(bytes, size);
       return size;
     },
-    whole: (): string => bytes.toString('utf8', 0, size),
+    text: (): string => bytes.toString('utf8', 0, size),
   };
 };
 
-const reasonOf = (cause: unknown): string => {
+const describeCause = (cause: unknown): string => {
   if (cause instanceof NoAnswerError) return cause.message;
   if (!types.isNativeError(cause)) return 'request failed';
   const code = 'code' in cause && typeof cause.code === 'string' ? cause.code : cause.name;
-  // Several addresses were tried, and each of them failed.
+  // An AggregateError: undici tried several addresses, and each failed.
   const inner = 'errors' in cause && Array.isArray(cause.errors) ? cause.errors[0] : undefined;
-  return inner === undefined ? `request failed: ${code}` : reasonOf(inner);
+  return inner === undefined ? `request failed: ${code}` : describeCause(inner);
 };
 
 const NO_CONNECTION =
   /^(?:E(?:HOST|NET)UNREACH|ECONNREFUSED|ENOTFOUND|EAI_\w+|UND_ERR_CONNECT_TIMEOUT)$/;
-// What TLS and OpenSSL call their errors.
+// Error codes of TLS and OpenSSL.
 const NO_TLS = /CERT|TLS|SSL|^EPROTO$|^UNABLE_TO_/;
 
 const isUnsent = (cause: unknown): boolean => {
   if (!types.isNativeError(cause)) return false;
-  // Several addresses were tried.
+  // An AggregateError: undici tried several addresses.
   if ('errors' in cause && Array.isArray(cause.errors)) return cause.errors.every(isUnsent);
   if (!('code' in cause)) return false;
   const code = String(cause.code);
   return NO_CONNECTION.test(code) || NO_TLS.test(code);
 };
 
-/** RFC 9110, 10.2.3: seconds, or an HTTP date. Bounded, for it comes from outside. */
+/** RFC 9110, section 10.2.3: seconds, or an HTTP date. `undefined`: none, invalid, or in the past. */
 export const parseRetryAfter = (
   header: string | string[] | undefined,
   now: number,
@@ -169,5 +176,5 @@ export const parseRetryAfter = (
   if (text === undefined) return undefined;
   const isDate = / GMT$/.test(text);
   const ms = isDate ? Date.parse(text) - now : /^\d+$/.test(text) ? Number(text) * 1000 : 0;
-  return ms > 0 ? Math.min(ms, LONGEST_RETRY_AFTER_MS) : undefined;
+  return ms > 0 ? Math.min(ms, MAX_RETRY_AFTER_MS) : undefined;
 };

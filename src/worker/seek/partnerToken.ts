@@ -1,15 +1,15 @@
 import { singleFlight } from '../../runtime/async.ts';
 import { parseJson } from '../../schemas/json.ts';
 import { PartnerTokenAnswerSchema } from '../../schemas/seekApi.ts';
-import { type Answer, type Http, NoAnswerError } from './http.ts';
+import { type Http, type HttpAnswer, NoAnswerError } from './http.ts';
 
 const RENEW_EARLY_MS = 60_000;
 
-/** No partner token could be had. The message is safe to show. */
+/** The token endpoint issued no partner token. The message contains no secret. */
 export class PartnerTokenError extends Error {
   override readonly name = 'PartnerTokenError';
   readonly retryAfterMs: number | undefined;
-  /** Ours, for want of one of SEEK's: whether the credentials are wrong, or the endpoint in trouble. */
+  /** Our own codes, because SEEK gives none: the credentials are wrong, or the endpoint fails. */
   readonly code: 'CREDENTIALS_REFUSED' | 'PARTNER_TOKEN';
 
   constructor(message: string, options: Options = {}) {
@@ -21,53 +21,53 @@ export class PartnerTokenError extends Error {
 
 type Options = { cause?: unknown; retryAfterMs?: number | undefined; refused?: boolean };
 
-// RFC 6749, 5.2: what a token endpoint answers to credentials that it does not take.
+// RFC 6749, section 5.2: how a token endpoint rejects credentials.
 const REFUSED = new Set([400, 401, 403]);
 
 type Deps = {
   http: Pick<Http, 'post'>;
   authUrl: string;
   audience: string;
-  /** As they are at present. */
+  /** Returns the current credentials. They change when they are rotated. */
   credentials: () => { clientId: string; clientSecret: string };
   userAgent: string;
-  /** Told once of each failure, however many signals waited for the token. */
+  /** Called once for each failed request, however many signals waited for the token. */
   onFailure?: (err: PartnerTokenError) => void;
   now?: () => number;
 };
 
-type Held = { value: string; renewAt: number };
+type CachedToken = { value: string; renewAt: number };
 
 /**
- * The access token that SEEK knows us by (developer.seek.com, "Partner tokens"): kept for what each
- * answer's `expires_in` says, renewed a minute early, asked for by one request at a time.
+ * The access token that authenticates us with SEEK (developer.seek.com, "Partner tokens"). It is cached
+ * as long as its `expires_in` says and renewed a minute early. Only one request for it runs at a time.
  */
 export const createPartnerToken = ({ now = () => performance.now(), ...deps }: Deps) => {
-  let held: Held | undefined;
+  let cached: CachedToken | undefined;
 
-  const ask = singleFlight(async (): Promise<Held> => {
+  const request = singleFlight(async (): Promise<CachedToken> => {
     try {
-      held = await requestToken(deps, now);
-      return held;
+      cached = await requestToken(deps, now);
+      return cached;
     } catch (err) {
       if (err instanceof PartnerTokenError) deps.onFailure?.(err);
       throw err;
     }
   });
 
-  /** The token, where one is at hand. */
+  /** The cached token, if it is still valid. */
   const peek = (): string | undefined =>
-    held !== undefined && now() < held.renewAt ? held.value : undefined;
+    cached !== undefined && now() < cached.renewAt ? cached.value : undefined;
 
   return {
     peek,
 
-    get: async (): Promise<string> => peek() ?? (await ask()).value,
+    get: async (): Promise<string> => peek() ?? (await request()).value,
 
-    /** SEEK rejected `stale`. Signals in flight together find it renewed by the first of them. */
+    /** Call when SEEK has rejected `stale`. Of several callers at once, the first renews it for all. */
     renew: async (stale: string): Promise<string> => {
       const value = peek();
-      return value === undefined || value === stale ? (await ask()).value : value;
+      return value === undefined || value === stale ? (await request()).value : value;
     },
   };
 };
@@ -77,8 +77,8 @@ export type PartnerToken = ReturnType<typeof createPartnerToken>;
 const requestToken = async (
   { http, authUrl, audience, credentials, userAgent }: Omit<Deps, 'now'>,
   now: () => number,
-): Promise<Held> => {
-  const askedAt = now();
+): Promise<CachedToken> => {
+  const requestedAt = now();
   const { clientId, clientSecret } = credentials();
   const answer = await http
     .post({
@@ -97,12 +97,13 @@ const requestToken = async (
     });
 
   const { access_token: value, expires_in } = readToken(answer);
-  const lifeMs = expires_in * 1000;
-  // A token that lives for less than two minutes would otherwise be asked for again at every turn.
-  return { value, renewAt: askedAt + Math.max(lifeMs - RENEW_EARLY_MS, lifeMs / 2) };
+  const lifetimeMs = expires_in * 1000;
+  // Half the lifetime is the lower bound: a token that is valid for a minute or less would otherwise
+  // never be cached.
+  return { value, renewAt: requestedAt + Math.max(lifetimeMs - RENEW_EARLY_MS, lifetimeMs / 2) };
 };
 
-const readToken = ({ status, body, retryAfterMs }: Answer) => {
+const readToken = ({ status, body, retryAfterMs }: HttpAnswer) => {
   if (status !== 200) {
     throw new PartnerTokenError(`token endpoint: HTTP ${status}`, {
       retryAfterMs,
@@ -110,7 +111,7 @@ const readToken = ({ status, body, retryAfterMs }: Answer) => {
     });
   }
   const parsed = PartnerTokenAnswerSchema.safeParse(parseJson(body));
-  // The body is not repeated: a token may stand in it.
+  // The message does not quote the body, which can contain a token.
   if (!parsed.success) throw new PartnerTokenError('token endpoint: answer has no token');
   return parsed.data;
 };

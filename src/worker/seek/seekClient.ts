@@ -6,16 +6,16 @@ import { isObject } from '../../schemas/json.ts';
 import { type SeekError, SeekErrorSchema, toMutation } from '../../schemas/seekApi.ts';
 import type { SeekSignal } from '../../schemas/signal.ts';
 import type { SendResult } from './classify.ts';
-import { type Answer, type Http, NoAnswerError } from './http.ts';
+import { type Http, type HttpAnswer, NoAnswerError } from './http.ts';
 
 export type SendRequest = {
-  /** One goes by `sendSignal`, several share a `sendSignals`. */
+  /** One signal is sent by `sendSignal`, several by `sendSignals`. */
   signals: readonly SeekSignal[];
   partnerToken: string;
-  /** A fresh UUID for every request: SEEK finds it again by this. */
+  /** A new UUID for every request. SEEK's support finds the request by it. */
   requestId: string;
   abort?: AbortSignal | undefined;
-  /** Of the signals, where they are traced. */
+  /** The spans of the signals' attempts. Absent where attempts are not traced. */
   attempts?: readonly Span[] | undefined;
 };
 
@@ -23,30 +23,37 @@ type Deps = {
   http: Pick<Http, 'post'>;
   apiUrl: string;
   userAgent: string;
-  /** Whatever else may not be shown, should SEEK's answer repeat it. */
+  /** Further secrets to mask, in case SEEK's answer repeats them. */
   secrets: () => readonly string[];
   logger: Logger;
   logBodies: boolean;
-  /** Called with the seconds that each request took, answered or not. */
+  /** Called with the duration of each request in seconds, whether or not SEEK answered. */
   onRequest?: (seconds: number) => void;
 };
 
-/** One request to SEEK. Whatever comes back is a value, with no secret in it. */
+/** Sends one request to SEEK. Every answer becomes a value that contains no secret. */
 export const createSeekClient =
   (deps: Deps) =>
-  async ({ signals, partnerToken, requestId, ...request }: SendRequest): Promise<SendResult> => {
+  async ({
+    signals,
+    partnerToken,
+    requestId,
+    abort,
+    attempts,
+  }: SendRequest): Promise<SendResult> => {
     const { apiUrl, userAgent } = deps;
-    const { abort, attempts } = request;
     const tokens = signals.flatMap(({ token }) => (token === undefined ? [] : [token]));
     const secrets = [partnerToken, ...tokens, ...deps.secrets()];
     const { query, variables } = toMutation(signals);
     const startedAt = performance.now();
     const headers = {
-      ...{ accept: ACCEPT, 'content-type': 'application/json' },
+      accept: ACCEPT,
+      'content-type': 'application/json',
       authorization: `Bearer ${partnerToken}`,
-      ...{ 'user-agent': userAgent, 'x-request-id': requestId },
+      'user-agent': userAgent,
+      'x-request-id': requestId,
     };
-    let answer: Answer | undefined;
+    let answer: HttpAnswer | undefined;
     let parsed: Record<string, unknown> | undefined;
 
     const client = new GraphQLClient(apiUrl, {
@@ -67,20 +74,14 @@ export const createSeekClient =
 
     try {
       const { data } = await client.rawRequest<unknown>(query, variables);
-      // Success is documented as no errors, not as a value; but an answer without `data` is none.
+      // SEEK documents success as the absence of errors, not as a value. But `data` must be there.
       return typeof data === 'object' && data !== null ? { kind: 'accepted' } : unreadable(answer);
     } catch (err) {
       if (err instanceof NoAnswerError) {
         if (abort?.aborted) return { kind: 'aborted' };
         return { kind: 'unreachable', reason: err.message, unsent: err.unsent };
       }
-      // Not from the error thrown, which repeats all of the answer and fails at one nested too deep.
-      const errors = readErrors(parsed?.errors, secrets);
-      // A 401 whose errors say nothing of themselves means what the status says.
-      const isBare401 = answer?.status === 401 && errors?.every((error) => !error.extensions?.code);
-      return errors === undefined || isBare401
-        ? unreadable(answer, err)
-        : { kind: 'refused', errors, ...statusOf(answer), ...retryAfter(answer) };
+      return toFailure(answer, readErrors(parsed?.errors, secrets), err);
     } finally {
       deps.onRequest?.((performance.now() - startedAt) / 1000);
       if (deps.logBodies) {
@@ -97,11 +98,12 @@ export const createSeekClient =
 export type SeekClient = ReturnType<typeof createSeekClient>;
 
 /**
- * As much of a response as graphql-request looks at, for a real one is costly to build and to read. It
- * reads JSON only under a content type that says so; SEEK's is not to be relied on.
+ * A stand-in for `Response` with the members that graphql-request uses. A real one is slow to build
+ * and to read. graphql-request parses JSON only under a JSON content type, and SEEK's may be another,
+ * so it is fixed here.
  */
-const toResponse = ({ status, body }: Answer): Response =>
-  // A real one stands behind it for its type's sake alone: to build or copy one costs more than all the rest.
+const toResponse = ({ status, body }: HttpAnswer): Response =>
+  // The prototype is there for the type only.
   Object.setPrototypeOf(
     {
       status,
@@ -117,8 +119,8 @@ const EMPTY = new Response();
 const JSON_HEADERS = new Headers({ 'content-type': 'application/json' });
 
 /**
- * One answer, not a list of them, which graphql-request would take for the answers to a batch; and
- * without `errors: null`, which it would take for an error.
+ * Parses one answer. It rejects a list, which graphql-request would read as the answers to a batch. It
+ * removes `errors: null`, which graphql-request would read as an error.
  */
 const parseAnswer = (text: string): Record<string, unknown> => {
   const answer: unknown = JSON.parse(text.replace(/^\uFEFF/, ''));
@@ -127,54 +129,79 @@ const parseAnswer = (text: string): Record<string, unknown> => {
   return errors === null || errors === undefined ? rest : { errors, ...rest };
 };
 
-// Only these say something beside the errors: that our rate is limited, or that a server is in trouble.
-const statusOf = (answer: Answer | undefined) =>
+/**
+ * The result of a request that graphql-request rejected. `errors` come from the parsed answer, not from
+ * its error: that repeats the whole answer, and building it fails for deeply nested ones.
+ */
+const toFailure = (
+  answer: HttpAnswer | undefined,
+  errors: SeekError[] | undefined,
+  cause: unknown,
+): SendResult => {
+  // A 401 whose errors have no codes means what its status means.
+  const isBare401 = answer?.status === 401 && errors?.every((error) => !error.extensions?.code);
+  return errors === undefined || isBare401
+    ? unreadable(answer, cause)
+    : { kind: 'refused', errors, ...statusOf(answer), ...retryAfter(answer) };
+};
+
+// Only these statuses add something to the errors: our rate is limited, or a server fails.
+const statusOf = (answer: HttpAnswer | undefined) =>
   answer !== undefined && (answer.status === 429 || answer.status >= 500)
     ? { status: answer.status }
     : {};
 
-const retryAfter = (answer: Answer | undefined) =>
+const retryAfter = (answer: HttpAnswer | undefined) =>
   answer?.retryAfterMs === undefined ? {} : { retryAfterMs: answer.retryAfterMs };
 
-// Without an answer to blame it is a fault of ours, and must not pass for one of SEEK's.
-const unreadable = (answer: Answer | undefined, cause?: unknown): SendResult => {
-  if (answer === undefined) throw new Error('The request failed before it was made', { cause });
+// Without an answer the error is our own bug. It must not look like an answer from SEEK.
+const unreadable = (answer: HttpAnswer | undefined, cause?: unknown): SendResult => {
+  if (answer === undefined) {
+    throw new Error('Expected an answer from SEEK, but the request failed before it was sent', {
+      cause,
+    });
+  }
   return { kind: 'unreadable', status: answer.status, ...retryAfter(answer) };
 };
 
-/** The errors of an answer that can be read, with no secret in them; `undefined`: there are none. */
+/** The errors of an answer that can be read, with secrets masked. `undefined`: there are none. */
 export const readErrors = (
   errors: unknown,
   secrets: readonly string[],
 ): SeekError[] | undefined => {
   if (!Array.isArray(errors)) return undefined;
-  const clean = createCleaner(secrets);
+  const maskSecrets = createErrorMasker(secrets);
   const readable = errors.flatMap((error) => {
     const parsed = SeekErrorSchema.safeParse(error);
-    return parsed.success ? [clean(parsed.data)] : [];
+    return parsed.success ? [maskSecrets(parsed.data)] : [];
   });
   return readable.length > 0 ? readable : undefined;
 };
 
-// These are judged by, and tell of no secret: a token that happens to be part of one masks no code.
-const CODES = new Set(
-  ['UNAUTHENTICATED', 'FORBIDDEN', 'BAD_USER_INPUT', 'RATE_LIMITED'].concat([
-    'INTERNAL_SERVER_ERROR',
-    'GRAPHQL_VALIDATION_FAILED',
-    'GRAPHQL_PARSE_FAILED',
-  ]),
-);
+// Outcomes depend on these codes, and they are no secrets. So they are never masked, not even when a
+// seek token happens to be a part of one.
+const KNOWN_CODES = new Set([
+  'UNAUTHENTICATED',
+  'FORBIDDEN',
+  'BAD_USER_INPUT',
+  'RATE_LIMITED',
+  'INTERNAL_SERVER_ERROR',
+  'GRAPHQL_VALIDATION_FAILED',
+  'GRAPHQL_PARSE_FAILED',
+]);
 
-// Both are kept: the one with every attempt, the other in the log.
-const MAX_CODE = 100;
+// Every attempt stores its code, and the log gets the invalid fields.
+const MAX_CODE_LENGTH = 100;
 const MAX_INVALID_FIELDS = 1_000;
 
-/** Masks secrets in what an error says; what it is judged by keeps its place and its shape. */
-const createCleaner = (secrets: readonly string[]) => {
+/** Masks secrets in an error. `code` and `invalidFields` keep their place and their shape. */
+const createErrorMasker = (secrets: readonly string[]) => {
   const redactor = createRedactor(secrets);
+  const maskCode = (code: string): string =>
+    KNOWN_CODES.has(code) ? code : redactor.text(code).slice(0, MAX_CODE_LENGTH).toWellFormed();
   const toText = (problem: unknown): string =>
     typeof problem === 'string' ? redactor.text(problem) : JSON.stringify(redactor.value(problem));
-  const cleanFields = (fields: unknown): unknown =>
+  const maskFields = (fields: unknown): unknown =>
     typeof fields === 'object' && fields !== null && !Array.isArray(fields)
       ? Object.fromEntries(
           Object.entries(fields)
@@ -194,12 +221,8 @@ const createCleaner = (secrets: readonly string[]) => {
       message: redactor.text(message),
       extensions: {
         ...Object.fromEntries(others),
-        ...(code === undefined
-          ? {}
-          : {
-              code: CODES.has(code) ? code : redactor.text(code).slice(0, MAX_CODE).toWellFormed(),
-            }),
-        ...(invalidFields === undefined ? {} : { invalidFields: cleanFields(invalidFields) }),
+        ...(code === undefined ? {} : { code: maskCode(code) }),
+        ...(invalidFields === undefined ? {} : { invalidFields: maskFields(invalidFields) }),
       },
     };
   };

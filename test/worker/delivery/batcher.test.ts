@@ -7,39 +7,39 @@ import { buildSignal } from '../../support/buildSignal.ts';
 const { jest } = import.meta;
 
 const DELIVERED: DeliveryResult = { kind: 'attempted', outcome: { kind: 'delivered' } };
-const HANDED_BACK: DeliveryResult = { kind: 'released' };
+const RELEASED: DeliveryResult = { kind: 'released' };
 
 const LINGER_MS = 20;
 
-type Departure = {
+type SentBatch = {
   ids: string[];
-  /** Settles all, and frees the road. */
-  arrive: () => Promise<void>;
+  /** Delivers all of its signals and ends. */
+  finish: () => Promise<void>;
   fail: (err: Error) => Promise<void>;
-  settle: (id: string) => void;
+  deliver: (id: string) => void;
 };
 
-/** Batches depart, and stay under way until the test says otherwise. */
+/** Every batch stays in flight until the test ends it. */
 const setup = ({ size = 3 } = {}) => {
-  const departures: Departure[] = [];
-  const passes: string[] = [];
-  const settled: Record<string, unknown> = {};
+  const batches: SentBatch[] = [];
+  const permits: string[] = [];
+  const results: Record<string, unknown> = {};
   const batcher = createBatcher({
     size,
     lingerMs: LINGER_MS,
-    bisectBatch: (entries, permit, settle) =>
+    bisectBatch: (entries, permit, onResult) =>
       new Promise<void>((resolve, reject) => {
-        passes.push(permit);
-        const settleOne = (id: string) => {
+        permits.push(permit);
+        const deliver = (id: string) => {
           const entry = entries.find(({ signalId }) => signalId === id);
-          if (entry !== undefined) settle(entry, DELIVERED);
+          if (entry !== undefined) onResult(entry, DELIVERED);
         };
         const ids = entries.map(({ signalId }) => signalId);
-        departures.push({
+        batches.push({
           ids,
-          settle: settleOne,
-          arrive: async () => {
-            for (const id of ids) settleOne(id);
+          deliver,
+          finish: async () => {
+            for (const id of ids) deliver(id);
             resolve();
             await flush();
           },
@@ -55,10 +55,10 @@ const setup = ({ size = 3 } = {}) => {
       const entry: Entry = { signalId, signal: acceptedBySeek(buildSignal()) };
       batcher.send(entry).then(
         (delivery) => {
-          settled[signalId] = delivery;
+          results[signalId] = delivery;
         },
         (err: unknown) => {
-          settled[signalId] = err;
+          results[signalId] = err;
         },
       );
     }
@@ -66,14 +66,16 @@ const setup = ({ size = 3 } = {}) => {
 
   return {
     send,
-    departed: () => departures.map(({ ids }) => ids.join('')),
-    /** The batch that departed as number `number`, from 1. */
-    batch: (number: number): Departure => {
-      const found = departures[number - 1];
-      if (found === undefined) throw new Error(`${departures.length} batches departed`);
+    sentBatches: () => batches.map(({ ids }) => ids.join('')),
+    /** The batch that was sent as number `number`, from 1. */
+    batch: (number: number): SentBatch => {
+      const found = batches[number - 1];
+      if (found === undefined) throw new Error(`Only ${batches.length} batches were sent`);
       return found;
     },
-    ...{ batcher, passes, settled },
+    batcher,
+    permits,
+    results,
   };
 };
 
@@ -86,158 +88,158 @@ afterEach(() => {
   jest.useRealTimers();
 });
 
-describe('a signal', () => {
-  it('leaves alone and at once when nothing is under way', async () => {
-    const { send, departed, batch, passes, settled } = setup();
+describe('signal', () => {
+  it('no batch in flight → is sent at once, alone', async () => {
+    const { send, sentBatches, batch, permits, results } = setup();
 
     send('a');
-    expect(departed()).toEqual(['a']);
-    await batch(1).arrive();
+    expect(sentBatches()).toEqual(['a']);
+    await batch(1).finish();
 
-    expect(settled).toEqual({ a: DELIVERED });
-    expect(passes).toEqual(['normal']);
+    expect(results).toEqual({ a: DELIVERED });
+    expect(permits).toEqual(['normal']);
   });
 
-  it('leaves at once again when the one before it has arrived', async () => {
-    const { send, departed, batch } = setup();
+  it('previous batch has ended → is sent at once', async () => {
+    const { send, sentBatches, batch } = setup();
 
     send('a');
-    await batch(1).arrive();
+    await batch(1).finish();
     send('b');
 
-    expect(departed()).toEqual(['a', 'b']);
+    expect(sentBatches()).toEqual(['a', 'b']);
   });
 
-  it('shares a batch with those that come while others are under way', async () => {
-    const { send, departed } = setup();
+  it('batch in flight → shares the next batch with the signals that follow', async () => {
+    const { send, sentBatches } = setup();
 
     send('a', 'b', 'c');
-    expect(departed()).toEqual(['a']);
+    expect(sentBatches()).toEqual(['a']);
     await jest.advanceTimersByTimeAsync(LINGER_MS);
 
-    expect(departed()).toEqual(['a', 'bc']);
+    expect(sentBatches()).toEqual(['a', 'bc']);
   });
 
-  it('waits no longer for company than it may, counted from the first of the batch', async () => {
-    const { send, departed } = setup();
+  it('batch in flight → is sent after the linger time of the batch’s first signal', async () => {
+    const { send, sentBatches } = setup();
     send('a', 'b');
 
     await jest.advanceTimersByTimeAsync(LINGER_MS - 1);
     send('c');
-    expect(departed()).toEqual(['a']);
+    expect(sentBatches()).toEqual(['a']);
     await jest.advanceTimersByTimeAsync(1);
 
-    expect(departed()).toEqual(['a', 'bc']);
+    expect(sentBatches()).toEqual(['a', 'bc']);
   });
 
-  it('leaves at once with a batch that is full', () => {
-    const { send, departed } = setup();
+  it('fills the batch → the batch is sent at once', () => {
+    const { send, sentBatches } = setup();
 
     send('a', 'b', 'c', 'd', 'e');
 
-    expect(departed()).toEqual(['a', 'bcd']);
+    expect(sentBatches()).toEqual(['a', 'bcd']);
   });
 
-  it('begins a new wait after a batch that was full', async () => {
-    const { send, departed } = setup();
+  it('first after a full batch → the linger time starts again', async () => {
+    const { send, sentBatches } = setup();
     send('a', 'b');
     await jest.advanceTimersByTimeAsync(LINGER_MS - 1);
 
     send('c', 'd', 'e');
     await jest.advanceTimersByTimeAsync(LINGER_MS - 1);
-    expect(departed()).toEqual(['a', 'bcd']);
+    expect(sentBatches()).toEqual(['a', 'bcd']);
     await jest.advanceTimersByTimeAsync(1);
 
-    expect(departed()).toEqual(['a', 'bcd', 'e']);
+    expect(sentBatches()).toEqual(['a', 'bcd', 'e']);
   });
 
-  it('leaves as soon as the road is free', async () => {
-    const { send, departed, batch } = setup();
+  it('last batch in flight ends → is sent at once', async () => {
+    const { send, sentBatches, batch } = setup();
     send('a', 'b', 'c');
 
-    await batch(1).arrive();
+    await batch(1).finish();
 
-    expect(departed()).toEqual(['a', 'bc']);
+    expect(sentBatches()).toEqual(['a', 'bc']);
   });
 
-  it('is not held up by the end of one batch while another is under way', async () => {
-    const { send, departed, batch } = setup();
+  it('one of two batches ends → keeps waiting for the other', async () => {
+    const { send, sentBatches, batch } = setup();
     send('a', 'b', 'c', 'd', 'e');
 
-    await batch(1).arrive();
-    expect(departed()).toEqual(['a', 'bcd']);
-    await batch(2).arrive();
+    await batch(1).finish();
+    expect(sentBatches()).toEqual(['a', 'bcd']);
+    await batch(2).finish();
 
-    expect(departed()).toEqual(['a', 'bcd', 'e']);
+    expect(sentBatches()).toEqual(['a', 'bcd', 'e']);
   });
 
-  it('leaves in the order of arrival, and once', async () => {
-    const { send, departed, batch } = setup();
+  it('ten signals → are sent in their order, each once', async () => {
+    const { send, sentBatches, batch } = setup();
     send(...'abcdefghij');
-    await batch(1).arrive();
+    await batch(1).finish();
     await jest.advanceTimersByTimeAsync(10 * LINGER_MS);
 
-    expect(departed()).toEqual(['a', 'bcd', 'efg', 'hij']);
+    expect(sentBatches()).toEqual(['a', 'bcd', 'efg', 'hij']);
     expect(jest.getTimerCount()).toBe(0);
   });
 
-  it('is told what it came to as soon as that is known, whatever the others wait for', async () => {
-    const { send, batch, settled } = setup();
+  it('result known before the batch ends → resolves at once', async () => {
+    const { send, batch, results } = setup();
     send('a', 'b', 'c', 'd');
 
-    batch(2).settle('c');
+    batch(2).deliver('c');
     await flush();
 
-    expect(settled).toEqual({ c: DELIVERED });
+    expect(results).toEqual({ c: DELIVERED });
   });
 });
 
-describe('a fault of ours', () => {
-  it('hits those of the batch that were not settled yet, and nobody else', async () => {
-    const { send, batch, settled } = setup();
+describe('internal error', () => {
+  it('→ rejects the signals of its batch that have no result yet', async () => {
+    const { send, batch, results } = setup();
     const bug = new TypeError('bug');
     send('a', 'b', 'c', 'd');
 
-    batch(2).settle('c');
+    batch(2).deliver('c');
     await batch(2).fail(bug);
-    expect(settled).toEqual({ b: bug, c: DELIVERED, d: bug });
-    await batch(1).arrive();
+    expect(results).toEqual({ b: bug, c: DELIVERED, d: bug });
+    await batch(1).finish();
 
-    expect(settled).toEqual({ a: DELIVERED, b: bug, c: DELIVERED, d: bug });
+    expect(results).toEqual({ a: DELIVERED, b: bug, c: DELIVERED, d: bug });
   });
 
-  it('frees the road', async () => {
-    const { send, departed, batch } = setup();
+  it('→ the next batch is sent', async () => {
+    const { send, sentBatches, batch } = setup();
     send('a', 'b');
 
     await batch(1).fail(new TypeError('bug'));
 
-    expect(departed()).toEqual(['a', 'b']);
+    expect(sentBatches()).toEqual(['a', 'b']);
   });
 });
 
-describe('stopping to batch', () => {
-  it('sends every signal alone from then on, at once', () => {
-    const { batcher, send, departed } = setup();
+describe('stopBatching', () => {
+  it('→ every later signal is sent alone, at once', () => {
+    const { batcher, send, sentBatches } = setup();
 
     batcher.stopBatching();
     send('a', 'b', 'c');
 
-    expect(departed()).toEqual(['a', 'b', 'c']);
+    expect(sentBatches()).toEqual(['a', 'b', 'c']);
   });
 
-  it('strands nobody who was waiting', async () => {
-    const { batcher, send, departed, batch } = setup();
+  it('with signals waiting → they are sent alone', async () => {
+    const { batcher, send, sentBatches, batch } = setup();
     send('a', 'b', 'c');
 
     batcher.stopBatching();
-    await batch(1).arrive();
+    await batch(1).finish();
     await jest.advanceTimersByTimeAsync(2 * LINGER_MS);
 
-    expect(departed()).toEqual(['a', 'b', 'c']);
+    expect(sentBatches()).toEqual(['a', 'b', 'c']);
   });
 
-  it('tells whether there was anything to stop', () => {
+  it('→ returns whether batching was on', () => {
     const { batcher } = setup();
 
     expect([batcher.stopBatching(), batcher.stopBatching()]).toEqual([true, false]);
@@ -245,28 +247,28 @@ describe('stopping to batch', () => {
   });
 });
 
-describe('batches of one', () => {
-  it('all leave at once', () => {
-    const { send, departed } = setup({ size: 1 });
+describe('batch size 1', () => {
+  it('→ every signal is sent at once', () => {
+    const { send, sentBatches } = setup({ size: 1 });
 
     send('a', 'b', 'c');
 
-    expect(departed()).toEqual(['a', 'b', 'c']);
+    expect(sentBatches()).toEqual(['a', 'b', 'c']);
     expect(jest.getTimerCount()).toBe(0);
   });
 });
 
-describe('whatever a signal comes to', () => {
+describe('result', () => {
   it.each<DeliveryResult>([
     DELIVERED,
-    HANDED_BACK,
+    RELEASED,
     { kind: 'deferred', code: 'RATE_LIMITED', reason: 'Too many' },
-  ])('is handed on: $kind', async (delivery) => {
+  ])('$kind → is passed on unchanged', async (delivery) => {
     const { send } = createBatcher({
       size: 3,
       lingerMs: LINGER_MS,
-      bisectBatch: async (entries, _, settle) => {
-        for (const entry of entries) settle(entry, delivery);
+      bisectBatch: async (entries, _, onResult) => {
+        for (const entry of entries) onResult(entry, delivery);
       },
     });
 

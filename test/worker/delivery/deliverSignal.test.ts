@@ -11,157 +11,170 @@ const DELIVERED: DeliveryResult = {
   outcome: { kind: 'delivered' },
   requestId: 'request-1',
 };
-const HANDED_BACK: DeliveryResult = { kind: 'released' };
+const RELEASED: DeliveryResult = { kind: 'released' };
 
 type Doubles = {
   acquire?: (abort?: AbortSignal) => Promise<Permit | undefined>;
-  /** What a signal comes to that is sent alone; `undefined`: nothing is said of it. */
+  /** The result of a signal that is sent alone. `undefined`: `bisectBatch` reports none. */
   alone?: DeliveryResult | Error | undefined;
-  tokenUsed?: TokenResolution | Error;
+  resolution?: TokenResolution | Error;
 };
 
 const setup = ({ acquire = async () => 'normal', ...doubles }: Doubles = {}) => {
   const alone = 'alone' in doubles ? doubles.alone : DELIVERED;
-  const inCompany: Entry[] = [];
-  const apart: unknown[] = [];
-  const left: Permit[] = [];
+  const batched: Entry[] = [];
+  const sentAlone: unknown[] = [];
+  const released: Permit[] = [];
   const entry: Entry = { signalId: 'one', signal: acceptedBySeek(buildSignal()) };
-  const { tokenUsed = { kind: 'resolved', signal: entry.signal } } = doubles;
-  const dispatch = createDeliverSignal({
-    breaker: { acquire, release: (permit) => void left.push(permit) },
+  const { resolution = { kind: 'resolved', signal: entry.signal } } = doubles;
+  const deliverSignal = createDeliverSignal({
+    breaker: { acquire, release: (permit) => void released.push(permit) },
     resolveToken: async () => {
-      if (tokenUsed instanceof Error) throw tokenUsed;
-      return tokenUsed;
+      if (resolution instanceof Error) throw resolution;
+      return resolution;
     },
     batcher: {
       send: async (sent) => {
-        inCompany.push(sent);
+        batched.push(sent);
         return DELIVERED;
       },
     },
-    bisectBatch: async (entries, permit, settle) => {
-      apart.push([entries, permit]);
+    bisectBatch: async (entries, permit, onResult) => {
+      sentAlone.push([entries, permit]);
       if (alone instanceof Error) throw alone;
-      for (const entry of entries) if (alone !== undefined) settle(entry, alone);
+      for (const entry of entries) if (alone !== undefined) onResult(entry, alone);
     },
   });
   return {
-    dispatch: (batching?: 'allowed' | 'never', abort?: AbortSignal) =>
-      dispatch(abort === undefined ? entry : { ...entry, abort }, batching),
-    ...{ entry, inCompany, apart, left },
+    deliver: (batching?: 'allowed' | 'never', abort?: AbortSignal) =>
+      deliverSignal(abort === undefined ? entry : { ...entry, abort }, batching),
+    entry,
+    batched,
+    sentAlone,
+    released,
   };
 };
 
-describe('a signal', () => {
-  it('travels in company while the lane is open', async () => {
-    const { dispatch, entry, inCompany, apart, left } = setup();
+describe('deliverSignal', () => {
+  it('normal permit → goes through the batcher', async () => {
+    const { deliver, entry, batched, sentAlone, released } = setup();
 
-    await expect(dispatch()).resolves.toEqual(DELIVERED);
+    await expect(deliver()).resolves.toEqual(DELIVERED);
 
-    expect(inCompany).toEqual([entry]);
-    expect([apart, left]).toEqual([[], ['normal']]);
+    expect(batched).toEqual([entry]);
+    expect([sentAlone, released]).toEqual([[], ['normal']]);
   });
 
-  it('travels alone if it is to', async () => {
-    const { dispatch, entry, inCompany, apart } = setup();
+  it('batching never → is sent alone', async () => {
+    const { deliver, entry, batched, sentAlone } = setup();
 
-    await expect(dispatch('never')).resolves.toEqual(DELIVERED);
+    await expect(deliver('never')).resolves.toEqual(DELIVERED);
 
-    expect(inCompany).toEqual([]);
-    expect(apart).toEqual([[[entry], 'normal']]);
+    expect(batched).toEqual([]);
+    expect(sentAlone).toEqual([[[entry], 'normal']]);
   });
 
   it.each(['allowed', 'never'] as const)(
-    'that probes the lane travels alone, and leaves when it comes to an end (company: %s)',
+    'probe, batching %s → is sent alone, then the permit is released',
     async (batching) => {
-      const { dispatch, entry, inCompany, apart, left } = setup({ acquire: async () => 'probe' });
+      const { deliver, entry, batched, sentAlone, released } = setup({
+        acquire: async () => 'probe',
+      });
 
-      await expect(dispatch(batching)).resolves.toEqual(DELIVERED);
+      await expect(deliver(batching)).resolves.toEqual(DELIVERED);
 
-      expect(inCompany).toEqual([]);
-      expect(apart).toEqual([[[entry], 'probe']]);
-      expect(left).toEqual(['probe']);
+      expect(batched).toEqual([]);
+      expect(sentAlone).toEqual([[[entry], 'probe']]);
+      expect(released).toEqual(['probe']);
     },
   );
 
-  it('that fails by a fault of ours leaves the lane nevertheless', async () => {
-    const { dispatch, left } = setup({ acquire: async () => 'probe', alone: new TypeError('bug') });
+  it('internal error → the permit is released', async () => {
+    const { deliver, released } = setup({
+      acquire: async () => 'probe',
+      alone: new TypeError('bug'),
+    });
 
-    await expect(dispatch()).rejects.toThrow('bug');
-    expect(left).toEqual(['probe']);
+    await expect(deliver()).rejects.toThrow('bug');
+    expect(released).toEqual(['probe']);
   });
 
-  it('of which nothing was said is handed back', async () => {
-    const { dispatch } = setup({ alone: undefined });
+  it('no result reported → is released', async () => {
+    const { deliver } = setup({ alone: undefined });
 
-    await expect(dispatch('never')).resolves.toEqual(HANDED_BACK);
+    await expect(deliver('never')).resolves.toEqual(RELEASED);
   });
 
-  it('that is not admitted is handed back, and nothing is sent', async () => {
-    const { dispatch, inCompany, apart, left } = setup({ acquire: async () => undefined });
+  it('no permit → is released, and nothing is sent', async () => {
+    const { deliver, batched, sentAlone, released } = setup({ acquire: async () => undefined });
 
-    await expect(dispatch()).resolves.toEqual(HANDED_BACK);
-    expect([inCompany, apart, left]).toEqual([[], [], []]);
+    await expect(deliver()).resolves.toEqual(RELEASED);
+    expect([batched, sentAlone, released]).toEqual([[], [], []]);
   });
 
-  it('is handed back when it is let go while it waits to be admitted', async () => {
+  it('aborted while waiting for a permit → is released', async () => {
     const abort = new AbortController();
-    const { dispatch, inCompany } = setup({
+    const { deliver, batched } = setup({
       acquire: (given) =>
         new Promise((_, reject) => {
           given?.addEventListener('abort', () => reject(given.reason));
         }),
     });
 
-    const delivery = dispatch('allowed', abort.signal);
+    const delivery = deliver('allowed', abort.signal);
     abort.abort();
 
-    await expect(delivery).resolves.toEqual(HANDED_BACK);
-    expect(inCompany).toEqual([]);
+    await expect(delivery).resolves.toEqual(RELEASED);
+    expect(batched).toEqual([]);
   });
 
-  it('whose lane cannot be asked is handed back, and nothing is sent', async () => {
-    const { dispatch, inCompany, apart, left } = setup({
+  it('circuit breaker cannot be read → is released, and nothing is sent', async () => {
+    const { deliver, batched, sentAlone, released } = setup({
       acquire: () => Promise.reject(new Error('ECONNRESET')),
     });
 
-    await expect(dispatch()).resolves.toEqual(HANDED_BACK);
-    expect([inCompany, apart, left]).toEqual([[], [], []]);
+    await expect(deliver()).resolves.toEqual(RELEASED);
+    expect([batched, sentAlone, released]).toEqual([[], [], []]);
   });
 
-  it('goes as it was bound, and tells of that', async () => {
+  it('resolved token → is sent with it, and the result says which token was used', async () => {
     const signal = acceptedBySeek(buildSignal({ token: 'looked up' }));
     const tokenUsed = {
       source: 'linkOut',
       receivedAt: '2026-03-01T00:00:00Z',
       expired: true,
     } as const;
-    const { dispatch, inCompany } = setup({ tokenUsed: { kind: 'resolved', signal, tokenUsed } });
+    const { deliver, batched } = setup({
+      resolution: { kind: 'resolved', signal, tokenUsed },
+    });
 
-    await expect(dispatch()).resolves.toEqual({ ...DELIVERED, tokenUsed });
-    expect(inCompany).toEqual([{ signalId: 'one', signal }]);
+    await expect(deliver()).resolves.toEqual({ ...DELIVERED, tokenUsed });
+    expect(batched).toEqual([{ signalId: 'one', signal }]);
   });
 
-  it.each<{ what: string; tokenUsed: TokenResolution | Error; comes: object }>([
+  it.each<{ what: string; resolution: TokenResolution | Error; result: object }>([
     {
-      what: 'that is to be skipped is so, without a request',
-      tokenUsed: { kind: 'skipped', reason: 'no-token' },
-      comes: { kind: 'attempted', outcome: { kind: 'skipped', reason: 'no-token' } },
+      what: 'skipped resolution → is skipped without a request',
+      resolution: { kind: 'skipped', reason: 'no-token' },
+      result: { kind: 'attempted', outcome: { kind: 'skipped', reason: 'no-token' } },
     },
     {
-      what: 'whose token is sealed to us waits for a worker with the key',
-      tokenUsed: { kind: 'undecryptable' },
-      comes: { kind: 'deferred', code: 'TOKEN_KEY' },
+      what: 'undecryptable token → is deferred',
+      resolution: { kind: 'undecryptable' },
+      result: { kind: 'deferred', code: 'TOKEN_KEY' },
     },
     {
-      what: 'whose token cannot be looked up waits',
-      tokenUsed: new Error('ECONNRESET'),
-      comes: { kind: 'deferred', code: 'QUEUE' },
+      what: 'token cannot be looked up → is deferred',
+      resolution: new Error('ECONNRESET'),
+      result: { kind: 'deferred', code: 'QUEUE' },
     },
-  ])('$what, and leaves the lane', async ({ tokenUsed, comes }) => {
-    const { dispatch, inCompany, apart, left } = setup({ acquire: async () => 'probe', tokenUsed });
+  ])('$what, and the permit is released', async ({ resolution, result }) => {
+    const { deliver, batched, sentAlone, released } = setup({
+      acquire: async () => 'probe',
+      resolution,
+    });
 
-    await expect(dispatch()).resolves.toMatchObject(comes);
-    expect([inCompany, apart, left]).toEqual([[], [], ['probe']]);
+    await expect(deliver()).resolves.toMatchObject(result);
+    expect([batched, sentAlone, released]).toEqual([[], [], ['probe']]);
   });
 });

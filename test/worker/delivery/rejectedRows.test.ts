@@ -10,23 +10,23 @@ const refused = (...errors: ReturnType<typeof invalid>[]): SendResult => ({
   errors,
 });
 
-/** The rows named among ten, as plain data. */
-const named = (result: SendResult, rows = 10) => Object.fromEntries(rejectedRows(result, rows));
+/** The rejected rows of a batch, by default of ten, as plain data. */
+const rejected = (result: SendResult, rows = 10) => Object.fromEntries(rejectedRows(result, rows));
 
-describe('a row that an answer names', () => {
+describe('row that SEEK names', () => {
   it.each([
     { pointer: '/input/signals/3/token', own: '/input/token' },
     { pointer: '/input/signals/3/current/status/label', own: '/input/current/status/label' },
     { pointer: '/input/signals/3', own: '/input' },
     { pointer: '/input/signals/3/', own: '/input/' },
     { pointer: '/input/signals/3/a~1b', own: '/input/a~1b' },
-  ])('is told as if it had been sent alone: $pointer is $own', ({ pointer, own }) => {
-    expect(named(refused(invalid({ [pointer]: 'Is not valid' })))).toEqual({
+  ])('$pointer → $own, as if it had been sent alone', ({ pointer, own }) => {
+    expect(rejected(refused(invalid({ [pointer]: 'Is not valid' })))).toEqual({
       3: [invalid({ [own]: 'Is not valid' })],
     });
   });
 
-  it('has all of its fields, and none of the others’', () => {
+  it('one error about two rows → each row gets its own fields', () => {
     const answer = refused(
       invalid({
         '/input/signals/0/token': 'Is not valid',
@@ -35,19 +35,19 @@ describe('a row that an answer names', () => {
       }),
     );
 
-    expect(named(answer)).toEqual({
+    expect(rejected(answer)).toEqual({
       0: [invalid({ '/input/token': 'Is not valid', '/input/timestamp': 'Is too old' })],
       9: [invalid({ '/input/token': 'Is expired' })],
     });
   });
 
-  it('has each of the errors that name it', () => {
+  it('two errors about one row → the row gets both', () => {
     const answer = refused(
       invalid({ '/input/signals/1/token': 'Is not valid' }, 'One'),
       invalid({ '/input/signals/1/current': 'Is required', '/input/signals/2': 'No' }, 'Two'),
     );
 
-    expect(named(answer)).toEqual({
+    expect(rejected(answer)).toEqual({
       1: [
         invalid({ '/input/token': 'Is not valid' }, 'One'),
         invalid({ '/input/current': 'Is required' }, 'Two'),
@@ -56,7 +56,7 @@ describe('a row that an answer names', () => {
     });
   });
 
-  it('keeps what else the error says', () => {
+  it('error with other extensions → they are kept', () => {
     const error = invalid({ '/input/signals/1/token': 'Is not valid' });
     const extensions = { ...error.extensions, trace: 'abc' };
 
@@ -71,49 +71,55 @@ describe('a row that an answer names', () => {
   });
 });
 
-describe('no row is named', () => {
+describe('rejectedRows', () => {
   const pointer = { '/input/signals/1/token': 'Is not valid' };
 
   it.each<{ what: string; result: SendResult }>([
-    { what: 'that is not there', result: refused(invalid({ '/input/signals/10/token': 'No' })) },
-    { what: 'far out', result: refused(invalid({ '/input/signals/9999/token': 'No' })) },
-    { what: 'by a negative number', result: refused(invalid({ '/input/signals/-1/token': 'No' })) },
-    { what: 'by no number', result: refused(invalid({ '/input/signals/one/token': 'No' })) },
-    { what: 'by a number with a tail', result: refused(invalid({ '/input/signals/1x': 'No' })) },
-    { what: 'by the list as a whole', result: refused(invalid({ '/input/signals': 'Too many' })) },
-    { what: 'by a pointer to elsewhere', result: refused(invalid({ '/input/token': 'No' })) },
-    { what: 'without fields', result: refused(invalid()) },
-    { what: 'by fields that are null', result: refused(invalid(null)) },
-    { what: 'by fields that are a text', result: refused(invalid('/input/signals/1/token')) },
-    { what: 'by fields that are a number', result: refused(invalid(7)) },
-    { what: 'by fields that are a list', result: refused(invalid(['/input/signals/1/token'])) },
-    { what: 'under another code', result: refused(invalid(pointer, 'No', 'FORBIDDEN')) },
+    { what: 'row 10 of ten', result: refused(invalid({ '/input/signals/10/token': 'No' })) },
+    { what: 'row 9999', result: refused(invalid({ '/input/signals/9999/token': 'No' })) },
+    { what: 'a negative row', result: refused(invalid({ '/input/signals/-1/token': 'No' })) },
     {
-      what: 'where another code stands beside it',
+      what: 'a row that is no number',
+      result: refused(invalid({ '/input/signals/one/token': 'No' })),
+    },
+    {
+      what: 'a number followed by a letter',
+      result: refused(invalid({ '/input/signals/1x': 'No' })),
+    },
+    { what: 'the list as a whole', result: refused(invalid({ '/input/signals': 'Too many' })) },
+    { what: 'a pointer outside the list', result: refused(invalid({ '/input/token': 'No' })) },
+    { what: 'no fields', result: refused(invalid()) },
+    { what: 'fields that are null', result: refused(invalid(null)) },
+    { what: 'fields that are a text', result: refused(invalid('/input/signals/1/token')) },
+    { what: 'fields that are a number', result: refused(invalid(7)) },
+    { what: 'fields that are a list', result: refused(invalid(['/input/signals/1/token'])) },
+    { what: 'another code', result: refused(invalid(pointer, 'No', 'FORBIDDEN')) },
+    {
+      what: 'another code in a later error',
       result: refused(invalid(pointer), invalid(undefined, 'Oops', 'INTERNAL_SERVER_ERROR')),
     },
     {
-      what: 'where another code stands before it',
+      what: 'another code in an earlier error',
       result: refused(invalid(undefined, 'No', 'FORBIDDEN'), invalid(pointer)),
     },
     {
-      what: 'where an error without a code stands beside it',
+      what: 'a later error without a code',
       result: {
         kind: 'refused',
         errors: [invalid(pointer), { message: 'Oops' }],
       },
     },
-    { what: 'by yes', result: { kind: 'accepted' } },
-    { what: 'by HTML', result: { kind: 'unreadable', status: 400 } },
-  ])('$what', ({ result }) => {
-    expect(named(result)).toEqual({});
+    { what: 'an accepted batch', result: { kind: 'accepted' } },
+    { what: 'an answer that is not GraphQL', result: { kind: 'unreadable', status: 400 } },
+  ])('$what → no row', ({ result }) => {
+    expect(rejected(result)).toEqual({});
   });
 
-  it('beyond the rows that were sent, and those within are', () => {
+  it('one row within the batch, one beyond it → only the first', () => {
     const answer = refused(
       invalid({ '/input/signals/1/token': 'No', '/input/signals/2/token': 'No' }),
     );
 
-    expect(named(answer, 2)).toEqual({ 1: [invalid({ '/input/token': 'No' })] });
+    expect(rejected(answer, 2)).toEqual({ 1: [invalid({ '/input/token': 'No' })] });
   });
 });

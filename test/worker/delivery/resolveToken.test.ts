@@ -8,107 +8,114 @@ import {
 } from '../../support/buildSignal.ts';
 
 const NOW = Date.parse('2026-03-01T00:00:00Z');
-const NAMED = buildSignal({ token: undefined, applicationId: 'application-1' });
+const BY_APPLICATION = buildSignal({ token: undefined, applicationId: 'application-1' });
 const FOUND = {
-  ...{ kind: 'found', token: 'recorded', source: 'linkOut', receivedAt: '2026-01-01T00:00:00Z' },
+  kind: 'found',
+  token: 'recorded',
+  source: 'linkOut',
+  receivedAt: '2026-01-01T00:00:00Z',
   expiresAt: '2026-03-01T00:00:00.001Z',
 } as const satisfies Lookup;
 const EXPIRED = { ...FOUND, expiresAt: '2026-03-01T00:00:00Z' };
 
 const setup = (found: Lookup = FOUND, expired: 'send' | 'skip' = 'send') => {
-  const looked: string[] = [];
+  const lookups: string[] = [];
   const resolveToken = createResolveToken({
     tokens: {
       lookup: async (applicationId) => {
-        looked.push(applicationId);
+        lookups.push(applicationId);
         return found;
       },
     },
     cipher: {
       decrypt: (ciphertext, context) =>
-        ciphertext === 'undecryptable' ? `opened for ${context}` : undefined,
+        ciphertext === 'ours' ? `decrypted for ${context}` : undefined,
     },
     expired,
     now: () => NOW,
   });
   return {
-    looked,
+    lookups,
     resolveToken: (signal: object, ciphertext?: string) =>
       resolveToken({
-        ...{ signalId: 'signal-1', signal: accepted(signal) },
+        signalId: 'signal-1',
+        signal: accepted(signal),
         ...(ciphertext === undefined ? {} : { encryptedToken: { ciphertext, fingerprint: 'f' } }),
       }),
   };
 };
 
-describe('a signal', () => {
+describe('signal', () => {
   it.each([
     ['its own token', buildApplicationComplete()],
-    ['no need of one', buildPositionStatusUpdate()],
+    ['no need of a token', buildPositionStatusUpdate()],
     ['another identifier', buildSignal({ token: undefined, candidateApplicationProfileId: 'p' })],
-  ])('that has %s goes as it is, and nothing is looked up', async (_, signal) => {
-    const { resolveToken, looked } = setup();
+  ])('with %s → is sent as it is, without a lookup', async (_, signal) => {
+    const { resolveToken, lookups } = setup();
 
     await expect(resolveToken(signal)).resolves.toEqual({
       kind: 'resolved',
       signal: accepted(signal),
     });
-    expect(looked).toEqual([]);
+    expect(lookups).toEqual([]);
   });
 
-  it('that names an application gets its token, and names it no more', async () => {
-    const { resolveToken, looked } = setup();
+  it('that names an application → gets its token, and the application id is removed', async () => {
+    const { resolveToken, lookups } = setup();
 
-    await expect(resolveToken(NAMED)).resolves.toEqual({
+    await expect(resolveToken(BY_APPLICATION)).resolves.toEqual({
       kind: 'resolved',
       signal: buildSignal({ token: 'recorded' }),
       tokenUsed: { source: 'linkOut', receivedAt: FOUND.receivedAt, expired: false },
     });
-    expect(looked).toEqual(['application-1']);
+    expect(lookups).toEqual(['application-1']);
   });
 
-  it.each<{ what: string; found: Lookup; expired?: 'skip'; comes: object }>([
+  it.each<{ what: string; found: Lookup; expired?: 'skip'; result: object }>([
     {
-      what: 'no token',
+      what: 'no token → skipped',
       found: { kind: 'none', erased: false },
-      comes: { kind: 'skipped', reason: 'no-token' },
+      result: { kind: 'skipped', reason: 'no-token' },
     },
     {
-      what: 'been erased',
+      what: 'been erased → skipped',
       found: { kind: 'none', erased: true },
-      comes: { kind: 'skipped', reason: 'application-erased' },
+      result: { kind: 'skipped', reason: 'application-erased' },
     },
     {
-      what: 'a token past its life',
+      what: 'an expired token → resolved',
       found: EXPIRED,
-      comes: { kind: 'resolved', tokenUsed: { expired: true } },
+      result: { kind: 'resolved', tokenUsed: { expired: true } },
     },
     {
-      what: 'a token past its life, where those are skipped',
-      ...{ found: EXPIRED, expired: 'skip' },
-      comes: { kind: 'skipped', reason: 'token-expired' },
+      what: 'an expired token, EXPIRED_TOKENS=skip → skipped',
+      found: EXPIRED,
+      expired: 'skip',
+      result: { kind: 'skipped', reason: 'token-expired' },
     },
     {
-      what: 'a token in the last moment of its life, where those are skipped',
-      ...{ found: FOUND, expired: 'skip' },
-      comes: { kind: 'resolved', tokenUsed: { expired: false } },
+      what: 'a token in its last millisecond, EXPIRED_TOKENS=skip → resolved',
+      found: FOUND,
+      expired: 'skip',
+      result: { kind: 'resolved', tokenUsed: { expired: false } },
     },
     {
-      what: 'a token that is sealed to us',
+      what: 'a token that no key decrypts → undecryptable',
       found: { kind: 'undecryptable' },
-      comes: { kind: 'undecryptable' },
+      result: { kind: 'undecryptable' },
     },
-  ])('whose application has $what', async ({ found, expired, comes }) => {
-    await expect(setup(found, expired).resolveToken(NAMED)).resolves.toMatchObject(comes);
+  ])('whose application has $what', async ({ found, expired, result }) => {
+    await expect(setup(found, expired).resolveToken(BY_APPLICATION)).resolves.toMatchObject(result);
   });
 
-  it('whose own token is sealed goes with it opened, if it opens', async () => {
+  it('with an encrypted token → is sent with it decrypted, or is undecryptable', async () => {
     const { resolveToken } = setup();
     const { token, ...signal } = buildSignal();
     const withoutToken = { ...signal, candidateApplicationProfileId: 'p' };
 
-    await expect(resolveToken(withoutToken, 'undecryptable')).resolves.toMatchObject({
-      ...{ kind: 'resolved', signal: { token: 'opened for signal-1' } },
+    await expect(resolveToken(withoutToken, 'ours')).resolves.toMatchObject({
+      kind: 'resolved',
+      signal: { token: 'decrypted for signal-1' },
     });
     await expect(resolveToken(withoutToken, 'other')).resolves.toEqual({ kind: 'undecryptable' });
   });

@@ -17,12 +17,12 @@ type Doubles = {
   results?: (SendResult | Error)[];
   get?: () => Promise<string>;
   renew?: (stale: string) => Promise<string>;
-  /** Of the errand: a partner token was renewed on it before. */
+  /** The partner token was renewed earlier in the same batch. */
   renewedBefore?: boolean;
-  /** Whether the lane is closed once it has heard of the answer. */
-  closes?: boolean;
-  /** Whether the lane lets each request in; `true` once they are used up. */
-  enters?: (boolean | (() => Promise<boolean>))[];
+  /** Whether the circuit breaker is open after the report. */
+  breakerOpen?: boolean;
+  /** Whether each request gets a slot; `true` after the last of them. */
+  slots?: (boolean | (() => Promise<boolean>))[];
   signalIds?: string[];
 };
 
@@ -30,19 +30,19 @@ const setup = ({
   results = [],
   get,
   renew,
-  enters = [],
+  slots = [],
   signalIds = ['one'],
   renewedBefore = false,
-  closes = false,
+  breakerOpen = false,
 }: Doubles = {}) => {
   const sent: SendRequest[] = [];
   const renewed: string[] = [];
-  const entered: unknown[] = [];
+  const awaited: unknown[] = [];
   const reported: unknown[] = [];
   const sendAuthorised = createSendAuthorised({
     partnerToken: {
       peek: () => undefined,
-      get: get ?? (async () => 'held'),
+      get: get ?? (async () => 'cached'),
       renew: async (stale) => {
         renewed.push(stale);
         return renew?.(stale) ?? 'fresh';
@@ -56,13 +56,13 @@ const setup = ({
     },
     breaker: {
       awaitSlot: async (permit, abort) => {
-        const may = enters[entered.length] ?? true;
-        entered.push([permit, abort]);
-        return typeof may === 'function' ? may() : may;
+        const granted = slots[awaited.length] ?? true;
+        awaited.push([permit, abort]);
+        return typeof granted === 'function' ? granted() : granted;
       },
       report: async (...given) => {
         reported.push(given);
-        return closes;
+        return breakerOpen;
       },
     },
     newRequestId: () => `request-${sent.length + 1}`,
@@ -73,38 +73,48 @@ const setup = ({
   return {
     sendAuthorised: (abort?: AbortSignal, permit: 'normal' | 'probe' = 'normal') =>
       sendAuthorised(entries, { permit, renewed: renewedBefore }, abort),
-    ...{ signals, sent, renewed, entered, reported },
+    signals,
+    sent,
+    renewed,
+    awaited,
+    reported,
   };
 };
 
-describe('an exchange', () => {
-  it('sends the signals once, together, under the partner token and a request id of its own', async () => {
+describe('sendAuthorised', () => {
+  it('two signals → one request with the partner token and a new request id', async () => {
     const { sendAuthorised, signals, sent, renewed } = setup({ signalIds: ['one', 'two'] });
     const abort = new AbortController().signal;
 
     await expect(sendAuthorised(abort)).resolves.toEqual({
-      ...{ kind: 'answered', requestId: 'request-1', result: ACCEPTED, breakerOpen: false },
+      kind: 'answered',
+      requestId: 'request-1',
+      result: ACCEPTED,
+      breakerOpen: false,
     });
 
-    expect(sent).toEqual([{ signals, partnerToken: 'held', requestId: 'request-1', abort }]);
+    expect(sent).toEqual([{ signals, partnerToken: 'cached', requestId: 'request-1', abort }]);
     expect(renewed).toEqual([]);
   });
 
   it.each<{ what: string; result: SendResult }>([
-    { what: 'a refusal', result: refused('FORBIDDEN', 'No') },
-    { what: 'SEEK in trouble', result: refused('INTERNAL_SERVER_ERROR') },
+    { what: 'FORBIDDEN', result: refused('FORBIDDEN', 'No') },
+    { what: 'INTERNAL_SERVER_ERROR', result: refused('INTERNAL_SERVER_ERROR') },
     { what: 'HTML', result: { kind: 'unreadable', status: 502, retryAfterMs: 7_000 } },
-    { what: 'silence', result: UNREACHABLE },
-  ])('hands on what SEEK said, and sends nothing again: $what', async ({ result }) => {
+    { what: 'no answer', result: UNREACHABLE },
+  ])('$what → passes the result on, and sends nothing again', async ({ result }) => {
     const { sendAuthorised, sent } = setup({ results: [result] });
 
     await expect(sendAuthorised()).resolves.toEqual({
-      ...{ kind: 'answered', requestId: 'request-1', result, breakerOpen: false },
+      kind: 'answered',
+      requestId: 'request-1',
+      result,
+      breakerOpen: false,
     });
     expect(sent).toHaveLength(1);
   });
 
-  it('rejects with a fault of ours, for the processor to judge', async () => {
+  it('internal error → rejects, and nothing is reported', async () => {
     const { sendAuthorised, reported } = setup({ results: [new TypeError('bug')] });
 
     await expect(sendAuthorised()).rejects.toThrow('bug');
@@ -112,30 +122,30 @@ describe('an exchange', () => {
   });
 });
 
-describe('the lane', () => {
-  it('is asked before each request, with the pass that was given', async () => {
-    const { sendAuthorised, entered } = setup({ results: [UNAUTHENTICATED, ACCEPTED] });
+describe('circuit breaker', () => {
+  it('request and repetition → each awaits a slot with the given permit', async () => {
+    const { sendAuthorised, awaited } = setup({ results: [UNAUTHENTICATED, ACCEPTED] });
     const abort = new AbortController().signal;
 
     await sendAuthorised(abort, 'probe');
 
-    expect(entered).toEqual([
+    expect(awaited).toEqual([
       ['probe', abort],
       ['probe', abort],
     ]);
   });
 
-  it('that lets nothing in hands the signals back unsent, and hears nothing', async () => {
-    const { sendAuthorised, sent, reported } = setup({ enters: [false] });
+  it('no slot → signals are released unsent, and nothing is reported', async () => {
+    const { sendAuthorised, sent, reported } = setup({ slots: [false] });
 
     await expect(sendAuthorised()).resolves.toEqual({ kind: 'released' });
     expect([sent, reported]).toEqual([[], []]);
   });
 
-  it('that closed before the repetition hands the signals back', async () => {
+  it('no slot for the repetition → signals are released', async () => {
     const { sendAuthorised, sent, reported } = setup({
       results: [UNAUTHENTICATED],
-      enters: [true, false],
+      slots: [true, false],
     });
 
     await expect(sendAuthorised()).resolves.toEqual({ kind: 'released' });
@@ -144,16 +154,16 @@ describe('the lane', () => {
   });
 
   it.each<{ what: string; result: SendResult; report: object }>([
-    { what: 'yes', result: ACCEPTED, report: { kind: 'healthy' } },
-    { what: 'a refusal', result: refused('FORBIDDEN'), report: { kind: 'healthy' } },
+    { what: 'accepted', result: ACCEPTED, report: { kind: 'healthy' } },
+    { what: 'FORBIDDEN', result: refused('FORBIDDEN'), report: { kind: 'healthy' } },
     {
-      what: 'failing',
+      what: 'INTERNAL_SERVER_ERROR',
       result: refused('INTERNAL_SERVER_ERROR'),
       report: { kind: 'failing', certain: false },
     },
     { what: 'no connection', result: { ...UNREACHABLE, unsent: true }, report: { certain: true } },
-    { what: 'a limit', result: refused('RATE_LIMITED'), report: { kind: 'rateLimited' } },
-  ])('is told of the last answer, once, and for which signals: $what', async (row) => {
+    { what: 'RATE_LIMITED', result: refused('RATE_LIMITED'), report: { kind: 'rateLimited' } },
+  ])('answer: $what → is reported once, with the signals and the permit', async (row) => {
     const { sendAuthorised, reported } = setup({
       results: [row.result],
       signalIds: ['one', 'two'],
@@ -164,7 +174,7 @@ describe('the lane', () => {
     expect(reported).toEqual([[expect.objectContaining(row.report), ['one', 'two'], 'probe']]);
   });
 
-  it('is not told of an answer that a new partner token made good', async () => {
+  it('rejected partner token, then accepted → only the second answer is reported', async () => {
     const { sendAuthorised, reported } = setup({ results: [UNAUTHENTICATED, ACCEPTED] });
 
     await sendAuthorised();
@@ -176,90 +186,100 @@ describe('the lane', () => {
     {
       what: 'RATE_LIMITED',
       result: refused('RATE_LIMITED', 'Too many'),
-      ...{ code: 'RATE_LIMITED', reason: 'Too many' },
+      code: 'RATE_LIMITED',
+      reason: 'Too many',
     },
     {
       what: 'HTTP 429',
       result: { kind: 'unreadable', status: 429 },
-      ...{ code: 'HTTP_429', reason: 'HTTP 429 without a GraphQL answer' },
+      code: 'HTTP_429',
+      reason: 'HTTP 429 without a GraphQL answer',
     },
-  ])('that is limited defers all signals of the request: $what', async (row) => {
+  ])('$what → all signals of the request are deferred', async (row) => {
     const { sendAuthorised } = setup({ results: [row.result], signalIds: ['one', 'two'] });
 
     await expect(sendAuthorised()).resolves.toEqual({
-      ...{ kind: 'deferred', code: row.code, reason: row.reason, requestId: 'request-1' },
+      kind: 'deferred',
+      code: row.code,
+      reason: row.reason,
+      requestId: 'request-1',
     });
   });
 });
 
-describe('a lane that closed upon the answer', () => {
-  it('is told of with it', async () => {
+describe('circuit breaker that opens on the answer', () => {
+  it('→ the result says so', async () => {
     const { sendAuthorised } = setup({
       results: [{ kind: 'unreadable', status: 404 }],
-      closes: true,
+      breakerOpen: true,
     });
 
     await expect(sendAuthorised()).resolves.toMatchObject({ kind: 'answered', breakerOpen: true });
   });
 });
 
-describe('a lane that cannot be asked', () => {
+describe('circuit breaker that cannot be read', () => {
   const fails = () => Promise.reject(new Error('ECONNRESET'));
 
-  it.each<{ when: string; enters: Doubles['enters']; requests: number }>([
-    { when: 'before the request', enters: [fails], requests: 0 },
-    { when: 'before the repetition', enters: [true, fails], requests: 1 },
-  ])('defers the signals, and is told nothing: $when', async ({ enters = [], requests }) => {
-    const { sendAuthorised, sent, reported } = setup({ results: [UNAUTHENTICATED], enters });
+  it.each<{ when: string; slots: Doubles['slots']; requests: number }>([
+    { when: 'before the request', slots: [fails], requests: 0 },
+    { when: 'before the repetition', slots: [true, fails], requests: 1 },
+  ])('$when → signals are deferred, and nothing is reported', async ({ slots = [], requests }) => {
+    const { sendAuthorised, sent, reported } = setup({ results: [UNAUTHENTICATED], slots });
 
     await expect(sendAuthorised()).resolves.toEqual({
-      ...{ kind: 'deferred', code: 'QUEUE', reason: 'The lane cannot be asked' },
+      kind: 'deferred',
+      code: 'QUEUE',
+      reason: 'Failed to read the circuit breaker',
     });
     expect([sent.length, reported]).toEqual([requests, []]);
   });
 });
 
-describe('a rejected partner token', () => {
+describe('rejected partner token', () => {
   it.each<{ what: string; result: SendResult }>([
     { what: 'UNAUTHENTICATED', result: UNAUTHENTICATED },
     { what: 'a bare HTTP 401', result: { kind: 'unreadable', status: 401 } },
-  ])(
-    'is renewed once, and the request repeated once under another id: $what',
-    async ({ result }) => {
-      const { sendAuthorised, sent, renewed } = setup({ results: [result, ACCEPTED] });
+  ])('$what → token renewed once, request repeated once with another id', async ({ result }) => {
+    const { sendAuthorised, sent, renewed } = setup({ results: [result, ACCEPTED] });
 
-      await expect(sendAuthorised()).resolves.toEqual({
-        ...{ kind: 'answered', requestId: 'request-2', result: ACCEPTED, breakerOpen: false },
-      });
+    await expect(sendAuthorised()).resolves.toEqual({
+      kind: 'answered',
+      requestId: 'request-2',
+      result: ACCEPTED,
+      breakerOpen: false,
+    });
 
-      expect(renewed).toEqual(['held']);
-      expect(sent.map(({ partnerToken, requestId }) => [partnerToken, requestId])).toEqual([
-        ['held', 'request-1'],
-        ['fresh', 'request-2'],
-      ]);
-    },
-  );
+    expect(renewed).toEqual(['cached']);
+    expect(sent.map(({ partnerToken, requestId }) => [partnerToken, requestId])).toEqual([
+      ['cached', 'request-1'],
+      ['fresh', 'request-2'],
+    ]);
+  });
 
   it.each<{ what: string; second: SendResult }>([
-    { what: 'it is rejected again', second: UNAUTHENTICATED },
+    { what: 'rejected again', second: UNAUTHENTICATED },
     {
-      what: 'it is rejected for the signal’s sake',
+      what: 'rejected because of the signal’s token',
       second: refused(
         'UNAUTHENTICATED',
         'Live tokens are not accepted when accessing public test data',
       ),
     },
-    { what: 'nothing comes back', second: UNREACHABLE },
-  ])('is never renewed twice: the repetition decides, when $what', async ({ second }) => {
+    { what: 'no answer', second: UNREACHABLE },
+  ])('repetition: $what → its result counts, without a second renewal', async ({ second }) => {
     const { sendAuthorised, sent, renewed } = setup({ results: [UNAUTHENTICATED, second] });
 
     await expect(sendAuthorised()).resolves.toEqual({
-      ...{ kind: 'answered', requestId: 'request-2', result: second, breakerOpen: false },
+      kind: 'answered',
+      requestId: 'request-2',
+      result: second,
+      breakerOpen: false,
     });
     expect([sent.length, renewed.length]).toEqual([2, 1]);
   });
 
-  it('is not renewed for each part of a batch: once on the way is enough', async () => {
+  it('token renewed earlier in the batch → is not renewed again', async () => {
     const { sendAuthorised, sent, renewed } = setup({
       results: [UNAUTHENTICATED],
       renewedBefore: true,
@@ -269,14 +289,16 @@ describe('a rejected partner token', () => {
     expect([sent.length, renewed]).toEqual([1, []]);
   });
 
-  it('whose renewal fails defers the signal, and nothing is repeated', async () => {
+  it('renewal fails → signal is deferred, and nothing is repeated', async () => {
     const { sendAuthorised, sent } = setup({
       results: [UNAUTHENTICATED],
       renew: () => Promise.reject(new PartnerTokenError('token endpoint: HTTP 503')),
     });
 
     await expect(sendAuthorised()).resolves.toEqual({
-      ...{ kind: 'deferred', code: 'PARTNER_TOKEN', reason: 'token endpoint: HTTP 503' },
+      kind: 'deferred',
+      code: 'PARTNER_TOKEN',
+      reason: 'token endpoint: HTTP 503',
     });
     expect(sent).toHaveLength(1);
   });
@@ -286,83 +308,86 @@ describe('no partner token', () => {
   it.each([
     { code: 'PARTNER_TOKEN', refused: false, retryAfterMs: 5_000 },
     { code: 'CREDENTIALS_REFUSED', refused: true, retryAfterMs: undefined },
-  ])('sends nothing, defers the signals and is certain trouble: $code', async (row) => {
-    const { code, ...options } = row;
-    const { sendAuthorised, sent, entered, reported } = setup({
-      get: () => Promise.reject(new PartnerTokenError('token endpoint: HTTP nnn', options)),
-    });
+  ])(
+    '$code → nothing is sent, signals are deferred, a certain failure is reported',
+    async (row) => {
+      const { code, ...options } = row;
+      const { sendAuthorised, sent, awaited, reported } = setup({
+        get: () => Promise.reject(new PartnerTokenError('token endpoint: HTTP nnn', options)),
+      });
 
-    const reason = 'token endpoint: HTTP nnn';
-    await expect(sendAuthorised()).resolves.toEqual({ kind: 'deferred', code, reason });
+      const reason = 'token endpoint: HTTP nnn';
+      await expect(sendAuthorised()).resolves.toEqual({ kind: 'deferred', code, reason });
 
-    expect([sent, entered]).toEqual([[], []]);
-    const failure = { code, reason, retryAfterMs: row.retryAfterMs };
-    expect(reported).toEqual([[{ kind: 'failing', certain: true, failure }, ['one'], 'normal']]);
-  });
+      expect([sent, awaited]).toEqual([[], []]);
+      const failure = { code, reason, retryAfterMs: row.retryAfterMs };
+      expect(reported).toEqual([[{ kind: 'failing', certain: true, failure }, ['one'], 'normal']]);
+    },
+  );
 
-  it('for a reason that nobody foresaw is a fault', async () => {
+  it('unexpected error → rejects', async () => {
     const { sendAuthorised } = setup({ get: () => Promise.reject(new TypeError('bug')) });
 
     await expect(sendAuthorised()).rejects.toThrow(TypeError);
   });
 });
 
-describe('letting go', () => {
-  const HANDED_BACK = { kind: 'released' };
+describe('abort', () => {
+  const RELEASED = { kind: 'released' };
 
   it.each<{ when: string; results: SendResult[] }>([
     { when: 'the request', results: [{ kind: 'aborted' }] },
     { when: 'the repetition', results: [UNAUTHENTICATED, { kind: 'aborted' }] },
-  ])('in the middle of $when hands the signals back, and tells the lane nothing', async (row) => {
+  ])('during $when → signals are released, and nothing is reported', async (row) => {
     const { sendAuthorised, reported } = setup({ results: row.results });
 
-    await expect(sendAuthorised()).resolves.toEqual(HANDED_BACK);
+    await expect(sendAuthorised()).resolves.toEqual(RELEASED);
     expect(reported).toEqual([]);
   });
 
-  it('before the request hands the signals back unsent', async () => {
+  it('before the request → signals are released unsent', async () => {
     const { sendAuthorised, sent } = setup();
 
-    await expect(sendAuthorised(AbortSignal.abort())).resolves.toEqual(HANDED_BACK);
+    await expect(sendAuthorised(AbortSignal.abort())).resolves.toEqual(RELEASED);
     expect(sent).toEqual([]);
   });
 
-  it.each<{ when: string; doubles: (releaseJob: () => void) => Doubles }>([
+  it.each<{ when: string; doubles: (abort: () => void) => Doubles }>([
     {
-      when: 'a partner token is waited for',
-      doubles: (releaseJob) => ({
+      when: 'waiting for a partner token',
+      doubles: (abort) => ({
         get: () => {
-          releaseJob();
+          abort();
           return new Promise(() => {});
         },
       }),
     },
     {
-      when: 'a partner token is renewed',
-      doubles: (releaseJob) => ({
+      when: 'renewing the partner token',
+      doubles: (abort) => ({
         results: [UNAUTHENTICATED],
         renew: () => {
-          releaseJob();
+          abort();
           return new Promise(() => {});
         },
       }),
     },
     {
-      when: 'the lane is waited for',
-      doubles: (releaseJob) => ({
-        enters: [
+      when: 'waiting for a slot',
+      doubles: (abort) => ({
+        slots: [
           () => {
-            releaseJob();
+            abort();
             return Promise.reject(new Error('aborted'));
           },
         ],
       }),
     },
-  ])('while $when hands the signals back', async ({ doubles }) => {
+  ])('while $when → signals are released', async ({ doubles }) => {
     const abort = new AbortController();
     const { sendAuthorised, reported } = setup(doubles(() => abort.abort()));
 
-    await expect(sendAuthorised(abort.signal)).resolves.toEqual(HANDED_BACK);
+    await expect(sendAuthorised(abort.signal)).resolves.toEqual(RELEASED);
     expect(reported).toEqual([]);
   });
 });

@@ -18,7 +18,7 @@ const error = (code?: string, message = 'As SEEK says', extensions: object = {})
 
 const refused = (...errors: SeekError[]) => ({ kind: 'refused' as const, errors });
 
-describe('classify: SEEK’s error codes, whatever the HTTP status', () => {
+describe('classify: SEEK’s error codes', () => {
   it.each([
     { code: 'UNAUTHENTICATED', kind: 'retry' },
     { code: 'FORBIDDEN', kind: 'dead' },
@@ -29,14 +29,14 @@ describe('classify: SEEK’s error codes, whatever the HTTP status', () => {
     { code: 'bad_user_input', kind: 'retry' },
     { code: '', kind: 'retry' },
     { code: '__proto__', kind: 'retry' },
-  ])('$code: $kind', ({ code, kind }) => {
+  ])('code "$code" → $kind', ({ code, kind }) => {
     expect(classify(refused(error(code)))).toEqual({ kind, code, reason: 'As SEEK says' });
   });
 
-  it('is told on one line', () => {
-    const said = error('FORBIDDEN\nDEAD', 'No.\r\n2  2026-11-27  delivered\u2028Yes');
+  it('line breaks in code and message → one line', () => {
+    const answered = error('FORBIDDEN\nDEAD', 'No.\r\n2  2026-11-27  delivered\u2028Yes');
 
-    expect(classify(refused(said))).toMatchObject({
+    expect(classify(refused(answered))).toMatchObject({
       code: 'FORBIDDEN DEAD',
       reason: 'No. 2  2026-11-27  delivered Yes',
     });
@@ -45,7 +45,7 @@ describe('classify: SEEK’s error codes, whatever the HTTP status', () => {
   it.each([
     { what: 'an error without a code', errors: [error()] },
     { what: 'an error without extensions', errors: [{ message: 'As SEEK says' }] },
-  ])('$what is tried again, as UNKNOWN', ({ errors }) => {
+  ])('$what → retry as UNKNOWN', ({ errors }) => {
     expect(classify(refused(...errors))).toEqual({
       kind: 'retry',
       code: 'UNKNOWN',
@@ -58,7 +58,7 @@ describe('classify: SEEK’s error codes, whatever the HTTP status', () => {
     { code: 'FORBIDDEN', message: LIVE_ONLY },
     { code: 'ANYTHING', message: `Error: ${LIVE_ONLY.toUpperCase()}.` },
     { code: undefined, message: LIVE_ONLY },
-  ])('public test data sent live is the signal’s fault, under the code $code too', (row) => {
+  ])('message about public test data, code $code → dead', (row) => {
     expect(classify(refused(error(row.code, row.message)))).toMatchObject({
       kind: 'dead',
       reason: row.message,
@@ -74,11 +74,11 @@ describe('classify: SEEK’s error codes, whatever the HTTP status', () => {
     },
     { codes: ['RATE_LIMITED', 'FORBIDDEN'], kind: 'retry', code: 'RATE_LIMITED' },
     { codes: ['FORBIDDEN', 'NEW_ONE'], kind: 'retry', code: 'NEW_ONE' },
-  ])('$codes together: $kind for $code', ({ codes, kind, code }) => {
+  ])('$codes together → $kind as $code', ({ codes, kind, code }) => {
     expect(classify(refused(...codes.map((each) => error(each))))).toMatchObject({ kind, code });
   });
 
-  it('repeats which fields SEEK found invalid', () => {
+  it('invalidFields → are part of the reason', () => {
     const invalidFields = { '/input/token': 'Is not valid', '/input/current': 'Is required' };
 
     expect(classify(refused(error('BAD_USER_INPUT', 'Invalid', { invalidFields })))).toMatchObject({
@@ -87,7 +87,7 @@ describe('classify: SEEK’s error codes, whatever the HTTP status', () => {
   });
 
   it.each([{ invalidFields: null }, { invalidFields: 'everything' }, { invalidFields: 7 }])(
-    'takes invalidFields of an unforeseen shape ($invalidFields)',
+    'invalidFields $invalidFields of another type → dead, with the message as the reason',
     (extensions) => {
       expect(classify(refused(error('BAD_USER_INPUT', 'Invalid', extensions)))).toMatchObject({
         kind: 'dead',
@@ -96,20 +96,20 @@ describe('classify: SEEK’s error codes, whatever the HTTP status', () => {
     },
   );
 
-  it('passes on how long SEEK asks to wait', () => {
+  it('RATE_LIMITED with Retry-After → retry with that wait', () => {
     const result = { ...refused(error('RATE_LIMITED')), retryAfterMs: 9_000 };
 
     expect(classify(result)).toMatchObject({ kind: 'retry', retryAfterMs: 9_000 });
   });
 
-  it('gives a death no wait', () => {
+  it('FORBIDDEN with Retry-After → dead without a wait', () => {
     const result = { ...refused(error('FORBIDDEN')), retryAfterMs: 9_000 };
 
     expect(classify(result)).not.toHaveProperty('retryAfterMs');
   });
 });
 
-describe('classify: answers that are not GraphQL', () => {
+describe('classify: answers without GraphQL', () => {
   it.each([
     { status: 200, kind: 'retry' },
     { status: 204, kind: 'retry' },
@@ -127,7 +127,7 @@ describe('classify: answers that are not GraphQL', () => {
     { status: 502, kind: 'retry' },
     { status: 503, kind: 'retry' },
     { status: 504, kind: 'retry' },
-  ])('HTTP $status: $kind', ({ status, kind }) => {
+  ])('HTTP $status → $kind', ({ status, kind }) => {
     expect(classify({ kind: 'unreadable', status })).toEqual({
       kind,
       code: `HTTP_${status}`,
@@ -135,13 +135,13 @@ describe('classify: answers that are not GraphQL', () => {
     });
   });
 
-  it('passes on a Retry-After', () => {
+  it('HTTP 503 with Retry-After → retry with that wait', () => {
     expect(classify({ kind: 'unreadable', status: 503, retryAfterMs: 1_500 })).toMatchObject({
       retryAfterMs: 1_500,
     });
   });
 
-  it.each([true, false])('tries again when nothing was answered at all (unsent: %s)', (unsent) => {
+  it.each([true, false])('no answer, unsent: %s → retry as UNREACHABLE', (unsent) => {
     const reason = 'no answer within 10000 ms';
 
     expect(classify({ kind: 'unreachable', reason, unsent })).toEqual({
@@ -151,94 +151,103 @@ describe('classify: answers that are not GraphQL', () => {
     });
   });
 
-  it('is done when SEEK accepted', () => {
+  it('accepted → delivered', () => {
     expect(classify({ kind: 'accepted' })).toEqual({ kind: 'delivered' });
   });
 });
 
 describe('isUnauthenticated', () => {
   it.each([
-    { what: 'UNAUTHENTICATED', result: refused(error('UNAUTHENTICATED')), says: true },
+    { what: 'UNAUTHENTICATED', result: refused(error('UNAUTHENTICATED')), expected: true },
     {
       what: 'UNAUTHENTICATED among others',
       result: refused(error('INTERNAL_SERVER_ERROR'), error('UNAUTHENTICATED')),
-      says: true,
+      expected: true,
     },
     {
       what: 'HTTP 401 without GraphQL',
       result: { kind: 'unreadable' as const, status: 401 },
-      says: true,
+      expected: true,
     },
-    { what: 'FORBIDDEN', result: refused(error('FORBIDDEN')), says: false },
-    { what: 'HTTP 403', result: { kind: 'unreadable' as const, status: 403 }, says: false },
-    { what: 'yes', result: { kind: 'accepted' as const }, says: false },
-    { what: 'nothing', result: { kind: 'aborted' as const }, says: false },
-  ])('says $says to $what', ({ result, says }) => {
-    expect(isUnauthenticated(result)).toBe(says);
+    { what: 'FORBIDDEN', result: refused(error('FORBIDDEN')), expected: false },
+    { what: 'HTTP 403', result: { kind: 'unreadable' as const, status: 403 }, expected: false },
+    { what: 'accepted', result: { kind: 'accepted' as const }, expected: false },
+    { what: 'aborted', result: { kind: 'aborted' as const }, expected: false },
+  ])('$what → $expected', ({ result, expected }) => {
+    expect(isUnauthenticated(result)).toBe(expected);
   });
 });
 
 describe('isPublicTestData', () => {
   it.each([
-    { message: LIVE_ONLY, says: true },
-    { message: LIVE_ONLY.toUpperCase(), says: true },
-    { message: 'Live tokens are not accepted', says: false },
-    { message: '', says: false },
-  ])('says $says to "$message"', ({ message, says }) => {
-    expect(isPublicTestData(message)).toBe(says);
+    { message: LIVE_ONLY, expected: true },
+    { message: LIVE_ONLY.toUpperCase(), expected: true },
+    { message: 'Live tokens are not accepted', expected: false },
+    { message: '', expected: false },
+  ])('message "$message" → $expected', ({ message, expected }) => {
+    expect(isPublicTestData(message)).toBe(expected);
   });
 });
 
 describe('isUnknownMutation', () => {
   it.each([
-    { code: 'GRAPHQL_VALIDATION_FAILED', message: 'Anything', says: true },
-    { code: 'GRAPHQL_PARSE_FAILED', message: 'Anything', says: true },
+    { code: 'GRAPHQL_VALIDATION_FAILED', message: 'Anything', expected: true },
+    { code: 'GRAPHQL_PARSE_FAILED', message: 'Anything', expected: true },
     {
       code: undefined,
       message: 'Cannot query field "sendSignals" on type "Mutation".',
-      says: true,
+      expected: true,
     },
     {
       code: 'BAD_USER_INPUT',
       message: "Undefined field 'sendSignals' on 'Mutation'",
-      says: true,
+      expected: true,
     },
-    { code: undefined, message: 'Cannot query field "sendMail" on type "Mutation".', says: false },
-    { code: undefined, message: 'sendSignals is having a bad day', says: false },
+    {
+      code: undefined,
+      message: 'Cannot query field "sendMail" on type "Mutation".',
+      expected: false,
+    },
+    { code: undefined, message: 'sendSignals is having a bad day', expected: false },
     {
       code: 'BAD_USER_INPUT',
       message: 'Variable "$input" got invalid value "x" at "input.signals[1].timestamp"',
-      says: false,
+      expected: false,
     },
-    { code: 'INTERNAL_SERVER_ERROR', message: 'Unknown error', says: false },
-  ])('says $says to $code, "$message"', ({ code, message, says }) => {
-    expect(isUnknownMutation(refused(error('FORBIDDEN'), error(code, message)))).toBe(says);
+    { code: 'INTERNAL_SERVER_ERROR', message: 'Unknown error', expected: false },
+  ])('code $code, message "$message" → $expected', ({ code, message, expected }) => {
+    expect(isUnknownMutation(refused(error('FORBIDDEN'), error(code, message)))).toBe(expected);
   });
 
   it.each([
     { kind: 'accepted' as const },
     { kind: 'unreadable' as const, status: 400 },
     { kind: 'aborted' as const },
-  ])('says false to whatever is no refusal: $kind', (result) => {
+  ])('$kind → false', (result) => {
     expect(isUnknownMutation(result)).toBe(false);
   });
 });
 
-describe('givenUpForAge', () => {
+describe('expired', () => {
   it.each([
-    { hours: 72, said: '72 hours' },
-    { hours: 1.26, said: '1.3 hours' },
-    { hours: 0.004, said: '14 seconds' },
-  ])('keeps the last reason, and says after how long: $said', ({ hours, said }) => {
-    expect(expired({ code: 'HTTP_429', reason: 'Slow' }, hours * 3_600_000)).toEqual({
-      ...{ kind: 'dead', code: 'HTTP_429', reason: `Slow (given up after ${said})` },
-    });
-  });
+    { hours: 72, text: '72 hours' },
+    { hours: 1.26, text: '1.3 hours' },
+    { hours: 0.004, text: '14 seconds' },
+  ])(
+    '$hours hours old → dead with the last reason and "given up after $text"',
+    ({ hours, text }) => {
+      expect(expired({ code: 'HTTP_429', reason: 'Slow' }, hours * 3_600_000)).toEqual({
+        kind: 'dead',
+        code: 'HTTP_429',
+        reason: `Slow (given up after ${text})`,
+      });
+    },
+  );
 });
 
-describe('exhaust', () => {
+describe('applyRetryLimits', () => {
   const HOUR_MS = 3_600_000;
-  const bounds = { maxAttempts: 25, maxAgeMs: 72 * HOUR_MS };
+  const limits = { maxAttempts: 25, maxAgeMs: 72 * HOUR_MS };
   const retry: Outcome = { kind: 'retry', code: 'RATE_LIMITED', reason: 'Too many' };
 
   it.each([
@@ -248,20 +257,20 @@ describe('exhaust', () => {
     { attempt: 26, hours: 1, kind: 'dead' },
     { attempt: 2, hours: 72, kind: 'dead' },
     { attempt: 1, hours: 1_000, kind: 'dead' },
-  ])('attempt $attempt, $hours h old: $kind', ({ attempt, hours, kind }) => {
-    const outcome = applyRetryLimits(retry, { attempt, ageMs: hours * HOUR_MS }, bounds);
+  ])('attempt $attempt, $hours hours old → $kind', ({ attempt, hours, kind }) => {
+    const outcome = applyRetryLimits(retry, { attempt, ageMs: hours * HOUR_MS }, limits);
 
     expect(outcome).toMatchObject({ kind, code: 'RATE_LIMITED' });
   });
 
   it.each([
-    { record: { attempt: 25, ageMs: 0 }, reason: 'Too many (given up after attempt 25)' },
+    { use: { attempt: 25, ageMs: 0 }, reason: 'Too many (given up after attempt 25)' },
     {
-      record: { attempt: 3, ageMs: 72.5 * HOUR_MS },
+      use: { attempt: 3, ageMs: 72.5 * HOUR_MS },
       reason: 'Too many (given up after 72.5 hours)',
     },
-  ])('keeps SEEK’s reason and says why it gave up: $reason', ({ record, reason }) => {
-    expect(applyRetryLimits(retry, record, bounds)).toEqual({
+  ])('retry at a limit → dead with reason "$reason"', ({ use, reason }) => {
+    expect(applyRetryLimits(retry, use, limits)).toEqual({
       kind: 'dead',
       code: 'RATE_LIMITED',
       reason,
@@ -272,7 +281,7 @@ describe('exhaust', () => {
     { kind: 'delivered' },
     { kind: 'skipped', reason: 'no token' },
     { kind: 'dead', code: 'FORBIDDEN', reason: 'No' },
-  ])('leaves $kind as it is, however late', (outcome) => {
-    expect(applyRetryLimits(outcome, { attempt: 99, ageMs: 999 * HOUR_MS }, bounds)).toBe(outcome);
+  ])('$kind past all limits → stays $kind', (outcome) => {
+    expect(applyRetryLimits(outcome, { attempt: 99, ageMs: 999 * HOUR_MS }, limits)).toBe(outcome);
   });
 });

@@ -36,7 +36,7 @@ describe('post', () => {
     for (const close of open.splice(0)) await close();
   });
 
-  it('sends headers and body as they are', async () => {
+  it('headers and body → are sent unchanged', async () => {
     const { post, seek } = await setup();
 
     await post('{"text":"ü😀"}');
@@ -47,35 +47,35 @@ describe('post', () => {
   });
 
   it.each([
-    { what: 'JSON', play: json({ a: 'ü😀' }), answer: { status: 200, body: '{"a":"ü😀"}' } },
+    { what: 'JSON', reply: json({ a: 'ü😀' }), answer: { status: 200, body: '{"a":"ü😀"}' } },
     {
       what: 'an error status',
-      play: json({}, { status: 503 }),
+      reply: json({}, { status: 503 }),
       answer: { status: 503, body: '{}' },
     },
     {
       what: 'HTML',
-      play: html(502),
+      reply: html(502),
       answer: { status: 502, body: expect.stringContaining('<html>') },
     },
-    { what: 'nothing', play: empty(204), answer: { status: 204, body: '' } },
+    { what: 'nothing', reply: empty(204), answer: { status: 204, body: '' } },
     {
       what: 'a redirect, not followed',
-      play: empty(302, { location: '/elsewhere' }),
+      reply: empty(302, { location: '/elsewhere' }),
       answer: { status: 302, body: '' },
     },
     {
-      what: 'a whole MiB',
-      play: raw('x'.repeat(MIB)),
+      what: 'exactly one MiB',
+      reply: raw('x'.repeat(MIB)),
       answer: { status: 200, body: 'x'.repeat(MIB) },
     },
-  ])('gives back $what', async ({ play, answer }) => {
-    const { post } = await setup([play]);
+  ])('answer: $what → is returned', async ({ reply, answer }) => {
+    const { post } = await setup([reply]);
 
     expect(await post()).toEqual(answer);
   });
 
-  it('puts together a character that was torn by the network', async () => {
+  it('character split across two packets → is read as one', async () => {
     const bytes = Buffer.from('"😀"');
     const { post } = await setup([
       (response) => {
@@ -86,32 +86,32 @@ describe('post', () => {
     expect((await post()).body).toBe('"😀"');
   });
 
-  it('reads Retry-After', async () => {
+  it('Retry-After → is returned in milliseconds', async () => {
     const { post } = await setup([empty(429, { 'retry-after': '7' })]);
 
     expect(await post()).toEqual({ status: 429, body: '', retryAfterMs: 7_000 });
   });
 
   it.each([
-    { what: 'is reset', play: reset() },
-    { what: 'is cut off in the middle', play: cutOff() },
+    { what: 'is reset', reply: reset() },
+    { what: 'is cut off in the middle', reply: cutOff() },
     {
       what: 'ends without an answer',
-      play: (_: unknown, socket: { destroy: () => unknown }) => void socket.destroy(),
+      reply: (_: unknown, socket: { destroy: () => unknown }) => void socket.destroy(),
     },
     {
       what: 'speaks no HTTP',
-      play: (_: unknown, socket: { end: (text: string) => unknown }) =>
+      reply: (_: unknown, socket: { end: (text: string) => unknown }) =>
         void socket.end('SSH-2.0-OpenSSH\r\n\r\n'),
     },
-  ])('rejects where the connection $what, and works again at once', async ({ play }) => {
-    const { post } = await setup([play]);
+  ])('connection $what → rejects, and the next request succeeds', async ({ reply }) => {
+    const { post } = await setup([reply]);
 
     await expect(post()).rejects.toThrow(NoAnswerError);
     await expect(post()).resolves.toMatchObject({ status: 200 });
   });
 
-  it('rejects where nobody listens', async () => {
+  it('no server → rejects', async () => {
     const { post, seek } = await setup();
     await seek.close();
     open.pop();
@@ -120,26 +120,26 @@ describe('post', () => {
   });
 
   it.each([
-    { what: 'nothing comes', play: hang() },
-    { what: 'the body trickles without end', play: trickle() },
+    { what: 'no answer', reply: hang() },
+    { what: 'endless slow body', reply: trickle() },
     {
-      what: 'the body stops half-way',
-      play: ((response) => void response.write('{')) as ScriptedAnswer,
+      what: 'body that stops half-way',
+      reply: ((response) => void response.write('{')) as ScriptedAnswer,
     },
-  ])('gives up in time when $what', async ({ play }) => {
-    const { post } = await setup([play], { timeoutMs: 60 });
+  ])('$what → rejects after the timeout', async ({ reply }) => {
+    const { post } = await setup([reply], { timeoutMs: 60 });
 
     await expect(post()).rejects.toThrow('no answer within 60 ms');
   });
 
-  it('reads no more than a MiB', async () => {
+  it('answer over a MiB → rejects, and the next request succeeds', async () => {
     const { post } = await setup([raw('x'.repeat(MIB + 1))]);
 
     await expect(post()).rejects.toThrow('answer over 1048576 bytes');
     await expect(post()).resolves.toMatchObject({ status: 200 });
   });
 
-  it('lets go when told to, in the middle of a request', async () => {
+  it('aborted in the middle of a request → rejects', async () => {
     const { post, seek } = await setup([hang()]);
     const abort = new AbortController();
 
@@ -150,24 +150,24 @@ describe('post', () => {
     await rejected;
   });
 
-  it('sends nothing when it was told to let go before', async () => {
+  it('aborted before the request → rejects, and nothing is sent', async () => {
     const { post, seek } = await setup();
 
     await expect(post('{}', AbortSignal.abort())).rejects.toThrow(NoAnswerError);
     expect(seek.requests).toEqual([]);
   });
 
-  it('carries as many requests at a time as it has connections, on connections that are kept', async () => {
+  it('30 requests, 10 connections → 10 at a time, on the same 10 connections', async () => {
     let release = () => {};
     const ready = new Promise<void>((resolve) => {
       release = resolve;
     });
     const sockets = new Set<unknown>();
-    const watched: ScriptedAnswer = (response, socket) => {
+    const recordSocket: ScriptedAnswer = (response, socket) => {
       sockets.add(socket);
       after(ready, empty())(response, socket);
     };
-    const { post, seek } = await setup(Array.from({ length: 30 }, () => watched));
+    const { post, seek } = await setup(Array.from({ length: 30 }, () => recordSocket));
 
     const all = Promise.all(Array.from({ length: 30 }, () => post()));
     await waitFor(() => seek.requests.length === 10);
@@ -178,7 +178,7 @@ describe('post', () => {
   });
 });
 
-/** Of a certificate that nobody vouches for, and good for nothing else. */
+/** A self-signed certificate for tests. No client trusts it. */
 const SELF_SIGNED = {
   key: `-----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgROBHfrOiZ0cKn44g
@@ -200,7 +200,7 @@ ZJvYKwvrxDFbi7yVK3KHsNECIDadaGKjJTycprmoQ0xUTtlegJ6mE7Nrn1kgDbJO
 `,
 };
 
-describe('a request that failed', () => {
+describe('failed request', () => {
   const close = (server: Server) => async () => {
     server.close();
     await once(server, 'close');
@@ -216,13 +216,13 @@ describe('a request that failed', () => {
     return `https://127.0.0.1:${typeof address === 'object' ? address?.port : ''}/`;
   };
 
-  const startScripted = async (play: ScriptedAnswer): Promise<string> => {
-    const seek = await startScriptedSeek({ answers: [play] });
+  const startScripted = async (reply: ScriptedAnswer): Promise<string> => {
+    const seek = await startScriptedSeek({ answers: [reply] });
     open.push(seek.close);
     return seek.apiUrl;
   };
 
-  const nobody = async (): Promise<string> => {
+  const startAndClose = async (): Promise<string> => {
     const seek = await startScriptedSeek();
     await seek.close();
     return seek.apiUrl;
@@ -233,58 +233,56 @@ describe('a request that failed', () => {
   });
 
   it.each<{ what: string; url: () => Promise<string>; unsent: boolean; timeoutMs?: number }>([
-    { what: 'the connection was refused', url: nobody, unsent: true },
+    { what: 'connection refused', url: startAndClose, unsent: true },
     {
-      what: 'the host is unknown',
+      what: 'unknown host',
       url: async () => 'http://no-such-host.invalid/graphql',
       unsent: true,
     },
     {
-      what: 'nobody vouches for the certificate',
+      what: 'untrusted certificate',
       url: () => startTls(SELF_SIGNED),
       unsent: true,
     },
-    { what: 'TLS found no common ground', url: () => startTls({}), unsent: true },
+    { what: 'TLS handshake failure', url: () => startTls({}), unsent: true },
     {
-      what: 'the other side speaks no TLS',
+      what: 'server without TLS',
       url: async () => (await startScripted(hang())).replace('http:', 'https:'),
       unsent: true,
     },
     {
-      what: 'the connection was reset after the request',
+      what: 'connection reset after the request',
       url: () => startScripted(reset()),
       unsent: false,
     },
     {
-      what: 'the connection was closed after the request',
+      what: 'connection closed after the request',
       url: () => startScripted((_, socket) => void socket.destroy()),
       unsent: false,
     },
     {
-      what: 'nothing came in time',
+      what: 'timeout',
       url: () => startScripted(hang()),
-      ...{ unsent: false, timeoutMs: 60 },
+      unsent: false,
+      timeoutMs: 60,
     },
-    { what: 'the body was cut off', url: () => startScripted(cutOff()), unsent: false },
+    { what: 'body cut off', url: () => startScripted(cutOff()), unsent: false },
     {
-      what: 'the answer was too long',
+      what: 'answer too long',
       url: () => startScripted(raw('x'.repeat(MIB + 1))),
       unsent: false,
     },
-  ])(
-    'knows whether anything was sent when $what: unsent $unsent',
-    async ({ url, unsent, timeoutMs = 30_000 }) => {
-      const http = createHttp({ timeoutMs, connections: 1 });
-      open.unshift(http.close);
+  ])('$what → unsent: $unsent', async ({ url, unsent, timeoutMs = 30_000 }) => {
+    const http = createHttp({ timeoutMs, connections: 1 });
+    open.unshift(http.close);
 
-      const failed = http.post({ url: await url(), headers: {}, body: '{}' });
+    const failed = http.post({ url: await url(), headers: {}, body: '{}' });
 
-      await expect(failed).rejects.toBeInstanceOf(NoAnswerError);
-      await expect(failed).rejects.toMatchObject({ unsent });
-    },
-  );
+    await expect(failed).rejects.toBeInstanceOf(NoAnswerError);
+    await expect(failed).rejects.toMatchObject({ unsent });
+  });
 
-  it('and was let go by ourselves counts as sent', async () => {
+  it('aborted by us → unsent: false', async () => {
     const http = createHttp({ timeoutMs: 10_000, connections: 1 });
     open.unshift(http.close);
     const url = await startScripted(hang());
@@ -297,17 +295,17 @@ describe('a request that failed', () => {
 
 describe('parseRetryAfter', () => {
   const NOW = Date.parse('2026-03-03T00:00:00Z');
-  const LONGEST_MS = 3 * 3_600_000;
+  const MAX_MS = 3 * 3_600_000;
 
   it.each([
     { header: '7', ms: 7_000 },
     { header: ' 7 ', ms: 7_000 },
     { header: ['7', '9'], ms: 7_000 },
-    { header: '10800', ms: LONGEST_MS },
-    { header: '10801', ms: LONGEST_MS },
-    { header: '9'.repeat(400), ms: LONGEST_MS },
+    { header: '10800', ms: MAX_MS },
+    { header: '10801', ms: MAX_MS },
+    { header: '9'.repeat(400), ms: MAX_MS },
     { header: 'Tue, 03 Mar 2026 00:01:30 GMT', ms: 90_000 },
-    { header: 'Tue, 03 Mar 2099 00:00:00 GMT', ms: LONGEST_MS },
+    { header: 'Tue, 03 Mar 2099 00:00:00 GMT', ms: MAX_MS },
     { header: 'Tue, 03 Mar 2020 00:00:00 GMT', ms: undefined },
     { header: '0', ms: undefined },
     { header: '-5', ms: undefined },
@@ -317,7 +315,7 @@ describe('parseRetryAfter', () => {
     { header: '', ms: undefined },
     { header: [], ms: undefined },
     { header: undefined, ms: undefined },
-  ])('$header is $ms ms', ({ header, ms }) => {
+  ])('"$header" → $ms ms', ({ header, ms }) => {
     expect(parseRetryAfter(header, NOW)).toBe(ms);
   });
 });

@@ -1,16 +1,16 @@
-import { type Answer, NoAnswerError } from '../../../src/worker/seek/http.ts';
+import { type HttpAnswer, NoAnswerError } from '../../../src/worker/seek/http.ts';
 import { createPartnerToken, PartnerTokenError } from '../../../src/worker/seek/partnerToken.ts';
 
 const SECRET = 'client-s3cret';
 
-const answer = (access_token: unknown, expires_in: unknown = 1_800): Answer => ({
+const answer = (access_token: unknown, expires_in: unknown = 1_800): HttpAnswer => ({
   status: 200,
   body: JSON.stringify({ access_token, expires_in, token_type: 'Bearer' }),
 });
 
-type Reply = Answer | Error | Promise<Answer>;
+type Reply = HttpAnswer | Error | Promise<HttpAnswer>;
 
-/** A token endpoint that answers `token-1`, `token-2`, … unless it is told otherwise. */
+/** A token endpoint that answers `token-1`, `token-2` and so on after the given replies. */
 const setup = (...replies: Reply[]) => {
   const clock = { now: 1_000 };
   const posts: { url: string; headers: Record<string, string>; body: string }[] = [];
@@ -35,9 +35,9 @@ const setup = (...replies: Reply[]) => {
   return { ...partnerToken, posts, failures, clock };
 };
 
-const held = () => {
-  let release: (answer: Answer) => void = () => {};
-  const promise = new Promise<Answer>((resolve) => {
+const createPendingAnswer = () => {
+  let release: (answer: HttpAnswer) => void = () => {};
+  const promise = new Promise<HttpAnswer>((resolve) => {
     release = resolve;
   });
   return { promise, release };
@@ -46,8 +46,8 @@ const held = () => {
 const times = <T>(count: number, make: () => Promise<T>) =>
   Promise.all(Array.from({ length: count }, make));
 
-describe('the request for a partner token', () => {
-  it('is by client credentials, as JSON, under our name', async () => {
+describe('request for a partner token', () => {
+  it('→ is a JSON body with the client credentials, sent with our user agent', async () => {
     const { get, posts } = setup();
 
     await expect(get()).resolves.toBe('token-1');
@@ -66,7 +66,7 @@ describe('the request for a partner token', () => {
     ]);
   });
 
-  it('is at hand from then on, until it is to be renewed', async () => {
+  it('answered → peek returns the token until it expires', async () => {
     const { peek, get, clock } = setup();
 
     expect(peek()).toBeUndefined();
@@ -76,8 +76,8 @@ describe('the request for a partner token', () => {
     expect(peek()).toBeUndefined();
   });
 
-  it('is one for fifty callers', async () => {
-    const slow = held();
+  it('fifty callers at once → one request', async () => {
+    const slow = createPendingAnswer();
     const { get, posts } = setup(slow.promise);
 
     const all = times(50, get);
@@ -87,7 +87,7 @@ describe('the request for a partner token', () => {
     expect(posts).toHaveLength(1);
   });
 
-  it('is made again after a failure, which all who waited for it hear of', async () => {
+  it('fails → all fifty callers reject, and the next call sends a new request', async () => {
     const { get, posts } = setup(new NoAnswerError('request failed: ECONNREFUSED'));
 
     const all = await Promise.allSettled(Array.from({ length: 50 }, get));
@@ -98,21 +98,21 @@ describe('the request for a partner token', () => {
   });
 });
 
-describe('a partner token is kept', () => {
+describe('cached partner token', () => {
   it.each([
-    { expiresIn: 1_800, keptMs: 1_740_000 },
-    { expiresIn: 86_400, keptMs: 86_340_000 },
-    { expiresIn: 121, keptMs: 61_000 },
-    // Less than two minutes: half of its life, or it would be asked for again at every turn.
-    { expiresIn: 120, keptMs: 60_000 },
-    { expiresIn: 60, keptMs: 30_000 },
-    { expiresIn: 1, keptMs: 500 },
-    { expiresIn: 0.01, keptMs: 5 },
-  ])('for $keptMs ms when it lives for $expiresIn s', async ({ expiresIn, keptMs }) => {
+    { expiresIn: 1_800, cachedMs: 1_740_000 },
+    { expiresIn: 86_400, cachedMs: 86_340_000 },
+    { expiresIn: 121, cachedMs: 61_000 },
+    // Two minutes or less: half the lifetime.
+    { expiresIn: 120, cachedMs: 60_000 },
+    { expiresIn: 60, cachedMs: 30_000 },
+    { expiresIn: 1, cachedMs: 500 },
+    { expiresIn: 0.01, cachedMs: 5 },
+  ])('expires_in $expiresIn → is cached for $cachedMs ms', async ({ expiresIn, cachedMs }) => {
     const { get, posts, clock } = setup(answer('first', expiresIn));
     await get();
 
-    clock.now += keptMs - 1;
+    clock.now += cachedMs - 1;
     await expect(get()).resolves.toBe('first');
     clock.now += 1;
     await expect(get()).resolves.toBe('token-2');
@@ -120,7 +120,7 @@ describe('a partner token is kept', () => {
     expect(posts).toHaveLength(2);
   });
 
-  it('by what each answer says, anew', async () => {
+  it('each answer → its own expires_in applies', async () => {
     const { get, clock } = setup(
       answer('long', 1_800),
       answer('short', 300),
@@ -134,8 +134,8 @@ describe('a partner token is kept', () => {
     await expect(get()).resolves.toBe('last');
   });
 
-  it('from the moment it was asked for, not from when it came', async () => {
-    const slow = held();
+  it('slow answer → its lifetime counts from the request', async () => {
+    const slow = createPendingAnswer();
     const { get, clock } = setup(slow.promise);
 
     const first = get();
@@ -149,7 +149,7 @@ describe('a partner token is kept', () => {
 });
 
 describe('renew', () => {
-  it('gets a new one in place of the stale one', async () => {
+  it('current token is stale → requests a new one', async () => {
     const { get, renew } = setup();
 
     const stale = await get();
@@ -158,7 +158,7 @@ describe('renew', () => {
     await expect(get()).resolves.toBe('token-2');
   });
 
-  it('asks nothing when somebody else has renewed it already', async () => {
+  it('token was renewed since → returns that one without a request', async () => {
     const { get, renew, posts } = setup();
     const stale = await get();
     await renew(stale);
@@ -167,7 +167,7 @@ describe('renew', () => {
     expect(posts).toHaveLength(2);
   });
 
-  it('asks once for fifty whose token went stale together', async () => {
+  it('fifty callers with the same stale token → one request', async () => {
     const { get, renew, posts } = setup();
     const stale = await get();
 
@@ -177,7 +177,7 @@ describe('renew', () => {
     expect(posts).toHaveLength(2);
   });
 
-  it('asks when the renewed one has grown old as well', async () => {
+  it('renewed token has expired as well → requests a new one', async () => {
     const { get, renew, clock } = setup();
     const stale = await get();
     await renew(stale);
@@ -186,7 +186,7 @@ describe('renew', () => {
     await expect(renew(stale)).resolves.toBe('token-3');
   });
 
-  it('that fails leaves others the token that they have', async () => {
+  it('fails → get still returns the cached token', async () => {
     const { get, renew } = setup(answer('first'), new NoAnswerError('request failed'));
     await get();
 
@@ -195,83 +195,87 @@ describe('renew', () => {
   });
 });
 
-describe('an answer without a usable token', () => {
+describe('answer without a usable token', () => {
   const LEAK = 'l3aked-value';
-  const body = (text: string): Answer => ({ status: 200, body: text });
+  const body = (text: string): HttpAnswer => ({ status: 200, body: text });
 
-  it.each<{ what: string; reply: Answer; says: string }>([
-    { what: 'HTTP 401', reply: { status: 401, body: LEAK }, says: 'token endpoint: HTTP 401' },
-    { what: 'HTTP 500', reply: { status: 500, body: LEAK }, says: 'token endpoint: HTTP 500' },
-    { what: 'a redirect', reply: { status: 302, body: LEAK }, says: 'token endpoint: HTTP 302' },
-    { what: 'no body', reply: body(''), says: 'token endpoint: answer has no token' },
-    { what: 'HTML', reply: body(`<p>${LEAK}</p>`), says: 'token endpoint: answer has no token' },
-    { what: 'null', reply: body('null'), says: 'token endpoint: answer has no token' },
-    { what: 'a list', reply: body(`["${LEAK}"]`), says: 'token endpoint: answer has no token' },
-    { what: 'no lifetime', reply: answer(LEAK, null), says: 'token endpoint: answer has no token' },
+  it.each<{ what: string; reply: HttpAnswer; message: string }>([
+    { what: 'HTTP 401', reply: { status: 401, body: LEAK }, message: 'token endpoint: HTTP 401' },
+    { what: 'HTTP 500', reply: { status: 500, body: LEAK }, message: 'token endpoint: HTTP 500' },
+    { what: 'a redirect', reply: { status: 302, body: LEAK }, message: 'token endpoint: HTTP 302' },
+    { what: 'no body', reply: body(''), message: 'token endpoint: answer has no token' },
+    { what: 'HTML', reply: body(`<p>${LEAK}</p>`), message: 'token endpoint: answer has no token' },
+    { what: 'null', reply: body('null'), message: 'token endpoint: answer has no token' },
+    { what: 'a list', reply: body(`["${LEAK}"]`), message: 'token endpoint: answer has no token' },
+    {
+      what: 'no lifetime',
+      reply: answer(LEAK, null),
+      message: 'token endpoint: answer has no token',
+    },
     {
       what: 'a lifetime of 0',
       reply: answer(LEAK, 0),
-      says: 'token endpoint: answer has no token',
+      message: 'token endpoint: answer has no token',
     },
     {
-      what: 'a negative one',
+      what: 'a negative lifetime',
       reply: answer(LEAK, -5),
-      says: 'token endpoint: answer has no token',
+      message: 'token endpoint: answer has no token',
     },
     {
-      what: 'an endless one',
+      what: 'an infinite lifetime',
       reply: body(`{"access_token":"${LEAK}","expires_in":1e999}`),
-      says: 'token endpoint: answer has no token',
+      message: 'token endpoint: answer has no token',
     },
     {
       what: 'an empty token',
       reply: answer('', 1_800),
-      says: 'token endpoint: answer has no token',
+      message: 'token endpoint: answer has no token',
     },
     {
       what: 'a token that is no text',
       reply: answer({ LEAK }),
-      says: 'token endpoint: answer has no token',
+      message: 'token endpoint: answer has no token',
     },
-  ])('is an error that repeats none of it: $what', async ({ reply, says }) => {
+  ])('$what → PartnerTokenError that does not repeat the body', async ({ reply, message }) => {
     const { get } = setup(reply);
 
     const error = await get().catch((err: unknown) => err);
 
     expect(error).toBeInstanceOf(PartnerTokenError);
-    expect(error).toHaveProperty('message', says);
+    expect(error).toHaveProperty('message', message);
     expect(JSON.stringify(error, Object.getOwnPropertyNames(error))).not.toMatch(LEAK);
     expect(JSON.stringify(error, Object.getOwnPropertyNames(error))).not.toMatch(SECRET);
   });
 
-  it('is not kept', async () => {
+  it('→ is not cached', async () => {
     const { get } = setup({ status: 503, body: '' });
 
     await expect(get()).rejects.toThrow('HTTP 503');
     await expect(get()).resolves.toBe('token-2');
   });
 
-  it('passes on how long to wait', async () => {
+  it('with Retry-After → the error carries the wait', async () => {
     const { get } = setup({ status: 429, body: '', retryAfterMs: 7_000 });
 
     await expect(get()).rejects.toMatchObject({ retryAfterMs: 7_000 });
   });
 
-  it('tells the reason of a request that got no answer', async () => {
+  it('no answer → the error names the reason', async () => {
     const { get } = setup(new NoAnswerError('no answer within 10000 ms'));
 
     await expect(get()).rejects.toThrow('token endpoint: no answer within 10000 ms');
   });
 
-  it('keeps a stranger’s message to itself', async () => {
+  it('unexpected error → its message is not repeated', async () => {
     const { get } = setup(new Error(`could not send ${SECRET}`));
 
     await expect(get()).rejects.toMatchObject({ message: 'token endpoint: request failed' });
   });
 });
 
-describe('a failure', () => {
-  const reply = (status: number): Answer => ({ status, body: '' });
+describe('failure', () => {
+  const reply = (status: number): HttpAnswer => ({ status, body: '' });
 
   it.each<{ what: string; reply: Reply; code: string }>([
     { what: 'HTTP 400', reply: reply(400), code: 'CREDENTIALS_REFUSED' },
@@ -284,14 +288,14 @@ describe('a failure', () => {
     { what: 'HTTP 503', reply: reply(503), code: 'PARTNER_TOKEN' },
     { what: 'no token under 200', reply: reply(200), code: 'PARTNER_TOKEN' },
     { what: 'no answer', reply: new NoAnswerError('request failed'), code: 'PARTNER_TOKEN' },
-  ])('is the credentials’ or the endpoint’s: $what is $code', async ({ reply: given, code }) => {
+  ])('$what → $code', async ({ reply: given, code }) => {
     const { get, failures } = setup(given);
 
     await expect(get()).rejects.toMatchObject({ code });
     expect(failures).toMatchObject([{ code }]);
   });
 
-  it('is told once of each request, however many waited for it', async () => {
+  it('fifty callers per request → is reported once per request', async () => {
     const { get, renew, failures, posts } = setup(reply(503), reply(503));
 
     await Promise.allSettled(Array.from({ length: 50 }, get));
@@ -302,7 +306,7 @@ describe('a failure', () => {
     expect(failures).toHaveLength(2);
   });
 
-  it('is told of no more once a token came', async () => {
+  it('followed by a token → nothing more is reported', async () => {
     const { get, failures } = setup(reply(503));
 
     await expect(get()).rejects.toThrow(PartnerTokenError);

@@ -13,11 +13,11 @@ const REQUEST = {
 };
 
 const setup = (answer: { status: number } | Error) => {
-  const asked: unknown[] = [];
+  const requests: unknown[] = [];
   const http = traceHttp(
     {
       post: async (request) => {
-        asked.push(request);
+        requests.push(request);
         if (answer instanceof Error) throw answer;
         return { ...answer, body: 's3cret' };
       },
@@ -25,16 +25,16 @@ const setup = (answer: { status: number } | Error) => {
     },
     recorded.tracer,
   );
-  return { http, asked };
+  return { http, requests };
 };
 
-describe('a request that is traced', () => {
-  it('tells where it went and what came, and no more', async () => {
-    const { http, asked } = setup({ status: 200 });
+describe('traced request', () => {
+  it('→ its span holds address and status, and no secret', async () => {
+    const { http, requests } = setup({ status: 200 });
 
     await expect(http.post(REQUEST)).resolves.toEqual({ status: 200, body: 's3cret' });
 
-    expect(asked).toEqual([REQUEST]);
+    expect(requests).toEqual([REQUEST]);
     const [span] = recorded.spans('CLIENT');
     expect(span?.attributes).toEqual({
       'http.request.method': 'POST',
@@ -48,10 +48,10 @@ describe('a request that is traced', () => {
   });
 
   it.each([
-    ['an answer that says so', { status: 503 }, '503'],
+    ['HTTP 503', { status: 503 }, '503'],
     ['no answer', new NoAnswerError('s3cret'), 'UNREACHABLE'],
-    ['a fault', new TypeError('s3cret'), 'FAULT'],
-  ])('fails with %s', async (_, answer, type) => {
+    ['an internal error', new TypeError('s3cret'), 'FAULT'],
+  ])('%s → the span fails', async (_, answer, type) => {
     const { http } = setup(answer);
 
     const outcome = await http.post(REQUEST).catch((err: unknown) => err);
@@ -63,7 +63,7 @@ describe('a request that is traced', () => {
     expect(JSON.stringify([span?.attributes, span?.events, span?.status])).not.toContain('s3cret');
   });
 
-  it('is nobody’s failure but ours where it was let go of', async () => {
+  it('aborted → the span fails as ABORTED', async () => {
     const { http } = setup(new NoAnswerError('aborted'));
 
     await http.post({ ...REQUEST, abort: AbortSignal.abort() }).catch(() => {});
@@ -71,7 +71,7 @@ describe('a request that is traced', () => {
     expect(recorded.spans()[0]?.attributes['error.type']).toBe('ABORTED');
   });
 
-  it('belongs to the first attempt that is recorded, and is linked with the others both ways', async () => {
+  it('several attempts → child of the first sampled one, linked with the others both ways', async () => {
     const { http } = setup({ status: 200 });
     const [one, two, three] = ['one', 'two', 'three'].map((name) =>
       recorded.tracer.startSpan(name),
@@ -85,7 +85,8 @@ describe('a request that is traced', () => {
     const [request] = recorded.spans('CLIENT');
     expect(parentOf(request)).toBe(two.spanContext().spanId);
     expect(request?.links.map(({ context }) => context)).toEqual([
-      ...[one.spanContext(), three.spanContext()],
+      one.spanContext(),
+      three.spanContext(),
     ]);
     const links = recorded.spans().find(({ name }) => name === 'three')?.links;
     expect(links?.map(({ context: { spanId } }) => spanId)).toEqual([idOf(request)]);

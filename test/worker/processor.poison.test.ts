@@ -1,0 +1,159 @@
+import { DelayedError, UnrecoverableError, WaitingError } from 'bullmq';
+
+import { LOCK_LOST } from '../../src/queue/backend.ts';
+import type { DeliveryResult } from '../../src/worker/delivery/bisectBatch.ts';
+import { RetryError } from '../../src/worker/processor.ts';
+import { buildSignal, buildSignalJob } from '../support/buildSignal.ts';
+import { attempted, buildJob, DEAD, DEFERRED, RELEASED, RETRY, setup } from './setupProcessor.ts';
+
+describe('signal whose workers crashed', () => {
+  const suspect = (change: object = {}) => ({ stalledCounter: 2, ...change });
+
+  it.each([
+    { stalledCounter: 0, batching: 'allowed' },
+    { stalledCounter: 1, batching: 'allowed' },
+    { stalledCounter: 2, batching: 'never' },
+    { stalledCounter: 17, batching: 'never' },
+  ])(
+    'stalled $stalledCounter times → is attempted with batching $batching',
+    async ({ stalledCounter, batching }) => {
+      const { process, deliveries, abort } = setup({ job: { stalledCounter } });
+
+      await process();
+
+      const inFlight = { signalId: 'signal-1', signal: buildSignal(), abort };
+      expect(deliveries).toEqual([[inFlight, batching]]);
+    },
+  );
+
+  it('suspect → its crash count is raised before the attempt', async () => {
+    let marked: unknown;
+    const { fail, updates } = setup({
+      result: async () => {
+        marked = [...updates];
+        return attempted(RETRY);
+      },
+      job: suspect({ data: buildSignalJob({ isolatedCrashes: 1 }) }),
+    });
+
+    await fail();
+
+    expect(marked).toEqual([{ ...buildSignalJob(), isolatedCrashes: 2 }]);
+  });
+
+  it.each<{ what: string; result: DeliveryResult | Error }>([
+    { what: 'retry', result: attempted(RETRY) },
+    { what: 'dead', result: attempted(DEAD) },
+    { what: 'an internal error', result: new TypeError('bug') },
+    { what: 'deferred', result: DEFERRED },
+    { what: 'released', result: RELEASED },
+  ])('suspect whose attempt ends with $what → its crash count is removed', async ({ result }) => {
+    const { fail, updates } = setup({ result, job: suspect() });
+
+    await fail();
+
+    expect(updates.at(0)).toHaveProperty('isolatedCrashes', 1);
+    expect(updates.at(-1)).not.toHaveProperty('isolatedCrashes');
+  });
+
+  it('suspect that is delivered → completes', async () => {
+    const { process } = setup({ job: suspect() });
+
+    await expect(process()).resolves.toMatchObject({ outcome: 'delivered' });
+  });
+
+  it('suspect whose lock is lost → its crash count is restored', async () => {
+    const data = buildSignalJob({ isolatedCrashes: 1 });
+    const { fail, updates, replaced, aborter } = setup({
+      result: async () => {
+        aborter.abort(LOCK_LOST);
+        return RELEASED;
+      },
+      job: suspect({ data }),
+    });
+
+    await expect(fail()).resolves.toBeInstanceOf(WaitingError);
+    const marked = { ...data, isolatedCrashes: 2 };
+    expect(updates).toEqual([marked]);
+    expect(replaced).toEqual([[marked, data]]);
+  });
+
+  it('suspect that another worker holds → is not attempted', async () => {
+    const { fail, deliveries } = setup({ job: suspect(), jobData: { write: async () => false } });
+
+    await expect(fail()).resolves.toBeInstanceOf(WaitingError);
+    expect(deliveries).toEqual([]);
+  });
+
+  it.each([
+    { isolatedCrashes: 2, effect: 'is attempted' },
+    { isolatedCrashes: 3, effect: 'fails as STALLED without an attempt' },
+    { isolatedCrashes: 4, effect: 'fails as STALLED without an attempt' },
+  ])('$isolatedCrashes crashes in isolation → $effect', async ({ isolatedCrashes }) => {
+    const isPoison = isolatedCrashes >= 3;
+    const { fail, deliveries } = setup({
+      result: attempted(RETRY),
+      job: suspect({ stalledCounter: 5, data: buildSignalJob({ isolatedCrashes }) }),
+    });
+
+    const error = await fail();
+
+    expect(error).toBeInstanceOf(isPoison ? UnrecoverableError : RetryError);
+    if (isPoison)
+      expect(error).toHaveProperty('message', expect.stringMatching(/^STALLED: 5 workers/));
+    expect(deliveries).toHaveLength(isPoison ? 0 : 1);
+  });
+
+  it('several suspects and another signal → suspects run one by one, the other after them', async () => {
+    const running: string[] = [];
+    const release: (() => void)[] = [];
+    const { fail, updatesOf } = setup({
+      result: (entry) => {
+        running.push(entry.signalId);
+        return new Promise((resolve) => {
+          release.push(() => resolve(attempted(RETRY)));
+        });
+      },
+    });
+    const jobs = ['one', 'two', 'three'].map((id) => buildJob(suspect({ id })));
+    const other = buildJob({ id: 'other' });
+
+    const all = [...jobs, other].map(({ job }) => fail(job));
+    await new Promise(setImmediate);
+    expect(running).toEqual(['one']);
+    // Signals that still wait have no raised count: they could not have caused a crash.
+    expect(jobs.map(({ job }) => updatesOf.get(job)?.length ?? 0)).toEqual([1, 0, 0]);
+    for (let turn = 0; turn < 4; turn += 1) {
+      release[turn]?.();
+      await new Promise(setImmediate);
+    }
+    await Promise.all(all);
+
+    expect(running).toEqual(['one', 'two', 'three', 'other']);
+  });
+
+  it('suspect aborted before its turn → is released without an attempt or a write', async () => {
+    const { fail, aborter, deliveries, updates } = setup({ job: suspect() });
+    aborter.abort('stopping');
+
+    await expect(fail()).resolves.toBeInstanceOf(WaitingError);
+    expect([deliveries, updates]).toEqual([[], []]);
+  });
+
+  it('write fails for one suspect → the next suspect is attempted', async () => {
+    const broken = buildJob(suspect());
+    const { fail, deliveries } = setup({
+      result: attempted(RETRY),
+      jobData: {
+        write: (job) =>
+          job === broken.job
+            ? Promise.reject(new Error('Connection is closed.'))
+            : Promise.resolve(true),
+      },
+    });
+
+    await expect(fail(broken.job)).resolves.toBeInstanceOf(DelayedError);
+    await expect(fail(buildJob(suspect()).job)).resolves.toBeInstanceOf(RetryError);
+    expect(deliveries).toHaveLength(1);
+  });
+});

@@ -1,0 +1,171 @@
+import type { SendResult } from '../../../src/worker/seek/classify.ts';
+import {
+  delivered,
+  empty,
+  html,
+  json,
+  raw,
+  refused,
+  type ScriptedAnswer,
+} from '../../support/scriptedSeek.ts';
+import { setup } from './setupSeekClient.ts';
+
+describe('answer', () => {
+  const good = JSON.stringify({ data: { sendSignal: true } });
+  const under = (contentType: string) => raw(good, { headers: { 'content-type': contentType } });
+  const unreadable = (status: number): SendResult => ({ kind: 'unreadable', status });
+  const ACCEPTED: SendResult = { kind: 'accepted' };
+
+  it.each<{ what: string; reply: ScriptedAnswer; result: SendResult }>([
+    { what: 'data true', reply: delivered(), result: ACCEPTED },
+    {
+      what: 'data false, because the value is not documented',
+      reply: json({ data: { sendSignal: false } }),
+      result: ACCEPTED,
+    },
+    {
+      what: 'data null, because it is nullable',
+      reply: json({ data: { sendSignal: null } }),
+      result: ACCEPTED,
+    },
+    {
+      what: 'data and an empty list of errors',
+      reply: json({ data: { sendSignal: true }, errors: [] }),
+      result: ACCEPTED,
+    },
+    {
+      what: 'application/graphql-response+json',
+      reply: under('application/graphql-response+json'),
+      result: ACCEPTED,
+    },
+    { what: 'JSON as text/plain', reply: under('text/plain'), result: ACCEPTED },
+    { what: 'JSON as text/html', reply: under('text/html; charset=utf-8'), result: ACCEPTED },
+    { what: 'JSON without a content type', reply: raw(good), result: ACCEPTED },
+    { what: 'JSON behind a byte order mark', reply: raw(`\ufeff${good}`), result: ACCEPTED },
+    { what: 'data null', reply: json({ data: null }), result: unreadable(200) },
+    { what: 'no data', reply: json({}), result: unreadable(200) },
+    { what: 'data that is a list', reply: json({ data: [] }), result: unreadable(200) },
+    { what: 'data that is no object', reply: json({ data: 'yes' }), result: unreadable(200) },
+    { what: 'an empty list of errors alone', reply: json({ errors: [] }), result: unreadable(200) },
+    { what: 'errors that are a text', reply: json({ errors: 'x' }), result: unreadable(200) },
+    {
+      what: 'errors that are an object',
+      reply: json({ errors: { message: 'x' } }),
+      result: unreadable(200),
+    },
+    { what: 'errors that are texts', reply: json({ errors: ['x'] }), result: unreadable(200) },
+    { what: 'errors that are null', reply: json({ errors: [null] }), result: unreadable(200) },
+    { what: 'JSON that is no object', reply: json('fine'), result: unreadable(200) },
+    { what: 'JSON null', reply: json(null), result: unreadable(200) },
+    { what: 'half a JSON text', reply: raw('{"data":'), result: unreadable(200) },
+    { what: 'an empty 200', reply: empty(200), result: unreadable(200) },
+    { what: 'a 204', reply: empty(204), result: unreadable(204) },
+    { what: 'a 304', reply: empty(304), result: unreadable(304) },
+    { what: 'HTML under 200', reply: html(200), result: unreadable(200) },
+    { what: 'HTML under 502', reply: html(502), result: unreadable(502) },
+    { what: 'an empty 503', reply: empty(503), result: unreadable(503) },
+    {
+      what: 'a 401 without GraphQL',
+      reply: json({ message: 'no' }, { status: 401 }),
+      result: unreadable(401),
+    },
+    {
+      what: 'a 403 without GraphQL',
+      reply: json({ message: 'no' }, { status: 403 }),
+      result: unreadable(403),
+    },
+    {
+      what: 'data under a 500',
+      reply: json({ data: { sendSignal: true } }, { status: 500 }),
+      result: unreadable(500),
+    },
+    {
+      what: 'a 400 with errors that are none',
+      reply: json({ errors: 'x' }, { status: 400 }),
+      result: unreadable(400),
+    },
+  ])('$what → $result.kind', async ({ reply, result }) => {
+    const { send } = await setup([reply]);
+
+    await expect(send()).resolves.toEqual(result);
+  });
+
+  it.each([
+    { what: 'an empty list', reply: json([]) },
+    { what: 'a list of answers', reply: json([{ data: { sendSignal: true } }]) },
+  ])('$what → unreadable', async ({ reply }) => {
+    const { send } = await setup([reply]);
+
+    await expect(send()).resolves.toEqual(unreadable(200));
+  });
+
+  it('errors null beside data → accepted', async () => {
+    const { send } = await setup([json({ data: { sendSignal: true }, errors: null })]);
+
+    await expect(send()).resolves.toEqual(ACCEPTED);
+  });
+
+  it.each([200, 400, 401, 403, 429, 500, 503])(
+    'errors under HTTP %i → refused, whatever the status',
+    async (status) => {
+      const { send } = await setup([refused('NEW_CODE', { message: 'As SEEK says', status })]);
+
+      await expect(send()).resolves.toEqual({
+        kind: 'refused',
+        errors: [{ message: 'As SEEK says', extensions: { code: 'NEW_CODE' } }],
+        // The status adds something to the errors only here.
+        ...(status === 429 || status >= 500 ? { status } : {}),
+      });
+    },
+  );
+
+  it.each([
+    { what: 'with data as well', body: { data: { sendSignal: true }, errors: [{ message: 'm' }] } },
+    { what: 'with data null', body: { data: null, errors: [{ message: 'm' }] } },
+    { what: 'without data', body: { errors: [{ message: 'm' }] } },
+  ])('errors $what → refused', async ({ body }) => {
+    const { send } = await setup([json(body)]);
+
+    await expect(send()).resolves.toEqual({ kind: 'refused', errors: [{ message: 'm' }] });
+  });
+
+  it('several errors → all are kept, with all extensions', async () => {
+    const errors = [
+      {
+        message: 'one',
+        extensions: { code: 'BAD_USER_INPUT', invalidFields: { '/input/token': 'Is not valid' } },
+      },
+      { message: 'two', extensions: { code: 'INTERNAL_SERVER_ERROR', trace: ['a', { b: 1 }] } },
+    ];
+    const { send } = await setup([json({ errors })]);
+
+    await expect(send()).resolves.toEqual({ kind: 'refused', errors });
+  });
+
+  it.each([
+    { retryAfter: '7', expected: { retryAfterMs: 7_000 } },
+    { retryAfter: '999999999', expected: { retryAfterMs: 10_800_000 } },
+    { retryAfter: '-1', expected: {} },
+    { retryAfter: 'soon', expected: {} },
+  ])('Retry-After: $retryAfter → $expected', async ({ retryAfter, expected }) => {
+    const headers = { 'retry-after': retryAfter };
+    const { send } = await setup([refused('RATE_LIMITED', { headers }), html(503, headers)]);
+
+    await expect(send()).resolves.toEqual({
+      kind: 'refused',
+      errors: expect.any(Array),
+      ...expected,
+    });
+    await expect(send()).resolves.toEqual({ kind: 'unreadable', status: 503, ...expected });
+  });
+
+  it('Retry-After with a date → the milliseconds until then', async () => {
+    const headers = { 'retry-after': new Date(Date.now() + 3_600_000).toUTCString() };
+    const { send } = await setup([html(503, headers)]);
+
+    const result = await send();
+
+    expect(result).toHaveProperty('retryAfterMs', expect.any(Number));
+    expect(Reflect.get(result, 'retryAfterMs')).toBeGreaterThan(3_500_000);
+  });
+});
