@@ -4,24 +4,24 @@ import type { DeliveryResult } from './delivery/bisectBatch.ts';
 import { QUEUE } from './delivery/sendAuthorised.ts';
 
 // A crash stalls every job that its worker had in flight, so one stall proves nothing. A signal that
-// stalled twice is a suspect: from then on it runs exclusively, with no other signal in flight. If
+// stalled twice is suspected: from then on it runs exclusively, with no other signal in flight. If
 // three workers crash during that, the signal must be the cause, and it is not attempted again.
-const MIN_STALLS_OF_SUSPECT = 2;
-const MIN_ISOLATED_CRASHES_OF_POISON = 3;
+const SUSPECTED_AFTER_STALLS = 2;
+const POISON_AFTER_ISOLATED_CRASHES = 3;
 
 /** The field of BullMQ's job that matters here. */
 type StalledJob = { stalledCounter: number };
 
 /** Whether the signal may be the reason that its workers crashed. */
 export const isSuspectedPoison = ({ stalledCounter }: StalledJob): boolean =>
-  stalledCounter >= MIN_STALLS_OF_SUSPECT;
+  stalledCounter >= SUSPECTED_AFTER_STALLS;
 
 /** Why a poison signal becomes a dead letter. `undefined`: it is not one, so it is attempted. */
 export const poisonFailureOf = (
   { stalledCounter }: StalledJob,
   { isolatedCrashes = 0 }: SignalJob,
 ): string | undefined =>
-  isolatedCrashes < MIN_ISOLATED_CRASHES_OF_POISON
+  isolatedCrashes < POISON_AFTER_ISOLATED_CRASHES
     ? undefined
     : failureText({
         code: STALLED,
@@ -37,7 +37,7 @@ type Deps<Job> = {
   replace: (job: Job, from: SignalJob, to: SignalJob) => Promise<boolean>;
 };
 
-type Suspect<Job> = {
+type SuspectedSignal<Job> = {
   job: Job;
   /** BullMQ's lock token, which proves that this worker holds the job. */
   lock: string | undefined;
@@ -46,13 +46,13 @@ type Suspect<Job> = {
 };
 
 /**
- * Attempts a suspect while this worker attempts nothing else. The crash count is raised before the
- * attempt and removed after it, so a count that is still there means that a worker crashed.
+ * Attempts a suspected signal while this worker attempts nothing else. The crash count is raised
+ * before the attempt and removed after it, so a count that is still there means a crash.
  */
 export const createRunExclusively =
   <Job>({ exclusiveLock, write, replace }: Deps<Job>) =>
   (
-    { job, lock, signalJob: before, abort }: Suspect<Job>,
+    { job, lock, signalJob: before, abort }: SuspectedSignal<Job>,
     attempt: () => Promise<DeliveryResult>,
   ): Promise<DeliveryResult> =>
     exclusiveLock.exclusive(async () => {

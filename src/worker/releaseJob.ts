@@ -15,8 +15,9 @@ type Deps = {
 };
 
 /**
- * Three ways to give a job back to the queue without an attempt. Each resolves with the error that the
- * processor throws to tell BullMQ. A job that cannot be moved returns when its lock expires.
+ * Three ways to give a job back to the queue without an attempt. Each resolves with an error that the
+ * processor must throw, or BullMQ would complete the job. A job that cannot be moved returns when its
+ * lock expires.
  */
 export const createReleaseJob = ({ jobData, bookkeeping, now }: Deps) => {
   const delay = async (job: Job, lock: string | undefined, waitMs: number) => {

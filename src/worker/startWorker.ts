@@ -80,11 +80,7 @@ export const startWorker = async ({ backend, config, closers, logger, metrics, .
   const heartbeat = createHeartbeat({ workerStats, worker: name });
   closers.add('heartbeat', heartbeat.close);
   const counted = countOutcomes(heartbeat.count, metrics);
-  const sweeper = createSweeper({ backend, logger, metrics });
-  closers.add('dead-letter sweeper', sweeper.close);
-  const onRedriven = () => void sweeper.sweep();
-  const redriveWorker = await startRedriveWorker({ backend, logger, metrics, onRedriven });
-  closers.add('redrive worker', redriveWorker.close);
+  const sweeper = await startDeadLetterWork({ backend, closers, logger, metrics });
 
   let worker: JobWorker | undefined;
   const slots = { none: 0, one: 1, all: concurrency };
@@ -132,7 +128,6 @@ export const startWorker = async ({ backend, config, closers, logger, metrics, .
     onFailed: sweeper.onFailed,
     onCompleted: createOnCompleted({ outcomeRecorder, metrics, logger }),
   });
-  const { lastActivityAt } = worker;
   // Added before the worker, so closed after it: the worker keeps its probe until that has ended.
   closers.add('circuit breaker', () =>
     withDeadline(breaker.stop(), BREAKER_STOP_TIMEOUT_MS, queueTimedOut),
@@ -142,7 +137,7 @@ export const startWorker = async ({ backend, config, closers, logger, metrics, .
   const maxIdleMs = Math.max(MIN_IDLE_MS, 5 * config.SEEK_TIMEOUT_MS);
   const stallDetector = createStallDetector({
     hasDueWork: async () => !breaker.isHeldBack() && (await hasDueWork(backend, maxIdleMs)),
-    lastActivityAt,
+    lastActivityAt: worker.lastActivityAt,
     maxIdleMs,
   });
   livenessChecks.push(stallDetector.isAlive);
@@ -158,6 +153,21 @@ const retryPolicyOf = (config: WorkerConfig): RetryPolicy => ({
   maxAttempts: config.RETRY_MAX_ATTEMPTS,
   maxAgeMs: config.RETRY_MAX_AGE_MS,
 });
+
+/** Starts the dead-letter sweeper, and the redrive worker, which triggers a sweep. */
+const startDeadLetterWork = async ({
+  backend,
+  closers,
+  logger,
+  metrics,
+}: Pick<Deps, 'backend' | 'closers' | 'logger' | 'metrics'>) => {
+  const sweeper = createSweeper({ backend, logger, metrics });
+  closers.add('dead-letter sweeper', sweeper.close);
+  const onRedriven = () => void sweeper.sweep();
+  const redriveWorker = await startRedriveWorker({ backend, logger, metrics, onRedriven });
+  closers.add('redrive worker', redriveWorker.close);
+  return sweeper;
+};
 
 type Reporting = Pick<Deps, 'logger' | 'metrics'> & { outcomeRecorder: OutcomeRecorder };
 type OnCompleted = NonNullable<WorkerOptions<JobResult>['onCompleted']>;

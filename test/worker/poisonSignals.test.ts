@@ -63,12 +63,12 @@ const setup = ({ ours = [], replace = async () => true }: Doubles = {}) => {
 
 describe('isSuspectedPoison', () => {
   it.each([
-    { stalledCounter: 0, suspect: false },
-    { stalledCounter: 1, suspect: false },
-    { stalledCounter: 2, suspect: true },
-    { stalledCounter: 9, suspect: true },
-  ])('stalled $stalledCounter times → $suspect', (row) => {
-    expect(isSuspectedPoison(row)).toBe(row.suspect);
+    { stalledCounter: 0, suspected: false },
+    { stalledCounter: 1, suspected: false },
+    { stalledCounter: 2, suspected: true },
+    { stalledCounter: 9, suspected: true },
+  ])('stalled $stalledCounter times → $suspected', (row) => {
+    expect(isSuspectedPoison(row)).toBe(row.suspected);
   });
 });
 
@@ -85,7 +85,7 @@ describe('poisonFailureOf', () => {
   });
 });
 
-describe('suspect', () => {
+describe('suspected signal', () => {
   it.each<{ what: string; result: DeliveryResult }>([
     { what: 'deferred', result: DEFERRED },
     { what: 'released', result: RELEASED },
@@ -186,7 +186,7 @@ describe('suspect', () => {
     expect(calls.at(-1)).toEqual(['replace', 'job', 3, 2]);
   });
 
-  it('after a suspect whose attempt rejected → is attempted', async () => {
+  it('after another whose attempt rejected → is attempted', async () => {
     const { run, calls } = setup();
 
     const first = run(() => Promise.reject(new Error('bug')), 0, 'one');

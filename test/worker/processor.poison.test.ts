@@ -7,7 +7,7 @@ import { buildSignal, buildSignalJob } from '../support/buildSignal.ts';
 import { attempted, buildJob, DEAD, DEFERRED, RELEASED, RETRY, setup } from './setupProcessor.ts';
 
 describe('signal whose workers crashed', () => {
-  const suspect = (change: object = {}) => ({ stalledCounter: 2, ...change });
+  const suspected = (change: object = {}) => ({ stalledCounter: 2, ...change });
 
   it.each([
     { stalledCounter: 0, batching: 'allowed' },
@@ -26,14 +26,14 @@ describe('signal whose workers crashed', () => {
     },
   );
 
-  it('suspect → its crash count is raised before the attempt', async () => {
+  it('suspected → its crash count is raised before the attempt', async () => {
     let marked: unknown;
     const { fail, updates } = setup({
       result: async () => {
         marked = [...updates];
         return attempted(RETRY);
       },
-      job: suspect({ data: buildSignalJob({ isolatedCrashes: 1 }) }),
+      job: suspected({ data: buildSignalJob({ isolatedCrashes: 1 }) }),
     });
 
     await fail();
@@ -47,8 +47,8 @@ describe('signal whose workers crashed', () => {
     { what: 'an internal error', result: new TypeError('bug') },
     { what: 'deferred', result: DEFERRED },
     { what: 'released', result: RELEASED },
-  ])('suspect whose attempt ends with $what → its crash count is removed', async ({ result }) => {
-    const { fail, updates } = setup({ result, job: suspect() });
+  ])('suspected, attempt ends with $what → its crash count is removed', async ({ result }) => {
+    const { fail, updates } = setup({ result, job: suspected() });
 
     await fail();
 
@@ -56,20 +56,20 @@ describe('signal whose workers crashed', () => {
     expect(updates.at(-1)).not.toHaveProperty('isolatedCrashes');
   });
 
-  it('suspect that is delivered → completes', async () => {
-    const { process } = setup({ job: suspect() });
+  it('suspected, but delivered → completes', async () => {
+    const { process } = setup({ job: suspected() });
 
     await expect(process()).resolves.toMatchObject({ outcome: 'delivered' });
   });
 
-  it('suspect whose lock is lost → its crash count is restored', async () => {
+  it('suspected, lock is lost → its crash count is restored', async () => {
     const data = buildSignalJob({ isolatedCrashes: 1 });
     const { fail, updates, replaced, aborter } = setup({
       result: async () => {
         aborter.abort(LOCK_LOST);
         return RELEASED;
       },
-      job: suspect({ data }),
+      job: suspected({ data }),
     });
 
     await expect(fail()).resolves.toBeInstanceOf(WaitingError);
@@ -78,8 +78,8 @@ describe('signal whose workers crashed', () => {
     expect(replaced).toEqual([[marked, data]]);
   });
 
-  it('suspect that another worker holds → is not attempted', async () => {
-    const { fail, deliveries } = setup({ job: suspect(), jobData: { write: async () => false } });
+  it('suspected, held by another worker → is not attempted', async () => {
+    const { fail, deliveries } = setup({ job: suspected(), jobData: { write: async () => false } });
 
     await expect(fail()).resolves.toBeInstanceOf(WaitingError);
     expect(deliveries).toEqual([]);
@@ -93,7 +93,7 @@ describe('signal whose workers crashed', () => {
     const isPoison = isolatedCrashes >= 3;
     const { fail, deliveries } = setup({
       result: attempted(RETRY),
-      job: suspect({ stalledCounter: 5, data: buildSignalJob({ isolatedCrashes }) }),
+      job: suspected({ stalledCounter: 5, data: buildSignalJob({ isolatedCrashes }) }),
     });
 
     const error = await fail();
@@ -104,7 +104,7 @@ describe('signal whose workers crashed', () => {
     expect(deliveries).toHaveLength(isPoison ? 0 : 1);
   });
 
-  it('several suspects and another signal → suspects run one by one, the other after them', async () => {
+  it('several suspected signals and another → the suspected run one by one, the other after them', async () => {
     const running: string[] = [];
     const release: (() => void)[] = [];
     const { fail, updatesOf } = setup({
@@ -115,7 +115,7 @@ describe('signal whose workers crashed', () => {
         });
       },
     });
-    const jobs = ['one', 'two', 'three'].map((id) => buildJob(suspect({ id })));
+    const jobs = ['one', 'two', 'three'].map((id) => buildJob(suspected({ id })));
     const other = buildJob({ id: 'other' });
 
     const all = [...jobs, other].map(({ job }) => fail(job));
@@ -132,16 +132,16 @@ describe('signal whose workers crashed', () => {
     expect(running).toEqual(['one', 'two', 'three', 'other']);
   });
 
-  it('suspect aborted before its turn → is released without an attempt or a write', async () => {
-    const { fail, aborter, deliveries, updates } = setup({ job: suspect() });
+  it('suspected, aborted before its turn → is released without an attempt or a write', async () => {
+    const { fail, aborter, deliveries, updates } = setup({ job: suspected() });
     aborter.abort('stopping');
 
     await expect(fail()).resolves.toBeInstanceOf(WaitingError);
     expect([deliveries, updates]).toEqual([[], []]);
   });
 
-  it('write fails for one suspect → the next suspect is attempted', async () => {
-    const broken = buildJob(suspect());
+  it('write fails for one suspected signal → the next one is attempted', async () => {
+    const broken = buildJob(suspected());
     const { fail, deliveries } = setup({
       result: attempted(RETRY),
       jobData: {
@@ -153,7 +153,7 @@ describe('signal whose workers crashed', () => {
     });
 
     await expect(fail(broken.job)).resolves.toBeInstanceOf(DelayedError);
-    await expect(fail(buildJob(suspect()).job)).resolves.toBeInstanceOf(RetryError);
+    await expect(fail(buildJob(suspected()).job)).resolves.toBeInstanceOf(RetryError);
     expect(deliveries).toHaveLength(1);
   });
 });

@@ -55,7 +55,7 @@ describe('endless answer', () => {
     ['interim answers', '', Buffer.from('HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n')],
     ['a chunk’s extension', `${CHUNKED}1;`, Buffer.alloc(10_000, 'x')],
     ['trailers', `${CHUNKED}0\r\n`, Buffer.from('X-More: and more\r\n'.repeat(100))],
-  ])('endless %s → unreachable within the timeout', async (_, head, unit) => {
+  ])('%s without end → unreachable within the timeout', async (_, head, unit) => {
     const { send } = await setup(async (socket) => void (await pour(socket, head, unit, GIB)));
 
     expect((await sendSafely(send)).result).toMatchObject({ kind: 'unreachable' });
