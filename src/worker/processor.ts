@@ -170,10 +170,10 @@ export const createProcessor = ({ now = Date.now, random = Math.random, ...deps 
   };
 };
 
-type Reporting = { unredactedLogger: Logger; span: AttemptSpan | undefined };
+type ReportDeps = { unredactedLogger: Logger; span: AttemptSpan | undefined };
 
 const report = (
-  { logger, unredactedLogger, metrics, policy, span }: Deps & Reporting,
+  { logger, unredactedLogger, metrics, policy, span }: Deps & ReportDeps,
   job: Job,
   signalJob: SignalJob,
   { number, waitMs, attempt }: AttemptDecision,

@@ -169,12 +169,12 @@ const startDeadLetterWork = async ({
   return sweeper;
 };
 
-type Reporting = Pick<Deps, 'logger' | 'metrics'> & { outcomeRecorder: OutcomeRecorder };
+type CompletionDeps = Pick<Deps, 'logger' | 'metrics'> & { outcomeRecorder: OutcomeRecorder };
 type OnCompleted = NonNullable<WorkerOptions<JobResult>['onCompleted']>;
 
 /** Records the outcome of a completed job: one that was delivered or skipped. */
 const createOnCompleted =
-  ({ outcomeRecorder, metrics, logger }: Reporting): OnCompleted =>
+  ({ outcomeRecorder, metrics, logger }: CompletionDeps): OnCompleted =>
   (job, { outcome, attempt }) => {
     const { requestId, reason } = attempt ?? {};
     outcomeRecorder.addOutcome({
