@@ -2,39 +2,39 @@ import type { SkipReason } from '../schemas/signalJob.ts';
 import type { SignalState } from '../schemas/signalRecord.ts';
 
 /**
- * What is known of a signal after an attempt to enqueue it. An optional field is absent where there is
- * nothing, and where `decide` needs no more than the fields before it.
+ * What was read about a signal after an attempt to enqueue it. An optional field is absent if nothing
+ * was found, or if the fields before it decide already.
  */
 export type Facts = {
   signalId: string;
-  /** Of the signal that is being enqueued. Differs from its id only under an Idempotency-Key. */
+  /** Identifies the content that is being enqueued. Differs from the id only under an Idempotency-Key. */
   contentId: string;
   /** The attempt found nothing under the id, and added the job. */
   added: boolean;
-  /** The job in the signals queue. Matters only without a dedupe record. */
+  /** The job in the signals queue. Read only if there is no dedupe record. */
   job?: QueuedJob | undefined;
-  /** The record of why it was skipped. Matters only beside a dedupe record of the same content. */
-  skip?: SkipRecord | undefined;
+  /** Why the signal was skipped. Read only if the dedupe record has the same content. */
+  skip?: Skip | undefined;
   existing?: Existing | undefined;
   state?: SignalState | undefined;
   isLastAttempt: boolean;
 };
 
 export type QueuedJob = {
-  /** BullMQ's. */
+  /** The job state, in BullMQ's words. */
   state: string;
   finishedAt?: number | undefined;
-  /** Its dedupe window has ended. BullMQ keeps completed jobs for lookups, and may do so for longer. */
+  /** The dedupe window has ended. BullMQ keeps completed jobs for lookups, perhaps longer. */
   isPastWindow?: boolean;
 };
 
-export type SkipRecord = {
+export type Skip = {
   reason: string | undefined;
-  /** The job that ended so. It may have been removed since. */
+  /** The job under the id. Absent if it was removed since. */
   job?: { outcome: string | undefined; finishedAt: number | undefined } | undefined;
 };
 
-/** By the dedupe record, or else by a job or a dead letter. No `contentId`: its data is unreadable. */
+/** From the dedupe record, a job or a dead letter. No `contentId`: its data is unreadable. */
 export type Existing = { contentId: string | undefined };
 
 export type Action =
@@ -43,19 +43,19 @@ export type Action =
   | { kind: 'conflict' }
   /** Remove what is left of a completed signal, then re-enqueue it. */
   | Reopen
-  /** Another process changed the signal between the reads: re-enqueue it, and read again. */
+  /** Another process changed the signal between the reads: try to enqueue it again, and read again. */
   | { kind: 'tryAgain' };
 
 type Reopen = { kind: 'reopen'; finishedAt: number | undefined };
 
 /**
- * The first row that applies counts:
+ * Decides what happens to a signal after an attempt to enqueue it. The first row that applies counts:
  *
  * | facts                                                          | action               |
  * | -------------------------------------------------------------- | -------------------- |
  * | added                                                          | accepted             |
  * | job completed, past its dedupe window                          | reopen               |
- * | skipped for want of a token; no job, or the one that ended so  | reopen               |
+ * | skipped because of its token; no job, or a skipped one         | reopen               |
  * | nothing exists under the id any more                           | tryAgain             |
  * | Idempotency-Key, and the existing content differs              | conflict             |
  * | Idempotency-Key, and the existing content is unreadable        | conflict             |
@@ -75,21 +75,22 @@ export const decide = (facts: Facts): Action => {
   return isLastAttempt ? { kind: 'duplicate', state: 'waiting' } : { kind: 'tryAgain' };
 };
 
-/** What has to be removed before the signal can be enqueued as new; `undefined`: it must stay. */
+/** What to remove so that the signal can be enqueued as new. `undefined`: everything must stay. */
 export const toReopen = ({ job, skip }: Pick<Facts, 'job' | 'skip'>): Reopen | undefined => {
-  // A failed job is on its way to the dead letters, however old it is. To remove it loses the signal.
+  // Never a failed job, however old: it is about to move to the dead letters. Removing it loses the signal.
   if (job?.state === 'completed' && job.isPastWindow && job.finishedAt !== undefined) {
     return { kind: 'reopen', finishedAt: job.finishedAt };
   }
   if (skip === undefined || !isRetryable(skip.reason)) return undefined;
-  // Any other job is a newer one of the same signal, and is not to be removed.
+  // Any other job is a newer one of the same signal. Removing it loses the signal.
   if (skip.job !== undefined && skip.job.outcome !== 'skipped') return undefined;
   return { kind: 'reopen', finishedAt: skip.job?.finishedAt };
 };
 
 /**
- * Without an Idempotency-Key the id is derived from the content, and what exists is the same. Under a
- * key, unreadable content can't be compared. Calling it the same could lose the signal being enqueued.
+ * True if the Idempotency-Key was used for other content. Without a key, the id is derived from the
+ * content, so the content is the same. Unreadable content counts as other content: if it counted as the
+ * same, the signal being enqueued could be lost.
  */
 export const isConflict = ({
   signalId,
@@ -98,7 +99,7 @@ export const isConflict = ({
 }: Pick<Facts, 'signalId' | 'contentId' | 'existing'>): boolean =>
   existing !== undefined && signalId !== contentId && existing.contentId !== contentId;
 
-/** A seek token may have been recorded since a worker skipped the signal. */
+/** True if a seek token that was recorded since the skip may let the signal be delivered. */
 export const isRetryable = (reason: string | undefined): boolean => RETRYABLE.has(reason);
 
 const RETRYABLE: ReadonlySet<string | undefined> = new Set<SkipReason>([

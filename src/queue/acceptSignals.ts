@@ -11,7 +11,7 @@ import {
   isConflict,
   isRetryable,
   type QueuedJob,
-  type SkipRecord,
+  type Skip,
   toReopen,
 } from './acceptDecision.ts';
 import {
@@ -33,9 +33,9 @@ export type NewSignal = {
   signalId: string;
   contentId: string;
   signal: Signal;
-  /** The name of the API key or of the application that sends it. */
+  /** The name of the API key or of the application that sent the signal. */
   from: string;
-  /** Where workers report its outcome. */
+  /** Where workers report the outcome. */
   reportTo?: 'outbox' | undefined;
 };
 
@@ -57,7 +57,7 @@ type Deps = {
   now?: () => number;
 };
 
-/** The only code that adds new signals to the queue. */
+/** Accepts signals. No other code adds new signals to the queue. */
 export const createSignalQueue = ({
   backend,
   lookup,
@@ -67,15 +67,15 @@ export const createSignalQueue = ({
 }: Deps) => {
   const gatherFacts = createFactReader({ backend, lookup, now });
 
-  /** Carries out what `decide` says, beginning with the answer to the first attempt to enqueue. */
-  const conclude = async (
+  /** Acts on `decide` until it gives a final answer. `first`: the result of the first attempt to enqueue. */
+  const acceptOne = async (
     job: NewJob,
     first: EnqueueIfAbsentResult | undefined,
   ): Promise<Acceptance> => {
     const { signalId } = job;
     let enqueued = first;
     for (let attempts = 0; ; attempts += 1) {
-      if (enqueued === undefined) throw new Error(noAnswer(signalId));
+      if (enqueued === undefined) throw new Error(noResult(signalId));
       const action = decide(await gatherFacts(job, enqueued, attempts === MAX_ATTEMPTS));
       switch (action.kind) {
         case 'accepted':
@@ -85,7 +85,7 @@ export const createSignalQueue = ({
         case 'conflict':
           return { kind: 'conflict', signalId };
         case 'reopen':
-          // Another process may have reopened it first. The next attempt shows what came of it.
+          // Ignores whether it did: if another process was first, the next attempt finds its signal.
           await backend.bookkeeping.reopen(signalId, action.finishedAt);
           break;
         case 'tryAgain':
@@ -98,9 +98,9 @@ export const createSignalQueue = ({
 
   return {
     /**
-     * Enqueues signals in order. Their ids must differ. Resolves once the queue has acknowledged every
-     * write. Rejects if any write is in doubt; it is then safe to repeat the call. New signals belong to
-     * `trace`.
+     * Enqueues signals, in order; their ids must differ. Resolves with one result per signal, once the
+     * queue and its replicas have acknowledged every write. Rejects if any write is in doubt; the call
+     * may then be repeated. New signals carry `trace`.
      */
     accept: async (signals: NewSignal[], trace?: TraceContext): Promise<Acceptance[]> => {
       const since = performance.now();
@@ -108,17 +108,17 @@ export const createSignalQueue = ({
       const jobs = signals.map((entry) =>
         toJob(entry, { acceptedAt, dedupeWindowMs, cipher, trace }),
       );
-      const traced = jobs.flatMap(({ signalId, data }) =>
+      const entries = jobs.flatMap(({ signalId, data }) =>
         searchKeysOf(data.signal).map((searchKey) => ({ ...searchKey, signalId })),
       );
-      // Search by anything but the id is best effort: its failure does not fail the enqueue.
-      const noted = backend.index.note(traced).catch(() => {});
-      const admissions = await backend.enqueueIfAbsent(jobs);
-      await noted;
+      // The search index is best effort: its failure does not fail the enqueue.
+      const indexing = backend.index.note(entries).catch(() => {});
+      const enqueued = await backend.enqueueIfAbsent(jobs);
+      await indexing;
       const acceptances = await Promise.all(
-        jobs.map((job, index) => conclude(job, admissions[index])),
+        jobs.map((job, index) => acceptOne(job, enqueued[index])),
       );
-      // For duplicates too: their answer makes the same promise as that of a new signal.
+      // Duplicates wait for the replicas too: their answer makes the same promise as that of a new signal.
       if (acceptances.some(({ kind }) => kind === 'accepted')) await backend.replicated(since);
       return acceptances;
     },
@@ -127,25 +127,25 @@ export const createSignalQueue = ({
 
 export type SignalQueue = ReturnType<typeof createSignalQueue>;
 
-// To re-enqueue one signal. Concurrent updates need one or two; so many in a row point to a fault.
+// Further attempts to enqueue one signal. A concurrent update needs one or two; more point to a fault.
 const MAX_ATTEMPTS = 5;
 
-const noAnswer = (signalId: string): string =>
+const noResult = (signalId: string): string =>
   `The queue did not say whether it added signal ${signalId}. Enqueue it again.`;
 
 const gaveUp = (signalId: string): string =>
   `Gave up after ${MAX_ATTEMPTS} attempts: concurrent updates to signal ${signalId}. Enqueue it again.`;
 
 /**
- * Reads from cheap to expensive, and stops at the fact that decides. A signal that was added costs no
- * read; duplicates are frequent, and cost no more than their answer needs.
+ * Reads the facts for `decide`, cheap ones first, and stops at the first that decides. A new signal
+ * costs no read. Duplicates are frequent, so they cost no more reads than their answer needs.
  */
 const createFactReader = ({
   backend,
   lookup,
   now,
 }: Pick<Deps, 'backend' | 'lookup'> & { now: () => number }) => {
-  // No other job than a completed one is past its dedupe window: the rest of it is not read.
+  // Only a completed job can be past its dedupe window, so the data of other jobs is not read.
   const readJob = async (signalId: string): Promise<QueuedJob | undefined> => {
     const queue = await backend.queue(SIGNALS);
     const state = await queue.getJobState(signalId);
@@ -155,7 +155,7 @@ const createFactReader = ({
     return { state, finishedAt: job.finishedOn, isPastWindow: until <= now() };
   };
 
-  const readSkip = async (signalId: string): Promise<SkipRecord | undefined> => {
+  const readSkip = async (signalId: string): Promise<Skip | undefined> => {
     const record = await backend.bookkeeping.findSkipRecord(signalId);
     if (record === undefined || !isRetryable(record.reason)) return undefined;
     const job = await (await backend.queue(SIGNALS)).getJob(signalId);
@@ -165,7 +165,7 @@ const createFactReader = ({
   };
 
   // The signals queue first: a move to the dead letters adds the dead letter before it removes the job.
-  // A redrive between the two reads can still hide the signal, and `decide` then tries again.
+  // A redrive between the two reads still hides the signal. `decide` then asks for another attempt.
   const readExisting = async (signalId: string): Promise<Existing | undefined> => {
     const signals = await backend.queue(SIGNALS);
     const deadLetters = await backend.queue(DEAD_LETTERS);
@@ -173,7 +173,7 @@ const createFactReader = ({
     const deadLetter = await deadLetters.getJob(signalId);
     if (job === undefined && deadLetter === undefined) return undefined;
     const data = job?.data ?? readDeadLetter(deadLetter)?.job;
-    // Any version may have written it: reads only the fields that all versions write.
+    // Any version may have written the data. Only fields that all versions write are read.
     return { contentId: isObject(data) ? dedupeRecordOf(signalId, data, 0).contentId : undefined };
   };
 
@@ -184,7 +184,7 @@ const createFactReader = ({
   ): Promise<Facts> => {
     const facts = { signalId, contentId, added: enqueued.kind === 'added', isLastAttempt };
     if (enqueued.kind === 'added') return facts;
-    const { remembered: recorded, queued } = enqueued;
+    const { recordedContentId: recorded, queued } = enqueued;
     const job = recorded === undefined && queued ? await readJob(signalId) : undefined;
     const skip = recorded === contentId ? await readSkip(signalId) : undefined;
     if (toReopen({ job, skip }) !== undefined) return { ...facts, job, skip };
@@ -206,7 +206,7 @@ const toJob = (
 ): NewJob => {
   const data = {
     ...encryptToken(signal, signalId, cipher),
-    // Default values are left out: in a long queue they would be most of what is stored beside the signal.
+    // Default values are left out: a long queue would otherwise store mostly these beside the signals.
     ...(contentId === signalId ? {} : { contentId }),
     ...(dedupeWindowMs === DEDUPE_WINDOW_MS ? {} : { dedupeWindowMs }),
     ...(reportTo === undefined ? {} : { reportTo }),

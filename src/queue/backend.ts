@@ -13,7 +13,65 @@ export const DEAD_LETTERS = 'dead-letters';
 
 export type QueueName = typeof SIGNALS | typeof DEAD_LETTERS;
 
-/** The part of a BullMQ queue that we use, the same on Redis and on the embedded queue. */
+/**
+ * The port between the dispatcher and its queue. `queue/redis` implements it for production,
+ * `queue/embedded` for development. A resolved promise means that the queue has acknowledged the write.
+ * A rejected one leaves open whether the write happened. It may be repeated: no signal is lost or added
+ * twice.
+ */
+export type Backend = {
+  /** Resolves with the BullMQ queue of this name once it has been reached. */
+  queue: (name: QueueName) => Promise<JobQueue>;
+  /** The same queue with BullMQ's whole interface, for Bull Board only. */
+  bullQueue: (name: QueueName) => Promise<Queue>;
+  /** Starts a worker that runs `process` for each job, up to `concurrency` at once. */
+  work: <Result>(
+    name: QueueName,
+    process: JobProcessor<Result>,
+    options: WorkerOptions<Result>,
+  ) => Promise<JobWorker>;
+  /**
+   * Adds each signal that has neither a job, nor a dead letter, nor a dedupe record. Atomic for each
+   * signal: of concurrent callers with the same signal, exactly one adds it. The ids of one call must
+   * differ. Resolves with one result per signal, in order.
+   */
+  enqueueIfAbsent: (jobs: NewJob[]) => Promise<EnqueueIfAbsentResult[]>;
+  bookkeeping: Bookkeeping;
+  index: SearchIndex;
+  workerStats: WorkerStats;
+  outcomeStream: OutcomeStream;
+  breaker: BreakerStore;
+  tokens: TokenStore;
+  jobData: JobDataStore;
+  jobs: JobStore;
+  /**
+   * Resolves once `WAIT_REPLICAS` replicas have every write that was acknowledged before the call.
+   * `since`: the time of `performance.now()` before the first of these writes. Rejects if too few
+   * replicas answer in time, or if the connection was lost after `since`.
+   */
+  replicated: (since: number) => Promise<void>;
+  /** Checks whether the queue is a safe place for signals. Rejects if it cannot be reached. */
+  inspect: () => Promise<SafetyFinding[]>;
+  /** In bytes. `undefined` if the queue does not report it. */
+  memoryUse: () => Promise<MemoryUse | undefined>;
+  /** Calls `listener` after every connect; at once if the queue is connected already. */
+  onReached: (listener: () => void) => void;
+  /** Rejects if the queue does not answer. */
+  ping: () => Promise<void>;
+  /** The last error of the connection, without secrets. `undefined` while it is connected. */
+  lastError: () => string | undefined;
+  /** Closes queues and connections. Close the workers first. */
+  close: () => Promise<void>;
+};
+
+export type BackendOptions = {
+  prefix: string;
+  dedupeWindowMs: number;
+  keepDeliveredMs: number;
+  logger: Logger;
+};
+
+/** The part of BullMQ's `Queue` that behaves the same in Redis and in the embedded queue. */
 export type JobQueue = Pick<
   Queue<unknown>,
   | 'add'
@@ -27,116 +85,132 @@ export type JobQueue = Pick<
   | 'remove'
 >;
 
-/** What works on a job. `abort` fires when the worker stops, or with `LOCK_LOST` as its reason. */
-export type Process<Result = unknown> = (
+/** Runs one job. `abort` fires when the worker stops, or with the reason `LOCK_LOST`. */
+export type JobProcessor<Result = unknown> = (
   job: Job,
   lock: string | undefined,
   abort: AbortSignal | undefined,
 ) => Promise<Result>;
 
-/** The job is another worker's by now: nothing that we say of it counts any more. */
+/** Another worker may run the job by now. Results of this run no longer count. */
 export const LOCK_LOST = 'lock lost';
 
 export type WorkerOptions<Result = unknown> = {
   concurrency: number;
+  /** Which completed jobs are kept: up to `age` seconds and up to `count`. */
   removeOnComplete?: { age: number; count: number };
+  /** The wait before the next attempt. */
   backoffMs?: (attemptsMade: number, err: unknown) => number;
   onFailed?: (job: Job) => void;
   onCompleted?: (job: Job, result: Result) => void;
 };
 
 export type JobWorker = {
-  /** How many jobs it may have in hand at once, up to its concurrency; with 0 it takes none. */
+  /** Limits the jobs in flight, up to the configured concurrency. At 0 the worker takes no jobs. */
   setConcurrency: (slots: number) => void;
-  /** When its loop last did anything, by `performance.now()`. */
+  /** When the loop of the worker last made progress, by `performance.now()`. */
   lastActivityAt: () => number;
-  /** Takes no more jobs; resolves when those in hand have ended. */
+  /** Takes no more jobs. Resolves when the jobs in flight have ended. */
   close: () => Promise<void>;
-  /** Aborts the jobs in hand: their processors see it on their abort signal. */
+  /** Fires the abort signal of every job in flight. */
   abortJobs: (reason: string) => void;
 };
 
-/** A signal that is to be queued. */
+/** A signal to enqueue. `contentId` differs from `signalId` only under an Idempotency-Key. */
 export type NewJob = { signalId: string; contentId: string; data: NewSignalJob };
 
 export type EnqueueIfAbsentResult =
   | { kind: 'added' }
-  /** It is in a queue, or was settled not long ago: then its content is remembered. */
-  | { kind: 'known'; remembered?: string; queued: boolean };
+  /** `recordedContentId`: from the dedupe record, if there is one. `queued`: a job exists in `signals`. */
+  | { kind: 'known'; recordedContentId?: string; queued: boolean };
 
+/** A signal that SEEK does not have yet. `acceptedAt` in milliseconds. */
 export type Unsent = { signalId: string; acceptedAt: number };
 
-export type Settled = Pick<OutcomeEvent, 'signalId' | 'outcome'> & {
-  /** What the outbox is to be told of it. */
-  report?: Omit<OutcomeEvent, 'signalId' | 'outcome'>;
-};
+/** The final outcome of a signal. `report` goes to the outbox, if the signal came from there. */
+export type Settled = Pick<OutcomeEvent, 'signalId' | 'outcome'> & { report?: OutcomeReport };
 
-/** What BullMQ does not keep: who was settled lately, who is still unsent, who was skipped. */
+/**
+ * What BullMQ does not store about signals: dedupe records, the unsent set, skip records and the
+ * outcomes of the last day.
+ */
 export type Bookkeeping = {
-  /** The content of a signal that was settled not long ago. */
+  /** The content id in the dedupe record. A signal whose job still exists may have no record yet. */
   findDedupeRecord: (signalId: string) => Promise<string | undefined>;
-  /** Lists one that was let go of, whatever for: that it waits as long as others is not certain any more. */
+  /**
+   * Adds the signal to the unsent set. Called when a worker releases a job, because its queue position
+   * no longer reflects its age.
+   */
   markUnsent: (entry: Unsent) => Promise<void>;
-  /** Strikes signals off the unsent list, counts them, and forgets that those sent were ever skipped. */
+  /**
+   * Removes the signals from the unsent set, counts their outcomes and appends their reports to the
+   * outcome stream. Deletes the skip records of delivered signals. A repeat counts them twice.
+   */
   recordOutcomes: (entries: Settled[]) => Promise<void>;
+  /** Removes signals from the unsent set without an outcome. */
   removeUnsent: (signalIds: string[]) => Promise<void>;
-  /** The unsent signals that were accepted first. May name settled ones after a crash. */
+  /** The oldest unsent signals, oldest first. After a crash it may list signals that have ended. */
   oldestUnsent: (limit: number) => Promise<Unsent[]>;
-  /** How many were settled in the last 24 hours, to the hour. */
+  /** Counts of the last 24 hours, to the hour. */
   countRecentOutcomes: () => Promise<{ delivered: number; skipped: number }>;
   /**
-   * Forgets a settled signal, so that it can be admitted anew: its job goes, if it finished at that
-   * time, and otherwise there must be none, but a record that it was skipped, which goes. `false`: it is
-   * not so, or somebody else was first.
+   * Removes what is recorded of a completed or skipped signal, so that it can be enqueued again. With
+   * `finishedAt`, removes its job too, which must have completed at that millisecond. Without it, the
+   * signal must have a skip record and no job. Atomic. `false`: the signal has changed since, and
+   * nothing was removed.
    */
   reopen: (signalId: string, finishedAt?: number) => Promise<boolean>;
-  /** Of a signal that a worker skips, for as long as it is remembered: its duplicates are told. */
+  /** Stores the skip record of a signal until `until` (ms), at least for 30 seconds. */
   saveSkipRecord: (record: SignalRecord, until: number) => Promise<void>;
   findSkipRecord: (signalId: string) => Promise<SignalRecord | undefined>;
 };
 
 /**
- * What a worker stores with a job. BullMQ's own `updateData` does not check the lock: a worker that was
- * frozen for longer than its locks last would overwrite what the job's next worker stored.
+ * Writes the data of a job that a worker runs. BullMQ's `updateData` does not check the lock: a worker
+ * that was frozen for longer than its lock would overwrite the data of the next worker.
  */
 export type JobDataStore = {
-  /** Writes while this worker holds the job. `false`: another worker holds it by now. */
+  /** Writes while the worker holds `lock`. `false`: it no longer does, and nothing was written. */
   write: (job: Job, lock: string | undefined, data: unknown) => Promise<boolean>;
-  /** Writes while the job's data equals `from`, whichever worker holds the job. */
+  /** Compare-and-set, whichever worker holds the job. `false`: the data is no longer `from`. */
   replace: (job: Job, from: unknown, to: unknown) => Promise<boolean>;
 };
 
+/** `text` is the data of the job, as stored. */
 export type StoredJob = { id: string; text: string };
 
-/** Jobs as they lie below BullMQ, whatever they are about to become. */
+/** Reads, changes and removes stored jobs in any state. */
 export type JobStore = {
-  /** Each that is there from beginning to end, however it moves from state to state meanwhile. */
+  /** Yields every job that exists for the whole scan, even if it changes its state meanwhile. */
   every: (name: QueueName) => AsyncIterable<StoredJob>;
-  /** Changes a job's data, unless somebody else has. */
+  /** Compare-and-set of the data. `false`: it is no longer `job.text`, or the job is gone. */
   swap: (name: QueueName, job: StoredJob, data: unknown) => Promise<boolean>;
   /**
-   * Removes a job only if it finished in that state and at that millisecond: a job of the same id
-   * that came since stays. BullMQ's own `remove` takes whatever bears the id. What is told of a signal
-   * that is skipped thereby is told in the same step, or not at all.
+   * Removes the job if it finished in this state at this millisecond, so that a newer job with the same
+   * id stays. BullMQ's `remove` matches by id only. The skip record, if given, is written atomically
+   * with the removal. `false`: nothing was removed.
    */
   removeFinished: (
     name: QueueName,
-    state: Finished,
+    state: FinishedState,
     job: FinishedJob,
-    told?: SkipRecord,
+    skip?: SkipRecord,
   ) => Promise<boolean>;
-  /** As much for a job that waits, for its turn or for its next attempt. */
-  removeWaiting: (name: QueueName, jobId: string, told?: SkipRecord) => Promise<boolean>;
-  /** How many of those that wait for their next attempt are due. */
+  /** Does the same for a job that waits for its first or its next attempt. */
+  removeWaiting: (name: QueueName, jobId: string, skip?: SkipRecord) => Promise<boolean>;
+  /** Counts the delayed jobs whose next attempt is due. */
   countDue: (name: QueueName) => Promise<number>;
 };
 
-/** What is told of a skipped signal, and by what it is known again. */
+/** The record of a signal that is skipped by the removal of its job, and its dedupe record. */
 export type SkipRecord = { record: SignalRecord; dedupe: DedupeRecord };
 
-export type Finished = 'completed' | 'failed';
+export type FinishedState = 'completed' | 'failed';
+
+/** `finishedAt` in milliseconds. */
 export type FinishedJob = { jobId: string; finishedAt: number };
 
+/** In bytes. `limit` 0: none is set. */
 export type MemoryUse = { used: number; limit: number };
 
 /** The result of one check of a deployment. */
@@ -146,57 +220,13 @@ export type SafetyFinding = {
   message: string;
 };
 
-/** What the queue runs on. */
-export type Backend = {
-  queue: (name: QueueName) => Promise<JobQueue>;
-  /** For Bull Board alone, which wants the whole of it. */
-  bullQueue: (name: QueueName) => Promise<Queue>;
-  work: <Result>(
-    name: QueueName,
-    process: Process<Result>,
-    options: WorkerOptions<Result>,
-  ) => Promise<JobWorker>;
-  /** Queues signals that are not known; of many callers at once, one is first. Their ids must differ. */
-  enqueueIfAbsent: (jobs: NewJob[]) => Promise<EnqueueIfAbsentResult[]>;
-  bookkeeping: Bookkeeping;
-  index: SearchIndex;
-  workerStats: WorkerStats;
-  outcomeStream: OutcomeStream;
-  breaker: BreakerStore;
-  tokens: TokenStore;
-  jobData: JobDataStore;
-  jobs: JobStore;
-  /**
-   * Resolves once `WAIT_REPLICAS` replicas have all that the caller has written. `since`: when it
-   * began to, by `performance.now()`; rejects if the connection was lost in between.
-   */
-  replicated: (since: number) => Promise<void>;
-  /** What speaks for and against trusting it with signals. */
-  inspect: () => Promise<SafetyFinding[]>;
-  /** In bytes; `undefined` where that is not known. */
-  memoryUse: () => Promise<MemoryUse | undefined>;
-  /** Calls `listener` whenever the queue is reached: for the first time, and again after a loss. */
-  onReached: (listener: () => void) => void;
-  ping: () => Promise<void>;
-  /** Why it is not reached, by the last error of the connection, without secrets. */
-  lastError: () => string | undefined;
-  close: () => Promise<void>;
-};
-
-export type BackendOptions = {
-  prefix: string;
-  dedupeWindowMs: number;
-  keepDeliveredMs: number;
-  logger: Logger;
-};
-
-/** What became of a signal, for the outbox that it came from. */
+/** The final outcome of a signal, for the outbox that it came from. */
 export type OutcomeEvent = {
   signalId: string;
   outcome: 'delivered' | 'skipped' | 'dead';
   /** In milliseconds. */
   at: number;
-  /** Of the last request to SEEK. */
+  /** The X-Request-Id of the last request to SEEK. */
   requestId?: string | undefined;
   reason?: string | undefined;
 };
@@ -204,55 +234,60 @@ export type OutcomeEvent = {
 export type StreamedOutcome = { id: string; settlement: OutcomeEvent };
 
 /**
- * Settlements on their way to the outbox. They are no promise: a worker may die before it has told, and
- * who is never asked keeps a million of them. Whoever wants to be certain asks the queue.
+ * Outcomes on their way to the outbox. Delivery is best effort: a worker may crash before it appends an
+ * outcome, and only the newest million are kept. The relay asks the queue for outcomes it has missed.
  */
 export type OutcomeStream = {
-  /** Those that we have in hand, that nobody has, or that somebody has had for a minute: of each up to `limit`. */
+  /**
+   * Returns our own pending entries, new entries, and entries another consumer has held for over a
+   * minute; up to `limit` of each. An entry is returned again until it is acknowledged.
+   */
   take: (limit: number) => Promise<StreamedOutcome[]>;
-  /** They have been written down. */
+  /** Acknowledges entries: they are removed from the stream. */
   done: (ids: string[]) => Promise<void>;
 };
 
-/** What is to be told of a job that has come to its end; nothing where nobody has asked for it. */
-export const outcomeEventFor = (data: unknown, report: Report): { report?: Report } =>
-  isObject(data) && data.reportTo === 'outbox' ? { report } : {};
+type OutcomeReport = Omit<OutcomeEvent, 'signalId' | 'outcome'>;
 
-type Report = Omit<OutcomeEvent, 'signalId' | 'outcome'>;
+/** The report for `recordOutcomes`; empty unless the job came from an outbox. */
+export const outcomeEventFor = (
+  data: unknown,
+  report: OutcomeReport,
+): { report?: OutcomeReport } => (isObject(data) && data.reportTo === 'outbox' ? { report } : {});
 
-/** Where what is known of applications lies: one text for each. */
+/** Stores one text for each application, and which application owns each seek token. Times in ms. */
 export type TokenStore = {
   read: (applicationId: string) => Promise<string | undefined>;
-  /** Writes, unless somebody else has written since `before` was read: then `false`. */
+  /** Compare-and-set. `false`: the text is no longer `before`, and nothing was written. */
   replace: (
     applicationId: string,
     before: string | undefined,
     after: StoredTokens,
   ) => Promise<boolean>;
-  /** Notes whose a token is. Resolves with who had it first, if that was another application. */
+  /**
+   * Makes the application the owner of a token until `until`, unless another one owns it. Resolves with
+   * the id of that other application, or `undefined`.
+   */
   takeOwnership: (
     fingerprint: string,
     applicationId: string,
     until: number,
   ) => Promise<string | undefined>;
-  /**
-   * Forgets whose these tokens were, where they were this application's. Resolves with those that are
-   * another's.
-   */
+  /** Releases the tokens that the application owns. Resolves with those that another one owns. */
   releaseOwnership: (fingerprints: readonly string[], applicationId: string) => Promise<string[]>;
-  /** All of which something is known. */
+  /** Yields every application that has a text for the whole scan. */
   applications: () => AsyncIterable<string>;
-  /** The applications whose newest token was received in this span, oldest first. */
+  /** The applications whose newest token was received after `from`, up to `to`; oldest first. */
   receivedBetween: (from: number, to: number, limit: number) => Promise<string[]>;
   countReceivedBetween: (from: number, to: number) => Promise<number>;
 };
 
 export type StoredTokens = {
   text: string;
-  /** When the newest token was received; absent where there is none. */
+  /** When the newest token was received. Absent if there is none. */
   receivedAt?: number;
-  /** Until when it is kept; absent: as before. */
+  /** When the text expires. Absent: the expiry stays as it is. */
   until?: number;
-  /** Tokens received before need no longer be listed by their age. */
+  /** `receivedBetween` no longer lists applications whose newest token is older than this. */
   forgotten: number;
 };

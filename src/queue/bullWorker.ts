@@ -7,20 +7,20 @@ import {
   type Worker,
 } from 'bullmq';
 import { createThrottle, type Logger } from '../observability/logger.ts';
-import { type JobWorker, LOCK_LOST, type Process, type WorkerOptions } from './backend.ts';
+import { type JobProcessor, type JobWorker, LOCK_LOST, type WorkerOptions } from './backend.ts';
 
-const LOG_EVERY_MS = 10_000;
+const LOG_INTERVAL_MS = 10_000;
 const LOCK_MS = 30_000;
 const STALLED_INTERVAL_MS = 10_000;
-const WAKE_CHECK_MS = 100;
-const REST_MS = 1_000;
-const PUT_OFF_MS = 1_000;
+const RESUME_CHECK_INTERVAL_MS = 100;
+const ERROR_PAUSE_MS = 1_000;
+const DOUBLE_RUN_DELAY_MS = 1_000;
 
-// A worker that dies takes the jobs in its hands with it: how often that happened to one says little
-// of whose fault it was. Who is to blame is found out by the processor.
-const NEVER = 1_000_000_000;
+// A crash stalls every in-flight job, so BullMQ's stalled count does not identify the culprit; the
+// processor decides.
+const MAX_STALLED_COUNT = 1_000_000_000;
 
-/** Our options in BullMQ's terms. What a job carries itself would win, so jobs carry none of these. */
+/** Our options in BullMQ's terms. Options of a job win over these, so our jobs carry none of them. */
 export const toBullOptions = ({
   concurrency,
   removeOnComplete,
@@ -31,7 +31,7 @@ export const toBullOptions = ({
 > & { lockDuration: number } => ({
   concurrency,
   lockDuration: LOCK_MS,
-  maxStalledCount: NEVER,
+  maxStalledCount: MAX_STALLED_COUNT,
   stalledInterval: STALLED_INTERVAL_MS,
   ...(removeOnComplete ? { removeOnComplete } : {}),
   ...(backoffMs
@@ -44,7 +44,7 @@ export const toBullOptions = ({
     : {}),
 });
 
-type Events = Pick<
+type BullWorker = Pick<
   Worker,
   'close' | 'cancelAllJobs' | 'cancelJob' | 'concurrency' | 'pause' | 'resume' | 'isRunning'
 > & {
@@ -55,53 +55,54 @@ type Events = Pick<
   on(event: 'lockRenewalFailed', listener: (jobIds: string[]) => void): unknown;
 };
 
-type Around = { logger: Logger; isReachable: () => boolean };
+type Deps = { logger: Logger; isReachable: () => boolean };
 
-/** Starts a BullMQ worker around a processor, and gives it the manners that ours have. */
+/** Starts a BullMQ worker around a processor, and handles its events, errors, pauses and shutdown. */
 export const startBullWorker = <Result>(
-  start: (process: Process) => Events,
-  process: Process<Result>,
+  start: (process: JobProcessor) => BullWorker,
+  process: JobProcessor<Result>,
   options: WorkerOptions<Result>,
-  { logger, isReachable }: Around,
+  { logger, isReachable }: Deps,
 ): JobWorker => {
-  const isDue = createThrottle(LOG_EVERY_MS);
+  const isLogDue = createThrottle(LOG_INTERVAL_MS);
   let lastActivityAt = performance.now();
   let slots = options.concurrency;
   let closing = false;
-  let resting = false;
+  let pausedByError = false;
   const running = new Set<string>();
   const inFlight = new Set<string>();
   const results = new WeakMap<Job, { result: Result }>();
 
-  const turn = (): void => {
+  const recordActivity = (): void => {
     lastActivityAt = performance.now();
   };
-  const letGo = (jobId: string | undefined): void => {
+  const endJob = (jobId: string | undefined): void => {
     if (jobId !== undefined) inFlight.delete(jobId);
-    turn();
+    recordActivity();
   };
 
-  // Three parameters, without defaults: BullMQ counts them, and gives `abort` only to who has a third.
+  // Three parameters without defaults: BullMQ counts them, and passes `abort` only if there is a third.
   const worker = start(async (job, lock, abort) => {
-    turn();
+    recordActivity();
     const jobId = job.id ?? '';
-    // Its lock was lost here unnoticed, and it came back: BullMQ keeps but one of the two in mind.
+    // The lock was lost unnoticed, and this worker received the job again. BullMQ tracks only one run
+    // per job id, so the second run must wait for the end of the first.
     if (running.has(jobId)) {
-      // One that can't be moved comes back by itself: it is no attempt either way.
-      await job.moveToDelayed(Date.now() + PUT_OFF_MS, lock).catch(() => {});
+      // A job that cannot be moved stalls and comes back by itself. Neither way costs an attempt.
+      await job.moveToDelayed(Date.now() + DOUBLE_RUN_DELAY_MS, lock).catch(() => {});
       throw new DelayedError();
     }
     running.add(jobId);
     inFlight.add(jobId);
-    // Fetched before the worker was told to close: it need not begin.
+    // BullMQ fetched the job before the worker closed: the processor is to release it.
     if (closing) worker.cancelJob(jobId, 'stopping');
     try {
       const result = await process(job, lock, abort);
       results.set(job, { result });
       return result;
     } catch (err) {
-      // Handed back: no event tells of it.
-      if (err instanceof WaitingError || err instanceof DelayedError) letGo(jobId);
+      // BullMQ emits no event for a released job.
+      if (err instanceof WaitingError || err instanceof DelayedError) endJob(jobId);
       throw err;
     } finally {
       running.delete(jobId);
@@ -109,68 +110,72 @@ export const startBullWorker = <Result>(
   });
 
   worker.on('error', (err: NodeJS.ErrnoException) => {
-    if (err.name === 'ReplyError') rest();
-    // The connection speaks for itself.
-    const isOfConnection = err.code === 'ECONNREFUSED' || /^Socket timeout/.test(err.message);
-    if (!isOfConnection && isDue()) logger.error({ err }, 'Queue worker failed');
+    if (err.name === 'ReplyError') pauseAfterError();
+    // The connection logs its own errors.
+    const isConnectionError = err.code === 'ECONNREFUSED' || /^Socket timeout/.test(err.message);
+    if (!isConnectionError && isLogDue()) logger.error({ err }, 'Queue worker failed');
   });
-  worker.on('drained', turn);
+  worker.on('drained', recordActivity);
   worker.on('failed', (job) => {
-    letGo(job?.id);
+    endJob(job?.id);
     if (job !== undefined) options.onFailed?.(job);
   });
   worker.on('completed', (job) => {
-    letGo(job.id);
+    endJob(job.id);
     const ended = results.get(job);
     if (ended !== undefined) options.onCompleted?.(job, ended.result);
   });
-  // Frozen, or cut off from Redis, for longer than a lock lasts: another worker has these by now.
+  // The process was frozen, or cut off from Redis, for longer than a lock lasts. Another worker may run
+  // these jobs by now.
   worker.on('lockRenewalFailed', (jobIds) => {
     for (const jobId of jobIds) {
       worker.cancelJob(jobId, LOCK_LOST);
-      letGo(jobId);
+      endJob(jobId);
     }
   });
 
-  const wake = (): void => {
-    worker.resume().catch((err: unknown) => logger.error({ err }, 'Queue worker not resumed'));
-    // A loop that was just ending when it was woken would stay deaf.
+  const resume = (): void => {
+    worker
+      .resume()
+      .catch((err: unknown) => logger.error({ err }, 'Failed to resume the queue worker'));
+    // BullMQ ignores `resume` while its loop is ending, so the worker would stay paused.
     setTimeout(() => {
-      if (slots > 0 && !closing && !worker.isRunning()) wake();
-    }, WAKE_CHECK_MS).unref();
+      if (slots > 0 && !closing && !worker.isRunning()) resume();
+    }, RESUME_CHECK_INTERVAL_MS).unref();
   };
 
   const pause = (): void => {
-    worker.pause(true).catch((err: unknown) => logger.error({ err }, 'Queue worker not paused'));
+    worker
+      .pause(true)
+      .catch((err: unknown) => logger.error({ err }, 'Failed to pause the queue worker'));
   };
 
-  // A Redis that refuses what it is asked, for it is full, say, would be asked thousands of times a
-  // second. The loop turns all the same: it is not the worker that is at fault.
-  const rest = (): void => {
-    turn();
-    if (resting || slots === 0 || closing) return;
-    resting = true;
+  // A Redis that rejects commands, for example because it is full, would receive thousands of them per
+  // second. Counts as activity: the worker itself is healthy.
+  const pauseAfterError = (): void => {
+    recordActivity();
+    if (pausedByError || slots === 0 || closing) return;
+    pausedByError = true;
     pause();
     setTimeout(() => {
-      resting = false;
-      if (slots > 0 && !closing) wake();
-    }, REST_MS).unref();
+      pausedByError = false;
+      if (slots > 0 && !closing) resume();
+    }, ERROR_PAUSE_MS).unref();
   };
 
   return {
-    setConcurrency: (most) => {
-      slots = Math.min(most, options.concurrency);
+    setConcurrency: (wanted) => {
+      slots = Math.min(wanted, options.concurrency);
       if (closing) return;
       if (slots > 0) {
         worker.concurrency = slots;
-        wake();
+        resume();
       } else {
         pause();
       }
     },
     lastActivityAt: () => lastActivityAt,
-    // BullMQ waits for the queue before it lets a worker go, if need be for ever. A worker that has
-    // nothing to tell it need not.
+    // BullMQ's `close` waits for the queue without a limit. It need not if no job is in flight.
     close: () => {
       closing = true;
       return worker.close(inFlight.size === 0 && !isReachable());
@@ -179,19 +184,19 @@ export const startBullWorker = <Result>(
   };
 };
 
-/** The name under which workers register how long a signal waits between attempts. */
+/** The name of the backoff strategy that workers register. */
 export const SEEK_BACKOFF = 'seek';
 
-// BullMQ must never be the one to give up: the worker judges each attempt by its own configuration.
-const UNBOUNDED = 1_000_000_000;
+// BullMQ must never give up on a job: the worker applies its own retry limits at each attempt.
+const MAX_BULLMQ_ATTEMPTS = 1_000_000_000;
 
-/** Taken over by the worker as well, for a job that somebody else added may carry anything. */
+/** The worker sets these on each job again: a job that another program added may carry any options. */
 export const RETRY_OPTIONS = {
-  attempts: UNBOUNDED,
+  attempts: MAX_BULLMQ_ATTEMPTS,
   backoff: { type: SEEK_BACKOFF },
-  // Stack traces of refused signals would say nothing, and would be kept with each of them.
+  // The stack trace of a refused signal says nothing, and would be stored with each job.
   stackTraceLimit: 0,
-  // A failed job is the undertaker's.
+  // The sweeper moves failed jobs to the dead letters. If BullMQ removed them, the signals would be lost.
   removeOnFail: false,
 } satisfies JobsOptions;
 
@@ -202,7 +207,7 @@ export const signalJobOptions = (signalId: string, acceptedAt: number): JobsOpti
   timestamp: acceptedAt,
 });
 
-/** The options of every dead letter. A redriven one completes and vanishes, so that its id is free. */
+/** The options of every dead letter. A redriven one is removed when it completes, which frees its id. */
 export const deadLetterJobOptions = (deadLetterId: string): JobsOptions => ({
   ...RETRY_OPTIONS,
   backoff: { type: 'fixed', delay: 1_000 },

@@ -1,7 +1,7 @@
 import { isObject } from '../schemas/json.ts';
 import { DEDUPE_WINDOW_MS, MAX_DEDUPE_WINDOW_MS, type SignalJob } from '../schemas/signalJob.ts';
 
-/** By what a signal that was settled is known again, and until when, in ms since the epoch. */
+/** Identifies a duplicate of a signal. `until`: the end of its dedupe window, in ms since the epoch. */
 export type DedupeRecord = { contentId: string; until: number };
 
 export const isDedupeWindowMs = (value: unknown): value is number =>
@@ -10,10 +10,13 @@ export const isDedupeWindowMs = (value: unknown): value is number =>
   value >= 1 &&
   value <= MAX_DEDUPE_WINDOW_MS;
 
-// `rememberMs` is the name that builds before version 4 of the job used.
+// Jobs before version 4 hold the window as `rememberMs`.
 type StoredFields = { [field in keyof SignalJob | 'rememberMs']?: unknown };
 
-/** Reads no more of a job than that: it is asked of each that completes. Anything may stand there. */
+/**
+ * Derives the dedupe record from the data of a job, whatever the data is. Does not parse the whole job:
+ * it runs for every job that completes.
+ */
 export const dedupeRecordOf = (
   signalId: string,
   data: unknown,
@@ -30,33 +33,35 @@ export const dedupeRecordOf = (
   };
 };
 
-/** For how much longer, in whole ms, as Redis wants it; 0: no more. */
+/** The time left, in whole ms as Redis requires; 0 if it is over. */
 export const msLeft = (until: number, now: number): number =>
   Math.max(0, Math.trunc(until - now)) || 0;
 
 const ACCEPTED = 'accepted';
 
-/** Under `PREFIX:dedupe:ID`; the content only where it has another id. */
+/** The text of a dedupe record. It names the content only if the content has another id. */
 export const dedupeText = (signalId: string, contentId: string): string =>
   contentId === signalId ? ACCEPTED : `${ACCEPTED} ${contentId}`;
 
-/** The content, if it is remembered. */
+/** The content id. `undefined` unless the record says that the signal was accepted. */
 export const readDedupeText = (signalId: string, text: string): string | undefined => {
-  const [standing, contentId = signalId] = text.split(' ');
-  return standing === ACCEPTED ? contentId : undefined;
+  const [status, contentId = signalId] = text.split(' ');
+  return status === ACCEPTED ? contentId : undefined;
 };
 
 const HOUR_MS = 3_600_000;
 
-/** A caller that died between its claim and its add holds the id no longer than this. */
+/** How long a caller may take to enqueue a signal whose id it has reserved or reopened. */
 export const PENDING_MS = 30_000;
 
-/** Whoever asks about a skipped signal is told for as long as about a delivered one, and its duplicates. */
-export const skipRecordTtl = (kept: { dedupeWindowMs: number; keepDeliveredMs: number }): number =>
-  Math.max(kept.keepDeliveredMs, kept.dedupeWindowMs);
+/** Skipped signals stay queryable as long as delivered ones, and at least for the dedupe window. */
+export const skipRecordTtl = (options: {
+  dedupeWindowMs: number;
+  keepDeliveredMs: number;
+}): number => Math.max(options.keepDeliveredMs, options.dedupeWindowMs);
 
-/** The hours, counted from 1970, of the last day: the present one first. */
+/** The hours of the last day, counted from 1970, the current one first. */
 export const hoursOfLastDay = (now: number): [number, ...number[]] => {
-  const present = Math.floor(now / HOUR_MS);
-  return [present, ...Array.from({ length: 24 }, (_, back) => present - back - 1)];
+  const current = Math.floor(now / HOUR_MS);
+  return [current, ...Array.from({ length: 24 }, (_, back) => current - back - 1)];
 };

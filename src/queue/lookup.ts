@@ -8,34 +8,34 @@ import { type Backend, DEAD_LETTERS, type QueueName, SIGNALS } from './backend.t
 import { allDeadLetters, readDeadLetter } from './readDeadLetters.ts';
 import { referencesOf, type SearchKey, searchKeysOf } from './searchIndex.ts';
 
-/** Answers where a signal is, and what became of it. */
+/** Finds the record of a signal by its id, wherever the signal is stored. */
 export const createLookup = (backend: Backend) => {
-  // The state first: a job that is read after it was completed holds how it ended.
-  const look = async (name: QueueName, signalId: string): Promise<SignalRecord | undefined> => {
+  // Reads the state first: a job that is read after it completed holds its result.
+  const findIn = async (name: QueueName, signalId: string): Promise<SignalRecord | undefined> => {
     const queue = await backend.queue(name);
     const state = await queue.getJobState(signalId);
     const job = state === 'unknown' ? undefined : await queue.getJob(signalId);
     if (job === undefined) return undefined;
-    return name === SIGNALS ? toSignalRecord(job, toState(state, job)) : fromLetter(job);
+    return name === SIGNALS ? toSignalRecord(job, toState(state, job)) : fromDeadLetter(job);
   };
 
-  // Burying and redriving add before they remove, so a signal is always in one of the two queues.
-  // Yet reading them one after the other can miss it on its way: hence the second look.
+  // A move to the dead letters and a redrive add before they remove, so a signal is always in one of the
+  // two queues. A redrive between the first two reads hides it: the third read finds it.
   const find = async (signalId: string): Promise<SignalRecord | undefined> =>
-    (await look(SIGNALS, signalId)) ??
-    (await look(DEAD_LETTERS, signalId)) ??
-    (await look(SIGNALS, signalId)) ??
+    (await findIn(SIGNALS, signalId)) ??
+    (await findIn(DEAD_LETTERS, signalId)) ??
+    (await findIn(SIGNALS, signalId)) ??
     (await backend.bookkeeping.findSkipRecord(signalId));
 
   return {
     find,
 
-    /** `undefined`: nothing is kept under this id. */
+    /** `undefined`: nothing is stored under this id. */
     stateOf: async (signalId: string): Promise<SignalState | undefined> => {
       const record = await find(signalId);
       if (record !== undefined) return record.state;
-      // Delivered signals are kept for a time and in a number; what is remembered beyond that and
-      // lies nowhere was settled, and what was skipped has been looked for above.
+      // A signal with nothing but a dedupe record was delivered: completed jobs are kept for a limited
+      // time and number, and `find` has found no skip record.
       return (await backend.bookkeeping.findDedupeRecord(signalId)) === undefined
         ? undefined
         : 'delivered';
@@ -60,7 +60,7 @@ const toState = (bullState: string, job: Job): SignalState => {
   }
 };
 
-/** What can be told of a job, of which the state is known. */
+/** The record of a signal in the signals queue, from its job and the state of that job. */
 export const toSignalRecord = (job: Job, state: SignalState): SignalRecord => {
   const data = SignalJobSchema.safeParse(job.data).data;
   const last = JobResultSchema.safeParse(job.returnvalue).data?.attempt;
@@ -88,13 +88,19 @@ export const toSignalRecord = (job: Job, state: SignalState): SignalRecord => {
   };
 };
 
-const fromLetter = (job: Job): SignalRecord | undefined => {
+const fromDeadLetter = (job: Job): SignalRecord | undefined => {
   const deadLetter = readDeadLetter(job);
   if (deadLetter === undefined) return undefined;
   const { signalId, typeCode, acceptedAt, attempts, redrives, reason } = deadLetter;
   const acceptedFrom = isObject(deadLetter.job) ? deadLetter.job.acceptedFrom : undefined;
   return {
-    ...{ signalId, typeCode, state: 'dead', acceptedAt, attempts, redrives, reason },
+    signalId,
+    typeCode,
+    state: 'dead',
+    acceptedAt,
+    attempts,
+    redrives,
+    reason,
     ...(typeof acceptedFrom === 'string' ? { acceptedFrom } : {}),
     ...referencesOf(deadLetter.job),
     ...redriveLogOf(deadLetter.job),
@@ -102,63 +108,67 @@ const fromLetter = (job: Job): SignalRecord | undefined => {
   };
 };
 
-/** To be spread into what is told of a signal. */
+/** The trace of a signal, to spread into a record or a log line. Empty if there is none. */
 export const withTraceId = (data: unknown): Pick<SignalRecord, 'traceId'> => {
   const traceId = traceIdOf(data);
   return traceId === undefined ? {} : { traceId };
 };
 
-// One position may have as many dead letters as there are.
-const AT_ONCE = 100;
+// Bounds concurrent reads: one position may have any number of dead letters.
+const MAX_CONCURRENT_READS = 100;
 
 type Deps = {
   backend: Pick<Backend, 'index' | 'queue'>;
   lookup: Pick<SignalLookup, 'find'>;
 };
 
-/** Finds signals by what they have in common, the one that was accepted last first. */
+/** Finds signals by what they have in common. Each search returns the signals accepted last, newest first. */
 export const createFindSignals = ({ backend, lookup }: Deps) => {
-  const microBatch = async (
-    listed: readonly string[],
-    has: (deadLetter: DeadLetter) => boolean,
-    limit: number,
-  ): Promise<SignalRecord[]> => {
-    const ids = new Set(listed);
-    // They stay until somebody deals with them, longer than any index.
-    for await (const { deadLetter } of allDeadLetters(await backend.queue(DEAD_LETTERS))) {
-      if (has(deadLetter)) ids.add(deadLetter.signalId);
-    }
-    const all = [...ids];
+  const readNewest = async (ids: readonly string[], limit: number): Promise<SignalRecord[]> => {
     const newest: SignalRecord[] = [];
-    for (let at = 0; at < all.length; at += AT_ONCE) {
-      const found = await Promise.all(all.slice(at, at + AT_ONCE).map(lookup.find));
+    for (let start = 0; start < ids.length; start += MAX_CONCURRENT_READS) {
+      const page = ids.slice(start, start + MAX_CONCURRENT_READS);
+      const found = await Promise.all(page.map(lookup.find));
       newest.push(...found.filter((record) => record !== undefined));
       newest.sort((a, b) => Date.parse(b.acceptedAt) - Date.parse(a.acceptedAt)).splice(limit);
     }
     return newest;
   };
 
+  const search = async (
+    indexedIds: readonly string[],
+    matches: (deadLetter: DeadLetter) => boolean,
+    limit: number,
+  ): Promise<SignalRecord[]> => {
+    const ids = new Set(indexedIds);
+    // The index expires, but a dead letter stays until an operator redrives or discards it.
+    for await (const { deadLetter } of allDeadLetters(await backend.queue(DEAD_LETTERS))) {
+      if (matches(deadLetter)) ids.add(deadLetter.signalId);
+    }
+    return readNewest([...ids], limit);
+  };
+
   return {
     byTrait: async (searchKey: SearchKey, limit: number): Promise<SignalRecord[]> =>
-      microBatch(await backend.index.find(searchKey), hasTrait(searchKey), limit),
+      search(await backend.index.find(searchKey), hasKey(searchKey), limit),
 
-    /** Those that one request to SEEK was about. */
+    /** Finds the signals of one request to SEEK. */
     byRequest: async (requestId: string, limit: number): Promise<SignalRecord[]> =>
-      microBatch(await backend.index.findRequest(requestId), wasIn(requestId), limit),
+      search(await backend.index.findRequest(requestId), wasSentIn(requestId), limit),
 
-    /** By a value of which nobody says what it is. */
+    /** Finds signals by a value that may be an application, a position or a request id. */
     byAny: async (value: string, limit: number): Promise<SignalRecord[]> => {
-      const searchKeys = [
-        { kind: 'application', value } as const,
-        { kind: 'position', value } as const,
+      const searchKeys: SearchKey[] = [
+        { kind: 'application', value },
+        { kind: 'position', value },
       ];
-      const listed = await Promise.all([
+      const indexedIds = await Promise.all([
         backend.index.findRequest(value),
         ...searchKeys.map(backend.index.find),
       ]);
-      const tests = [wasIn(value), ...searchKeys.map(hasTrait)];
-      return microBatch(
-        listed.flat(),
+      const tests = [wasSentIn(value), ...searchKeys.map(hasKey)];
+      return search(
+        indexedIds.flat(),
         (deadLetter) => tests.some((test) => test(deadLetter)),
         limit,
       );
@@ -166,7 +176,7 @@ export const createFindSignals = ({ backend, lookup }: Deps) => {
   };
 };
 
-const hasTrait =
+const hasKey =
   ({ kind, value }: SearchKey) =>
   ({ job }: DeadLetter): boolean =>
     isObject(job) &&
@@ -174,7 +184,7 @@ const hasTrait =
       (searchKey) => searchKey.kind === kind && searchKey.value === value,
     );
 
-const wasIn =
+const wasSentIn =
   (requestId: string) =>
   ({ attempts }: DeadLetter): boolean =>
     attempts.some((attempt) => attempt.requestId === requestId);

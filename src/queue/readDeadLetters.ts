@@ -2,45 +2,58 @@ import type { Job, JobType } from 'bullmq';
 import { type DeadLetter, DeadLetterSchema } from '../schemas/deadLetter.ts';
 import { type Backend, DEAD_LETTERS, type JobQueue } from './backend.ts';
 
-const PAGE = 100;
+const PAGE_SIZE = 100;
+
+// A new or redriven dead letter, until a worker has failed or completed its job.
 const UNFAILED: JobType[] = ['waiting', 'active', 'delayed'];
 
-/** The form of a position. */
+/** Sorts unfailed dead letters before failed ones. */
+type Rank = 'n' | 'f';
+
+/** The form of a `position`. */
 export const CURSOR = /^[nf]\d{15}\../;
 
-/** A dead letter, and where it stands: the later it died, the greater. */
+/** `position` orders dead letters: within a rank, a later death has a greater position. */
 export type Found = { deadLetter: DeadLetter; position: string };
 
-/** Newest first: those that no worker has failed yet, then the failed ones. */
+/** Yields all dead letters: first those that no worker has failed yet, then the failed ones; newest first. */
 export const allDeadLetters = async function* (queue: JobQueue): AsyncGenerator<Found> {
-  // What is failed meanwhile turns up once more, and moves others on to the page that is read next.
-  const met = new Set<string>();
-  const unmet = ({ deadLetter: { signalId } }: Found) => !met.has(signalId) && met.add(signalId);
+  // A dead letter that fails during the listing appears again, and moves others to the next page.
+  const seen = new Set<string>();
+  const isFirst = ({ deadLetter: { signalId } }: Found) =>
+    !seen.has(signalId) && seen.add(signalId);
   const unfailed: Found[] = [];
-  for await (const found of pages(queue, UNFAILED, 'n')) if (unmet(found)) unfailed.push(found);
-  yield* unfailed.sort((a, b) => (a.position < b.position ? 1 : -1));
-  for await (const found of pages(queue, ['failed'], 'f')) if (unmet(found)) yield found;
+  for await (const found of listState(queue, UNFAILED, 'n')) {
+    if (isFirst(found)) unfailed.push(found);
+  }
+  yield* unfailed.sort(newestFirst);
+  for await (const found of listState(queue, ['failed'], 'f')) if (isFirst(found)) yield found;
 };
 
-// What moved up while others went, behind our place in the list, is met on the second.
-const ROUNDS = 2;
+// A removal during the first pass can move a dead letter to a page that was read already. The second
+// pass finds it.
+const PASSES = 2;
 
-/** The same for who makes dead letters go as they come: none is passed over for it, and none comes twice. */
+/**
+ * Yields each dead letter exactly once, in no particular order, also while the caller removes dead
+ * letters.
+ */
 export const allDeadLettersOnce = async function* (queue: JobQueue): AsyncGenerator<Found> {
   const seen = new Set<string>();
-  for (const [states, rank] of [
+  const scans: [JobType[], Rank][] = [
     [UNFAILED, 'n'],
     [['failed'], 'f'],
-  ] as const) {
-    for (let round = 0; round < ROUNDS; round += 1) {
+  ];
+  for (const [states, rank] of scans) {
+    for (let pass = 0; pass < PASSES; pass += 1) {
       for (let start = 0; ; ) {
-        const ids = await queue.getRanges([...states], start, start + PAGE - 1, false);
+        const ids = await queue.getRanges(states, start, start + PAGE_SIZE - 1, false);
         if (ids.length === 0) break;
-        const fresh = ids.filter((id) => !seen.has(id));
-        // A page is read until there is nothing new on it: those that go make room for others.
-        if (fresh.length === 0) start += PAGE;
-        for (const id of fresh) seen.add(id);
-        for (const job of await readJobs(queue, fresh)) {
+        const unseen = ids.filter((id) => !seen.has(id));
+        // Reads the same page until it holds nothing new, because removals move others on to it.
+        if (unseen.length === 0) start += PAGE_SIZE;
+        for (const id of unseen) seen.add(id);
+        for (const job of await readJobs(queue, unseen)) {
           const found = toFound(job, rank);
           if (found !== undefined) yield found;
         }
@@ -52,11 +65,12 @@ export const allDeadLettersOnce = async function* (queue: JobQueue): AsyncGenera
 const readJobs = (queue: JobQueue, ids: string[]): Promise<(Job | undefined)[]> =>
   Promise.all(ids.map((id) => readJob(queue, id)));
 
-/** `undefined`: it has gone, or nobody could read it. Where it is the queue that is away, it rejects. */
+/** `undefined`: the job is gone, or its data cannot be parsed. Rejects if the queue does not answer. */
 const readJob = async (queue: JobQueue, id: string): Promise<Job | undefined> => {
   try {
     return await queue.getJob(id);
   } catch {
+    // Rejects if the queue is unreachable: only then is the error not that of the job.
     await queue.getJobState(id);
     return queue.getJob(id).catch(() => undefined);
   }
@@ -64,7 +78,9 @@ const readJob = async (queue: JobQueue, id: string): Promise<Job | undefined> =>
 
 const timeOf = ({ finishedOn, timestamp }: Job): number => finishedOn ?? timestamp;
 
-const toFound = (job: Job | undefined, rank: 'n' | 'f'): Found | undefined => {
+const newestFirst = (a: Found, b: Found): number => (a.position < b.position ? 1 : -1);
+
+const toFound = (job: Job | undefined, rank: Rank): Found | undefined => {
   const deadLetter = readDeadLetter(job);
   if (job === undefined || deadLetter === undefined) return undefined;
   return {
@@ -73,31 +89,29 @@ const toFound = (job: Job | undefined, rank: 'n' | 'f'): Found | undefined => {
   };
 };
 
-const pages = async function* (queue: JobQueue, states: JobType[], rank: 'n' | 'f') {
-  let at = 0;
-  let ofOneTime: Found[] = [];
-  // Letters of the same millisecond come in any order; a cursor needs one.
-  const sorted = () => ofOneTime.sort((a, b) => (a.position < b.position ? 1 : -1));
+const listState = async function* (queue: JobQueue, states: JobType[], rank: Rank) {
+  let time = 0;
+  // BullMQ does not order jobs of the same millisecond, but a cursor needs an order.
+  let sameTime: Found[] = [];
 
-  for (let start = 0; ; start += PAGE) {
-    const ids = await queue.getRanges(states, start, start + PAGE - 1, false);
+  for (let start = 0; ; start += PAGE_SIZE) {
+    const ids = await queue.getRanges(states, start, start + PAGE_SIZE - 1, false);
     for (const job of await readJobs(queue, ids)) {
       const found = toFound(job, rank);
       if (job === undefined || found === undefined) continue;
-      const time = timeOf(job);
-      if (time !== at) {
-        yield* sorted();
-        ofOneTime = [];
-        at = time;
+      if (timeOf(job) !== time) {
+        yield* sameTime.sort(newestFirst);
+        sameTime = [];
+        time = timeOf(job);
       }
-      ofOneTime.push(found);
+      sameTime.push(found);
     }
     if (ids.length === 0) break;
   }
-  yield* sorted();
+  yield* sameTime.sort(newestFirst);
 };
 
-/** `undefined` where it is none of ours. */
+/** `undefined`: the data is not a dead letter. */
 export const parseDeadLetter = (data: unknown): DeadLetter | undefined =>
   DeadLetterSchema.safeParse(data).data;
 
@@ -105,7 +119,7 @@ export const parseDeadLetter = (data: unknown): DeadLetter | undefined =>
 export const readDeadLetter = (job: Job | undefined): DeadLetter | undefined =>
   parseDeadLetter(job?.data);
 
-/** By its state first: a name that is in no list may be that of a key of the queue's own. */
+/** Reads the state first, because an id such as `meta` is the name of one of BullMQ's own keys. */
 export const createFindDeadLetter =
   (backend: Pick<Backend, 'queue'>) =>
   async (signalId: string): Promise<Job | undefined> => {

@@ -3,38 +3,43 @@ import { isObject } from '../schemas/json.ts';
 import type { SignalReferences } from '../schemas/signalRecord.ts';
 import { skipRecordTtl } from './dedupeWindow.ts';
 
-/** What a signal has in it that it may be looked for by. */
+/** An identifier in a signal that the signal can be found by. */
 export type SearchKey = { kind: 'application' | 'position'; value: string };
 
 export type IndexEntry = SearchKey & { signalId: string };
 
-/** What SEEK was asked about under one X-Request-Id. */
+/** The signals of one request to SEEK, by its X-Request-Id. */
 export type IndexedRequest = { requestId: string; signalIds: readonly string[] };
 
-/** By what a signal is found whose id is not at hand. What is found may be kept no more. */
+/** Finds signal ids. Best effort: an entry may be missing, and its signal may no longer be stored. */
 export type SearchIndex = {
-  /** Kept as long as a signal can be on its way and shown after that, and of each trait the newest so many. */
+  /** Keeps the newest `MAX_PER_SEARCH_KEY` signals of each search key. Times: see `indexRetention`. */
   note: (entries: readonly IndexEntry[]) => Promise<void>;
   /** Newest first. */
   find: (searchKey: SearchKey) => Promise<string[]>;
+  /** Removes all entries of a search key. */
   forget: (searchKey: SearchKey) => Promise<void>;
-  /** Kept as long as a signal that was settled, and at least the last `most` of them. */
-  indexRequests: (requests: readonly IndexedRequest[], most: number) => Promise<void>;
+  /** In Redis, keeps the requests of at least the last `minKept` signals. */
+  indexRequests: (requests: readonly IndexedRequest[], minKept: number) => Promise<void>;
   findRequest: (requestId: string) => Promise<string[]>;
 };
 
 export const MAX_PER_SEARCH_KEY = 1_000;
-// A signal may name any number of positions; by more than these nobody will look for it.
-const MOST_POSITIONS = 20;
-// As long as a signal is tried by default, and a day more; for those that are given up their dead letters tell.
-const ON_ITS_WAY_MS = 4 * 24 * 3_600_000;
+// A signal may name any number of positions. Indexing more than these would cost more than it helps.
+const MAX_POSITIONS = 20;
+// The default RETRY_MAX_AGE_MS and one day more. Later, `FindSignals` finds dead letters without the index.
+const MAX_IN_FLIGHT_MS = 4 * 24 * 3_600_000;
 
-export const indexRetention = (kept: { dedupeWindowMs: number; keepDeliveredMs: number }) => {
-  const keepRequestsMs = skipRecordTtl(kept);
-  return { keepRequestsMs, keepKeysMs: ON_ITS_WAY_MS + keepRequestsMs };
+/**
+ * How long the index keeps entries: requests as long as a finished signal can be looked up, search keys
+ * also while a signal is delivered.
+ */
+export const indexRetention = (options: { dedupeWindowMs: number; keepDeliveredMs: number }) => {
+  const keepRequestsMs = skipRecordTtl(options);
+  return { keepRequestsMs, keepKeysMs: MAX_IN_FLIGHT_MS + keepRequestsMs };
 };
 
-/** What a signal is found by from its acceptance on. Whatever version wrote it. */
+/** The search keys of a signal that any version wrote. */
 export const searchKeysOf = (signal: unknown): SearchKey[] => {
   if (!isObject(signal)) return [];
   const { applicationId, positionProfileIds } = signal;
@@ -44,36 +49,39 @@ export const searchKeysOf = (signal: unknown): SearchKey[] => {
       ? [{ kind: 'application' as const, value: applicationId }]
       : []),
     ...positions
-      .slice(0, MOST_POSITIONS)
+      .slice(0, MAX_POSITIONS)
       .filter((value) => typeof value === 'string')
       .map((value) => ({ kind: 'position' as const, value })),
   ];
 };
 
-/** What a trait is called where it is kept: of one length, however long its value is. */
+/** The stored name of a search key. A hash, so that its length does not depend on the value. */
 export const keyNameOf = ({ kind, value }: SearchKey): string =>
   `${kind}:${createHash('sha256').update(value).digest('base64url').slice(0, 22)}`;
 
-/** The ids by what they are noted under, in order. */
+/** The signal ids by the stored name of their search key, in order. */
 export const groupByKey = (entries: readonly IndexEntry[]): Map<string, string[]> => {
-  const found = new Map<string, string[]>();
+  const groups = new Map<string, string[]>();
   for (const { signalId, ...searchKey } of entries) {
     const name = keyNameOf(searchKey);
-    const ids = found.get(name);
-    if (ids === undefined) found.set(name, [signalId]);
+    const ids = groups.get(name);
+    if (ids === undefined) groups.set(name, [signalId]);
     else ids.push(signalId);
   }
-  return found;
+  return groups;
 };
 
-/** What a signal is about, as far as it may be told: to be spread into what is told of it. Whatever version wrote it. */
+/**
+ * The identifiers that a signal holds, to spread into its record. `data` is that of its job, of any
+ * version. Holds no token.
+ */
 export const referencesOf = (data: unknown): SignalReferences => {
   const signal = isObject(data) ? data.signal : undefined;
   const searchKeys = searchKeysOf(signal);
   const of = (kind: 'application' | 'position') =>
     searchKeys.filter((searchKey) => searchKey.kind === kind).map(({ value }) => value);
   const [applicationId] = of('application');
-  // Told, and yet no trait: nothing is looked for by it.
+  // Shown in the record, but not a search key.
   const profile = isObject(signal) ? signal.candidateApplicationProfileId : undefined;
   const positionProfileIds = of('position');
   return {

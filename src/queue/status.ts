@@ -5,34 +5,35 @@ import { isAlive } from './workerStats.ts';
 
 export type QueueStatus = {
   counts: Record<SignalState, number>;
-  /** When the oldest signal that SEEK does not have yet was accepted. */
+  /** The oldest signal that SEEK does not have yet. */
   oldestUnsent?: { signalId: string; acceptedAt: string; ageSeconds: number };
-  /** What workers have to do now: what waits, is in hand, is to be tried again by now, or comes back from the dead letters. */
+  /** What workers can do now: signals that wait, are in flight or are due for a retry, and redriven ones. */
   backlog: number;
-  /** How many worker processes are alive, as far as they have told within the last minute. */
+  /** The worker processes with a recent heartbeat. */
   workers: number;
   /** Whether signals may be sent to SEEK. */
   delivery: DeliveryView;
 };
 
-const UNSETTLED = ['waiting', 'active', 'delayed', 'prioritized', 'waiting-children'];
-const BATCH = 100;
-// A producer lists a signal before it adds it: younger than this, the add may be under way.
-const SETTLING_MS = 60_000;
+const UNFINISHED_STATES = ['waiting', 'active', 'delayed', 'prioritized', 'waiting-children'];
+const PAGE_SIZE = 100;
+// A producer may add a signal to the unsent set before it adds the job. Within this time, the job may
+// still follow.
+const MAX_ENQUEUE_MS = 60_000;
 
-/** How the queue stands, over all processes. */
+/** Reads the status of the queue, across all processes. */
 export const createQueueStatus = (backend: Backend, now: () => number = Date.now) => {
-  /** Strikes off what a crash left listed as unsent, until one is found that really is. */
+  /** Also removes signals that a crash left in the unsent set. */
   const oldestUnsent = async (): Promise<Unsent | undefined> => {
     const queue = await backend.queue(SIGNALS);
     for (;;) {
-      const listed = await backend.bookkeeping.oldestUnsent(BATCH);
+      const listed = await backend.bookkeeping.oldestUnsent(PAGE_SIZE);
       const states = await Promise.all(listed.map(({ signalId }) => queue.getJobState(signalId)));
-      const found = listed.find((_, index) => UNSETTLED.includes(states[index] ?? ''));
-      const before = found === undefined ? listed : listed.slice(0, listed.indexOf(found));
-      const stale = before.filter(({ acceptedAt }) => acceptedAt < now() - SETTLING_MS);
+      const oldest = listed.find((_, index) => UNFINISHED_STATES.includes(states[index] ?? ''));
+      const older = oldest === undefined ? listed : listed.slice(0, listed.indexOf(oldest));
+      const stale = older.filter(({ acceptedAt }) => acceptedAt < now() - MAX_ENQUEUE_MS);
       await backend.bookkeeping.removeUnsent(stale.map(({ signalId }) => signalId));
-      if (found !== undefined || stale.length === 0 || listed.length < BATCH) return found;
+      if (oldest !== undefined || stale.length === 0 || listed.length < PAGE_SIZE) return oldest;
     }
   };
 
@@ -41,7 +42,7 @@ export const createQueueStatus = (backend: Backend, now: () => number = Date.now
       await backend.queue(SIGNALS),
       await backend.queue(DEAD_LETTERS),
     ];
-    const [of, dead, due, lately, oldest, delivery, heard] = await Promise.all([
+    const [signalCounts, deadCounts, due, recent, oldest, breaker, stats] = await Promise.all([
       signals.getJobCounts(),
       deadLetters.getJobCounts('waiting', 'active', 'delayed', 'failed'),
       backend.jobs.countDue(SIGNALS),
@@ -51,35 +52,36 @@ export const createQueueStatus = (backend: Backend, now: () => number = Date.now
       backend.workerStats.read(0),
     ]);
     const sum = (...states: string[]) =>
-      states.reduce((total, state) => total + (of[state] ?? 0), 0);
+      states.reduce((total, state) => total + (signalCounts[state] ?? 0), 0);
 
-    const { waiting = 0, active = 0, delayed = 0 } = dead;
+    const { waiting = 0, active = 0, delayed = 0 } = deadCounts;
+    const dead = Object.values(deadCounts).reduce((total, count) => total + count, 0);
 
     return {
       backlog:
         sum('waiting', 'prioritized', 'waiting-children', 'active') +
         due +
-        (waiting + active + delayed),
+        waiting +
+        active +
+        delayed,
       counts: {
         waiting: sum('waiting', 'prioritized', 'waiting-children'),
         active: sum('active'),
         retrying: sum('delayed'),
-        delivered: lately.delivered,
-        skipped: lately.skipped,
-        // A failed signal is on its way to the dead letters: dead already.
-        dead: sum('failed') + Object.values(dead).reduce((total, count) => total + count, 0),
+        delivered: recent.delivered,
+        skipped: recent.skipped,
+        // A failed signal counts as dead already: the sweeper is about to move it to the dead letters.
+        dead: sum('failed') + dead,
       },
-      ...(oldest === undefined
-        ? {}
-        : {
-            oldestUnsent: {
-              signalId: oldest.signalId,
-              acceptedAt: new Date(oldest.acceptedAt).toISOString(),
-              ageSeconds: Math.max(0, Math.round((now() - oldest.acceptedAt) / 1000)),
-            },
-          }),
-      workers: heard.workers.filter((worker) => isAlive(worker, heard.now)).length,
-      delivery: viewDelivery(delivery),
+      ...(oldest === undefined ? {} : { oldestUnsent: viewUnsent(oldest, now()) }),
+      workers: stats.workers.filter((worker) => isAlive(worker, stats.now)).length,
+      delivery: viewDelivery(breaker),
     };
   };
 };
+
+const viewUnsent = ({ signalId, acceptedAt }: Unsent, now: number) => ({
+  signalId,
+  acceptedAt: new Date(acceptedAt).toISOString(),
+  ageSeconds: Math.max(0, Math.round((now - acceptedAt) / 1000)),
+});

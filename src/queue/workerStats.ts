@@ -1,12 +1,12 @@
-/** What became of attempts: how many were `delivered`, or met with this code. */
+/** Numbers of attempts, by `delivered` or by the code that they ended with. */
 export type OutcomeCounts = Record<string, number>;
 
-/** A worker process says that it is alive, and what it was answered since it said so before. */
+/** A sign of life of a worker process, with the outcomes since its last heartbeat. */
 export type Heartbeat = { worker: string; answers: OutcomeCounts };
 
-/** Five minutes. The counts are the most that a worker saw in it. */
+/** Five minutes. `waiting`, `retrying` and `dead` are the maximum that a worker saw in them. */
 export type StatsBucket = {
-  /** Its beginning, in milliseconds. */
+  /** The start of the bucket, in milliseconds. */
   at: number;
   waiting: number;
   retrying: number;
@@ -14,32 +14,37 @@ export type StatsBucket = {
   answers: OutcomeCounts;
 };
 
-/** When a worker process was last heard of, in milliseconds; a worker that stops in order takes itself off. */
+/** A worker process and its last heartbeat, in milliseconds. */
 export type SeenWorker = { worker: string; at: number };
 
-/** How the queue stood in the last hours, as the workers saw it. Nothing in it is a promise. */
+/** Statistics of the last day, as the workers saw it. Best effort: nothing in it is a promise. */
 export type WorkerStats = {
-  recordHeartbeat: (recordHeartbeat: Heartbeat) => Promise<void>;
+  /** Notes that the worker is alive, adds its outcomes to the current bucket and samples the queue sizes. */
+  recordHeartbeat: (heartbeat: Heartbeat) => Promise<void>;
+  /** Called by a worker that stops in order. A worker that crashes stays listed for an hour. */
   removeWorker: (worker: string) => Promise<void>;
-  /** Oldest first. In a moment that is not there, no worker was. `now`: by the clock of the queue. */
+  /**
+   * The buckets of the last `sinceMs`, oldest first. A bucket is missing if no worker was alive. `now`
+   * is the clock that `workers` are measured by.
+   */
   read: (
     sinceMs: number,
   ) => Promise<{ buckets: StatsBucket[]; workers: SeenWorker[]; now: number }>;
 };
 
 // Three heartbeats of a worker.
-const ALIVE_MS = 45_000;
+const HEARTBEAT_TIMEOUT_MS = 45_000;
 
-/** Whether a worker that was heard of then may be taken for alive. */
-export const isAlive = ({ at }: SeenWorker, now: number): boolean => at > now - ALIVE_MS;
+export const isAlive = ({ at }: SeenWorker, now: number): boolean =>
+  at > now - HEARTBEAT_TIMEOUT_MS;
 
 export const BUCKET_MS = 300_000;
 export const KEEP_BUCKETS_MS = 24 * 3_600_000;
 
-/** How long one that is heard of no more stays listed, for people to see that it is gone. */
+/** How long a worker without a heartbeat stays listed, so that operators see that it is gone. */
 export const KEEP_MISSING_WORKERS_MS = 3_600_000;
 
-/** The beginnings of the moments of the last `sinceMs` milliseconds, oldest first, with the present one. */
+/** The starts of the buckets of the last `sinceMs` milliseconds, oldest first, the current one included. */
 export const bucketsSince = (sinceMs: number, now: number): number[] => {
   const last = bucketStart(now);
   const count = Math.ceil(Math.min(sinceMs, KEEP_BUCKETS_MS) / BUCKET_MS);
@@ -48,14 +53,17 @@ export const bucketsSince = (sinceMs: number, now: number): number[] => {
 
 export const bucketStart = (now: number): number => now - (now % BUCKET_MS);
 
-/** What is stored of a moment: each count by its name, the answers behind `answer:`. */
+/** Parses a stored bucket: counts by name, those of outcomes with `OUTCOME_PREFIX`. */
 export const toBucket = (at: number, stored: Record<string, string | number>): StatsBucket => {
   const count = (name: string): number => Number(stored[name] ?? 0);
-  const answers = Object.keys(stored).filter((name) => name.startsWith(OUTCOME_PREFIX));
+  const outcomes = Object.keys(stored).filter((name) => name.startsWith(OUTCOME_PREFIX));
   return {
-    ...{ at, waiting: count('waiting'), retrying: count('retrying'), dead: count('dead') },
+    at,
+    waiting: count('waiting'),
+    retrying: count('retrying'),
+    dead: count('dead'),
     answers: Object.fromEntries(
-      answers.map((name) => [name.slice(OUTCOME_PREFIX.length), count(name)]),
+      outcomes.map((name) => [name.slice(OUTCOME_PREFIX.length), count(name)]),
     ),
   };
 };

@@ -6,7 +6,7 @@ const SAME = { contentId: 'content' };
 const OTHER = { contentId: 'other' };
 const UNREADABLE = { contentId: undefined };
 
-/** A known signal, of which nothing is found; its id is that of its content. */
+/** A known signal of which nothing was found. Its id is that of its content. */
 const facts = (change: Partial<Facts> = {}): Facts => ({
   signalId: 'content',
   contentId: 'content',
@@ -34,11 +34,15 @@ const decides = (rows: Row[]) =>
     }
   });
 
-describe('a signal that was not known', () => {
+describe('a new signal', () => {
   decides([
-    { when: 'its job was added', known: facts({ added: true }), action: { kind: 'accepted' } },
     {
-      when: 'its job was added under an Idempotency-Key',
+      when: 'the attempt added its job',
+      known: facts({ added: true }),
+      action: { kind: 'accepted' },
+    },
+    {
+      when: 'the attempt added its job under an Idempotency-Key',
       known: underKey({ added: true }),
       action: { kind: 'accepted' },
     },
@@ -137,7 +141,7 @@ describe('a signal that was skipped', () => {
   ]);
 });
 
-describe('a signal that exists', () => {
+describe('an existing signal', () => {
   decides([
     {
       when: 'with other content under the Idempotency-Key',
@@ -182,19 +186,19 @@ describe('a signal that exists', () => {
   ]);
 });
 
-describe('at the last attempt', () => {
+describe('the last attempt', () => {
   it.each<Row>([
     {
-      when: 'an existing signal whose state cannot be read',
+      when: 'finds a signal whose state cannot be read',
       known: facts({ existing: SAME }),
       action: { kind: 'duplicate', state: 'waiting' },
     },
     {
-      when: 'one of the same content under its Idempotency-Key',
+      when: 'finds the same content, without a readable state, under its Idempotency-Key',
       known: underKey({ existing: SAME }),
       action: { kind: 'duplicate', state: 'waiting' },
     },
-    { when: 'a signal of which nothing exists any more', known: facts(), action: TRY_AGAIN },
+    { when: 'finds nothing', known: facts(), action: TRY_AGAIN },
   ])('$when → $action.kind', ({ known, action }) => {
     expect(decide({ ...known, isLastAttempt: true })).toEqual(action);
   });

@@ -13,7 +13,7 @@ const NOW = Date.parse('2026-03-01T12:00:00Z');
 const DAY_MS = 24 * 3_600_000;
 const ADDED: EnqueueIfAbsentResult = { kind: 'added' };
 const IN_QUEUE: EnqueueIfAbsentResult = { kind: 'known', queued: true };
-const RECORDED: EnqueueIfAbsentResult = { kind: 'known', remembered: 'id', queued: false };
+const RECORDED: EnqueueIfAbsentResult = { kind: 'known', recordedContentId: 'id', queued: false };
 const ACCEPTED = { kind: 'accepted', signalId: 'id', duplicate: false, state: 'waiting' };
 const GAVE_UP = 'Gave up after 5 attempts: concurrent updates to signal id. Enqueue it again.';
 
@@ -59,7 +59,7 @@ const setup = ({ admissions, jobState = 'unknown', job, deadLetter, skipReason, 
       reopen: (_: string, finishedAt?: number) => called(`reopen ${finishedAt}`, true),
     },
   };
-  const queue = createSignalQueue({
+  const acceptSignals = createSignalQueue({
     backend: backend as unknown as Parameters<typeof createSignalQueue>[0]['backend'],
     lookup: { stateOf: () => called('lookup', state) },
     cipher: createTokenCipher([]),
@@ -69,13 +69,13 @@ const setup = ({ admissions, jobState = 'unknown', job, deadLetter, skipReason, 
   const accept = async (change: { signalId?: string } = {}) => {
     const signal = { typeCode: 'ApplicationComplete', token: 'token' } as const;
     const entry = { signalId: 'id', contentId: 'id', signal, from: 'ats', ...change };
-    const [acceptance] = await queue.accept([entry]);
+    const [acceptance] = await acceptSignals.accept([entry]);
     return acceptance;
   };
   return { accept, calls };
 };
 
-describe('reads no more than the answer needs', () => {
+describe('accepting a signal reads no more than the answer needs', () => {
   it.each<{ what: string; known: Known; answer: object; reads: string[] }>([
     { what: 'a new signal', known: { admissions: [ADDED] }, answer: ACCEPTED, reads: [] },
     {
@@ -122,7 +122,7 @@ describe('reads no more than the answer needs', () => {
   it.each<{ what: string; known: Known; reads: string[] }>([
     {
       what: 'other content in the dedupe record',
-      known: { admissions: [{ kind: 'known', remembered: 'other', queued: false }] },
+      known: { admissions: [{ kind: 'known', recordedContentId: 'other', queued: false }] },
       reads: [],
     },
     {
@@ -143,7 +143,7 @@ describe('reads no more than the answer needs', () => {
   });
 });
 
-describe('reopens and re-enqueues', () => {
+describe('a signal that may be enqueued again', () => {
   it.each<{
     what: string;
     known: Omit<Known, 'admissions'>;
@@ -171,14 +171,14 @@ describe('reopens and re-enqueues', () => {
       first: RECORDED,
       calls: ['skip record', 'job in signals', 'reopen 7'],
     },
-  ])('$what', async ({ known, first, calls: expected }) => {
+  ])('$what → reopened and re-enqueued', async ({ known, first, calls: expected }) => {
     const { accept, calls } = setup({ ...known, admissions: [first, ADDED] });
 
     expect(await accept()).toEqual(ACCEPTED);
     expect(calls).toEqual(['enqueue', ...expected, 'enqueue', 'replicated']);
   });
 
-  it('a completed job within its dedupe window stays → duplicate', async () => {
+  it('a completed job within its dedupe window → duplicate, and the job stays', async () => {
     const job = completedJob({ timestamp: NOW - DAY_MS + 1 });
     const { accept, calls } = setup({
       admissions: [IN_QUEUE],
@@ -192,10 +192,10 @@ describe('reopens and re-enqueues', () => {
   });
 });
 
-describe('concurrent updates', () => {
+describe('concurrent updates to a signal', () => {
   const enqueues = (calls: string[]) => calls.filter((call) => call === 'enqueue').length;
 
-  it('an existing signal disappears between the reads → re-enqueued', async () => {
+  it('the existing signal disappears between the reads → re-enqueued', async () => {
     const { accept, calls } = setup({ admissions: [IN_QUEUE, ADDED] });
 
     expect(await accept()).toEqual(ACCEPTED);

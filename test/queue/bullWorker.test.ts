@@ -1,9 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { DelayedError, type Job, WaitingError } from 'bullmq';
-
-import { LOCK_LOST, type Process } from '../../src/queue/backend.ts';
+import { type JobProcessor, LOCK_LOST } from '../../src/queue/backend.ts';
 import { startBullWorker } from '../../src/queue/bullWorker.ts';
-
 import { captureLogs } from '../support/captureLogs.ts';
 import { waitFor } from '../support/waitFor.ts';
 
@@ -12,13 +10,13 @@ const { jest } = import.meta;
 const OPTIONS = { concurrency: 8 };
 const job = (id: string, change: object = {}) => ({ id, ...change }) as Job;
 
-/** As much of a BullMQ worker as we lean on, with its loop under the test's thumb. */
+/** The part of a BullMQ worker that we use. The test controls its loop. */
 const setup = ({ process = async () => 'done', isReachable = true, endsOnPause = true } = {}) => {
   const events = new EventEmitter();
   const calls: unknown[][] = [];
   let running = true;
   let resumes = 0;
-  let own: Process = async () => {};
+  let processor: JobProcessor = async () => {};
   const worker = Object.assign(events, {
     concurrency: OPTIONS.concurrency,
     close: async (force?: boolean) => {
@@ -36,14 +34,14 @@ const setup = ({ process = async () => 'done', isReachable = true, endsOnPause =
     resume: async () => {
       resumes += 1;
       calls.push(['resume']);
-      // The first one finds the loop just ending, and is lost.
+      // The first call meets a loop that is ending, and has no effect.
       if (resumes > 1) running = true;
     },
     isRunning: () => running,
   });
   const jobWorker = startBullWorker(
     (given) => {
-      own = given;
+      processor = given;
       return worker;
     },
     process,
@@ -51,17 +49,17 @@ const setup = ({ process = async () => 'done', isReachable = true, endsOnPause =
     { logger: captureLogs().logger, isReachable: () => isReachable },
   );
   const run = (id: string, change: object = {}) =>
-    own(job(id, change), 'lock', new AbortController().signal);
+    processor(job(id, change), 'lock', new AbortController().signal);
 
-  return { jobWorker, worker, events, calls, run, processor: () => own };
+  return { jobWorker, worker, events, calls, run, processor: () => processor };
 };
 
 describe('a worker on BullMQ', () => {
-  it('declares three parameters, or it would never be told to abort', () => {
+  it('starts → its processor declares the three parameters that BullMQ needs to pass an abort signal', () => {
     expect(setup().processor()).toHaveLength(3);
   });
 
-  it('tells the processor of a job whose lock was lost, and of no other', () => {
+  it('loses the locks of two jobs → cancels these two jobs only', () => {
     const { events, calls } = setup();
 
     events.emit('lockRenewalFailed', ['lost-1', 'lost-2']);
@@ -72,7 +70,7 @@ describe('a worker on BullMQ', () => {
     ]);
   });
 
-  it('takes no jobs at 0, so many at less than its concurrency, and never more than that', () => {
+  it('concurrency is set to 0, 1 or more than configured → pauses, runs one job, runs as many as configured', () => {
     const { jobWorker, worker, calls } = setup({ endsOnPause: false });
 
     jobWorker.setConcurrency(0);
@@ -84,7 +82,7 @@ describe('a worker on BullMQ', () => {
     expect([one, worker.concurrency]).toEqual([1, 8]);
   });
 
-  it('wakes a loop again that was just ending when it was first woken', async () => {
+  it('is resumed while its loop is ending → is resumed again', async () => {
     const { jobWorker, worker, calls } = setup();
 
     jobWorker.setConcurrency(0);
@@ -94,7 +92,7 @@ describe('a worker on BullMQ', () => {
     expect(calls.filter(([name]) => name === 'resume')).toHaveLength(2);
   });
 
-  it('rests where Redis refuses what it is asked, and turns all the same', async () => {
+  it('Redis rejects its commands → pauses for a second, and records activity', async () => {
     jest.useFakeTimers();
     try {
       const { jobWorker, events, calls } = setup({ endsOnPause: false });
@@ -114,7 +112,7 @@ describe('a worker on BullMQ', () => {
     }
   });
 
-  it('stays paused after its rest where it was told to take nothing meanwhile', async () => {
+  it('concurrency is set to 0 during the pause after an error → stays paused', async () => {
     jest.useFakeTimers();
     try {
       const { jobWorker, events, calls } = setup();
@@ -132,15 +130,15 @@ describe('a worker on BullMQ', () => {
     }
   });
 
-  it('takes a job again only when its own earlier run of it has ended', async () => {
+  it('receives a job that it still runs → delays the job until its first run has ended', async () => {
     let release = () => {};
     const gate = new Promise<void>((resolve) => {
       release = resolve;
     });
     const { run } = setup({ process: () => gate.then(() => 'done') });
-    const putOff: unknown[] = [];
+    const delayedWith: unknown[] = [];
     const moveToDelayed = async (...given: unknown[]) => {
-      putOff.push(given.at(1));
+      delayedWith.push(given.at(1));
     };
 
     const first = run('a');
@@ -151,10 +149,10 @@ describe('a worker on BullMQ', () => {
 
     await expect(first).resolves.toBe('done');
     await expect(run('a', { moveToDelayed })).resolves.toBe('done');
-    expect(putOff).toEqual(['lock']);
+    expect(delayedWith).toEqual(['lock']);
   });
 
-  it('wakes nothing once it closes', async () => {
+  it('concurrency changes after close → no resume', async () => {
     const { jobWorker, calls } = setup();
 
     await jobWorker.close();
@@ -164,7 +162,7 @@ describe('a worker on BullMQ', () => {
     expect(calls).toEqual([['close', false]]);
   });
 
-  it('tells a job that begins only when the worker closes to let go', async () => {
+  it('a job starts after close → the job is cancelled', async () => {
     const { run, jobWorker, calls } = setup();
 
     await jobWorker.close();
@@ -174,13 +172,13 @@ describe('a worker on BullMQ', () => {
   });
 
   it.each([
-    ['nothing was ever in hand', async () => {}],
-    ['what was in hand is completed', async (t: Setup) => t.events.emit('completed', job('a'))],
-    ['what was in hand has failed', async (t: Setup) => t.events.emit('failed', job('a'))],
-    ['its lock was lost', async (t: Setup) => t.events.emit('lockRenewalFailed', ['a'])],
-  ])('leaves without asking an absent Redis when %s', async (what, end) => {
+    ['no job ever ran', async () => {}],
+    ['its job has completed', async (t: Setup) => t.events.emit('completed', job('a'))],
+    ['its job has failed', async (t: Setup) => t.events.emit('failed', job('a'))],
+    ['the lock of its job was lost', async (t: Setup) => t.events.emit('lockRenewalFailed', ['a'])],
+  ])('closes without Redis, and %s → does not wait for Redis', async (what, end) => {
     const subject = setup({ isReachable: false });
-    if (!what.startsWith('nothing')) await subject.run('a');
+    if (!what.startsWith('no job')) await subject.run('a');
 
     await end(subject);
     await subject.jobWorker.close();
@@ -189,9 +187,9 @@ describe('a worker on BullMQ', () => {
   });
 
   it.each([
-    ['handed back', () => new WaitingError()],
-    ['put off', () => new DelayedError()],
-  ])('counts what was %s as no longer in hand, though no event tells of it', async (_, make) => {
+    ['requeued', () => new WaitingError()],
+    ['deferred', () => new DelayedError()],
+  ])('its job was %s without an event → close does not wait for Redis', async (_, make) => {
     const failing = () => Promise.reject(make());
     const { run, jobWorker, calls } = setup({ isReachable: false, process: failing });
 
@@ -201,7 +199,7 @@ describe('a worker on BullMQ', () => {
     expect(calls).toEqual([['close', true]]);
   });
 
-  it('waits for Redis while it has something to tell it', async () => {
+  it('closes while a job is in flight → waits for Redis', async () => {
     const { run, jobWorker, calls } = setup({ isReachable: false });
 
     await run('a');
@@ -210,19 +208,19 @@ describe('a worker on BullMQ', () => {
     expect(calls).toEqual([['close', false]]);
   });
 
-  it('turns with every job that it takes up and lets go', async () => {
+  it('takes or ends a job, or drains the queue → records activity', async () => {
     const { run, jobWorker, events } = setup();
-    const turns = [jobWorker.lastActivityAt()];
+    const times = [jobWorker.lastActivityAt()];
 
     await run('a');
-    turns.push(jobWorker.lastActivityAt());
+    times.push(jobWorker.lastActivityAt());
     events.emit('completed', job('a'));
-    turns.push(jobWorker.lastActivityAt());
+    times.push(jobWorker.lastActivityAt());
     events.emit('drained');
-    turns.push(jobWorker.lastActivityAt());
+    times.push(jobWorker.lastActivityAt());
 
-    expect(turns).toEqual([...turns].sort((a, b) => a - b));
-    expect(new Set(turns).size).toBe(4);
+    expect(times).toEqual([...times].sort((a, b) => a - b));
+    expect(new Set(times).size).toBe(4);
   });
 });
 

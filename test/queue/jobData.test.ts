@@ -1,7 +1,7 @@
 import { type Job, Queue, Worker } from 'bullmq';
 import { Redis } from 'ioredis';
-
-import { createOwnJobDataStore, createRedisJobDataStore } from '../../src/queue/redis/jobStore.ts';
+import { createEmbeddedJobDataStore } from '../../src/queue/embedded/jobs.ts';
+import { createRedisJobDataStore } from '../../src/queue/redis/jobStore.ts';
 import { type RedisServer, startRedis } from '../support/redisServer.ts';
 
 const PREFIX = 'seek';
@@ -27,7 +27,7 @@ afterAll(async () => {
   await redis.stop();
 });
 
-/** A job in the hands of its worker, as BullMQ itself keeps it. */
+/** A job that a worker runs, as BullMQ stores it. */
 const setup = async () => {
   await queue.add('signal', BEFORE);
   const job = await worker.getNextJob('ours');
@@ -39,13 +39,13 @@ const setup = async () => {
     key,
     jobData: createRedisJobDataStore(client, PREFIX),
     stored: async () => (await queue.getJob(job.id ?? ''))?.data,
-    /** The lock ran out, and the job is another worker's. */
-    passOn: () => client.set(`${key}:lock`, 'another’s'),
+    /** The lock has expired, and another worker holds the job. */
+    takeOver: () => client.set(`${key}:lock`, 'another’s'),
   };
 };
 
-describe('what is written with a job', () => {
-  it('is kept while the job is ours, and leaves everything else as it was', async () => {
+describe('a write to the data of a job in Redis', () => {
+  it('with the lock of the job → changes the data and nothing else', async () => {
     const { job, jobData, key, stored } = await setup();
     const before = await client.hgetall(key);
 
@@ -56,7 +56,7 @@ describe('what is written with a job', () => {
     await expect(client.get(`${key}:lock`)).resolves.toBe('ours');
   });
 
-  it('is kept by a Redis that is full', async () => {
+  it('to a full Redis → succeeds', async () => {
     const { job, jobData, stored } = await setup();
     await client.config('SET', 'maxmemory', '1mb');
     await expect(client.set('any', 'thing')).rejects.toThrow('OOM');
@@ -68,30 +68,33 @@ describe('what is written with a job', () => {
     await expect(stored()).resolves.toEqual(BEFORE);
   });
 
-  it('is dropped once the job is another’s', async () => {
-    const { job, jobData, stored, passOn } = await setup();
-    await passOn();
+  it('after another worker has taken the lock → false, and nothing is written', async () => {
+    const { job, jobData, stored, takeOver } = await setup();
+    await takeOver();
 
     await expect(jobData.write(job, 'ours', AFTER)).resolves.toBe(false);
     await expect(stored()).resolves.toEqual(BEFORE);
   });
 
-  it.each(['ours', '', undefined])('is dropped when nobody has the lock: %j', async (lock) => {
-    const { job, jobData, key, stored } = await setup();
-    await client.del(`${key}:lock`);
+  it.each(['ours', '', undefined])(
+    'of a job without a lock, with lock %j → false, and nothing is written',
+    async (lock) => {
+      const { job, jobData, key, stored } = await setup();
+      await client.del(`${key}:lock`);
 
-    await expect(jobData.write(job, lock, AFTER)).resolves.toBe(false);
-    await expect(stored()).resolves.toEqual(BEFORE);
-  });
+      await expect(jobData.write(job, lock, AFTER)).resolves.toBe(false);
+      await expect(stored()).resolves.toEqual(BEFORE);
+    },
+  );
 
-  it('is dropped where no lock is given', async () => {
+  it('without a lock → false, and nothing is written', async () => {
     const { job, jobData, stored } = await setup();
 
     await expect(jobData.write(job, undefined, AFTER)).resolves.toBe(false);
     await expect(stored()).resolves.toEqual(BEFORE);
   });
 
-  it('brings no job back that is gone', async () => {
+  it('to a removed job → false, and the job stays removed', async () => {
     const { job, jobData, key } = await setup();
     await client.del(key, `${key}:lock`);
 
@@ -101,28 +104,28 @@ describe('what is written with a job', () => {
   });
 });
 
-describe('what is replaced', () => {
-  it('is so whoever has the job, while it is what we wrote', async () => {
-    const { job, jobData, stored, passOn } = await setup();
+describe('a compare-and-set of the data of a job in Redis', () => {
+  it('data unchanged since our write, another worker holds the job → replaced', async () => {
+    const { job, jobData, stored, takeOver } = await setup();
     await jobData.write(job, 'ours', AFTER);
-    await passOn();
+    await takeOver();
 
     await expect(jobData.replace(job, AFTER, BEFORE)).resolves.toBe(true);
     await expect(stored()).resolves.toEqual(BEFORE);
   });
 
-  it('is left alone once another has written', async () => {
-    const { job, jobData, stored, passOn } = await setup();
+  it('data written by another worker since → false, and that data stays', async () => {
+    const { job, jobData, stored, takeOver } = await setup();
     const others = { ...BEFORE, deferrals: 1 };
     await jobData.write(job, 'ours', AFTER);
-    await passOn();
+    await takeOver();
     await jobData.write(job, 'another’s', others);
 
     await expect(jobData.replace(job, AFTER, BEFORE)).resolves.toBe(false);
     await expect(stored()).resolves.toEqual(others);
   });
 
-  it('may be what BullMQ itself wrote', async () => {
+  it('data unchanged since BullMQ wrote it → replaced', async () => {
     const { job, jobData, stored } = await setup();
 
     await expect(jobData.replace(job, job.data, AFTER)).resolves.toBe(true);
@@ -130,8 +133,8 @@ describe('what is replaced', () => {
   });
 });
 
-describe('where one process has the queue to itself', () => {
-  const setupOwn = (updateData: (data: unknown) => Promise<void> = async () => {}) => {
+describe('the data of a job in the embedded queue', () => {
+  const setupEmbedded = (updateData: (data: unknown) => Promise<void> = async () => {}) => {
     const written: unknown[] = [];
     const job = {
       updateData: (data: unknown) => {
@@ -139,11 +142,11 @@ describe('where one process has the queue to itself', () => {
         return updateData(data);
       },
     } as unknown as Job;
-    return { job, written, jobData: createOwnJobDataStore() };
+    return { job, written, jobData: createEmbeddedJobDataStore() };
   };
 
-  it('everything is written', async () => {
-    const { job, written, jobData } = setupOwn();
+  it('write or replace → always written', async () => {
+    const { job, written, jobData } = setupEmbedded();
 
     await expect(jobData.write(job, 'ours', AFTER)).resolves.toBe(true);
     await expect(jobData.replace(job, AFTER, BEFORE)).resolves.toBe(true);
@@ -151,8 +154,8 @@ describe('where one process has the queue to itself', () => {
     expect(written).toEqual([AFTER, BEFORE]);
   });
 
-  it('and what cannot be written rejects', async () => {
-    const { job, jobData } = setupOwn(() => Promise.reject(new Error('Missing key for job')));
+  it('BullMQ cannot write → rejects', async () => {
+    const { job, jobData } = setupEmbedded(() => Promise.reject(new Error('Missing key for job')));
 
     await expect(jobData.write(job, 'ours', AFTER)).rejects.toThrow('Missing key for job');
   });

@@ -1,13 +1,12 @@
 import * as z from 'zod';
-
 import type { Backend, EnqueueIfAbsentResult, JobQueue, NewJob } from '../backend.ts';
 import { signalJobOptions } from '../bullWorker.ts';
 import { dedupeRecordOf } from '../dedupeWindow.ts';
-import { CLAIM, CONFIRM } from './bookkeepingSql.ts';
+import { CONFIRM, RESERVE } from './bookkeepingSql.ts';
 import type { PgliteDatabase } from './pglite.ts';
 
 const IdRow = z.object({ signal_id: z.string() });
-const ClaimRow = IdRow.extend({
+const ReservationRow = IdRow.extend({
   content_id: z.string().nullable(),
   accepted: z.boolean().nullable(),
   queued: z.boolean(),
@@ -21,26 +20,23 @@ type Options = {
 };
 
 /**
- * Reserves ids, adds jobs, and confirms. A process that dies in between leaves a reservation, which
- * expires after a short while, or a job, which the next caller finds.
+ * Reserves ids, adds jobs, and confirms. A process that crashes in between leaves a reservation, which
+ * expires after `PENDING_MS`, or a job, which the next caller finds.
  */
 export const createEmbeddedEnqueue = ({
   database: { query },
   queue,
   now = Date.now,
 }: Options): Backend['enqueueIfAbsent'] => {
-  const takeOwnership = async (jobs: NewJob[]) => {
-    const { rows } = await query(CLAIM, [
+  const reserve = async (jobs: NewJob[]) => {
+    const { rows } = await query(RESERVE, [
       jobs.map(({ signalId }) => signalId),
       jobs.map(({ contentId }) => contentId),
-      ...[now(), now()],
+      now(),
+      now(),
     ]);
-    return new Map(
-      z
-        .array(ClaimRow)
-        .parse(rows)
-        .map((row) => [row.signal_id, row]),
-    );
+    const reservations = z.array(ReservationRow).parse(rows);
+    return new Map(reservations.map((row) => [row.signal_id, row]));
   };
 
   const confirm = async (jobs: NewJob[]): Promise<Set<string>> => {
@@ -52,21 +48,17 @@ export const createEmbeddedEnqueue = ({
       ),
       now(),
     ]);
-    return new Set(
-      z
-        .array(IdRow)
-        .parse(rows)
-        .map((row) => row.signal_id),
-    );
+    const confirmed = z.array(IdRow).parse(rows);
+    return new Set(confirmed.map((row) => row.signal_id));
   };
 
   return async (jobs) => {
-    const claims = await takeOwnership(jobs);
+    const known = await reserve(jobs);
     const added = jobs.filter(({ signalId, contentId }) => {
-      const known = claims.get(signalId);
-      if (known === undefined || known.accepted || known.queued || known.dead) return false;
-      // The process that reserved the id may have died. A second add under the same id is harmless.
-      return known.content_id === null || known.content_id === contentId;
+      const row = known.get(signalId);
+      if (row === undefined || row.accepted || row.queued || row.dead) return false;
+      // The process that reserved the id may have crashed. BullMQ ignores a second add of the same id.
+      return row.content_id === null || row.content_id === contentId;
     });
     if (added.length > 0) {
       await (await queue()).addBulk(
@@ -77,18 +69,18 @@ export const createEmbeddedEnqueue = ({
         })),
       );
     }
-    const firsts = await confirm(added);
+    const confirmed = await confirm(added);
     const ours = new Set(added);
     return jobs.map((job): EnqueueIfAbsentResult => {
       const { signalId, contentId } = job;
-      if (firsts.has(signalId)) return { kind: 'added' };
-      const known = claims.get(signalId);
+      if (confirmed.has(signalId)) return { kind: 'added' };
+      const row = known.get(signalId);
       // Another caller may have confirmed the same content between our first and last step.
-      const remembered = known?.content_id ?? (ours.has(job) ? contentId : undefined);
+      const recordedContentId = row?.content_id ?? (ours.has(job) ? contentId : undefined);
       return {
         kind: 'known',
-        ...(remembered === undefined ? {} : { remembered }),
-        queued: known?.queued ?? true,
+        ...(recordedContentId === undefined ? {} : { recordedContentId }),
+        queued: row?.queued ?? true,
       };
     });
   };

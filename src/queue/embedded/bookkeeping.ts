@@ -1,12 +1,12 @@
 import type { SignalRecord } from '../../schemas/signalRecord.ts';
 import type { Bookkeeping } from '../backend.ts';
 import { hoursOfLastDay, PENDING_MS } from '../dedupeWindow.ts';
-import { COUNT, REOPEN, SAVE_SKIP_RECORD, TABLES } from './bookkeepingSql.ts';
+import { COUNT_OUTCOMES, REOPEN, SAVE_SKIP_RECORD, TABLES } from './bookkeepingSql.ts';
 import type { PgliteDatabase } from './pglite.ts';
 
 type Options = { database: PgliteDatabase; now?: () => number };
 
-/** Dedupe records, the unsent set, skipped signals and counts of outcomes, beside BullMQ's tables. */
+/** Tables beside BullMQ's own. Opening them removes expired records. */
 export const openEmbeddedBookkeeping = async ({
   database: { query },
   now = Date.now,
@@ -38,7 +38,7 @@ export const openEmbeddedBookkeeping = async ({
       await query('DELETE FROM public.unsent WHERE signal_id = ANY($1)', [
         entries.map(({ signalId }) => signalId),
       ]);
-      await query(COUNT, [hour, entries.map(({ outcome }) => outcome)]);
+      await query(COUNT_OUTCOMES, [hour, entries.map(({ outcome }) => outcome)]);
       // The record of a dead signal stays: an operator may have discarded its dead letter since.
       await query('DELETE FROM public.skipped WHERE signal_id = ANY($1)', [
         entries.filter(({ outcome }) => outcome === 'delivered').map(({ signalId }) => signalId),
@@ -65,17 +65,17 @@ export const openEmbeddedBookkeeping = async ({
         'SELECT outcome, sum(signals)::text AS signals FROM public.settled WHERE hour >= $1 GROUP BY 1',
         [hoursOfLastDay(now()).at(-1)],
       );
-      const of = (outcome: string) =>
+      const count = (outcome: string) =>
         Number(rows.find((row) => row.outcome === outcome)?.signals ?? 0);
-      return { delivered: of('delivered'), skipped: of('skipped') };
+      return { delivered: count('delivered'), skipped: count('skipped') };
     },
 
     reopen: async (signalId, finishedAt) =>
       (await query(REOPEN, [signalId, finishedAt ?? null])).rows.length === 1,
 
     saveSkipRecord: async (record, until) => {
-      const keptUntil = Math.max(until, now() + PENDING_MS);
-      await query(SAVE_SKIP_RECORD, [record.signalId, JSON.stringify(record), keptUntil]);
+      const expiresAt = Math.max(until, now() + PENDING_MS);
+      await query(SAVE_SKIP_RECORD, [record.signalId, JSON.stringify(record), expiresAt]);
     },
 
     findSkipRecord: async (signalId) => {

@@ -3,7 +3,6 @@ import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import * as z from 'zod';
-
 import { hasCode } from '../../runtime/errors.ts';
 
 type Content = Record<string, unknown>;
@@ -22,10 +21,10 @@ const LockSchema = z.looseObject({ id: z.uuid(), pid: z.int().positive() });
 
 // The locks of this process. A restarted container repeats process ids, so a lock with our pid that is
 // not among these belongs to an earlier process.
-const ours = new Set<string>();
+const ownIds = new Set<string>();
 
-const isAlive = ({ id, pid }: Lock) => {
-  if (pid === process.pid) return ours.has(id);
+const isHolderRunning = ({ id, pid }: Lock) => {
+  if (pid === process.pid) return ownIds.has(id);
   try {
     return process.kill(pid, 0);
   } catch (err) {
@@ -70,7 +69,7 @@ const replace = async (path: string, lock: Lock) => {
   await rename(draft, path);
 };
 
-const lockedBy = (folder: string, path: string, found: Lock | undefined) => {
+const lockedError = (folder: string, path: string, found: Lock | undefined) => {
   const holder = found ? `process ${found.pid}` : 'a process that its lock does not name';
   const advice = `If that is not a dispatcher, delete ${path}`;
   return new FolderLockedError(`${folder} is used by ${holder}. ${advice}`);
@@ -86,7 +85,7 @@ const take = async (folder: string, path: string, lock: Lock): Promise<void> => 
   while (!(await create(path, lock))) {
     const found = await readWithRetries(path);
     if (found === 'absent') continue;
-    if (found === undefined || isAlive(found)) throw lockedBy(folder, path, found);
+    if (found === undefined || isHolderRunning(found)) throw lockedError(folder, path, found);
 
     const replacementLock = `${path}.${found.id}`;
     await take(folder, replacementLock, lock);
@@ -114,11 +113,11 @@ export const lockFolder = async (folder: string, content: Content) => {
   };
 
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  ours.add(identity.id);
+  ownIds.add(identity.id);
   try {
     await take(folder, path, { ...content, ...identity });
   } catch (err) {
-    ours.delete(identity.id);
+    ownIds.delete(identity.id);
     throw err;
   }
 
@@ -130,7 +129,7 @@ export const lockFolder = async (folder: string, content: Content) => {
     },
     release: async (): Promise<void> => {
       if (await isHeld()) await rm(path, { force: true });
-      ours.delete(identity.id);
+      ownIds.delete(identity.id);
     },
   };
 };
@@ -140,7 +139,7 @@ export const readLock = async (
   folder: string,
 ): Promise<(Content & { pid: number }) | undefined> => {
   const found = await read(join(folder, FILE));
-  if (found === 'absent' || found === undefined || !isAlive(found)) return undefined;
+  if (found === 'absent' || found === undefined || !isHolderRunning(found)) return undefined;
   const { id: _, ...content } = found;
   return content;
 };

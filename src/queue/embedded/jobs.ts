@@ -1,31 +1,32 @@
-import type { JobStore, SkipRecord } from '../backend.ts';
+import type { Job } from 'bullmq';
+import type { JobDataStore, JobStore, SkipRecord } from '../backend.ts';
 import { msLeft } from '../dedupeWindow.ts';
 import type { PgliteDatabase } from './pglite.ts';
 
-// One statement: a job that is gone without the record of its skip would be a lost signal.
-const removing = (where: string) => `
-  WITH gone AS (DELETE FROM bullmq.job WHERE queue = $1 AND id = $2 AND ${where} RETURNING id),
-  told AS (
-    INSERT INTO public.skipped SELECT $3, $4::json, $5 FROM gone WHERE $4::text IS NOT NULL
+// One statement: if the skip record were missing after the removal, the signal would be lost.
+const removeWhere = (condition: string) => `
+  WITH removed AS (DELETE FROM bullmq.job WHERE queue = $1 AND id = $2 AND ${condition} RETURNING id),
+  skip_record AS (
+    INSERT INTO public.skipped SELECT $3, $4::json, $5 FROM removed WHERE $4::text IS NOT NULL
     ON CONFLICT (signal_id) DO UPDATE SET life = excluded.life, expires_at = excluded.expires_at)
-  SELECT id FROM gone`;
+  SELECT id FROM removed`;
 
-const REMOVE_WAITING = removing(`state IN ('waiting', 'delayed')`);
-const REMOVE_FINISHED = removing('state = $6 AND finished_at_ms = $7');
+const REMOVE_WAITING = removeWhere(`state IN ('waiting', 'delayed')`);
+const REMOVE_FINISHED = removeWhere('state = $6 AND finished_at_ms = $7');
 
 type Options = { database: PgliteDatabase; skipRecordTtlMs: number; now?: () => number };
 
-/** BullMQ's own table of jobs. */
+/** Jobs in the table of BullMQ 6.7.0. */
 export const createEmbeddedJobs = ({
   database: { query },
   skipRecordTtlMs,
   now = Date.now,
 }: Options): JobStore => {
-  // The dedupe record exists already, since admission.
-  const toldOf = (id: string, told?: SkipRecord) => [
-    told?.record.signalId ?? id,
-    told === undefined ? null : JSON.stringify(told.record),
-    now() + Math.max(skipRecordTtlMs, told === undefined ? 0 : msLeft(told.dedupe.until, now())),
+  // The dedupe record exists since the signal was enqueued, so only the skip record is written.
+  const skipValues = (id: string, skip?: SkipRecord) => [
+    skip?.record.signalId ?? id,
+    skip === undefined ? null : JSON.stringify(skip.record),
+    now() + Math.max(skipRecordTtlMs, skip === undefined ? 0 : msLeft(skip.dedupe.until, now())),
   ];
 
   return {
@@ -46,9 +47,9 @@ export const createEmbeddedJobs = ({
       return rowCount === 1;
     },
 
-    removeFinished: async (name, state, { jobId, finishedAt }, told) => {
-      const record = toldOf(jobId, told);
-      const { rows } = await query(REMOVE_FINISHED, [name, jobId, ...record, state, finishedAt]);
+    removeFinished: async (name, state, { jobId, finishedAt }, skip) => {
+      const values = [name, jobId, ...skipValues(jobId, skip), state, finishedAt];
+      const { rows } = await query(REMOVE_FINISHED, values);
       return rows.length === 1;
     },
 
@@ -61,9 +62,21 @@ export const createEmbeddedJobs = ({
       return Number(rows[0]?.due ?? 0);
     },
 
-    removeWaiting: async (name, jobId, told) => {
-      const { rows } = await query(REMOVE_WAITING, [name, jobId, ...toldOf(jobId, told)]);
+    removeWaiting: async (name, jobId, skip) => {
+      const { rows } = await query(REMOVE_WAITING, [name, jobId, ...skipValues(jobId, skip)]);
       return rows.length === 1;
     },
+  };
+};
+
+/** Does not check the lock: one process has the queue to itself, so no other worker can write the data. */
+export const createEmbeddedJobDataStore = (): JobDataStore => {
+  const write = async (job: Job, data: unknown): Promise<boolean> => {
+    await job.updateData(data);
+    return true;
+  };
+  return {
+    write: (job, _, data) => write(job, data),
+    replace: (job, _, to) => write(job, to),
   };
 };

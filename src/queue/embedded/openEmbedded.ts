@@ -1,27 +1,25 @@
 import { createPostgresBackend, type Queue, withBackend } from 'bullmq';
-
 import {
   type Backend,
   type BackendOptions,
-  type Process,
+  type JobProcessor,
   type QueueName,
   SIGNALS,
 } from '../backend.ts';
 import { startBullWorker, toBullOptions } from '../bullWorker.ts';
 import { skipRecordTtl } from '../dedupeWindow.ts';
-import { createOwnJobDataStore } from '../redis/jobStore.ts';
 import { indexRetention } from '../searchIndex.ts';
 import { createEmbeddedEnqueue } from './admission.ts';
 import { openEmbeddedBookkeeping } from './bookkeeping.ts';
 import { createMemoryBreakerStore } from './breakerStore.ts';
-import { createEmbeddedJobs } from './jobs.ts';
+import { createEmbeddedJobDataStore, createEmbeddedJobs } from './jobs.ts';
 import { openPglite } from './pglite.ts';
 import { openEmbeddedIndex } from './searchIndex.ts';
 import { openEmbeddedTokens } from './tokenStore.ts';
 import { openEmbeddedWorkerStats } from './workerStats.ts';
 
 type Options = Omit<BackendOptions, 'prefix'> & {
-  /** Where the queue is kept. The caller has locked it. In memory if absent. */
+  /** Where the queue is stored. The caller must have locked it. Absent: in memory. */
   folder?: string | undefined;
 };
 
@@ -34,6 +32,7 @@ export const openEmbedded = async ({ folder, logger, ...options }: Options): Pro
 
   const openQueue = async (name: QueueName): Promise<Queue> => {
     const queue = new bull.Queue(name, { connection });
+    // Without this listener, an error would end the process. Callers see errors as rejections.
     queue.on('error', () => {});
     await queue.waitUntilReady();
     // The type differs from that of a queue on Redis only in BullMQ's internal backend. Bull Board's
@@ -51,7 +50,7 @@ export const openEmbedded = async ({ folder, logger, ...options }: Options): Pro
     bullQueue,
     work: async (name, process, workerOptions) => {
       const bullOptions = { connection, ...toBullOptions(workerOptions) };
-      const start = (own: Process) => new bull.Worker(name, own, bullOptions);
+      const start = (processor: JobProcessor) => new bull.Worker(name, processor, bullOptions);
       return startBullWorker(start, process, workerOptions, { logger, isReachable: () => true });
     },
     bookkeeping: await openEmbeddedBookkeeping({ database }),
@@ -62,9 +61,9 @@ export const openEmbedded = async ({ folder, logger, ...options }: Options): Pro
     outcomeStream: { take: async () => [], done: async () => {} },
     breaker: createMemoryBreakerStore(),
     tokens: await openEmbeddedTokens(database),
-    jobData: createOwnJobDataStore(),
+    jobData: createEmbeddedJobDataStore(),
     jobs: createEmbeddedJobs({ database, skipRecordTtlMs: skipRecordTtl(options) }),
-    // It has no replicas, never evicts, and is reachable as long as this process runs.
+    // The database has no replicas, never evicts, and is reachable as long as this process runs.
     replicated: async () => {},
     inspect: async () => [],
     memoryUse: async () => undefined,

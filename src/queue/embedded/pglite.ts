@@ -1,18 +1,19 @@
 import { EventEmitter } from 'node:events';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setImmediate as nextEventLoopTurn } from 'node:timers/promises';
 import type { Mutex, PGlite } from '@electric-sql/pglite';
 import { runMigrations } from 'bullmq';
 
 export type PgliteDatabase = Awaited<ReturnType<typeof openPglite>>;
 type Params = readonly unknown[];
-type Refusal = Error & { code: string | undefined; detail: string | undefined };
+type DatabaseError = Error & { code: string | undefined; detail: string | undefined };
 type Session = {
   db: PGlite;
-  turns: Mutex;
-  Turns: new () => Mutex;
-  isRefusal: (err: unknown) => err is Refusal;
+  /** Held by the client whose statement or transaction runs. */
+  lock: Mutex;
+  createLock: () => Mutex;
+  isDatabaseError: (err: unknown) => err is DatabaseError;
   isClosed: () => boolean;
   close: () => Promise<void>;
 };
@@ -23,44 +24,45 @@ const parsers = { 20: (int8: string) => int8 };
 // PGlite's error carries the statement's parameters, and Postgres quotes them in `detail` and
 // `where`. They may be signals with their tokens. So the new error has no cause. It keeps the SQLSTATE,
 // and for BullMQ's own errors (BM001) the number in `detail`, which BullMQ reads.
-const withoutParameters = ({ message, code, detail }: Refusal) =>
+const withoutParameters = ({ message, code, detail }: DatabaseError) =>
   Object.assign(new Error(message), { code, ...(code === 'BM001' && { detail }) });
 
 /**
  * A client with the interface of node-postgres. All clients share PGlite's one session, so a client
- * that has begun a transaction keeps its turn until the transaction ends, and the others wait.
+ * that has begun a transaction holds the session's lock until the transaction ends, and the others wait.
  */
-const createClient = ({ db, turns, Turns, isRefusal, isClosed }: Session) => {
-  const inOrder = new Turns();
-  let endTurn: (() => void) | undefined;
+const createClient = ({ db, lock, createLock, isDatabaseError, isClosed }: Session) => {
+  // Runs the statements of this client in order.
+  const statements = createLock();
+  let releaseLock: (() => void) | undefined;
 
   const run = async <Row>(sql: string, params: Params) => {
-    endTurn ??= await turns.acquire();
+    releaseLock ??= await lock.acquire();
     try {
       if (isClosed()) throw new Error('Cannot use a pool after calling end on the pool');
-      // PGlite computes on this thread and yields to promises only. Without a turn of the event
+      // PGlite computes on this thread and yields to promises only. Without this wait for the event
       // loop between statements, busy workers starve timers and sockets.
-      await nextTurn();
+      await nextEventLoopTurn();
       const { rows, rowCount } = await db.query<Row>(sql, [...params], { parsers });
       return { rows, rowCount: rowCount ?? null };
     } catch (err) {
-      throw isRefusal(err) ? withoutParameters(err) : err;
+      throw isDatabaseError(err) ? withoutParameters(err) : err;
     } finally {
       if (isClosed() || !db.isInTransaction()) {
-        endTurn?.();
-        endTurn = undefined;
+        releaseLock?.();
+        releaseLock = undefined;
       }
     }
   };
 
   const query = <Row>(sql: string, params: Params = []) =>
-    inOrder.runExclusive(() => run<Row>(sql, params));
+    statements.runExclusive(() => run<Row>(sql, params));
 
   return Object.assign(new EventEmitter(), {
     query,
     /** Rolls back a transaction that was left open. Otherwise all other clients would wait for it. */
     release: () => {
-      if (endTurn) void query('ROLLBACK').catch(() => {});
+      if (releaseLock) void query('ROLLBACK').catch(() => {});
     },
   });
 };
@@ -68,14 +70,14 @@ const createClient = ({ db, turns, Turns, isRefusal, isClosed }: Session) => {
 const createPool = (session: Session) => {
   const connect = async () => {
     const client = createClient(session);
-    const undo = client.release;
+    const rollBack = client.release;
     // All clients share the session, so each receives every notification. BullMQ checks the channel.
     const stopListening = session.db.onNotification((channel, payload) => {
       client.emit('notification', { channel, payload });
     });
     const release = () => {
       stopListening();
-      undo();
+      rollBack();
     };
     return Object.assign(client, { release });
   };
@@ -127,19 +129,19 @@ export const openPglite = async (folder: string | undefined) => {
   const db = await PGlite.create(folder && (await createDataDir(folder)));
   await migrate(db);
 
-  const turns = new Mutex();
+  const lock = new Mutex();
   let closing: Promise<void> | undefined;
   let closed = false;
 
   const pool = createPool({
     db,
-    turns,
-    Turns: Mutex,
-    isRefusal: (err) => err instanceof messages.DatabaseError,
+    lock,
+    createLock: () => new Mutex(),
+    isDatabaseError: (err) => err instanceof messages.DatabaseError,
     isClosed: () => closed,
     close: () => {
-      // Waits for its turn, so earlier statements still run.
-      closing ??= turns.runExclusive(async () => {
+      // Waits for the lock, so earlier statements still run.
+      closing ??= lock.runExclusive(async () => {
         closed = true;
         await db.close();
       });

@@ -12,7 +12,7 @@ import type { PgliteDatabase } from './pglite.ts';
 const TABLE = `CREATE TABLE IF NOT EXISTS public.history (
   at bigint NOT NULL, name text NOT NULL, value bigint NOT NULL, PRIMARY KEY (at, name))`;
 
-const COUNT = `
+const COUNT_JOBS = `
   SELECT count(*) FILTER (WHERE queue = '${SIGNALS}' AND state = 'waiting') AS waiting,
     count(*) FILTER (WHERE queue = '${SIGNALS}' AND state = 'delayed') AS retrying,
     count(*) FILTER (WHERE queue = '${DEAD_LETTERS}' OR state = 'failed') AS dead
@@ -20,14 +20,14 @@ const COUNT = `
 
 type Options = { database: Pick<PgliteDatabase, 'query'>; now?: () => number };
 
-/** Buckets beside BullMQ's tables. The only worker runs in this process, so heartbeats stay in memory. */
+/** Buckets beside BullMQ's tables. All workers run in this process, so heartbeats stay in memory. */
 export const openEmbeddedWorkerStats = async ({
   database: { query },
   now = Date.now,
 }: Options): Promise<WorkerStats> => {
   await query(TABLE);
   await query('DELETE FROM public.history WHERE at < $1', [now() - KEEP_BUCKETS_MS]);
-  const heard = new Map<string, number>();
+  const lastHeartbeats = new Map<string, number>();
 
   const write = (at: number, counts: Record<string, number>, onConflict: string) =>
     query(
@@ -39,12 +39,12 @@ export const openEmbeddedWorkerStats = async ({
 
   return {
     recordHeartbeat: async ({ worker, answers }) => {
-      heard.set(worker, now());
+      lastHeartbeats.set(worker, now());
       const at = bucketStart(now());
-      const { rows } = await query<Record<'waiting' | 'retrying' | 'dead', string>>(COUNT);
+      const { rows } = await query<Record<'waiting' | 'retrying' | 'dead', string>>(COUNT_JOBS);
       const [{ waiting, retrying, dead } = { waiting: 0, retrying: 0, dead: 0 }] = rows;
-      const stands = { waiting: Number(waiting), retrying: Number(retrying), dead: Number(dead) };
-      await write(at, stands, 'greatest(public.history.value, excluded.value)');
+      const sizes = { waiting: Number(waiting), retrying: Number(retrying), dead: Number(dead) };
+      await write(at, sizes, 'greatest(public.history.value, excluded.value)');
       const counts = Object.entries(answers).map(([name, count]) => [
         `${OUTCOME_PREFIX}${name}`,
         count,
@@ -52,7 +52,7 @@ export const openEmbeddedWorkerStats = async ({
       await write(at, Object.fromEntries(counts), 'public.history.value + excluded.value');
     },
     removeWorker: async (worker) => {
-      heard.delete(worker);
+      lastHeartbeats.delete(worker);
     },
     read: async (sinceMs) => {
       const [first] = bucketsSince(sinceMs, now());
@@ -66,7 +66,7 @@ export const openEmbeddedWorkerStats = async ({
       }
       return {
         now: now(),
-        workers: [...heard].map(([worker, at]) => ({ worker, at })),
+        workers: [...lastHeartbeats].map(([worker, at]) => ({ worker, at })),
         buckets: [...stored].map(([at, counts]) => toBucket(at, counts)),
       };
     },

@@ -6,43 +6,51 @@ import { readDedupeText } from '../dedupeWindow.ts';
 import { defineScript } from './commands.ts';
 import { redisKeys } from './keys.ts';
 
-// Nobody else is served while a script runs. Shorter ones let producer and Redis work at the same time.
-const AT_ONCE = 50;
+// Redis serves no other client while a script runs. Short scripts also let producer and Redis overlap.
+const MAX_SIGNALS_PER_SCRIPT = 50;
 
 const { attempts, backoff } = RETRY_OPTIONS;
-// What else RETRY_OPTIONS says, workers bring along.
+// Workers set the other options themselves, so they are not stored with each job.
 const OPTIONS = JSON.stringify({ attempts, backoff });
 
+/** Adds jobs as BullMQ 6.7.0 stores them, together with the checks for duplicates, in one script. */
 export const createRedisEnqueue = (client: Redis, prefix: string): Backend['enqueueIfAbsent'] => {
-  const of = redisKeys(prefix);
-  const queue = ['wait', 'active', 'meta', 'marker'].map(of.list);
+  const keysOf = redisKeys(prefix);
+  const queueKeys = ['wait', 'active', 'meta', 'marker'].map(keysOf.list);
   const enqueueIfAbsent = defineScript(client, 'enqueueIfAbsent');
 
-  const admitSome = async (jobs: NewJob[]): Promise<EnqueueIfAbsentResult[]> => {
+  const enqueueBatch = async (jobs: NewJob[]): Promise<EnqueueIfAbsentResult[]> => {
     const keys = jobs.flatMap(({ signalId }) => [
-      ...[of.dedupe(signalId), of.job(signalId), of.deadLetter(signalId)],
+      keysOf.dedupe(signalId),
+      keysOf.job(signalId),
+      keysOf.deadLetter(signalId),
     ]);
     const values = jobs.flatMap(({ signalId, data }) => [
-      ...[signalId, data.signal.typeCode, JSON.stringify(data), Date.parse(data.acceptedAt)],
+      signalId,
+      data.signal.typeCode,
+      JSON.stringify(data),
+      Date.parse(data.acceptedAt),
     ]);
-    const answers = await enqueueIfAbsent([...queue, ...keys], [OPTIONS, ...values]);
+    const answers = await enqueueIfAbsent([...queueKeys, ...keys], [OPTIONS, ...values]);
     return jobs.map(({ signalId }, index) =>
-      toAdmission(signalId, Array.isArray(answers) ? answers[index] : undefined),
+      toResult(signalId, Array.isArray(answers) ? answers[index] : undefined),
     );
   };
-  const enqueueTogether = createMicroBatch(admitSome, AT_ONCE);
+  const enqueueOne = createMicroBatch(enqueueBatch, MAX_SIGNALS_PER_SCRIPT);
 
-  return (jobs) => Promise.all(jobs.map(enqueueTogether));
+  return (jobs) => Promise.all(jobs.map(enqueueOne));
 };
 
-const toAdmission = (signalId: string, answer: unknown): EnqueueIfAbsentResult => {
+const toResult = (signalId: string, answer: unknown): EnqueueIfAbsentResult => {
   if (answer === 1) return { kind: 'added' };
-  if (!Array.isArray(answer)) throw new Error('The queue does not say whether it took a signal');
+  if (!Array.isArray(answer)) {
+    throw new Error(`Redis did not say whether it added signal ${signalId}. Enqueue it again.`);
+  }
   const [dedupe, queued] = answer;
-  const remembered = readDedupeText(signalId, String(dedupe));
+  const recordedContentId = readDedupeText(signalId, String(dedupe));
   return {
     kind: 'known',
-    ...(remembered === undefined ? {} : { remembered }),
+    ...(recordedContentId === undefined ? {} : { recordedContentId }),
     queued: queued === 1,
   };
 };

@@ -8,46 +8,51 @@ import { reportCommand } from './outcomeStream.ts';
 
 type Options = { client: Redis; prefix: string; now?: () => number };
 
+const KEEP_OUTCOMES_SECONDS = 26 * 3600;
+
+/** Reads the queue's lists as BullMQ 6.7.0 stores them, to find the oldest signal. */
 export const createRedisBookkeeping = ({
   client,
   prefix,
   now = Date.now,
 }: Options): Bookkeeping => {
-  const of = redisKeys(prefix);
+  const keysOf = redisKeys(prefix);
   const reopenSignal = defineScript(client, 'reopenSignal');
 
-  /** Who was there first, of a list that is worked off in order. */
-  const first = async (state: 'wait' | 'active'): Promise<Unsent[]> => {
-    const [signalId] = await client.lrange(of.list(state), -1, -1);
+  /** The oldest signal of a list that workers take in order. */
+  const firstOf = async (list: 'wait' | 'active'): Promise<Unsent[]> => {
+    const [signalId] = await client.lrange(keysOf.list(list), -1, -1);
     return toUnsent(signalId);
   };
 
   const toUnsent = async (signalId: string | undefined): Promise<Unsent[]> => {
     if (signalId === undefined) return [];
-    const acceptedAt = await client.hget(of.job(signalId), 'timestamp');
+    const acceptedAt = await client.hget(keysOf.job(signalId), 'timestamp');
     return acceptedAt === null ? [] : [{ signalId, acceptedAt: Number(acceptedAt) }];
   };
 
   return {
     findDedupeRecord: async (signalId) =>
-      readDedupeText(signalId, (await client.get(of.dedupe(signalId))) ?? ''),
+      readDedupeText(signalId, (await client.get(keysOf.dedupe(signalId))) ?? ''),
 
     markUnsent: async ({ signalId, acceptedAt }) => {
-      await client.zadd(of.unsent, acceptedAt, signalId);
+      await client.zadd(keysOf.unsent, acceptedAt, signalId);
     },
 
     recordOutcomes: async (entries) => {
       if (entries.length === 0) return;
       const [hour] = hoursOfLastDay(now());
       const pipeline = client.pipeline();
-      pipeline.zrem(of.unsent, ...entries.map(({ signalId }) => signalId));
+      pipeline.zrem(keysOf.unsent, ...entries.map(({ signalId }) => signalId));
       for (const [outcome, count] of countBy(entries)) {
-        pipeline.hincrby(of.outcomes(hour), outcome, count);
+        pipeline.hincrby(keysOf.outcomes(hour), outcome, count);
       }
-      // Not of one that died: its dead letter outweighs a record, which may be that of its discard by now.
-      const sent = entries.filter(({ outcome }) => outcome === 'delivered');
-      if (sent.length > 0) pipeline.del(...sent.map(({ signalId }) => of.skipped(signalId)));
-      pipeline.expire(of.outcomes(hour), 26 * 3600);
+      // The skip record of a dead signal stays: an operator may have discarded its dead letter since.
+      const delivered = entries.filter(({ outcome }) => outcome === 'delivered');
+      if (delivered.length > 0) {
+        pipeline.del(...delivered.map(({ signalId }) => keysOf.skipped(signalId)));
+      }
+      pipeline.expire(keysOf.outcomes(hour), KEEP_OUTCOMES_SECONDS);
       for (const entry of entries) {
         if (entry.report !== undefined) pipeline.call('XADD', ...reportCommand(prefix, entry));
       }
@@ -55,17 +60,18 @@ export const createRedisBookkeeping = ({
     },
 
     removeUnsent: async (signalIds) => {
-      if (signalIds.length > 0) await client.zrem(of.unsent, ...signalIds);
+      if (signalIds.length > 0) await client.zrem(keysOf.unsent, ...signalIds);
     },
 
-    // A signal is listed only once it was let go of: before that, its place in the queue tells.
+    // A signal enters the unsent set when a worker first releases it. Until then, its queue position
+    // reflects its age.
     oldestUnsent: async (limit) => {
       const [flat, waiting, active, due] = await Promise.all([
-        client.zrange(of.unsent, '0', String(limit - 1), 'WITHSCORES'),
-        first('wait'),
-        first('active'),
-        // Those that could not even be noted.
-        client.zrange(of.list('delayed'), '0', '0').then(([id]) => toUnsent(id)),
+        client.zrange(keysOf.unsent, '0', String(limit - 1), 'WITHSCORES'),
+        firstOf('wait'),
+        firstOf('active'),
+        // A worker may have failed to add a signal to the unsent set before it delayed the job.
+        client.zrange(keysOf.list('delayed'), '0', '0').then(([id]) => toUnsent(id)),
       ]);
       const listed = flat.flatMap((signalId, index) =>
         index % 2 === 0 ? [{ signalId, acceptedAt: Number(flat[index + 1]) }] : [],
@@ -76,7 +82,7 @@ export const createRedisBookkeeping = ({
     countRecentOutcomes: async () => {
       const pipeline = client.pipeline();
       for (const hour of hoursOfLastDay(now())) {
-        pipeline.hmget(of.outcomes(hour), 'delivered', 'skipped');
+        pipeline.hmget(keysOf.outcomes(hour), 'delivered', 'skipped');
       }
       const rows = (await runPipeline(pipeline)).map((row) => (Array.isArray(row) ? row : []));
       const sum = (column: number) => rows.reduce((total, row) => total + Number(row[column]), 0);
@@ -84,22 +90,25 @@ export const createRedisBookkeeping = ({
     },
 
     reopen: async (signalId, finishedAt) => {
-      const job = of.job(signalId);
+      const job = keysOf.job(signalId);
       const keys = [
-        ...[of.dedupe(signalId), job, `${job}:logs`],
-        ...[of.list('completed'), of.skipped(signalId)],
+        keysOf.dedupe(signalId),
+        job,
+        `${job}:logs`,
+        keysOf.list('completed'),
+        keysOf.skipped(signalId),
       ];
       const values = [signalId, finishedAt ?? '', PENDING_MS];
       return (await reopenSignal(keys, values)) === 1;
     },
 
     saveSkipRecord: async (record, until) => {
-      const forMs = Math.max(msLeft(until, now()), PENDING_MS);
-      await client.set(of.skipped(record.signalId), JSON.stringify(record), 'PX', forMs);
+      const ttlMs = Math.max(msLeft(until, now()), PENDING_MS);
+      await client.set(keysOf.skipped(record.signalId), JSON.stringify(record), 'PX', ttlMs);
     },
 
     findSkipRecord: async (signalId) => {
-      const text = await client.get(of.skipped(signalId));
+      const text = await client.get(keysOf.skipped(signalId));
       const record: SignalRecord | undefined = text === null ? undefined : JSON.parse(text);
       return record;
     },

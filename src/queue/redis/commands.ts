@@ -53,16 +53,19 @@ export const runPipeline = async (pipeline: ReturnType<Redis['pipeline']>): Prom
     return value;
   });
 
-const PAGE = 1_000;
+const PAGE_SIZE = 1_000;
 
-/** The rest of each key's name that begins so, a page at a time: what is there all the while is found. */
+/**
+ * Yields the rest of each key name after `start`, a page at a time. Finds every key that exists for the
+ * whole scan, some of them more than once.
+ */
 export const scanNames = async function* (
   client: Redis,
   start: string,
   options: { type?: string } = {},
 ): AsyncGenerator<string[]> {
   const match = `${start.replace(/[[\]*?\\]/g, '\\$&')}*`;
-  for await (const keys of client.scanStream({ match, count: PAGE, ...options })) {
+  for await (const keys of client.scanStream({ match, count: PAGE_SIZE, ...options })) {
     yield keys.map((key: string) => key.slice(start.length));
   }
 };

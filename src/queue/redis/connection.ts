@@ -4,144 +4,145 @@ import { redact } from '../../observability/redact.ts';
 import { messageOf } from '../../runtime/errors.ts';
 
 const COMMAND_TIMEOUT_MS = 2_000;
-// A Redis on a slow disk is silent for two seconds at times (appendfsync everysec), and yet alive.
-const SILENCE_MS = 3_000;
-// BullMQ's blocking commands, on connections made like this one, are silent for up to 10 seconds by
-// design; a lock must be renewed within 15. Between the two, a silent connection is a dead one.
-const PATIENCE_MS = 12_000;
+// A healthy Redis on a slow disk may not answer for two seconds (appendfsync everysec).
+const SOCKET_TIMEOUT_MS = 3_000;
+// BullMQ's blocking commands share this connection profile and are silent for up to 10 seconds by
+// design. A lock must be renewed within 15. In between, a silent connection counts as dead.
+const WORKER_SOCKET_TIMEOUT_MS = 12_000;
 const CONNECT_TIMEOUT_MS = 3_000;
 const SENTINEL_TIMEOUT_MS = 1_000;
-const LONGEST_RETRY_MS = 500;
-const LOG_EVERY_MS = 10_000;
+const MAX_RECONNECT_DELAY_MS = 500;
+const LOG_INTERVAL_MS = 10_000;
 
 /**
- * `fail-fast` for whoever answers a caller: an error soon beats a hang. `patient` for workers, whose
- * blocking commands wait by design and who have nobody to tell.
+ * `fail-fast` is for processes with callers: a command fails soon if Redis does not answer. `patient` is
+ * for workers: their blocking commands wait by design, and commands wait until Redis is back.
  */
 export type ConnectionProfile = 'fail-fast' | 'patient';
 
 export type Sentinel = { host: string; port: number };
 
 export type RedisAddress = {
-  /** With Sentinels, its host is the name of the master. */
+  /** With Sentinels, the host is the name of the master. */
   url: string;
   sentinels?: readonly Sentinel[] | undefined;
 };
 
-// `socketTimeout` is what notices a connection whose packets vanish: no answer for so long, and it is
-// given up for a new one.
-const TEMPERS = {
+// `socketTimeout` detects a connection whose packets are lost: it is closed, and a new one is opened.
+const PROFILES = {
   'fail-fast': {
     maxRetriesPerRequest: 1,
     commandTimeout: COMMAND_TIMEOUT_MS,
-    socketTimeout: SILENCE_MS,
-    // Giving up each second time round is what rejects the commands that wait; see `keepAsking`.
-    sentinelRetryStrategy: (times) => (times % 2 === 0 ? null : LONGEST_RETRY_MS),
+    socketTimeout: SOCKET_TIMEOUT_MS,
+    // ioredis rejects waiting commands only when it gives up on the Sentinels; see `reconnectAfterEnd`.
+    sentinelRetryStrategy: (times) => (times % 2 === 0 ? null : MAX_RECONNECT_DELAY_MS),
   },
   patient: {
     maxRetriesPerRequest: null,
-    socketTimeout: PATIENCE_MS,
-    sentinelRetryStrategy: () => LONGEST_RETRY_MS,
+    socketTimeout: WORKER_SOCKET_TIMEOUT_MS,
+    sentinelRetryStrategy: () => MAX_RECONNECT_DELAY_MS,
   },
 } satisfies Record<ConnectionProfile, RedisOptions>;
 
-/** Connects by itself, and again after every loss, to whoever is the master then. */
+/** Opens a connection that reconnects after every loss, to the Redis that is the master at that time. */
 export const connectRedis = (
   { url, sentinels = [] }: RedisAddress,
   profile: ConnectionProfile,
   logger: Logger,
 ): Redis => {
   const client = new Redis(url, {
-    ...TEMPERS[profile],
+    ...PROFILES[profile],
     connectTimeout: CONNECT_TIMEOUT_MS,
-    ...reconnecting(logger),
-    ...(sentinels.length === 0 ? {} : viaSentinels(url, sentinels)),
+    ...reconnectOptions(logger),
+    ...(sentinels.length === 0 ? {} : sentinelOptions(url, sentinels)),
   });
-  if (sentinels.length > 0) keepAsking(client);
-  const wordsOf = createDescribeError(url);
-  let isDue = createThrottle(LOG_EVERY_MS);
+  if (sentinels.length > 0) reconnectAfterEnd(client);
+  const describeError = createDescribeError(url);
+  let isLogDue = createThrottle(LOG_INTERVAL_MS);
   let lost = false;
 
   client.on('error', (err: NodeJS.ErrnoException) => {
-    if (!isDue()) return;
+    if (!isLogDue()) return;
     lost = true;
-    logger.error({ code: err.code, reason: wordsOf(err) }, 'Redis is not reachable');
+    logger.error({ code: err.code, reason: describeError(err) }, 'Redis is not reachable');
   });
   client.on('ready', () => {
     if (lost) logger.info('Redis is reachable again');
     lost = false;
-    // The next loss is another one.
-    isDue = createThrottle(LOG_EVERY_MS);
+    // Logs the next loss at once.
+    isLogDue = createThrottle(LOG_INTERVAL_MS);
   });
 
   return client;
 };
 
-const reconnecting = (logger: Logger) => {
+const reconnectOptions = (logger: Logger) => {
   let demoted = false;
-  const isDue = createThrottle(LOG_EVERY_MS);
+  const isLogDue = createThrottle(LOG_INTERVAL_MS);
   return {
-    // A master that became a replica: the command was not carried out, and is sent again (2) to
-    // whoever the address leads to by now.
+    // The master became a replica and did not run the command. 2: reconnect, and send it to the Redis
+    // that the address leads to now.
     reconnectOnError: (err) => {
       if (!err.message.includes('READONLY')) return false;
-      if (isDue()) {
-        logger.error({ reason: err.message }, 'Redis is a replica; asking for the master again');
+      if (isLogDue()) {
+        logger.error({ reason: err.message }, 'Redis is a replica; reconnecting to the master');
       }
       demoted = true;
       return 2;
     },
     retryStrategy: (times) => {
-      // A replica takes connections gladly, so that nothing else would slow this down.
-      const waitMs = demoted ? LONGEST_RETRY_MS : Math.min(times * 50, LONGEST_RETRY_MS);
+      // A replica accepts every connection, so the first delay must be the maximum.
+      const waitMs = demoted
+        ? MAX_RECONNECT_DELAY_MS
+        : Math.min(times * 50, MAX_RECONNECT_DELAY_MS);
       demoted = false;
       return waitMs;
     },
   } satisfies RedisOptions;
 };
 
-const viaSentinels = (url: string, sentinels: readonly Sentinel[]) =>
+const sentinelOptions = (url: string, sentinels: readonly Sentinel[]) =>
   ({
     sentinels: [...sentinels],
     name: new URL(url).hostname,
-    // A frozen Sentinel takes connections, and would be waited for without end.
+    // A frozen Sentinel accepts connections. Without a timeout, ioredis would wait for it indefinitely.
     sentinelCommandTimeout: SENTINEL_TIMEOUT_MS,
     enableTLSForSentinelMode: url.startsWith('rediss:'),
   }) satisfies RedisOptions;
 
-/** ioredis ends a connection for good once its Sentinels are given up: it is begun anew. */
-const keepAsking = (client: Redis): void => {
-  let givenUp = false;
+/** Connects again when ioredis has ended the connection because no Sentinel answered. */
+const reconnectAfterEnd = (client: Redis): void => {
+  let gaveUp = false;
   client.on('error', (err) => {
-    givenUp = err.message.startsWith('All sentinels are unreachable and retry is disabled');
+    gaveUp = err.message.startsWith('All sentinels are unreachable and retry is disabled');
   });
   client.on('end', () => {
-    if (givenUp) client.connect().catch(() => {});
-    givenUp = false;
+    if (gaveUp) client.connect().catch(() => {});
+    gaveUp = false;
   });
 };
 
-// A Redis that does not know AUTH repeats what it was given with it: the password.
-const REPEATED = /,? with args beginning with:.*/s;
-// A shorter one may be a word of the message, and a mask in its place would give it away.
-const LEAST_SECRET = 12;
+// A Redis that does not know AUTH repeats its arguments in the error, the password included.
+const REPEATED_ARGUMENTS = /,? with args beginning with:.*/s;
+// A shorter secret may be a word of the message, and masking that word would reveal the secret.
+const MIN_SECRET_LENGTH = 12;
 
-/** What an error of a connection says, in one line and without secrets. */
+/** Describes an error of a connection in one line, without secrets. */
 export const createDescribeError = (url: string) => {
   const secrets = secretsOf(url);
   return (err: unknown): string => {
-    const words = messageOf(err).replace(REPEATED, '').replace(/\s+/g, ' ').trim();
-    return redact(words, secrets);
+    const text = messageOf(err).replace(REPEATED_ARGUMENTS, '').replace(/\s+/g, ' ').trim();
+    return redact(text, secrets);
   };
 };
 
-/** The same with the code, where the words lack it. */
+/** Does the same, and adds the error's code if the message lacks it. */
 export const createDescribeConnectionError = (url: string) => {
-  const wordsOf = createDescribeError(url);
+  const describeError = createDescribeError(url);
   return (err: unknown): string => {
-    const words = wordsOf(err);
+    const text = describeError(err);
     const code = err instanceof Error && 'code' in err ? String(err.code) : '';
-    return words.includes(code) ? words : `${code}: ${words}`;
+    return text.includes(code) ? text : `${code}: ${text}`;
   };
 };
 
@@ -150,6 +151,6 @@ const secretsOf = (url: string): string[] => {
   const { password, searchParams } = new URL(url);
   const named = [...searchParams].filter(([name]) => /password/i.test(name));
   return [password, ...named.map(([, value]) => value)].filter(
-    (secret) => secret.length >= LEAST_SECRET,
+    (secret) => secret.length >= MIN_SECRET_LENGTH,
   );
 };

@@ -7,7 +7,10 @@ import { redisKeys } from './keys.ts';
 
 type Options = { client: Redis; prefix: string; skipRecordTtlMs: number; now?: () => number };
 
-/** As BullMQ keeps jobs: each in a hash under `PREFIX:QUEUE:ID`, and its id in the list of its state. */
+/**
+ * Jobs as BullMQ 6.7.0 stores them: each in a hash under `PREFIX:QUEUE:ID`, its id in the list or sorted
+ * set of its state.
+ */
 export const createRedisJobs = ({
   client,
   prefix,
@@ -15,26 +18,31 @@ export const createRedisJobs = ({
   now = Date.now,
 }: Options): JobStore => {
   const keyOf = (name: QueueName, part: string) => `${prefix}:${name}:${part}`;
-  const of = redisKeys(prefix);
+  const signalKeys = redisKeys(prefix);
   const replaceJobData = defineScript(client, 'replaceJobData');
   const removeFinishedJob = defineScript(client, 'removeFinishedJob');
   const removeWaitingJob = defineScript(client, 'removeWaitingJob');
-  const keysOf = (name: QueueName, id: string, told?: SkipRecord) => {
-    const signalId = told?.record.signalId ?? id;
-    return [keyOf(name, id), keyOf(name, `${id}:logs`), of.skipped(signalId), of.dedupe(signalId)];
+
+  const removalKeys = (name: QueueName, id: string, skip?: SkipRecord) => {
+    const signalId = skip?.record.signalId ?? id;
+    return [
+      keyOf(name, id),
+      keyOf(name, `${id}:logs`),
+      signalKeys.skipped(signalId),
+      signalKeys.dedupe(signalId),
+    ];
   };
-  const valuesOf = (id: string, told?: SkipRecord) => {
-    if (told === undefined) return [id, '', 0, '', 0];
-    const { record, dedupe } = told;
-    const text = dedupeText(record.signalId, dedupe.contentId);
-    const rememberedMs = msLeft(dedupe.until, now());
-    // As long as it is known again, it is known why it was not sent.
+  const removalValues = (id: string, skip?: SkipRecord) => {
+    if (skip === undefined) return [id, '', 0, '', 0];
+    const { record, dedupe } = skip;
+    const dedupeMs = msLeft(dedupe.until, now());
     return [
       id,
       JSON.stringify(record),
-      Math.max(skipRecordTtlMs, rememberedMs),
-      text,
-      rememberedMs,
+      // While duplicates are recognised, their answer needs the reason of the skip.
+      Math.max(skipRecordTtlMs, dedupeMs),
+      dedupeText(record.signalId, dedupe.contentId),
+      dedupeMs,
     ];
   };
 
@@ -54,26 +62,25 @@ export const createRedisJobs = ({
     swap: async (name, { id, text }, data) =>
       (await replaceJobData([keyOf(name, id)], [text, JSON.stringify(data)])) === 1,
 
-    removeFinished: async (name, state, { jobId, finishedAt }, told) => {
-      const keys = [...keysOf(name, jobId, told), keyOf(name, state)];
-      const values = [...valuesOf(jobId, told), finishedAt];
+    removeFinished: async (name, state, { jobId, finishedAt }, skip) => {
+      const keys = [...removalKeys(name, jobId, skip), keyOf(name, state)];
+      const values = [...removalValues(jobId, skip), finishedAt];
       return (await removeFinishedJob(keys, values)) === 1;
     },
 
     countDue: (name) =>
-      // BullMQ's score of a time: its milliseconds, times so many that one of them can hold.
+      // BullMQ's score is the time in ms times 0x1000, plus a counter of the jobs of that millisecond.
       client.zcount(keyOf(name, 'delayed'), '-inf', now() * 0x1000 + 0xfff),
 
-    removeWaiting: async (name, jobId, told) => {
+    removeWaiting: async (name, jobId, skip) => {
       const lists = ['wait', 'paused', 'delayed'].map((list) => keyOf(name, list));
-      const keys = [...keysOf(name, jobId, told), ...lists];
-      const values = valuesOf(jobId, told);
-      return (await removeWaitingJob(keys, values)) === 1;
+      const keys = [...removalKeys(name, jobId, skip), ...lists];
+      return (await removeWaitingJob(keys, removalValues(jobId, skip))) === 1;
     },
   };
 };
 
-/** As BullMQ keeps it: under `PREFIX:QUEUE:ID`, its lock beside it. */
+/** As BullMQ 6.7.0 stores a job and its lock: `PREFIX:QUEUE:ID` and `PREFIX:QUEUE:ID:lock`. */
 export const createRedisJobDataStore = (client: Redis, prefix: string): JobDataStore => {
   const { unsent } = redisKeys(prefix);
   const writeJobData = defineScript(client, 'writeJobData');
@@ -87,7 +94,7 @@ export const createRedisJobDataStore = (client: Redis, prefix: string): JobDataS
       const keys = [key, `${key}:lock`, unsent];
       const values = [lock, text, job.timestamp, job.id ?? ''];
       if ((await writeJobData(keys, values)) !== 1) return false;
-      // Whoever is handed the job next, the undertaker first of all, reads it there.
+      // The sweeper reads the data from this job object when the job fails.
       job.data = data;
       return true;
     },
@@ -95,17 +102,5 @@ export const createRedisJobDataStore = (client: Redis, prefix: string): JobDataS
       const [before, after] = [JSON.stringify(from), JSON.stringify(to)];
       return (await replaceJobData([keyOf(job)], [before, after])) === 1;
     },
-  };
-};
-
-/** Where one process has the queue to itself, there is nobody to write over. */
-export const createOwnJobDataStore = (): JobDataStore => {
-  const write = async (job: Job, data: unknown): Promise<boolean> => {
-    await job.updateData(data);
-    return true;
-  };
-  return {
-    write: (job, _, data) => write(job, data),
-    replace: (job, _, to) => write(job, to),
   };
 };

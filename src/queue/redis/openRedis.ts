@@ -1,8 +1,8 @@
-import { Queue, Worker } from 'bullmq';
+import { BULLMQ_MAJOR_VERSION, Queue, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 
 import { singleFlight } from '../../runtime/async.ts';
-import type { Backend, BackendOptions, Process, QueueName } from '../backend.ts';
+import type { Backend, BackendOptions, JobProcessor, QueueName } from '../backend.ts';
 import { startBullWorker, toBullOptions } from '../bullWorker.ts';
 import { skipRecordTtl } from '../dedupeWindow.ts';
 import { indexRetention } from '../searchIndex.ts';
@@ -17,14 +17,15 @@ import {
   type RedisAddress,
 } from './connection.ts';
 import { createRedisJobDataStore, createRedisJobs } from './jobStore.ts';
+import { assertBullMqMajor } from './keys.ts';
 import { createRedisOutcomeStream } from './outcomeStream.ts';
-import { createReplicas } from './replication.ts';
+import { createReplication } from './replication.ts';
 import { inspectRedis, readMemoryUse } from './safetyCheck.ts';
 import { createRedisIndex } from './searchIndex.ts';
 import { createRedisTokens } from './tokenStore.ts';
 import { createRedisWorkerStats } from './workerStats.ts';
 
-const LOST: ReadonlySet<string> = new Set(['reconnecting', 'close', 'end']);
+const DISCONNECTED: ReadonlySet<string> = new Set(['reconnecting', 'close', 'end']);
 
 type Options = BackendOptions &
   RedisAddress & {
@@ -33,7 +34,7 @@ type Options = BackendOptions &
     waitReplicas?: number | undefined;
   };
 
-/** The queue in Redis. Connects by itself, and again after every loss. */
+/** Opens the queue in Redis. Returns at once; connects in the background and reconnects after every loss. */
 export const openRedis = ({
   url,
   sentinels,
@@ -43,29 +44,30 @@ export const openRedis = ({
   logger,
   ...options
 }: Options): Backend => {
+  assertBullMqMajor(BULLMQ_MAJOR_VERSION);
   const connect = () => connectRedis({ url, sentinels }, profile, logger);
   const client = connect();
-  const troubleOf = createDescribeConnectionError(url);
+  const describeError = createDescribeConnectionError(url);
   let lastError: string | undefined;
   client.on('error', (err) => {
-    lastError = troubleOf(err);
+    lastError = describeError(err);
   });
   client.on('ready', () => {
     lastError = undefined;
   });
-  const replicas = createReplicas({ writer: client, connect, prefix, needed: waitReplicas });
+  const replication = createReplication({ writer: client, connect, prefix, needed: waitReplicas });
   const queues = new Map<QueueName, Promise<Queue>>();
-  const opened = new Set<Queue>();
+  const openQueues = new Set<Queue>();
   const ping = singleFlight(() => client.ping());
 
   const bullQueue = (name: QueueName): Promise<Queue> => {
-    const known = queues.get(name);
-    if (known !== undefined) return known;
+    const existing = queues.get(name);
+    if (existing !== undefined) return existing;
     const opening = openQueue(client, prefix, name);
     queues.set(name, opening);
     opening.then(
-      (queue) => opened.add(queue),
-      // A queue whose first contact failed stays broken for good: the next caller gets a new one.
+      (queue) => openQueues.add(queue),
+      // A queue whose first connect failed never recovers, so the next caller opens a new one.
       () => queues.delete(name),
     );
     return opening;
@@ -78,11 +80,12 @@ export const openRedis = ({
       const bullOptions = { connection: client, prefix, ...toBullOptions(workerOptions) };
       const isReachable = () => client.status === 'ready';
       const { removeOnComplete: keep } = workerOptions;
-      const moves =
+      const backendFactory =
         keep === undefined
           ? createFastJobStates(client)
           : createBatchedCompletion({ client, prefix, keep, lockMs: bullOptions.lockDuration });
-      const start = (own: Process) => new Worker(name, own, bullOptions, moves);
+      const start = (processor: JobProcessor) =>
+        new Worker(name, processor, bullOptions, backendFactory);
       return startBullWorker(start, process, workerOptions, { logger, isReachable });
     },
     enqueueIfAbsent: createRedisEnqueue(client, prefix),
@@ -94,7 +97,7 @@ export const openRedis = ({
     tokens: createRedisTokens(client, prefix),
     jobData: createRedisJobDataStore(client, prefix),
     jobs: createRedisJobs({ client, prefix, skipRecordTtlMs: skipRecordTtl(options) }),
-    replicated: replicas.replicated,
+    replicated: replication.replicated,
     inspect: () => inspectRedis(client, waitReplicas),
     memoryUse: () => readMemoryUse(client),
     onReached: (listener) => {
@@ -102,15 +105,15 @@ export const openRedis = ({
       if (client.status === 'ready') listener();
     },
     ping: async () => {
-      // Asked at every probe: during an outage nothing may pile up.
-      if (LOST.has(client.status)) throw new Error('Redis is not reachable');
+      // Health checks call this. During an outage, their commands must not pile up.
+      if (DISCONNECTED.has(client.status)) throw new Error('Redis is not reachable');
       await ping();
     },
     lastError: () => lastError,
     close: async () => {
-      // Not waiting for those that never came to be: without a Redis they would be waited for for ever.
-      await Promise.all([...opened].map((queue) => queue.close()));
-      replicas.close();
+      // Skips queues that never opened: without Redis, they would never close.
+      await Promise.all([...openQueues].map((queue) => queue.close()));
+      replication.close();
       client.disconnect();
     },
   };
@@ -118,13 +121,13 @@ export const openRedis = ({
 
 const openQueue = async (client: Redis, prefix: string, name: QueueName): Promise<Queue> => {
   const queue = new Queue(name, { connection: client, prefix }, createFastJobStates(client));
-  // The connection reports its own errors; without a listener here they would end the process.
+  // The connection logs its own errors. Without this listener, an error would end the process.
   queue.on('error', () => {});
   try {
     await queue.waitUntilReady();
     return queue;
   } catch (err) {
-    // Lets go of the shared connection's events.
+    // Removes the queue's listeners from the shared connection.
     queue.close().catch(() => {});
     throw err;
   }

@@ -1,26 +1,27 @@
 import { hostname } from 'node:os';
 import type { Redis } from 'ioredis';
 import * as z from 'zod';
-
 import { parseJson } from '../../schemas/json.ts';
 import type { OutcomeEvent, OutcomeStream, Settled } from '../backend.ts';
 
 const GROUP = 'outbox';
-const LEFT_BEHIND_MS = 60_000;
-const MOST_KEPT = 1_000_000;
+// The field of a stream entry that holds the event.
+const FIELD = 'settlement';
+const CLAIM_AFTER_MS = 60_000;
+const MAX_STREAM_LENGTH = 1_000_000;
 
 const keyOf = (prefix: string): string => `${prefix}:outcome-stream`;
 
-/** The command that notes what is to be reported, to be added to others. */
+/** The arguments of the XADD that appends an outcome, for a pipeline. */
 export const reportCommand = (
   prefix: string,
   { signalId, outcome, report }: Settled,
 ): (string | number)[] => {
-  const settlement: OutcomeEvent = { signalId, outcome, at: 0, ...report };
-  return [keyOf(prefix), 'MAXLEN', '~', MOST_KEPT, '*', 'settlement', JSON.stringify(settlement)];
+  const event: OutcomeEvent = { signalId, outcome, at: 0, ...report };
+  return [keyOf(prefix), 'MAXLEN', '~', MAX_STREAM_LENGTH, '*', FIELD, JSON.stringify(event)];
 };
 
-const JobResultSchema = z.object({
+const OutcomeEventSchema = z.object({
   signalId: z.string(),
   outcome: z.enum(['delivered', 'skipped', 'dead']),
   at: z.number(),
@@ -28,37 +29,54 @@ const JobResultSchema = z.object({
   reason: z.string().optional(),
 });
 
-/** In Redis, a stream under `PREFIX:outcome-stream`: each is in the hands of one relay at a time. */
+/** A Redis stream with one consumer group, so that one relay at a time holds each entry. */
 export const createRedisOutcomeStream = (client: Redis, prefix: string): OutcomeStream => {
   const key = keyOf(prefix);
   const consumer = `${hostname()}:${process.pid}`;
-  let joining: Promise<unknown> | undefined;
+  let creatingGroup: Promise<unknown> | undefined;
 
-  const join = (): Promise<unknown> => {
-    joining ??= client.xgroup('CREATE', key, GROUP, '0', 'MKSTREAM').catch((err: Error) => {
-      joining = undefined;
-      // It is there already.
+  const createGroup = (): Promise<unknown> => {
+    creatingGroup ??= client.xgroup('CREATE', key, GROUP, '0', 'MKSTREAM').catch((err: Error) => {
+      creatingGroup = undefined;
+      // The group exists already.
       if (!err.message.startsWith('BUSYGROUP')) throw err;
     });
-    return joining;
+    return creatingGroup;
   };
 
   const readGroup = async (limit: number, from: '0' | '>'): Promise<unknown[]> => {
     const answer = await client.xreadgroup(
-      ...(['GROUP', GROUP, consumer, 'COUNT', limit, 'STREAMS', key, from] as const),
+      'GROUP',
+      GROUP,
+      consumer,
+      'COUNT',
+      limit,
+      'STREAMS',
+      key,
+      from,
     );
     const [stream] = Array.isArray(answer) ? answer : [];
     return Array.isArray(stream) && Array.isArray(stream[1]) ? stream[1] : [];
   };
 
-  /** What we had in hand already, what others have left behind, and what is new. */
-  const read = async (limit: number): Promise<unknown[]> => {
-    const own = await readGroup(limit, '0');
-    const claimed = await client.xautoclaim(
-      ...([key, GROUP, consumer, LEFT_BEHIND_MS, '0', 'COUNT', limit] as const),
+  const claimAbandoned = async (limit: number): Promise<unknown[]> => {
+    const answer = await client.xautoclaim(
+      key,
+      GROUP,
+      consumer,
+      CLAIM_AFTER_MS,
+      '0',
+      'COUNT',
+      limit,
     );
-    const left: unknown = Array.isArray(claimed) ? claimed[1] : undefined;
-    return [...own, ...(Array.isArray(left) ? left : []), ...(await readGroup(limit, '>'))];
+    const entries: unknown = Array.isArray(answer) ? answer[1] : undefined;
+    return Array.isArray(entries) ? entries : [];
+  };
+
+  const readAll = async (limit: number): Promise<unknown[]> => {
+    const pending = await readGroup(limit, '0');
+    const claimed = await claimAbandoned(limit);
+    return [...pending, ...claimed, ...(await readGroup(limit, '>'))];
   };
 
   const done = async (ids: string[]): Promise<void> => {
@@ -69,28 +87,28 @@ export const createRedisOutcomeStream = (client: Redis, prefix: string): Outcome
 
   return {
     take: async (limit) => {
-      await join();
-      const entries = await read(limit).catch((err: Error) => {
-        // Somebody has emptied the Redis: the group went with it.
-        if (err.message.startsWith('NOGROUP')) joining = undefined;
+      await createGroup();
+      const entries = await readAll(limit).catch((err: Error) => {
+        // Redis was emptied, and the group with it. The next call creates it again.
+        if (err.message.startsWith('NOGROUP')) creatingGroup = undefined;
         throw err;
       });
-      // Before Redis 7, one that is gone although somebody had it in hand comes as nothing.
-      const there = entries.filter((entry) => entry !== null).map(toReported);
-      // What we have had in hand for long is claimed as well.
-      const given = [...new Map(there.map((one) => [one.id, one])).values()];
-      // What can't be read now will not be read later either.
-      await done(given.flatMap(({ id, settlement }) => (settlement === undefined ? [id] : [])));
-      return given.flatMap(({ id, settlement }) =>
-        settlement === undefined ? [] : [{ id, settlement }],
+      // Redis before version 7 answers null for a claimed entry that was removed from the stream.
+      const existing = entries.filter((entry) => entry !== null).map(parseEntry);
+      // XAUTOCLAIM also returns our own entries that are pending for long.
+      const unique = [...new Map(existing.map((entry) => [entry.id, entry])).values()];
+      // An entry that cannot be parsed never can be, so it is removed.
+      await done(unique.flatMap(({ id, event }) => (event === undefined ? [id] : [])));
+      return unique.flatMap(({ id, event }) =>
+        event === undefined ? [] : [{ id, settlement: event }],
       );
     },
     done,
   };
 };
 
-const toReported = (entry: unknown): { id: string; settlement: OutcomeEvent | undefined } => {
+const parseEntry = (entry: unknown): { id: string; event: OutcomeEvent | undefined } => {
   const [id, fields] = Array.isArray(entry) ? entry : [];
   const text = Array.isArray(fields) ? fields[1] : undefined;
-  return { id: String(id), settlement: JobResultSchema.safeParse(parseJson(String(text))).data };
+  return { id: String(id), event: OutcomeEventSchema.safeParse(parseJson(String(text))).data };
 };

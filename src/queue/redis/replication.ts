@@ -1,50 +1,49 @@
 import type { Redis } from 'ioredis';
-
 import { runPipeline } from './commands.ts';
 
-const WAIT_MS = 1_000;
+const WAIT_TIMEOUT_MS = 1_000;
 
 type Deps = {
   /** The connection whose writes are waited for. */
   writer: Redis;
-  /** Opens one more like it: waiting on the writer's own would hold up everybody's commands. */
+  /** Opens a second connection: WAIT blocks its connection, and would delay all commands of the writer. */
   connect: () => Redis;
   prefix: string;
-  /** How many replicas must have the writes; 0: none is waited for. */
+  /** How many replicas must have the writes. 0: does not wait. */
   needed: number;
 };
 
 /**
- * Waits for replicas. Replication is one ordered stream: whoever has a write made now has all that
- * were acknowledged before it. So one small write, a fence, is waited for on behalf of many callers.
+ * Waits for replicas. Replication is one ordered stream, so a replica that has a write made now has all
+ * writes that were acknowledged before. One small write, the fence, therefore serves many callers.
  */
-export const createReplicas = ({ writer, connect, prefix, needed }: Deps) => {
+export const createReplication = ({ writer, connect, prefix, needed }: Deps) => {
   if (needed === 0) return { replicated: async () => {}, close: () => {} };
 
-  let fencer: Redis | undefined;
+  let fenceClient: Redis | undefined;
   let lostAt = Number.NEGATIVE_INFINITY;
   let running: Promise<unknown> = Promise.resolve();
-  let coming: Promise<void> | undefined;
+  let next: Promise<void> | undefined;
   writer.on('close', () => {
     lostAt = performance.now();
   });
 
-  const fence = async (): Promise<void> => {
-    fencer ??= connect();
-    const [written, [fenced, , reached]] = await Promise.all([
+  const writeFence = async (): Promise<void> => {
+    fenceClient ??= connect();
+    const [writerInfo, [fenceInfo, , reached]] = await Promise.all([
       writer.info('server'),
-      // One pipeline: ioredis gives it up rather than send its end over another connection, on which
-      // there would be nothing to wait for.
+      // One pipeline: if the connection is lost, ioredis rejects the whole pipeline. It would send a
+      // separate WAIT over a new connection, which has no writes to wait for.
       runPipeline(
-        fencer
+        fenceClient
           .pipeline()
           .info('server')
           .set(`${prefix}:replication-fence`, Date.now())
-          .wait(needed, WAIT_MS),
+          .wait(needed, WAIT_TIMEOUT_MS),
       ),
     ]);
-    // After a failover, or while two think they are the master, the fence may stand elsewhere.
-    if (processOf(written) !== processOf(fenced)) throw new Error('Redis is changing its master');
+    // After a failover, or while two servers act as master, the fence may be on another server.
+    if (runIdOf(writerInfo) !== runIdOf(fenceInfo)) throw new Error('Redis is changing its master');
     if (Number(reached) < needed) {
       throw new Error(`${reached} of ${needed} replicas (WAIT_REPLICAS) have the write`);
     }
@@ -52,19 +51,21 @@ export const createReplicas = ({ writer, connect, prefix, needed }: Deps) => {
 
   return {
     replicated: async (since: number): Promise<void> => {
-      // Who comes while a fence is under way may have written after it: they share the next one.
-      coming ??= running.then(() => {
-        coming = undefined;
-        const fenced = fence();
-        running = fenced.catch(() => {});
-        return fenced;
+      // The running fence may precede the caller's writes, so all callers meanwhile share the next one.
+      next ??= running.then(() => {
+        next = undefined;
+        const fence = writeFence();
+        running = fence.catch(() => {});
+        return fence;
       });
-      await coming;
-      // What was acknowledged before may have been so by a master that is gone, and it with it.
-      if (lostAt > since) throw new Error('The connection to Redis was lost amid the writes');
+      await next;
+      // A master that is gone may have acknowledged the earlier writes, and they are gone with it.
+      if (lostAt > since) {
+        throw new Error('The connection to Redis was lost during the writes. Repeat them.');
+      }
     },
-    close: (): void => fencer?.disconnect(),
+    close: (): void => fenceClient?.disconnect(),
   };
 };
 
-const processOf = (info: unknown): string | undefined => /run_id:(\w+)/.exec(String(info))?.[1];
+const runIdOf = (info: unknown): string | undefined => /run_id:(\w+)/.exec(String(info))?.[1];

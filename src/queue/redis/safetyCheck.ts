@@ -1,36 +1,36 @@
 import type { Redis } from 'ioredis';
 import type { MemoryUse, SafetyFinding } from '../backend.ts';
 
-/** What was read off a Redis. Absent: it may not be read. */
+/** What was read from Redis. A field is absent if the user has no permission to read it. */
 export type RedisFacts = {
   info?: Readonly<Record<string, string>>;
   appendfsync?: string;
-  /** Its clock against ours; positive where it is ahead. */
+  /** The clock of Redis minus the clock of this process. */
   clockAheadMs?: number;
 };
 
-/** The subjects that are looked at before a process starts. */
+/** The subjects that every process checks when it starts. */
 export const EVICTION = 'eviction';
 export const APPEND_ONLY_FILE = 'append-only file';
 
-/** The rules, one function a subject. */
+/** Applies the rules; one function for each subject. */
 export const checkRedis = (facts: RedisFacts, waitReplicas: number): SafetyFinding[] => {
   const { info } = facts;
-  const ofInfo =
+  const infoFindings =
     info === undefined
-      ? [warning(EVICTION, 'unknown, like all that INFO tells: this user may not ask for it')]
+      ? [warning(EVICTION, 'unknown: this user has no permission for INFO; grant +info')]
       : [
-          judgeEviction(info),
-          judgeMemory(info),
-          judgeAppendOnlyFile(info),
-          judgeRole(info),
-          judgeReplicas(info, waitReplicas),
-          judgeVersion(info),
+          checkEviction(info),
+          checkMemory(info),
+          checkAppendOnlyFile(info),
+          checkRole(info),
+          checkReplicas(info, waitReplicas),
+          checkVersion(info),
         ];
   return [
-    ...ofInfo,
-    ...(info?.aof_enabled === '1' ? [judgeFsync(facts.appendfsync, waitReplicas)] : []),
-    judgeClock(facts.clockAheadMs),
+    ...infoFindings,
+    ...(info?.aof_enabled === '1' ? [checkFsync(facts.appendfsync, waitReplicas)] : []),
+    checkClock(facts.clockAheadMs),
   ];
 };
 
@@ -45,60 +45,62 @@ const error = finding('error');
 
 const NEVER_EVICT = 'set maxmemory-policy noeviction';
 
-const judgeEviction = ({ maxmemory_policy: policy }: Info): SafetyFinding => {
+const checkEviction = ({ maxmemory_policy: policy }: Info): SafetyFinding => {
   if (policy === 'noeviction') return ok(EVICTION, 'noeviction');
   if (policy?.startsWith('allkeys-')) {
-    return error(EVICTION, `${policy}: under pressure it throws signals away; ${NEVER_EVICT}`);
+    return error(EVICTION, `${policy}: a full Redis deletes signals; ${NEVER_EVICT}`);
   }
   if (policy?.startsWith('volatile-')) {
-    const lost = 'it may throw away what is remembered of duplicates, and locks';
-    return warning(EVICTION, `${policy}: under pressure ${lost}; ${NEVER_EVICT}`);
+    const lost = 'the records of duplicates, and locks';
+    return warning(EVICTION, `${policy}: a full Redis may delete ${lost}; ${NEVER_EVICT}`);
   }
-  return warning(EVICTION, `unknown: maxmemory-policy is ${policy ?? 'not told'}`);
+  return warning(EVICTION, `unknown: maxmemory-policy is ${policy ?? 'not reported'}`);
 };
 
-const judgeMemory = ({ used_memory, maxmemory }: Info): SafetyFinding => {
-  const [used, most] = [Number(used_memory), Number(maxmemory)];
-  if (Number.isNaN(used / most) || most === 0) return ok('memory', 'no limit is set');
-  const message = `${Math.round((100 * used) / most)} % of maxmemory is in use`;
-  if (used >= most) return error('memory', `${message}: it takes no more signals`);
-  return used > most * 0.8 ? warning('memory', message) : ok('memory', message);
+const checkMemory = ({ used_memory, maxmemory }: Info): SafetyFinding => {
+  const [used, limit] = [Number(used_memory), Number(maxmemory)];
+  if (Number.isNaN(used / limit) || limit === 0) return ok('memory', 'no limit is set');
+  const message = `${Math.round((100 * used) / limit)} % of maxmemory is in use`;
+  if (used >= limit) return error('memory', `${message}: Redis accepts no more signals`);
+  return used > limit * 0.8 ? warning('memory', message) : ok('memory', message);
 };
 
-const judgeAppendOnlyFile = ({ aof_enabled, aof_last_write_status }: Info): SafetyFinding => {
+const checkAppendOnlyFile = ({ aof_enabled, aof_last_write_status }: Info): SafetyFinding => {
   if (aof_enabled !== '1') {
-    const lost = 'a Redis that dies takes what it had accepted with it';
-    return warning(APPEND_ONLY_FILE, `off: ${lost}; set appendonly yes`);
+    return warning(
+      APPEND_ONLY_FILE,
+      'off: if Redis crashes, accepted signals are lost; set appendonly yes',
+    );
   }
   return aof_last_write_status === 'ok'
     ? ok(APPEND_ONLY_FILE, 'on')
-    : error(APPEND_ONLY_FILE, `the last write failed: ${aof_last_write_status ?? 'not told'}`);
+    : error(APPEND_ONLY_FILE, `the last write failed: ${aof_last_write_status ?? 'not reported'}`);
 };
 
-const judgeFsync = (appendfsync: string | undefined, waitReplicas: number): SafetyFinding => {
+const checkFsync = (appendfsync: string | undefined, waitReplicas: number): SafetyFinding => {
   switch (appendfsync) {
     case 'always':
       return ok('fsync', 'always');
     case 'everysec':
       return waitReplicas > 0
-        ? ok('fsync', 'everysec, and WAIT_REPLICAS beside it')
+        ? ok('fsync', 'everysec, with WAIT_REPLICAS')
         : warning(
             'fsync',
-            'everysec: a power cut can cost the last second; appendfsync always or WAIT_REPLICAS closes that',
+            'everysec: a power failure can lose the last second; set appendfsync always or WAIT_REPLICAS',
           );
     case undefined:
-      return warning('fsync', 'appendfsync is unknown: this user may not ask for it (CONFIG GET)');
+      return warning('fsync', 'unknown: this user has no permission for CONFIG GET');
     default:
-      return warning('fsync', `${appendfsync}: a power cut can cost what the kernel still holds`);
+      return warning('fsync', `${appendfsync}: a power failure can lose recent writes`);
   }
 };
 
-const judgeRole = ({ role }: Info): SafetyFinding =>
+const checkRole = ({ role }: Info): SafetyFinding =>
   role === 'slave'
-    ? error('role', 'a replica: it takes no writes; REDIS_URL must lead to the master')
-    : ok('role', role ?? 'not told');
+    ? error('role', 'a replica, which accepts no writes; REDIS_URL must lead to the master')
+    : ok('role', role ?? 'not reported');
 
-const judgeReplicas = (info: Info, waitReplicas: number): SafetyFinding => {
+const checkReplicas = (info: Info, waitReplicas: number): SafetyFinding => {
   const online = Object.entries(info).filter(
     ([name, value]) => /^slave\d+$/.test(name) && value.includes('state=online'),
   ).length;
@@ -106,7 +108,7 @@ const judgeReplicas = (info: Info, waitReplicas: number): SafetyFinding => {
   return online < waitReplicas ? error('replicas', message) : ok('replicas', message);
 };
 
-const judgeVersion = ({ redis_version: version }: Info): SafetyFinding => {
+const checkVersion = ({ redis_version: version }: Info): SafetyFinding => {
   const [major = 0, minor = 0] = version?.split('.').map(Number) ?? [];
   if (version === undefined) return warning('version', 'unknown');
   return major > 6 || (major === 6 && minor >= 2)
@@ -114,15 +116,17 @@ const judgeVersion = ({ redis_version: version }: Info): SafetyFinding => {
     : error('version', `${version}: 6.2 or newer is needed`);
 };
 
-const judgeClock = (aheadMs: number | undefined): SafetyFinding => {
-  if (aheadMs === undefined) return warning('clock', 'unknown: this user may not ask for TIME');
-  const apart = Math.abs(aheadMs);
-  const message = `${Math.round(apart)} ms ${aheadMs < 0 ? 'behind' : 'ahead of'} ours`;
-  if (apart > 60_000) return error('clock', message);
-  return apart > 1_000 ? warning('clock', message) : ok('clock', message);
+const checkClock = (aheadMs: number | undefined): SafetyFinding => {
+  if (aheadMs === undefined) {
+    return warning('clock', 'unknown: this user has no permission for TIME');
+  }
+  const apartMs = Math.abs(aheadMs);
+  const message = `${Math.round(apartMs)} ms ${aheadMs < 0 ? 'behind' : 'ahead of'} ours`;
+  if (apartMs > 60_000) return error('clock', message);
+  return apartMs > 1_000 ? warning('clock', message) : ok('clock', message);
 };
 
-/** Looks at a Redis as a place to keep signals. Rejects if it can't be asked at all. */
+/** Checks whether Redis is a safe place for signals. Rejects if Redis does not answer. */
 export const inspectRedis = async (
   client: Redis,
   waitReplicas: number,
@@ -143,7 +147,7 @@ export const inspectRedis = async (
   );
 };
 
-/** How many bytes a Redis holds, and how many it may; a `limit` of 0: as many as the machine has. */
+/** `undefined` if the user has no permission for INFO. */
 export const readMemoryUse = async (client: Redis): Promise<MemoryUse | undefined> => {
   const info = await ifAllowed(client.info('memory'));
   if (info === undefined) return undefined;
@@ -153,10 +157,10 @@ export const readMemoryUse = async (client: Redis): Promise<MemoryUse | undefine
     : { used: Number(used), limit: Number(limit) };
 };
 
-// Hosted ones often refuse CONFIG, by ACL or as if there were no such command.
-const ifAllowed = async <Answer>(asking: Promise<Answer>): Promise<Answer | undefined> => {
+// Hosted Redis services often refuse CONFIG, by ACL or as an unknown command.
+const ifAllowed = async <Answer>(command: Promise<Answer>): Promise<Answer | undefined> => {
   try {
-    return await asking;
+    return await command;
   } catch (err) {
     if (err instanceof Error && /NOPERM|unknown command/i.test(err.message)) return undefined;
     throw err;
@@ -164,10 +168,10 @@ const ifAllowed = async <Answer>(asking: Promise<Answer>): Promise<Answer | unde
 };
 
 const readClock = async (client: Redis): Promise<number> => {
-  const asked = Date.now();
+  const sentAt = Date.now();
   const [seconds, microseconds] = await client.time();
-  // It was read somewhere between question and answer.
-  return Number(seconds) * 1000 + Number(microseconds) / 1000 - (asked + Date.now()) / 2;
+  // Compares with the middle between request and answer, when Redis most likely read its clock.
+  return Number(seconds) * 1000 + Number(microseconds) / 1000 - (sentAt + Date.now()) / 2;
 };
 
 const parseInfo = (text: string): Record<string, string> =>

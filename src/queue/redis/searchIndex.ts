@@ -10,7 +10,7 @@ type Options = {
   now?: () => number;
 };
 
-/** In Redis, under `PREFIX:index:…`: ids by when they were noted, and by request. */
+/** Under `PREFIX:index:…`: a sorted set of signal ids per search key, and two generations of requests. */
 export const createRedisIndex = ({
   client,
   prefix,
@@ -39,12 +39,14 @@ export const createRedisIndex = ({
       await client.del(keyOf(keyNameOf(searchKey)));
     },
 
-    indexRequests: async (requests, most) => {
+    indexRequests: async (requests, minKept) => {
       if (requests.length === 0) return;
       const values = requests.flatMap(({ requestId, signalIds }) => [
-        ...[requestId, signalIds.join(' '), signalIds.length],
+        requestId,
+        signalIds.join(' '),
+        signalIds.length,
       ]);
-      await indexRequests(generations, [most, keepRequestsMs, ...values]);
+      await indexRequests(generations, [minKept, keepRequestsMs, ...values]);
     },
     findRequest: async (requestId) => {
       const found = await Promise.all(generations.map((key) => client.hget(key, requestId)));

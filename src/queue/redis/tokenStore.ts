@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis';
 import type { TokenStore } from '../backend.ts';
 import { defineScript, scanNames } from './commands.ts';
 
-/** Seek tokens in Redis, under `PREFIX:tokens:…`. */
+/** Under `PREFIX:tokens:…`: a text per application, an owner per token, and the applications by age. */
 export const createRedisTokens = (client: Redis, prefix: string): TokenStore => {
   const keyOf = (applicationId: string) => `${prefix}:tokens:of:${applicationId}`;
   const ownerOf = (fingerprint: string) => `${prefix}:tokens:owner:${fingerprint}`;
@@ -29,8 +29,8 @@ export const createRedisTokens = (client: Redis, prefix: string): TokenStore => 
     releaseOwnership: async (fingerprints, applicationId) => {
       const keys = fingerprints.map(ownerOf);
       const others = await releaseOwnership(keys, [applicationId]);
-      const numbers = new Set(Array.isArray(others) ? others.map(Number) : []);
-      return fingerprints.filter((_, index) => numbers.has(index + 1));
+      const positions = new Set(Array.isArray(others) ? others.map(Number) : []);
+      return fingerprints.filter((_, index) => positions.has(index + 1));
     },
     applications: async function* () {
       for await (const applicationIds of scanNames(client, keyOf(''))) yield* applicationIds;

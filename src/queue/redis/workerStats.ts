@@ -1,5 +1,4 @@
 import type { Redis } from 'ioredis';
-
 import { DEAD_LETTERS, SIGNALS } from '../backend.ts';
 import {
   bucketStart,
@@ -14,7 +13,10 @@ import { defineScript } from './commands.ts';
 
 type Options = { client: Redis; prefix: string; now?: () => number };
 
-/** In Redis, under `PREFIX:worker-stats:…`: a hash for each moment, and the workers by when they were heard of. */
+/**
+ * Under `PREFIX:worker-stats:…`: a hash for each bucket, and the workers by their last heartbeat. Counts
+ * jobs in the lists and sorted sets of BullMQ 6.7.0.
+ */
 export const createRedisWorkerStats = ({
   client,
   prefix,
@@ -23,7 +25,7 @@ export const createRedisWorkerStats = ({
   const keyOf = (name: string | number): string => `${prefix}:worker-stats:${name}`;
   const listsOf = (queue: string, ...lists: string[]) =>
     lists.map((list) => `${prefix}:${queue}:${list}`);
-  const counted = [
+  const countedLists = [
     listsOf(SIGNALS, 'wait', 'paused', 'prioritized'),
     listsOf(SIGNALS, 'delayed'),
     [
@@ -41,9 +43,9 @@ export const createRedisWorkerStats = ({
         `${OUTCOME_PREFIX}${name}`,
         count,
       ]);
-      const lengths = counted.map(({ length }) => length);
+      const lengths = countedLists.map(({ length }) => length);
       await recordHeartbeat(
-        [workers, keyOf(bucketStart(now())), ...counted.flat()],
+        [workers, keyOf(bucketStart(now())), ...countedLists.flat()],
         [worker, KEEP_MISSING_WORKERS_MS, KEEP_BUCKETS_MS, ...lengths, ...counts],
       );
     },
@@ -52,14 +54,14 @@ export const createRedisWorkerStats = ({
     },
     read: async (sinceMs) => {
       const times = bucketsSince(sinceMs, now());
-      const [heard, stored] = await Promise.all([
+      const [heartbeats, stored] = await Promise.all([
         readHeartbeats([workers], []),
         Promise.all(times.map((at) => client.hgetall(keyOf(at)))),
       ]);
-      const [time, listed] = Array.isArray(heard) ? heard : [];
+      const [time, workerTimes] = Array.isArray(heartbeats) ? heartbeats : [];
       return {
         now: Number(time),
-        workers: toWorkers(Array.isArray(listed) ? listed : []),
+        workers: toWorkers(Array.isArray(workerTimes) ? workerTimes : []),
         buckets: times.flatMap((at, index) => {
           const counts = stored[index] ?? {};
           return Object.keys(counts).length === 0 ? [] : [toBucket(at, counts)];
@@ -69,7 +71,8 @@ export const createRedisWorkerStats = ({
   };
 };
 
-const toWorkers = (listed: unknown[]) =>
-  listed.flatMap((worker, index) =>
-    index % 2 === 0 ? [{ worker: String(worker), at: Number(listed[index + 1]) }] : [],
+/** From a flat list of worker and time. */
+const toWorkers = (flat: unknown[]) =>
+  flat.flatMap((worker, index) =>
+    index % 2 === 0 ? [{ worker: String(worker), at: Number(flat[index + 1]) }] : [],
   );

@@ -35,7 +35,7 @@ for n = 1, size do
     redis.call('HSET', prefix .. id, 'returnvalue', input(n, 3), 'finishedOn', now, 'atm', input(n, 4))
     local offset = FIXED_KEYS + KEYS_PER_JOB * (n - 1)
     local dedupeRecord, skipRecord = KEYS[offset + 1], KEYS[offset + 2]
-    -- Never shortens the life of an existing dedupe record.
+    -- Never shortens the time to live of an existing dedupe record.
     if tonumber(input(n, 7)) > math.max(0, redis.call('PTTL', dedupeRecord)) then
       redis.call('SET', dedupeRecord, input(n, 6), 'PX', input(n, 7))
     end

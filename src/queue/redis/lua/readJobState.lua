@@ -1,8 +1,10 @@
--- Reads the state of a job, without a search of the waiting list: a job that is in no other list waits.
+-- Reads the state of a job as BullMQ 6.7.0 stores it, without a search of the waiting list: a job that is
+-- in no other list waits.
 --
 -- KEYS: the job, the active list, the sorted sets.
 -- ARGV: the id of the job, the name of each sorted set.
--- Returns the name of the sorted set that holds the job, 'active', 'waiting', or 'unknown' if there is no such job.
+-- Returns the name of the sorted set that holds the job, 'active', 'waiting', or 'unknown' if there is no
+-- such job.
 
 for n = 3, #KEYS do
   if redis.call('ZSCORE', KEYS[n], ARGV[1]) then return ARGV[n - 1] end

@@ -1,5 +1,5 @@
--- Records that a worker is alive, the outcomes that it counted, and how long the queues are. Uses the clock
--- of Redis, except for the choice of the bucket: there a few minutes of error only shift a line on a chart.
+-- Records that a worker is alive, the outcomes that it counted, and the lengths of the queues. Uses the
+-- clock of Redis, except for the choice of the bucket: an error of minutes only shifts a line on a chart.
 --
 -- KEYS: the workers, the bucket, then the lists that count as waiting, as retrying and as dead.
 -- ARGV: the worker, how long a silent worker is kept in ms, how long the bucket is kept in ms, the number

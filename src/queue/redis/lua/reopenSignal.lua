@@ -1,5 +1,6 @@
 -- Removes the record of a completed or skipped signal, so that it can be enqueued again. Until that happens,
--- its dedupe record says 'reopened'.
+-- its dedupe record says 'reopened'. BullMQ 6.7.0 stores a completed job as a hash, its logs and an entry in
+-- a sorted set.
 --
 -- KEYS: the dedupe record, the job, its logs, the completed jobs, the skip record.
 -- ARGV: the id of the signal, when its job finished in ms or '' if it has no job, how long the enqueueing

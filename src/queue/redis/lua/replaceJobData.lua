@@ -1,4 +1,5 @@
--- Compare-and-set: replaces the data of a job if they have not changed since they were read.
+-- Compare-and-set: replaces the data of a job if they have not changed since they were read. BullMQ 6.7.0
+-- stores them in the field 'data' of the job's hash.
 --
 -- KEYS: the job.
 -- ARGV: the data as they were read, the new data.

@@ -1,5 +1,6 @@
--- Sets the data of a job for the worker that holds its lock, and adds the job to the unsent set: its
--- worker is about to release it, after which its queue position no longer reflects its age.
+-- Sets the data of a job for the worker that holds its lock, and adds the job to the unsent set: the
+-- worker is about to release it, after which its queue position no longer reflects its age. BullMQ 6.7.0
+-- stores the data in the field 'data' of the job's hash, and the lock beside it.
 --
 -- KEYS: the job, its lock, the unsent set.
 -- ARGV: the lock, the new data, acceptance time in ms, the id of the job.
