@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { Redis } from 'ioredis';
-
 import { loadConfig } from '../../src/config/config.ts';
 import { type Backend, type NewJob, SIGNALS } from '../../src/queue/backend.ts';
 import { signalJobOptions } from '../../src/queue/bullWorker.ts';
@@ -19,18 +18,20 @@ import { startRedis } from '../support/redisServer.ts';
 const ACCEPTED_AT = Date.now();
 
 const buildJob = (signalId: string = randomUUID(), contentId = signalId): NewJob => ({
-  ...{ signalId, contentId },
+  signalId,
+  contentId,
   data: {
     version: VERSION,
     signal: { typeCode: 'ApplicationComplete', token: signalId },
     ...(contentId === signalId ? {} : { contentId }),
-    ...{ acceptedAt: new Date(ACCEPTED_AT).toISOString(), acceptedFrom: 'test' },
+    acceptedAt: new Date(ACCEPTED_AT).toISOString(),
+    acceptedFrom: 'test',
   },
 });
 
 const ADDED = { kind: 'added' };
 
-describe.each(PLATFORMS)('signals are admitted to $name', ({ start }) => {
+describe.each(PLATFORMS)('enqueueIfAbsent on $name', ({ start }) => {
   let platform: Platform;
   let backend: Backend;
   beforeAll(async () => {
@@ -43,7 +44,7 @@ describe.each(PLATFORMS)('signals are admitted to $name', ({ start }) => {
     await platform.stop();
   });
 
-  it('once: of many callers at the same time one is first', async () => {
+  it('twenty concurrent callers with one signal → exactly one adds it', async () => {
     const job = buildJob();
 
     const answers = await Promise.all(
@@ -55,12 +56,14 @@ describe.each(PLATFORMS)('signals are admitted to $name', ({ start }) => {
     expect(kinds.filter((kind) => kind === 'known')).toHaveLength(19);
   });
 
-  it('in the order in which they came, beside those that are known', async () => {
+  it('new signals around a known one → added in their order', async () => {
     const [a, b, c] = [buildJob(), buildJob(), buildJob()];
     await backend.enqueueIfAbsent([b]);
 
     expect(await backend.enqueueIfAbsent([a, b, c])).toEqual([
-      ...[ADDED, expect.objectContaining({ kind: 'known', queued: true }), ADDED],
+      ADDED,
+      expect.objectContaining({ kind: 'known', queued: true }),
+      ADDED,
     ]);
     const queue = await backend.queue(SIGNALS);
     const waiting = await queue.getRanges(['wait'], 0, -1, true);
@@ -68,7 +71,7 @@ describe.each(PLATFORMS)('signals are admitted to $name', ({ start }) => {
     expect(ours).toEqual([b.signalId, a.signalId, c.signalId]);
   });
 
-  it('more of them than one step takes', async () => {
+  it('more signals than one script takes → all are added, and known after that', async () => {
     const jobs = Array.from({ length: 250 }, () => buildJob());
 
     expect(await backend.enqueueIfAbsent(jobs)).toEqual(jobs.map(() => ADDED));
@@ -77,39 +80,46 @@ describe.each(PLATFORMS)('signals are admitted to $name', ({ start }) => {
     );
   });
 
-  it('and can be read, whole', async () => {
+  it('an added signal → BullMQ reads its whole job', async () => {
     const job = buildJob();
     await backend.enqueueIfAbsent([job]);
 
     const queued = await (await backend.queue(SIGNALS)).getJob(job.signalId);
 
     expect(queued).toMatchObject({
-      ...{ name: 'ApplicationComplete', data: job.data, timestamp: ACCEPTED_AT },
-      ...{ attemptsMade: 0, delay: 0, priority: 0 },
+      name: 'ApplicationComplete',
+      data: job.data,
+      timestamp: ACCEPTED_AT,
+      attemptsMade: 0,
+      delay: 0,
+      priority: 0,
       opts: { attempts: 1_000_000_000, backoff: { type: 'seek' } },
     });
     expect(await queued?.getState()).toBe('waiting');
   });
 });
 
-describe('in Redis', () => {
+describe('enqueueIfAbsent in Redis', () => {
   const { opened, closing } = closeAfterEach();
 
   const setup = async () => {
     const redis = await opened(startRedis());
     const client = new Redis(redis.url);
     closing.push(async () => client.disconnect());
-    const platform = { url: redis.url, prefix: '{p}' };
     const { openRedis } = await import('../../src/queue/redis/openRedis.ts');
     const backend = openRedis({
-      ...{ ...platform, profile: 'fail-fast', logger: captureLogs().logger },
-      ...{ dedupeWindowMs: 60_000, keepDeliveredMs: 60_000 },
+      url: redis.url,
+      prefix: '{p}',
+      profile: 'fail-fast',
+      logger: captureLogs().logger,
+      dedupeWindowMs: 60_000,
+      keepDeliveredMs: 60_000,
     });
     closing.push(backend.close);
     return { client, backend, enqueueIfAbsent: createRedisEnqueue(client, '{p}') };
   };
 
-  it('a signal lies as if BullMQ had added it', async () => {
+  it('adds a signal → Redis holds the job as if BullMQ had added it', async () => {
     const { client, backend, enqueueIfAbsent } = await setup();
     const [ours, own] = [buildJob('ours'), buildJob('own')];
     await enqueueIfAbsent([ours]);
@@ -128,30 +138,30 @@ describe('in Redis', () => {
     expect(await client.lrange('{p}:signals:wait', 0, -1)).toEqual(['own', 'ours']);
   });
 
-  it('nobody is woken for a queue that is paused', async () => {
+  it('adds to a paused queue → wakes no worker', async () => {
     const { client, backend, enqueueIfAbsent } = await setup();
     await (await backend.bullQueue(SIGNALS)).pause();
     await enqueueIfAbsent([buildJob()]);
     expect(await client.exists('{p}:signals:marker')).toBe(0);
   });
 
-  it('what a producer of an older version claimed and did not add is added', async () => {
+  it('finds a pending dedupe record of an older version, and no job → added', async () => {
     const { client, enqueueIfAbsent } = await setup();
     const job = buildJob();
     await client.set(`{p}:dedupe:${job.signalId}`, `pending ${job.contentId}`);
     expect(await enqueueIfAbsent([job])).toEqual([ADDED]);
   });
 
-  it('what it was told to remember is known', async () => {
+  it('finds a dedupe record → known, with the recorded content', async () => {
     const { client, enqueueIfAbsent } = await setup();
     const job = buildJob('id', 'content');
     await client.set('{p}:dedupe:id', 'accepted content');
     expect(await enqueueIfAbsent([job])).toEqual([
-      { kind: 'known', remembered: 'content', queued: false },
+      { kind: 'known', recordedContentId: 'content', queued: false },
     ]);
   });
 
-  it('nothing is half added when Redis refuses, and all who asked hear of it', async () => {
+  it('Redis rejects the script → both callers get the error, and neither signal is added in part', async () => {
     const { client, enqueueIfAbsent } = await setup();
     const [a, b] = [buildJob(), buildJob()];
     await client.set('{p}:signals:wait', 'no list');
@@ -163,7 +173,7 @@ describe('in Redis', () => {
     expect(await enqueueIfAbsent([a, b])).toEqual([ADDED, ADDED]);
   });
 
-  it('so does a Redis that is full', async () => {
+  it('Redis is full → rejects, and adds the signal once there is memory', async () => {
     const { client, enqueueIfAbsent } = await setup();
     const job = buildJob();
     await client.config('SET', 'maxmemory', '1kb');
@@ -173,8 +183,8 @@ describe('in Redis', () => {
   });
 });
 
-describe('in the embedded queue', () => {
-  it('a signal whose caller died between claim and add is added by the next', async () => {
+describe('enqueueIfAbsent in the embedded queue', () => {
+  it('a caller crashed between reservation and add → the next caller adds the signal', async () => {
     const database = await openPglite(undefined);
     await openEmbeddedBookkeeping({ database });
     const added: unknown[] = [];
@@ -184,30 +194,30 @@ describe('in the embedded queue', () => {
         return [];
       },
     };
-    const dying = createEmbeddedEnqueue({
-      ...{ database },
+    const crashing = createEmbeddedEnqueue({
+      database,
       queue: async () => ({
-        addBulk: () => Promise.reject(new Error('died')),
+        addBulk: () => Promise.reject(new Error('crashed')),
       }),
     });
     const job = buildJob();
-    await expect(dying([job])).rejects.toThrow('died');
+    await expect(crashing([job])).rejects.toThrow('crashed');
 
     const enqueueIfAbsent = createEmbeddedEnqueue({ database, queue: async () => queue });
 
     expect(await enqueueIfAbsent([job])).toEqual([ADDED]);
     expect(added).toHaveLength(1);
     expect(await enqueueIfAbsent([{ ...job, contentId: 'other' }])).toEqual([
-      { kind: 'known', remembered: job.contentId, queued: false },
+      { kind: 'known', recordedContentId: job.contentId, queued: false },
     ]);
     await database.close();
   });
 });
 
-describe('a settled signal is reopened', () => {
+describe('reopening a skipped signal', () => {
   const { opened, closing } = closeAfterEach();
 
-  it('not at all by a Redis that is full: what is told of it stays', async () => {
+  it('in a full Redis → rejects, and its records stay', async () => {
     const redis = await opened(startRedis());
     const client = new Redis(redis.url);
     closing.push(async () => client.disconnect());
@@ -227,14 +237,18 @@ describe('a settled signal is reopened', () => {
   });
 });
 
-it('a removed signal is told of for as long as it is known again, whoever removed it', async () => {
+it('a removal with a skip record → the record lasts as long as the dedupe record', async () => {
   const redis = await startRedis();
   const client = new Redis(redis.url);
   const jobs = createRedisJobs({ client, prefix: '{p}', skipRecordTtlMs: 1 });
   await createRedisEnqueue(client, '{p}')([buildJob('id')]);
   const record = {
-    ...{ signalId: 'id', typeCode: 'ApplicationComplete', state: 'skipped' as const },
-    ...{ acceptedAt: '', attempts: [], redrives: 0 },
+    signalId: 'id',
+    typeCode: 'ApplicationComplete',
+    state: 'skipped' as const,
+    acceptedAt: '',
+    attempts: [],
+    redrives: 0,
   };
   const dedupe = { contentId: 'id', until: Date.now() + 60_000 };
 

@@ -27,8 +27,8 @@ afterAll(async () => {
   await Promise.all([redis.stop(), database.close()]);
 });
 
-/** One that nobody else has looked for. */
-const newTrait = (kind: SearchKey['kind'] = 'application'): SearchKey => {
+/** A search key that no other test uses. */
+const newKey = (kind: SearchKey['kind'] = 'application'): SearchKey => {
   values += 1;
   return { kind, value: `naïve/${values}` };
 };
@@ -46,10 +46,10 @@ describe.each<{ what: string; open: () => Promise<SearchIndex> }>([
     what: 'the embedded queue',
     open: () => openEmbeddedIndex({ database, ...TIMES, now: () => now }),
   },
-])('the index in $what', ({ open }) => {
-  it('finds what was noted under a trait, the newest first, each once', async () => {
+])('the search index in $what', ({ open }) => {
+  it('a signal indexed twice under a search key → found once, newest first', async () => {
     const index = await open();
-    const [searchKey, other] = [newTrait(), newTrait()];
+    const [searchKey, other] = [newKey(), newKey()];
 
     await index.note([
       { ...searchKey, signalId: 'a' },
@@ -64,17 +64,17 @@ describe.each<{ what: string; open: () => Promise<SearchIndex> }>([
     expect(await index.find(other)).toEqual(['b']);
   });
 
-  it('takes no application for a position of the same name', async () => {
+  it('an application and a position of the same value → distinct search keys', async () => {
     const index = await open();
-    const searchKey = newTrait('application');
+    const searchKey = newKey('application');
     await index.note([{ ...searchKey, signalId: 'a' }]);
 
     expect(await index.find({ ...searchKey, kind: 'position' })).toEqual([]);
   });
 
-  it('finds so many of a trait, and not the oldest', async () => {
+  it('more signals than the maximum under a search key → the oldest is dropped', async () => {
     const index = await open();
-    const searchKey = newTrait();
+    const searchKey = newKey();
     await index.note([{ ...searchKey, signalId: 'oldest' }]);
     now += 1;
     await index.note(
@@ -87,9 +87,9 @@ describe.each<{ what: string; open: () => Promise<SearchIndex> }>([
     expect(found).not.toContain('oldest');
   });
 
-  it('forgets a trait', async () => {
+  it('a removed search key → finds nothing', async () => {
     const index = await open();
-    const searchKey = newTrait();
+    const searchKey = newKey();
     await index.note([{ ...searchKey, signalId: 'a' }]);
 
     await index.forget(searchKey);
@@ -97,7 +97,7 @@ describe.each<{ what: string; open: () => Promise<SearchIndex> }>([
     expect(await index.find(searchKey)).toEqual([]);
   });
 
-  it('finds all signals of a request', async () => {
+  it('a request with two signals → finds both', async () => {
     const index = await open();
     const [requestId, other] = [newRequest(), newRequest()];
 
@@ -115,8 +115,8 @@ describe.each<{ what: string; open: () => Promise<SearchIndex> }>([
   });
 });
 
-describe('the index in Redis', () => {
-  it('keeps the requests of at least so many signals, and of twice as many at most', async () => {
+describe('the expiry of the search index in Redis', () => {
+  it('95 requests, 10 to keep → keeps the last 10 to 20', async () => {
     const index = createRedisIndex({ client, prefix: '{bounded}', ...TIMES });
     const requests = Array.from({ length: 95 }, newRequest);
     for (const requestId of requests) {
@@ -130,9 +130,9 @@ describe('the index in Redis', () => {
     expect(found.slice(-15).flat()).toEqual(requests.slice(-15).map((id) => `of-${id}`));
   });
 
-  it('lets everything go in its time', async () => {
+  it('every key → has a time to live', async () => {
     const index = createRedisIndex({ client, prefix: '{timed}', ...TIMES });
-    await index.note([{ ...newTrait(), signalId: 'a' }]);
+    await index.note([{ ...newKey(), signalId: 'a' }]);
     await index.indexRequests([{ requestId: newRequest(), signalIds: ['a'] }], 1);
     await index.indexRequests([{ requestId: newRequest(), signalIds: ['a'] }], 2);
 
@@ -144,7 +144,7 @@ describe('the index in Redis', () => {
   });
 });
 
-describe('the traits of a signal', () => {
+describe('the search keys of a signal', () => {
   it.each([
     { signal: { applicationId: 'a' }, searchKeys: [{ kind: 'application', value: 'a' }] },
     {
@@ -157,11 +157,11 @@ describe('the traits of a signal', () => {
     { signal: { token: 't' }, searchKeys: [] },
     { signal: { applicationId: 7, positionProfileIds: 'p' }, searchKeys: [] },
     { signal: null, searchKeys: [] },
-  ])('of $signal', ({ signal, searchKeys }) => {
+  ])('$signal → $searchKeys', ({ signal, searchKeys }) => {
     expect(searchKeysOf(signal)).toEqual(searchKeys);
   });
 
-  it('are no more than somebody will look for', () => {
+  it('5,000 positions → the first 20 are search keys', () => {
     const positionProfileIds = Array.from({ length: 5_000 }, (_, n) => `p-${n}`);
     expect(searchKeysOf({ positionProfileIds })).toHaveLength(20);
   });

@@ -12,7 +12,7 @@ describe.each(PLATFORMS)('the status of the queue on $name', ({ start }) => {
   });
   afterAll(() => platform.stop());
 
-  it('counts as backlog what workers have to do now, and retries only when they are due', async () => {
+  it('waiting, due and redriven jobs → count as backlog, and a retry that is not due does not', async () => {
     await platform.clear();
     const backend = platform.open(loadConfig({}), 'patient', captureLogs().logger);
     const [signals, deadLetters] = [
@@ -27,12 +27,12 @@ describe.each(PLATFORMS)('the status of the queue on $name', ({ start }) => {
 
     await waitFor(async () => (await status()).backlog === 3);
 
-    // Nobody has brought it back to the queue: no worker is there.
+    // Without a worker, the redriven dead letter stays in the dead letters.
     expect((await status()).counts).toMatchObject({ waiting: 1, retrying: 2, dead: 1 });
     await backend.close();
   });
 
-  it('names the oldest unsent signal behind many that a crash left listed', async () => {
+  it('a crash left 99 ended signals in the unsent set → reports the oldest signal that is unsent', async () => {
     await platform.clear();
     const backend = platform.open(loadConfig({}), 'patient', captureLogs().logger);
     const signals = await backend.queue(SIGNALS);
@@ -40,7 +40,7 @@ describe.each(PLATFORMS)('the status of the queue on $name', ({ start }) => {
     const list = async (signalId: string, acceptedAt: number) =>
       backend.bookkeeping.markUnsent({ signalId, acceptedAt });
     for (let n = 0; n < 99; n += 1) await list(`gone-${n}`, now - 3_600_000 + n);
-    // Which may be on its way into the queue.
+    // Its producer may be about to add the job.
     await list('young', now - 20_000);
     await signals.add(
       'retried',
@@ -54,7 +54,7 @@ describe.each(PLATFORMS)('the status of the queue on $name', ({ start }) => {
     await backend.close();
   });
 
-  it('counts the workers that were heard of lately', async () => {
+  it('two workers send a heartbeat and one leaves → counts one worker', async () => {
     await platform.clear();
     const backend = platform.open(loadConfig({}), 'patient', captureLogs().logger);
     const workers = async () => (await createQueueStatus(backend)()).workers;

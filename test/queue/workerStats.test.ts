@@ -1,5 +1,4 @@
 import { Redis } from 'ioredis';
-
 import { loadConfig } from '../../src/config/config.ts';
 import { openPglite } from '../../src/queue/embedded/pglite.ts';
 import { openEmbeddedWorkerStats } from '../../src/queue/embedded/workerStats.ts';
@@ -13,12 +12,12 @@ import { waitFor } from '../support/waitFor.ts';
 
 const HOUR_MS = 3_600_000;
 
-describe('the moments of the last hours', () => {
+describe('the buckets of the last hours', () => {
   it.each([
     { hours: 1, count: 12 },
     { hours: 24, count: 288 },
     { hours: 100, count: 288 },
-  ])('are $count of $hours hours, the last of them the present one', ({ hours, count }) => {
+  ])('$hours hours → $count buckets, the current one last', ({ hours, count }) => {
     const now = 7 * HOUR_MS + 1;
 
     const buckets = bucketsSince(hours * HOUR_MS, now);
@@ -29,8 +28,8 @@ describe('the moments of the last hours', () => {
   });
 });
 
-describe.each(PLATFORMS)('the history on $name', ({ start }) => {
-  it('counts what lies where when a worker says that it is alive', async () => {
+describe.each(PLATFORMS)('worker stats on $name', ({ start }) => {
+  it('a heartbeat → counts the jobs in each state, and keeps the maximum of the bucket', async () => {
     const platform = await start();
     await platform.clear();
     const backend = platform.open(loadConfig({}), 'patient', captureLogs().logger);
@@ -42,7 +41,7 @@ describe.each(PLATFORMS)('the history on $name', ({ start }) => {
     await signals.add('b', {}, { priority: 1 });
     await signals.add('c', {}, { delay: HOUR_MS });
     await deadLetters.add('d', {});
-    // Both times in one moment.
+    // Both heartbeats must fall into one bucket.
     await waitFor(() => Date.now() % BUCKET_MS < BUCKET_MS - SLACK_MS);
 
     await backend.workerStats.recordHeartbeat({ worker: 'w', answers: {} });
@@ -52,7 +51,6 @@ describe.each(PLATFORMS)('the history on $name', ({ start }) => {
       { at: expect.any(Number), waiting: 2, retrying: 1, dead: 1, answers: {} },
     ]);
     expect(workers).toEqual([{ worker: 'w', at: expect.any(Number) }]);
-    // Of a moment the most is kept.
     await signals.remove((await signals.getRanges(['waiting'], 0, 0))[0] ?? '');
     await backend.workerStats.recordHeartbeat({ worker: 'w', answers: {} });
     expect((await backend.workerStats.read(HOUR_MS)).buckets.at(-1)).toMatchObject({ waiting: 2 });
@@ -92,8 +90,8 @@ describe.each<{ what: string; open: () => Promise<WorkerStats> }>([
       return openEmbeddedWorkerStats({ database, now: () => now });
     },
   },
-])('the history in $what', ({ open }) => {
-  it('adds up the answers of all workers within a moment, and no further', async () => {
+])('worker stats in $what', ({ open }) => {
+  it('heartbeats of two workers → their outcomes add up within a bucket, not across buckets', async () => {
     const workerStats = await open();
 
     await workerStats.recordHeartbeat({ worker: 'one', answers: { delivered: 3, HTTP_503: 1 } });
@@ -109,7 +107,7 @@ describe.each<{ what: string; open: () => Promise<WorkerStats> }>([
     expect((buckets[1]?.at ?? 0) - (buckets[0]?.at ?? 0)).toBe(BUCKET_MS);
   });
 
-  it('reads no further back than it is asked to', async () => {
+  it('reads the last hour → no older bucket', async () => {
     const workerStats = await open();
     await workerStats.recordHeartbeat({ worker: 'one', answers: { old: 1 } });
     now += HOUR_MS;
@@ -121,7 +119,7 @@ describe.each<{ what: string; open: () => Promise<WorkerStats> }>([
     expect((await workerStats.read(2 * HOUR_MS)).buckets).toHaveLength(2);
   });
 
-  it('lists a worker until it leaves', async () => {
+  it('a worker leaves → no longer listed', async () => {
     const workerStats = await open();
     await workerStats.recordHeartbeat({ worker: 'one', answers: {} });
     await workerStats.recordHeartbeat({ worker: 'two', answers: {} });
@@ -132,7 +130,7 @@ describe.each<{ what: string; open: () => Promise<WorkerStats> }>([
   });
 });
 
-it('keeps a moment in Redis for a day, and no longer', async () => {
+it('a bucket in Redis → expires after a day', async () => {
   const workerStats = createRedisWorkerStats({ client, prefix: '{expires}', now: () => now });
 
   await workerStats.recordHeartbeat({ worker: 'one', answers: { delivered: 1 } });
@@ -143,7 +141,7 @@ it('keeps a moment in Redis for a day, and no longer', async () => {
   expect(await client.pttl(key)).toBeGreaterThan(24 * HOUR_MS - 5_000);
 });
 
-it('goes on in a Redis that has no memory left', async () => {
+it('a heartbeat to a full Redis → recorded', async () => {
   const workerStats = createRedisWorkerStats({ client, prefix: '{full}', now: () => now });
   await client.config('SET', 'maxmemory', '1kb');
 

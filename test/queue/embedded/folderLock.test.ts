@@ -4,7 +4,6 @@ import { once } from 'node:events';
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-
 import { FolderLockedError, lockFolder, readLock } from '../../../src/queue/embedded/folderLock.ts';
 
 describe('lockFolder', () => {
@@ -49,7 +48,7 @@ describe('lockFolder', () => {
     return leaveLock(pid, path);
   };
 
-  it('creates folder and lock for nobody but their owner', async () => {
+  it('a new folder → folder and lock are readable by their owner only', async () => {
     await lockFolder(folder, { apiKey: 'secret' });
 
     expect((await stat(folder)).mode & 0o777).toBe(0o700);
@@ -60,26 +59,26 @@ describe('lockFolder', () => {
     });
   });
 
-  it('refuses a folder that another process has, and says what to do', async () => {
+  it('another process holds the lock → FolderLockedError that says what to do', async () => {
     const { pid } = await startProcess();
     await leaveLock(pid);
 
-    const refused = lockFolder(folder, {});
+    const rejected = lockFolder(folder, {});
 
-    await expect(refused).rejects.toThrow(FolderLockedError);
-    await expect(refused).rejects.toThrow(
+    await expect(rejected).rejects.toThrow(FolderLockedError);
+    await expect(rejected).rejects.toThrow(
       `${folder} is used by process ${pid}. If that is not a dispatcher, delete ${file}`,
     );
     expect(await readLock(folder)).toEqual({ pid, apiUrl: 'http://127.0.0.1:1' });
   });
 
-  it('refuses a folder that this process has already', async () => {
+  it('this process holds the lock already → FolderLockedError', async () => {
     await lockFolder(folder, {});
 
     await expect(lockFolder(folder, {})).rejects.toThrow(FolderLockedError);
   });
 
-  it('takes over from a process that died', async () => {
+  it('the holder has died → takes the lock over', async () => {
     await leaveDeadLock();
     expect(await readLock(folder)).toBeUndefined();
 
@@ -89,13 +88,13 @@ describe('lockFolder', () => {
     expect(await readdir(folder)).toEqual(['dispatcher.lock']);
   });
 
-  it('takes over from an earlier life of the container, which had the same process number', async () => {
+  it('an earlier process with the same pid left the lock → takes it over', async () => {
     await leaveLock(process.pid);
 
     await expect(lockFolder(folder, {})).resolves.toBeDefined();
   });
 
-  it('takes over from a process that died while it was taking over', async () => {
+  it('a process died while it took a dead lock over → takes the lock over', async () => {
     const id = await leaveDeadLock();
     await leaveDeadLock(`${file}.${id}`);
 
@@ -104,8 +103,8 @@ describe('lockFolder', () => {
     expect(await readdir(folder)).toEqual(['dispatcher.lock']);
   });
 
-  it.each(['of a dead process', 'that nobody holds'])(
-    'gives a lock %s to exactly one of ten who want it at once',
+  it.each(['of a dead process', 'that does not exist'])(
+    'ten concurrent callers, a lock %s → exactly one takes it',
     async (which) => {
       if (which === 'of a dead process') await leaveDeadLock();
 
@@ -122,7 +121,7 @@ describe('lockFolder', () => {
     },
   );
 
-  it('refuses a lock that it cannot read', async () => {
+  it('the lock is unreadable → FolderLockedError', async () => {
     await leaveDeadLock();
     await writeFile(file, '{"pid": "../../etc", "id": "../../etc"}');
 
@@ -130,7 +129,7 @@ describe('lockFolder', () => {
     expect(await readLock(folder)).toBeUndefined();
   });
 
-  it('shows what was updated last, until it is released', async () => {
+  it('the lock is updated and released → readers see the last content, then none', async () => {
     const lock = await lockFolder(folder, { apiUrl: 'old', apiKey: 'k' });
 
     await lock.update({ apiUrl: 'new' });
@@ -144,7 +143,7 @@ describe('lockFolder', () => {
     await expect(lock.update({})).rejects.toThrow('no longer the lock of this process');
   });
 
-  it("leaves another's lock alone", async () => {
+  it('release after another process took the lock → its lock stays', async () => {
     const lock = await lockFolder(folder, {});
     const { pid } = await startProcess();
     await writeFile(file, JSON.stringify({ id: randomUUID(), pid }));
@@ -154,7 +153,7 @@ describe('lockFolder', () => {
     expect(await readLock(folder)).toEqual({ pid });
   });
 
-  it('finds no lock where there is no folder', async () => {
+  it('no folder → no lock', async () => {
     expect(await readLock(join(parent, 'nowhere'))).toBeUndefined();
   });
 });

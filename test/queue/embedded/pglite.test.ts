@@ -26,7 +26,7 @@ const startWorker = (
 
 let db: PgliteDatabase;
 
-// One for all that need no folder: it takes seconds to open.
+// Shared by all tests that need no folder, because it takes seconds to open.
 beforeAll(async () => {
   db = await openPglite(undefined);
 });
@@ -43,7 +43,7 @@ describe('a BullMQ queue on PGlite', () => {
     for (const thing of opened.splice(0).reverse()) await thing.close();
   });
 
-  it('adds one job when the same id is added twice', async () => {
+  it('the same id is added twice → one job', async () => {
     const queue = track(openQueue(db, 'twice'));
 
     await queue.add('signal', { first: true }, { jobId: 'same' });
@@ -53,7 +53,7 @@ describe('a BullMQ queue on PGlite', () => {
     expect((await queue.getJob('same'))?.data).toEqual({ first: true });
   });
 
-  it('wakes an idle worker at once', async () => {
+  it('a job is added while the worker is idle → it runs at once', async () => {
     const queue = track(openQueue(db, 'idle'));
     const worker = track(startWorker(db, 'idle', async () => 'done', { drainDelay: 60 }));
     const drained = new Promise<void>((resolve) => worker.once('drained', () => resolve()));
@@ -62,11 +62,11 @@ describe('a BullMQ queue on PGlite', () => {
 
     const job = await queue.add('signal', {});
 
-    // By itself it would look again only after a minute.
+    // Without a notification, the worker would poll only after a minute.
     await waitFor(() => job.isCompleted());
   });
 
-  it('tries again after the wait of a backoff strategy of ours', async () => {
+  it('an attempt fails → the next one waits as long as our backoff strategy says', async () => {
     const queue = track(openQueue(db, 'backoff'));
     const attempts: number[] = [];
     const waits: number[] = [];
@@ -98,7 +98,7 @@ describe('a BullMQ queue on PGlite', () => {
     expect(third - second).toBeGreaterThanOrEqual(120);
   });
 
-  it('gives a failed job a new life', async () => {
+  it('a failed job is retried → it completes', async () => {
     const queue = track(openQueue(db, 'retried'));
     let willing = false;
     track(
@@ -116,15 +116,15 @@ describe('a BullMQ queue on PGlite', () => {
     await waitFor(() => job.isCompleted());
   });
 
-  it('serves two queues with two workers each, 300 jobs, 20 at a time, and each job once', async () => {
+  it('two queues with two workers each, 300 jobs, 20 at a time → each job runs once', async () => {
     const names = ['left', 'right'];
     const seen: string[] = [];
     let ticks = 0;
     const clock = setInterval(() => ticks++, 5);
     const queues = names.map((name) => track(openQueue(db, name)));
     for (const name of [...names, ...names]) {
-      const note: Processor = async (job) => seen.push(`${name} ${job.data.n}`);
-      track(startWorker(db, name, note, { concurrency: 20 }));
+      const record: Processor = async (job) => seen.push(`${name} ${job.data.n}`);
+      track(startWorker(db, name, record, { concurrency: 20 }));
     }
 
     await Promise.all(
@@ -140,11 +140,11 @@ describe('a BullMQ queue on PGlite', () => {
 
     expect(seen).toHaveLength(300);
     expect(new Set(seen).size).toBe(300);
-    // Timers go on while jobs do: the event loop is not starved.
+    // Timers fire while jobs run: the event loop is not starved.
     expect(ticks).toBeGreaterThan(10);
   });
 
-  it('lets an idle worker close', async () => {
+  it('an idle worker closes → it stops', async () => {
     const worker = startWorker(db, 'closing', async () => {}, { drainDelay: 60 });
     await worker.waitUntilReady();
 
@@ -162,21 +162,21 @@ describe('openPglite', () => {
     await db.query('DELETE FROM public.note');
   });
 
-  it('gives 64-bit integers as text, like node-postgres', async () => {
+  it('a 64-bit integer → text, as from node-postgres', async () => {
     const { rows } = await db.query('SELECT 7::bigint AS big, 7::int AS small');
 
     expect(rows).toEqual([{ big: '7', small: 7 }]);
   });
 
-  it('keeps what was said out of a refusal', async () => {
+  it('the database rejects a statement → the error holds none of its parameters', async () => {
     const secret = 'a-seek-token';
     await db.query('INSERT INTO public.note VALUES (1, $1)', [secret]);
-    const refused = (err: unknown) => err;
+    const toError = (err: unknown) => err;
 
     const errors = await Promise.all([
-      db.query('INSERT INTO public.note VALUES (1, $1)', [secret]).catch(refused),
-      db.query('SELECT $1::jsonb', [`{"token":"${secret}\\u0000"}`]).catch(refused),
-      db.query('nonsense').catch(refused),
+      db.query('INSERT INTO public.note VALUES (1, $1)', [secret]).catch(toError),
+      db.query('SELECT $1::jsonb', [`{"token":"${secret}\\u0000"}`]).catch(toError),
+      db.query('nonsense').catch(toError),
     ]);
 
     expect(errors).toEqual([
@@ -190,7 +190,7 @@ describe('openPglite', () => {
     expect((await db.query('SELECT id FROM public.note')).rows).toEqual([{ id: 1 }]);
   });
 
-  it("keeps everybody else out of a client's transaction", async () => {
+  it('a client runs a transaction → other clients wait for its end', async () => {
     const client = await db.pool.connect();
     await client.query('BEGIN');
     const outside = db.query('SELECT count(*)::int AS n FROM public.note');
@@ -202,7 +202,7 @@ describe('openPglite', () => {
     expect((await outside).rows).toEqual([{ n: 2 }]);
   });
 
-  it('undoes a transaction that its client left open', async () => {
+  it('a client is released with an open transaction → rolled back', async () => {
     const client = await db.pool.connect();
     await client.query('BEGIN');
     await client.query("INSERT INTO public.note VALUES (1, 'a')");
@@ -212,20 +212,20 @@ describe('openPglite', () => {
     expect((await db.query('SELECT id FROM public.note')).rows).toEqual([]);
   });
 
-  it('tells its clients what was notified, after the commit', async () => {
+  it('a notification → reaches listening clients after the commit', async () => {
     const client = await db.pool.connect();
-    const heard: unknown[] = [];
-    client.on('notification', (message) => heard.push(message));
-    await client.query('LISTEN gossip');
+    const messages: unknown[] = [];
+    client.on('notification', (message) => messages.push(message));
+    await client.query('LISTEN news');
 
-    await db.query("SELECT pg_notify('gossip', 'psst')");
+    await db.query("SELECT pg_notify('news', 'psst')");
 
-    await waitFor(() => heard.length > 0);
-    expect(heard).toEqual([{ channel: 'gossip', payload: 'psst' }]);
+    await waitFor(() => messages.length > 0);
+    expect(messages).toEqual([{ channel: 'news', payload: 'psst' }]);
     client.release();
   });
 
-  it('keeps its jobs in a folder, finishes what is under way on closing, and closes once', async () => {
+  it('closed twice while statements run → they finish, and the folder keeps the jobs', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'seek-pglite-'));
     const before = await openPglite(folder);
     const queue = openQueue(before, 'kept');

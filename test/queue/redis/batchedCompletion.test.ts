@@ -1,6 +1,5 @@
 import { createRedisBackend, type Job, Queue, type RedisQueueBackend, Worker } from 'bullmq';
 import { Redis } from 'ioredis';
-
 import { createBatchedCompletion } from '../../../src/queue/redis/batchedCompletion.ts';
 import { type RedisServer, startRedis } from '../../support/redisServer.ts';
 
@@ -24,18 +23,21 @@ afterAll(async () => {
   await redis.stop();
 });
 
-/** A queue, and one who takes its jobs by hand. */
-const setup = async (moves: 'grouped' | 'BullMQ’s own' = 'grouped', keep = KEEP) => {
+/** A queue, and a worker whose jobs the test takes and completes. */
+const setup = async (completion: 'batched' | 'BullMQ’s own' = 'batched', keep = KEEP) => {
   queues += 1;
   const [name, prefix] = [`q${queues}`, '{test}'];
   const factory =
-    moves === 'grouped'
+    completion === 'batched'
       ? createBatchedCompletion({ client, prefix, keep, lockMs: LOCK_MS })
       : createRedisBackend;
   const queue = new Queue(name, { connection: client, prefix });
   const options = { connection: client, prefix, removeOnComplete: keep, lockDuration: LOCK_MS };
   const worker = new Worker<unknown, unknown, string, RedisQueueBackend>(
-    ...([name, undefined, options, factory] as const),
+    name,
+    undefined,
+    options,
+    factory,
   );
   closing.push(
     () => worker.close(),
@@ -72,10 +74,10 @@ const withoutTimes = (hash: Record<string, string>) =>
   );
 
 describe('jobs that complete together', () => {
-  it('lie in Redis as if BullMQ had completed them one by one', async () => {
-    const [own, grouped] = await Promise.all(
-      (['BullMQ’s own', 'grouped'] as const).map(async (moves) => {
-        const at = await setup(moves);
+  it('→ Redis holds what BullMQ would have stored, one by one', async () => {
+    const [own, batched] = await Promise.all(
+      (['BullMQ’s own', 'batched'] as const).map(async (completion) => {
+        const at = await setup(completion);
         await at.add(['a', 'b', 'c', 'd']);
         const jobs = await at.takeAll(2);
         await Promise.all(
@@ -94,12 +96,12 @@ describe('jobs that complete together', () => {
       }),
     );
 
-    expect(grouped).toEqual(own);
-    expect(grouped?.lists).toEqual([[], ['c', 'd'], ['a', 'b']]);
-    expect(grouped?.locks).toEqual([null, null, 'lock-0', 'lock-1']);
+    expect(batched).toEqual(own);
+    expect(batched?.lists).toEqual([[], ['c', 'd'], ['a', 'b']]);
+    expect(batched?.locks).toEqual([null, null, 'lock-0', 'lock-1']);
   });
 
-  it('hand each slot its next job, as BullMQ would', async () => {
+  it('two slots want a job and one waits → one slot gets it, as from BullMQ', async () => {
     const { add, takeAll, keyOf } = await setup();
     await add(['a', 'b', 'c']);
     const jobs = await takeAll(2);
@@ -112,12 +114,12 @@ describe('jobs that complete together', () => {
     expect(id).toBe('c');
     expect(data).toMatchObject({ name: 'signal', data: '{"jobId":"c"}', attemptsStarted: 1 });
     expect(data.processedOn).toBeGreaterThan(Date.now() - 60_000);
-    // BullMQ asks in its own way.
+    // BullMQ then fetches the next job with its own script.
     expect(none).toBeUndefined();
     expect(await client.pttl(`${keyOf('c')}:lock`)).toBeGreaterThan(LOCK_MS / 2);
   });
 
-  it('are more than one script’s worth', async () => {
+  it('more than one script takes → all complete', async () => {
     const { add, takeAll, ids } = await setup();
     const all = Array.from({ length: 120 }, (_, n) => `job-${n}`);
     await add(all);
@@ -129,8 +131,8 @@ describe('jobs that complete together', () => {
     expect(await ids('active')).toEqual([]);
   });
 
-  it('are kept up to a number, the oldest go first, with all that was theirs', async () => {
-    const { add, takeAll, queue, keyOf, ids } = await setup('grouped', { age: 3_600, count: 2 });
+  it('more than the count to keep → the oldest is removed, with its logs', async () => {
+    const { add, takeAll, queue, keyOf, ids } = await setup('batched', { age: 3_600, count: 2 });
     await add(['a', 'b', 'c']);
     const [a, ...others] = await takeAll(3);
     await a?.log('a line');
@@ -143,7 +145,7 @@ describe('jobs that complete together', () => {
     await expect(client.exists(`${keyOf('a')}:logs`)).resolves.toBe(0);
   });
 
-  it('are kept up to an age', async () => {
+  it('older than the age to keep → removed', async () => {
     const { add, takeAll, queue, keyOf, ids } = await setup();
     await add(['a', 'b']);
     const [a, b] = await takeAll(2);
@@ -156,7 +158,7 @@ describe('jobs that complete together', () => {
     await expect(queue.getJob('a')).resolves.toBeUndefined();
   });
 
-  it('but for one whose lock was lost, which is another worker’s', async () => {
+  it('one has lost its lock → it is rejected, and the others complete', async () => {
     const { add, takeAll, keyOf, ids } = await setup();
     await add(['a', 'b', 'c', 'd']);
     const jobs = await takeAll(3);
@@ -180,7 +182,7 @@ describe('jobs that complete together', () => {
     { dedupeWindowMs: 86_400_000 / 7 },
     { dedupeWindowMs: 1e30 },
     { dedupeWindowMs: 'long' },
-  ])('whatever stands in the data of one of them: $dedupeWindowMs', async ({ dedupeWindowMs }) => {
+  ])('one has the dedupe window $dedupeWindowMs → all complete', async ({ dedupeWindowMs }) => {
     const { queue, takeAll, ids } = await setup();
     for (const jobId of ['a', 'b', 'c']) {
       await queue.add('signal', jobId === 'b' ? { dedupeWindowMs } : {}, { jobId });
@@ -194,7 +196,7 @@ describe('jobs that complete together', () => {
     await client.del(...['a', 'b', 'c'].map((id) => `{test}:dedupe:${id}`));
   });
 
-  it('take the record of a skip with them where they were sent after all, and no memory is shortened', async () => {
+  it('one is delivered → its skip record is deleted, and its dedupe record is not shortened', async () => {
     const { add, takeAll } = await setup();
     await add(['sent', 'skipped']);
     for (const id of ['sent', 'skipped']) await client.set(`{test}:skipped:${id}`, 'record');
@@ -211,7 +213,7 @@ describe('jobs that complete together', () => {
     expect(await client.pttl('{test}:dedupe:sent')).toBeGreaterThan(71 * 3_600_000);
   });
 
-  it('leave what they take in a list, should Redis stop halfway', async () => {
+  it('the script fails while it takes the next jobs → every job is still in a list', async () => {
     const { add, takeAll, ids, keyOf } = await setup();
     await add(['a', 'b', 'c']);
     const [job] = await takeAll(1);
@@ -223,7 +225,7 @@ describe('jobs that complete together', () => {
     expect([...(await ids('active')), ...(await ids('wait'))].sort()).toEqual(['b', 'c']);
   });
 
-  it('all hear of it when Redis refuses', async () => {
+  it('Redis rejects the script → every completion rejects', async () => {
     const { add, takeAll, keyOf } = await setup();
     await add(['a', 'b']);
     const jobs = await takeAll(2);
@@ -237,7 +239,7 @@ describe('jobs that complete together', () => {
     await client.del(keyOf('completed'));
   });
 
-  it('do so in a Redis that is full', async () => {
+  it('Redis is full → they complete', async () => {
     const { add, takeAll, ids } = await setup();
     await add(['a', 'b']);
     const jobs = await takeAll(2);
@@ -251,13 +253,13 @@ describe('jobs that complete together', () => {
   });
 });
 
-describe('where BullMQ knows better, it is asked', () => {
+describe('BullMQ’s own scripts take over', () => {
   const completeOne = async (at: Awaited<ReturnType<typeof setup>>) => {
     const job = await at.take('lock');
     return { job, complete: () => job.moveToCompleted(1, 'lock', true) };
   };
 
-  it('no job is taken from a queue that is paused', async () => {
+  it('the queue is paused → no next job', async () => {
     const at = await setup();
     await at.add(['a', 'b']);
     const { complete } = await completeOne(at);
@@ -266,7 +268,7 @@ describe('where BullMQ knows better, it is asked', () => {
     expect(await at.ids('active')).toEqual([]);
   });
 
-  it('nor beyond a limit for all workers', async () => {
+  it('the global concurrency is reached → no next job', async () => {
     const at = await setup();
     await at.add(['a', 'b']);
     const { complete } = await completeOne(at);
@@ -275,7 +277,7 @@ describe('where BullMQ knows better, it is asked', () => {
     expect(await at.ids('active')).toEqual([]);
   });
 
-  it('nor while a delayed one is due, which comes first', async () => {
+  it('a delayed job is due → no next job, because that one comes first', async () => {
     const at = await setup();
     await at.add(['a', 'b']);
     const { complete } = await completeOne(at);
@@ -285,7 +287,7 @@ describe('where BullMQ knows better, it is asked', () => {
     expect(await at.ids('active')).toEqual([]);
   });
 
-  it('a job that says itself how long it is to be kept is completed by BullMQ', async () => {
+  it('a job has its own removeOnComplete → removed as BullMQ does', async () => {
     const at = await setup();
     await at.add(['a'], { removeOnComplete: true });
     const { complete } = await completeOne(at);

@@ -1,6 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { Redis } from 'ioredis';
-
 import { defineScript } from '../../../src/queue/redis/commands.ts';
 import { type RedisServer, startRedis } from '../../support/redisServer.ts';
 
@@ -35,18 +34,21 @@ const countCalls = async (client: Redis) => {
 };
 
 describe('a Lua script', () => {
-  it.each(SCRIPTS)('%s compiles and describes its keys, values and result', async (file) => {
-    const text = readFileSync(new URL(file, FOLDER), 'utf8');
+  it.each(SCRIPTS)(
+    '%s → compiles, and its header describes keys, values and result',
+    async (file) => {
+      const text = readFileSync(new URL(file, FOLDER), 'utf8');
 
-    expect(await connect().script('LOAD', text)).toMatch(/^[0-9a-f]{40}$/);
-    expect(text).toMatch(/^-- /);
-    const [header = ''] = text.split('\n\n');
-    for (const part of ['\n-- KEYS: ', '\n-- ARGV: ', '\n-- Returns ']) {
-      expect(header).toContain(part);
-    }
-  });
+      expect(await connect().script('LOAD', text)).toMatch(/^[0-9a-f]{40}$/);
+      expect(text).toMatch(/^-- /);
+      const [header = ''] = text.split('\n\n');
+      for (const part of ['\n-- KEYS: ', '\n-- ARGV: ', '\n-- Returns ']) {
+        expect(header).toContain(part);
+      }
+    },
+  );
 
-  it('runs with as many keys and values as the call passes', async () => {
+  it('called with one or three keys → runs with as many', async () => {
     const client = connect();
     const release = defineScript(client, 'releaseTokenOwnership');
     await client.mset('a', 'app', 'b', 'other', 'c', 'other');
@@ -55,7 +57,7 @@ describe('a Lua script', () => {
     expect(await release(['a', 'b', 'c'], ['app'])).toEqual([2, 3]);
   });
 
-  it('is sent once per connection, and by its hash after that', async () => {
+  it('called several times → sent as text once, and by its hash after that', async () => {
     const client = connect();
     await client.config('RESETSTAT');
     const read = defineScript(client, 'readBreaker');
@@ -66,7 +68,7 @@ describe('a Lua script', () => {
     expect(await countCalls(client)).toEqual({ texts: 1, hashes: 2 });
   });
 
-  it('runs after Redis has lost its script cache: its text is sent again', async () => {
+  it('Redis has lost its script cache → the text is sent again, and the script runs', async () => {
     const client = connect();
     const replace = defineScript(client, 'replaceBreaker');
     expect(await replace(['breaker'], ['', '{"n":1}'])).toBe(1);
@@ -81,14 +83,14 @@ describe('a Lua script', () => {
     expect(await client.get('breaker')).toBe('{"n":2}');
   });
 
-  it('rejects with the error that Redis answers', async () => {
+  it('Redis answers with an error → rejects with it', async () => {
     const client = connect();
     await client.lpush('list', 'a');
 
     await expect(defineScript(client, 'readBreaker')(['list'], [])).rejects.toThrow('WRONGTYPE');
   });
 
-  it('is sent once although two callers define it', async () => {
+  it('defined by two callers → sent as text once', async () => {
     const client = connect();
     await client.config('RESETSTAT');
 

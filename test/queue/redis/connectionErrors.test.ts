@@ -3,9 +3,9 @@ import { createDescribeConnectionError } from '../../../src/queue/redis/connecti
 const failure = (message: string, code?: string) =>
   Object.assign(new Error(message), code === undefined ? {} : { code });
 
-describe('why a Redis is not reached', () => {
+describe('the description of a connection error', () => {
   const URL_OF_IT = 'rediss://app:pass%2Fword-1@127.0.0.1:6379?sentinelPassword=another-secret';
-  const troubleOf = createDescribeConnectionError(URL_OF_IT);
+  const describeError = createDescribeConnectionError(URL_OF_IT);
 
   it.each([
     {
@@ -25,18 +25,18 @@ describe('why a Redis is not reached', () => {
     },
     { err: failure('pass%2Fword-1 and another-secret'), says: '[masked] and [masked]' },
     { err: 'anything', says: 'anything' },
-  ])('is said: $says', ({ err, says }) => {
-    expect(troubleOf(err)).toBe(says);
+  ])('$err → $says', ({ err, says }) => {
+    expect(describeError(err)).toBe(says);
   });
 
-  it('is masked in no word that a short password happens to be', () => {
-    const said = createDescribeConnectionError('redis://:wrong@127.0.0.1')(
+  it('a short password that is a word of the message → the word is not masked', () => {
+    const text = createDescribeConnectionError('redis://:wrong@127.0.0.1')(
       failure('WRONGPASS invalid'),
     );
-    expect(said).toBe('WRONGPASS invalid');
+    expect(text).toBe('WRONGPASS invalid');
   });
 
-  it('is said of an address that is no URL', () => {
+  it('an address that is not a URL → described all the same', () => {
     expect(createDescribeConnectionError('/run/redis.sock')(failure('No', 'ENOENT'))).toBe(
       'ENOENT: No',
     );

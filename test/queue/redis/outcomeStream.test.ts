@@ -1,52 +1,53 @@
 import { Redis } from 'ioredis';
-
 import { createRedisBookkeeping } from '../../../src/queue/redis/bookkeeping.ts';
 import { createRedisOutcomeStream } from '../../../src/queue/redis/outcomeStream.ts';
 import { startRedis } from '../../support/redisServer.ts';
 
-describe('settlements in a Redis before 7', () => {
-  it('are read where one that somebody had in hand is gone', async () => {
-    const settlement = { signalId: 'a', outcome: 'delivered', at: 1 };
+describe('the outcome stream in a Redis before version 7', () => {
+  it('a claimed entry was removed from the stream → the other entries are read', async () => {
+    const event = { signalId: 'a', outcome: 'delivered', at: 1 };
     const commands: unknown[][] = [];
-    const note =
+    const record =
       (name: string) =>
       async (...args: unknown[]) =>
         void commands.push([name, ...args]);
     const client = {
-      ...{ xgroup: async () => 'OK', xack: note('xack'), xdel: note('xdel') },
+      xgroup: async () => 'OK',
+      xack: record('xack'),
+      xdel: record('xdel'),
       xreadgroup: async () => null,
-      xautoclaim: async () => ['0-0', [null, ['1-1', ['settlement', JSON.stringify(settlement)]]]],
+      xautoclaim: async () => ['0-0', [null, ['1-1', ['settlement', JSON.stringify(event)]]]],
     };
 
     const taken = await createRedisOutcomeStream(client as never, '{seek}').take(10);
 
-    expect(taken).toEqual([{ id: '1-1', settlement }]);
+    expect(taken).toEqual([{ id: '1-1', settlement: event }]);
     expect(commands).toEqual([]);
   });
 });
 
-describe('settlements on their way to the outbox', () => {
-  it('come until they are done, and again after the Redis was emptied', async () => {
+describe('the outcome stream', () => {
+  it('returns entries until they are acknowledged, and works again after Redis was emptied', async () => {
     const redis = await startRedis();
     const client = new Redis(redis.url);
-    const prefix = '{settlements}';
+    const prefix = '{outcomes}';
     const outcomeStream = createRedisOutcomeStream(client, prefix);
     const report = (signalId: string) =>
       createRedisBookkeeping({ client, prefix }).recordOutcomes([
         { signalId, outcome: 'delivered', report: { at: 1, requestId: 'r' } },
-        // Nobody has asked for this one.
+        // Without a report, an outcome does not enter the stream.
         { signalId: 'other', outcome: 'delivered' },
       ]);
-    const names = async () =>
-      (await outcomeStream.take(10)).map(({ settlement }) => settlement.signalId);
+    const events = async () => (await outcomeStream.take(10)).map(({ settlement: event }) => event);
+    const names = async () => (await events()).map(({ signalId }) => signalId);
     await report('a');
 
     expect(await names()).toEqual(['a']);
     await report('b');
-    const [first, second] = await outcomeStream.take(10);
-    expect([first?.settlement, second?.settlement]).toEqual(
+    expect(await events()).toEqual(
       ['a', 'b'].map((signalId) => ({ signalId, outcome: 'delivered', at: 1, requestId: 'r' })),
     );
+    const [first] = await outcomeStream.take(10);
     await outcomeStream.done([first?.id ?? '']);
     expect(await names()).toEqual(['b']);
 

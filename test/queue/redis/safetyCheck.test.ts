@@ -21,15 +21,15 @@ type Case = {
   message?: RegExp;
 };
 
-const judge = ({ info = {}, facts = {}, waitReplicas = 0 }: Partial<Case>) =>
+const check = ({ info = {}, facts = {}, waitReplicas = 0 }: Partial<Case>) =>
   checkRedis(
     { info: { ...SAFE, ...info }, appendfsync: 'always', clockAheadMs: 0, ...facts },
     waitReplicas,
   );
 
-describe('judgeRedis', () => {
-  it('finds nothing wrong with a safe one', () => {
-    expect(judge({ waitReplicas: 1 }).map(({ level, subject }) => [subject, level])).toEqual([
+describe('checkRedis', () => {
+  it('a safe Redis → every subject is ok', () => {
+    expect(check({ waitReplicas: 1 }).map(({ level, subject }) => [subject, level])).toEqual([
       ['eviction', 'ok'],
       ['memory', 'ok'],
       ['append-only file', 'ok'],
@@ -48,67 +48,99 @@ describe('judgeRedis', () => {
 
   it.each<Case>([
     ...['allkeys-lru', 'allkeys-lfu', 'allkeys-random'].map((name) => ({
-      ...{ what: name, ...policy(name), subject: 'eviction', level: 'error' },
+      what: name,
+      ...policy(name),
+      subject: 'eviction',
+      level: 'error',
       message: new RegExp(name),
     })),
     ...['volatile-lru', 'volatile-ttl'].map((name) => ({
-      ...{ what: name, ...policy(name), subject: 'eviction', level: 'warning' },
+      what: name,
+      ...policy(name),
+      subject: 'eviction',
+      level: 'warning',
       message: /duplicates, and locks/,
     })),
-    { what: 'a policy of its own', ...policy('mine'), subject: 'eviction', level: 'warning' },
+    { what: 'an unknown policy', ...policy('mine'), subject: 'eviction', level: 'warning' },
     {
-      ...{ what: 'no AOF', ...aof({ aof_enabled: '0' }) },
-      ...{ subject: 'append-only file', level: 'warning', message: /appendonly yes/ },
+      what: 'no append-only file',
+      ...aof({ aof_enabled: '0' }),
+      subject: 'append-only file',
+      level: 'warning',
+      message: /appendonly yes/,
     },
     {
-      ...{ what: 'a failing AOF', ...aof({ aof_last_write_status: 'err' }) },
-      ...{ subject: 'append-only file', level: 'error' },
+      what: 'a failing append-only file',
+      ...aof({ aof_last_write_status: 'err' }),
+      subject: 'append-only file',
+      level: 'error',
     },
     {
-      ...{ what: 'everysec', facts: { appendfsync: 'everysec' } },
-      ...{ subject: 'fsync', level: 'warning', message: /last second.*WAIT_REPLICAS/ },
+      what: 'appendfsync everysec',
+      facts: { appendfsync: 'everysec' },
+      subject: 'fsync',
+      level: 'warning',
+      message: /last second.*WAIT_REPLICAS/,
     },
     {
-      ...{ what: 'everysec with replicas', facts: { appendfsync: 'everysec' }, waitReplicas: 1 },
-      ...{ subject: 'fsync', level: 'ok' },
+      what: 'appendfsync everysec with replicas',
+      facts: { appendfsync: 'everysec' },
+      waitReplicas: 1,
+      subject: 'fsync',
+      level: 'ok',
     },
-    { what: 'no fsync', facts: { appendfsync: 'no' }, subject: 'fsync', level: 'warning' },
-    { what: '81 %', info: { used_memory: '81' }, subject: 'memory', level: 'warning' },
-    { what: '100 %', info: { used_memory: '100' }, subject: 'memory', level: 'error' },
-    { what: 'no limit', info: { maxmemory: '0' }, subject: 'memory', level: 'ok' },
+    { what: 'appendfsync no', facts: { appendfsync: 'no' }, subject: 'fsync', level: 'warning' },
+    {
+      what: '81 % of the memory in use',
+      info: { used_memory: '81' },
+      subject: 'memory',
+      level: 'warning',
+    },
+    {
+      what: '100 % of the memory in use',
+      info: { used_memory: '100' },
+      subject: 'memory',
+      level: 'error',
+    },
+    { what: 'no memory limit', info: { maxmemory: '0' }, subject: 'memory', level: 'ok' },
     { what: 'a replica', info: { role: 'slave' }, subject: 'role', level: 'error' },
     { what: 'too few replicas', waitReplicas: 2, subject: 'replicas', level: 'error' },
     {
-      ...{ what: 'a replica that is still syncing', waitReplicas: 1 },
+      what: 'a replica that is still syncing',
+      waitReplicas: 1,
       info: { slave0: 'ip=10.0.0.2,port=6379,state=wait_bgsave,offset=0,lag=0' },
-      ...{ subject: 'replicas', level: 'error', message: /^0 connected, WAIT_REPLICAS is 1/ },
+      subject: 'replicas',
+      level: 'error',
+      message: /^0 connected, WAIT_REPLICAS is 1/,
     },
-    { what: '6.0', ...version('6.0.20'), subject: 'version', level: 'error' },
-    { what: '6.2', ...version('6.2.0'), subject: 'version', level: 'ok' },
-    { what: '10.0', ...version('10.0.1'), subject: 'version', level: 'ok' },
-    { what: 'one second', ...clock(1_000), subject: 'clock', level: 'ok' },
-    { what: 'two seconds behind', ...clock(-2_000), subject: 'clock', level: 'warning' },
-    { what: 'two minutes ahead', ...clock(120_000), subject: 'clock', level: 'error' },
-  ])('$what: $level for $subject', ({ subject, level, message = /./, ...given }) => {
-    const [found, ...more] = judge(given).filter((finding) => finding.subject === subject);
+    { what: 'Redis 6.0', ...version('6.0.20'), subject: 'version', level: 'error' },
+    { what: 'Redis 6.2', ...version('6.2.0'), subject: 'version', level: 'ok' },
+    { what: 'Redis 10.0', ...version('10.0.1'), subject: 'version', level: 'ok' },
+    { what: 'a clock one second ahead', ...clock(1_000), subject: 'clock', level: 'ok' },
+    { what: 'a clock two seconds behind', ...clock(-2_000), subject: 'clock', level: 'warning' },
+    { what: 'a clock two minutes ahead', ...clock(120_000), subject: 'clock', level: 'error' },
+  ])('$what → $level for $subject', ({ subject, level, message = /./, ...given }) => {
+    const [found, ...more] = check(given).filter((finding) => finding.subject === subject);
 
     expect(more).toEqual([]);
     expect(found).toEqual({ subject, level, message: expect.stringMatching(message) });
   });
 
-  it('has nothing to say of fsync where there is no AOF', () => {
-    const subjects = judge({ info: { aof_enabled: '0' } }).map(({ subject }) => subject);
+  it('no append-only file → no finding about fsync', () => {
+    const subjects = check({ info: { aof_enabled: '0' } }).map(({ subject }) => subject);
 
     expect(subjects).not.toContain('fsync');
   });
 
-  it('warns of what it may not read, once each', () => {
+  it('no permission for INFO, TIME or CONFIG → one warning each', () => {
     expect(checkRedis({}, 0).map(({ subject, level }) => [subject, level])).toEqual([
       ['eviction', 'warning'],
       ['clock', 'warning'],
     ]);
     expect(checkRedis({ info: SAFE, clockAheadMs: 0 }, 0)).toContainEqual({
-      ...{ subject: 'fsync', level: 'warning', message: expect.stringMatching(/CONFIG/) },
+      subject: 'fsync',
+      level: 'warning',
+      message: expect.stringMatching(/CONFIG/),
     });
   });
 });

@@ -1,13 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { Redis } from 'ioredis';
-
 import { createRedisTokens } from '../../../src/queue/redis/tokenStore.ts';
 import { createTokenCipher } from '../../../src/runtime/tokenCipher.ts';
 import { createSeekTokens } from '../../../src/seekTokens/registry.ts';
 import { type RedisServer, startRedis } from '../../support/redisServer.ts';
 
 const DAY_MS = 86_400_000;
-// What a pattern of Redis would read otherwise than it is written.
+// A Redis pattern would interpret these characters.
 const PREFIX = '{se[e]k}*?\\';
 
 let redis: RedisServer;
@@ -27,7 +26,7 @@ describe('seek tokens in Redis', () => {
   const under = (...keys: Buffer[]) =>
     createSeekTokens({ store: store(), cipher: createTokenCipher(keys), ttlDays: 10 });
 
-  it('are kept no longer for being sealed anew', async () => {
+  it('encrypted with a new key → their expiry does not change', async () => {
     const [oldKey, newKey] = [randomBytes(32), randomBytes(32)];
     const receivedAt = new Date().toISOString();
     await under(oldKey).record('a', { token: 't', source: 'linkOut', receivedAt });
@@ -41,14 +40,15 @@ describe('seek tokens in Redis', () => {
     expect(await under(newKey).lookup('a')).toMatchObject({ kind: 'found', token: 't' });
   });
 
-  it('are listed by application, and by no other key', async () => {
+  it('stored under several prefixes and ids → applications() lists those of its prefix only', async () => {
     const receivedAt = new Date().toISOString();
     const ids = ['b', 'c:d', 'é*'];
     for (const id of ids) {
       await under().record(id, { token: id, source: 'linkOut', receivedAt });
     }
     await createSeekTokens({
-      ...{ store: createRedisTokens(client, '{seek}xyz'), cipher: createTokenCipher([]) },
+      store: createRedisTokens(client, '{seek}xyz'),
+      cipher: createTokenCipher([]),
       ttlDays: 10,
     }).record('stranger', { token: 't', source: 'linkOut', receivedAt });
 
