@@ -45,7 +45,7 @@ export type Backend = {
   jobData: JobDataStore;
   jobs: JobStore;
   /**
-   * Resolves once `WAIT_REPLICAS` replicas have every write that was acknowledged before the call.
+   * Resolves once `WAIT_REPLICAS` replicas have all writes that were acknowledged before the call.
    * `since`: the time of `performance.now()` before the first of these writes. Rejects if too few
    * replicas answer in time, or if the connection was lost after `since`.
    */
@@ -54,7 +54,7 @@ export type Backend = {
   inspect: () => Promise<SafetyFinding[]>;
   /** In bytes. `undefined` if the queue does not report it. */
   memoryUse: () => Promise<MemoryUse | undefined>;
-  /** Calls `listener` after every connect; at once if the queue is connected already. */
+  /** Calls `listener` after each connect; at once if the queue is connected already. */
   onReached: (listener: () => void) => void;
   /** Rejects if the queue does not answer. */
   ping: () => Promise<void>;
@@ -112,7 +112,7 @@ export type JobWorker = {
   lastActivityAt: () => number;
   /** Takes no more jobs. Resolves when the jobs in flight have ended. */
   close: () => Promise<void>;
-  /** Fires the abort signal of every job in flight. */
+  /** Fires the abort signal of each job in flight. */
   abortJobs: (reason: string) => void;
 };
 
@@ -181,7 +181,7 @@ export type StoredJob = { id: string; text: string };
 
 /** Reads, changes and removes stored jobs in any state. */
 export type JobStore = {
-  /** Yields every job that exists for the whole scan, even if it changes its state meanwhile. */
+  /** Yields each job that exists for the whole scan, even if it changes its state meanwhile. */
   every: (name: QueueName) => AsyncIterable<StoredJob>;
   /** Compare-and-set of the data. `false`: it is no longer `job.text`, or the job is gone. */
   swap: (name: QueueName, job: StoredJob, data: unknown) => Promise<boolean>;
@@ -275,7 +275,7 @@ export type TokenStore = {
   ) => Promise<string | undefined>;
   /** Releases the tokens that the application owns. Resolves with those that another one owns. */
   releaseOwnership: (fingerprints: readonly string[], applicationId: string) => Promise<string[]>;
-  /** Yields every application that has a text for the whole scan. */
+  /** Yields each application that has a text for the whole scan. */
   applications: () => AsyncIterable<string>;
   /** The applications whose newest token was received after `from`, up to `to`; oldest first. */
   receivedBetween: (from: number, to: number, limit: number) => Promise<string[]>;

@@ -154,7 +154,7 @@ export const createFindSignals = ({ backend, lookup }: Deps) => {
 
     /** Finds the signals of one request to SEEK. */
     byRequest: async (requestId: string, limit: number): Promise<SignalRecord[]> =>
-      search(await backend.index.findRequest(requestId), wasSentIn(requestId), limit),
+      search(await backend.index.findByRequest(requestId), wasSentIn(requestId), limit),
 
     /** Finds signals by a value that may be an application, a position or a request id. */
     byAny: async (value: string, limit: number): Promise<SignalRecord[]> => {
@@ -163,7 +163,7 @@ export const createFindSignals = ({ backend, lookup }: Deps) => {
         { kind: 'position', value },
       ];
       const indexedIds = await Promise.all([
-        backend.index.findRequest(value),
+        backend.index.findByRequest(value),
         ...searchKeys.map(backend.index.find),
       ]);
       const tests = [wasSentIn(value), ...searchKeys.map(hasKey)];

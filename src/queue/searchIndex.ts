@@ -21,7 +21,7 @@ export type SearchIndex = {
   forget: (searchKey: SearchKey) => Promise<void>;
   /** In Redis, keeps the requests of at least the last `minKept` signals. */
   indexRequests: (requests: readonly IndexedRequest[], minKept: number) => Promise<void>;
-  findRequest: (requestId: string) => Promise<string[]>;
+  findByRequest: (requestId: string) => Promise<string[]>;
 };
 
 export const MAX_PER_SEARCH_KEY = 1_000;

@@ -1,10 +1,8 @@
 import { Redis } from 'ioredis';
-
 import { queueOptions } from '../../src/cli/processes/service.ts';
 import { createProducer } from '../../src/index.ts';
 import { SIGNALS } from '../../src/queue/backend.ts';
 import { openRedis } from '../../src/queue/redis/openRedis.ts';
-
 import { buildApplicationComplete, buildSignalJob } from '../support/buildSignal.ts';
 import { onRedis, PLATFORMS, type Platform } from '../support/platforms.ts';
 import { type RedisServer, startRedis } from '../support/redisServer.ts';
@@ -15,10 +13,10 @@ import { waitFor } from '../support/waitFor.ts';
 
 const complete = (token = newToken()) => buildApplicationComplete({ token });
 
-describe.each(PLATFORMS)('accepting a signal on $name', ({ start }) => {
+describe.each(PLATFORMS)('a dead letter on $name', ({ start }) => {
   const { setup } = usePlatform(start);
 
-  it('discards or redrives a letter of which both are asked at once, never both', async () => {
+  it('discard and redrive requested at once → exactly one of them happens', async () => {
     const dispatcher = await setup({
       answers: Array.from({ length: 15 }, () => refused('FORBIDDEN')),
     });
@@ -43,7 +41,7 @@ describe.each(PLATFORMS)('accepting a signal on $name', ({ start }) => {
   });
 });
 
-describe('accepting a signal that is forgotten soon, on Redis', () => {
+describe('a signal past its dedupe window, on Redis', () => {
   let redis: RedisServer;
   let stop = async () => {};
   beforeAll(async () => {
@@ -65,41 +63,44 @@ describe('accepting a signal that is forgotten soon, on Redis', () => {
     stop = dispatcher.stop;
     return dispatcher;
   };
-  const forgotten = ({ backend }: Dispatcher, id: string) =>
+  const untilPastWindow = ({ backend }: Dispatcher, id: string) =>
     waitFor(async () => (await backend.bookkeeping.findDedupeRecord(id)) === undefined, {
-      what: 'forgetting',
+      what: 'the end of the dedupe window',
     });
   const key = { 'idempotency-key': 'order-1' };
 
   it.each([
-    { lying: 'waits in the queue', workers: 0, rest: 'waiting' as const },
-    { lying: 'lies in the dead letters', workers: 1, rest: 'dead' as const },
-  ])('refuses other content under a key whose signal $lying', async ({ workers, rest }) => {
-    const dispatcher = await setup({ workers, answers: [refused('FORBIDDEN')] });
-    const { send, call, until } = dispatcher;
-    const [first, other] = [complete(), complete()];
-    const { signalId } = await send(first, key);
-    await until(signalId, rest);
-    await forgotten(dispatcher, signalId);
+    { workers: 0, state: 'waiting' as const },
+    { workers: 1, state: 'dead' as const },
+  ])(
+    'other content under the Idempotency-Key of a signal that is $state → 409',
+    async ({ workers, state }) => {
+      const dispatcher = await setup({ workers, answers: [refused('FORBIDDEN')] });
+      const { send, call, until } = dispatcher;
+      const [first, other] = [complete(), complete()];
+      const { signalId } = await send(first, key);
+      await until(signalId, state);
+      await untilPastWindow(dispatcher, signalId);
 
-    expect((await call('POST', '/signals', other, key)).status).toBe(409);
-    expect((await call('POST', '/signals', other, key)).status).toBe(409);
-    expect(await send(first, key)).toEqual({ signalId, duplicate: true, state: rest });
-  });
+      expect((await call('POST', '/signals', other, key)).status).toBe(409);
+      expect((await call('POST', '/signals', other, key)).status).toBe(409);
+      expect(await send(first, key)).toEqual({ signalId, duplicate: true, state });
+    },
+  );
 
-  it('takes a delivered signal as new once it is forgotten, though it can still be looked up', async () => {
+  it('delivered, and its job still stored → accepted as new', async () => {
     const dispatcher = await setup({ answers: [delivered(), delivered()] });
     const { send, until, seek } = dispatcher;
     const signal = complete();
     const { signalId } = await send(signal);
     await until(signalId, 'delivered');
-    await forgotten(dispatcher, signalId);
+    await untilPastWindow(dispatcher, signalId);
 
     expect(await send(signal)).toMatchObject({ signalId, duplicate: false });
-    await waitFor(() => seek.inputs().length === 2, { what: 'the second arrival' });
+    await waitFor(() => seek.inputs().length === 2, { what: 'the second delivery' });
   });
 
-  it('calls one that waits for its burial dead, however old it is', async () => {
+  it('failed, and not moved to the dead letters yet → duplicate, dead', async () => {
     const { send, backend } = await setup({ workers: 0 });
     const signal = complete();
     const { signalId } = await send(signal);
@@ -115,7 +116,7 @@ describe('accepting a signal that is forgotten soon, on Redis', () => {
     expect(await send(signal)).toEqual({ signalId, duplicate: true, state: 'dead' });
   });
 
-  it('calls a discarded signal skipped as long as it is remembered', async () => {
+  it('discarded within its dedupe window → duplicate, skipped', async () => {
     const { send, call, untilBuried } = await setup({
       answers: [refused('FORBIDDEN')],
       env: { DEDUPE_WINDOW_MS: '60000', KEEP_DELIVERED_MS: '1' },
@@ -129,7 +130,7 @@ describe('accepting a signal that is forgotten soon, on Redis', () => {
   });
 });
 
-describe('what somebody else did to Redis', () => {
+describe('Redis was changed by another program', () => {
   let redis: RedisServer;
   let client: Redis;
   beforeAll(async () => {
@@ -141,7 +142,7 @@ describe('what somebody else did to Redis', () => {
     await redis.stop();
   });
 
-  it('keeps no token in the error that the caller is given', async () => {
+  it('the waiting list is not a list → the caller’s error holds no token', async () => {
     await client.set('{broken}:signals:wait', 'not a list');
     const producer = createProducer({ redisUrl: redis.url, queuePrefix: '{broken}' });
     const token = newToken();
@@ -157,7 +158,7 @@ describe('what somebody else did to Redis', () => {
     expect(JSON.stringify(error.cause)).not.toContain(token);
   });
 
-  it('does not keep a failed signal from its burial, nor show what could not be parsed', async () => {
+  it('a failed job is not JSON → other failed signals move to the dead letters, and logs quote nothing of it', async () => {
     const prefix = '{damaged}';
     const open: Platform['open'] = (config, profile, logger) =>
       openRedis({ ...queueOptions(config), url: redis.url, prefix, profile, logger });
@@ -182,14 +183,14 @@ describe('what somebody else did to Redis', () => {
     );
 
     await startWorker();
-    await waitFor(async () => (await deadLetters()).length === 1, { what: 'the burial' });
+    await waitFor(async () => (await deadLetters()).length === 1, { what: 'the dead letter' });
     await stop();
 
     expect(logs.text()).not.toContain('a-secret');
   });
 });
 
-describe('a body over HTTP', () => {
+describe('the body of a request', () => {
   let platform: Platform;
   let dispatcher: Dispatcher;
   beforeAll(async () => {
@@ -215,24 +216,24 @@ describe('a body over HTTP', () => {
       },
     });
 
-  it('may come in chunks', async () => {
+  it('sent in chunks → accepted', async () => {
     const body = inChunks('{"typeCode":"Application', `Complete","token":"${newToken()}"}`);
 
     expect((await post('/signals', body)).status).toBe(202);
   });
 
-  it('is measured as it comes', async () => {
+  it('sent in chunks beyond the limit → 413', async () => {
     const body = inChunks(...Array.from({ length: 20 }, () => ' '.repeat(64 * 1024)));
 
     expect((await post('/signals', body)).status).toBe(413);
   });
 
-  it('that is missing is no JSON', async () => {
+  it('missing → 400', async () => {
     expect((await post('/signals')).status).toBe(400);
     expect((await post('/signals/batch')).status).toBe(400);
   });
 
-  it('may be left out where a filter is in the query', async () => {
+  it('missing, with a filter in the query → accepted', async () => {
     expect((await post('/dead-letters/redrive?limit=1')).status).toBe(202);
   });
 });

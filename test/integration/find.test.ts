@@ -17,7 +17,7 @@ const newName = (): string => {
 };
 const complete = () => buildApplicationComplete({ token: newToken() });
 
-describe.each(PLATFORMS)('signals on $name', ({ start }) => {
+describe.each(PLATFORMS)('a search for signals on $name', ({ start }) => {
   const { setup: setupPlatform } = usePlatform(start);
 
   const setup = async (options: Parameters<typeof setupPlatform>[0] = {}) => {
@@ -33,7 +33,7 @@ describe.each(PLATFORMS)('signals on $name', ({ start }) => {
     };
   };
 
-  it('are found by application and by position, the last one first', async () => {
+  it('by application or position → the signals that name it, newest first', async () => {
     const { send, search } = await setup({ workers: 0 });
     const [applicationId, position, other] = [newName(), newName(), newName()];
     const ofApplication = await send(buildApplicationComplete({ token: undefined, applicationId }));
@@ -51,7 +51,7 @@ describe.each(PLATFORMS)('signals on $name', ({ start }) => {
     expect(await ids({ positionProfileId: newName() })).toEqual([]);
   });
 
-  it('are found by their Idempotency-Key, under the name that it was sent with', async () => {
+  it('by Idempotency-Key → the signal, if the API key’s name matches', async () => {
     const { send, search } = await setup({ workers: 0 });
     const idempotencyKey = newName().replace('ü', 'u');
     const { signalId } = await send(complete(), { 'idempotency-key': idempotencyKey });
@@ -61,7 +61,7 @@ describe.each(PLATFORMS)('signals on $name', ({ start }) => {
     expect(await search({ idempotencyKey, from: 'another' })).toEqual([]);
   });
 
-  it('are found by the request that they went with, each of a batch', async () => {
+  it('by request id → every signal of the batch', async () => {
     const { sendAll, search, until } = await setup({
       env: { BATCH_SIZE: '10', BATCH_LINGER_MS: '50' },
     });
@@ -79,7 +79,7 @@ describe.each(PLATFORMS)('signals on $name', ({ start }) => {
     }
   });
 
-  it('are found among the dead letters, whatever the index has forgotten', async () => {
+  it('by a search key that the index has lost → dead letters are still found', async () => {
     const { send, search, untilBuried, backend } = await setup({
       answers: () => refused('FORBIDDEN'),
     });
@@ -93,7 +93,7 @@ describe.each(PLATFORMS)('signals on $name', ({ start }) => {
     expect(await search({ requestId: attempts[0]?.requestId ?? '' })).toEqual(dead);
   });
 
-  it('are not found by an application that was erased', async () => {
+  it('by an erased application → nothing', async () => {
     const { send, search, call, until } = await setup({ workers: 0 });
     const applicationId = newName();
     const { signalId } = await send(buildApplicationComplete({ token: undefined, applicationId }));
@@ -104,29 +104,31 @@ describe.each(PLATFORMS)('signals on $name', ({ start }) => {
     expect(await search({ applicationId })).toEqual([]);
   });
 
-  it('say whose they are by a candidate application profile, wherever they lie', async () => {
+  it('a signal with a candidate application profile → every record shows it', async () => {
     const { send, find, get, call, untilBuried } = await setup({
       answers: () => refused('FORBIDDEN'),
     });
-    const whose = { candidateApplicationProfileId: newName() };
-    const { signalId } = await send(buildSignal({ token: undefined, ...whose }));
+    const references = { candidateApplicationProfileId: newName() };
+    const { signalId } = await send(buildSignal({ token: undefined, ...references }));
     await untilBuried(signalId);
 
-    expect(await find(signalId)).toMatchObject({ state: 'dead', ...whose });
-    expect(await get(`/dead-letters/${signalId}`)).toMatchObject(whose);
-    expect(await get('/dead-letters')).toMatchObject({ deadLetters: [{ signalId, ...whose }] });
+    expect(await find(signalId)).toMatchObject({ state: 'dead', ...references });
+    expect(await get(`/dead-letters/${signalId}`)).toMatchObject(references);
+    expect(await get('/dead-letters')).toMatchObject({
+      deadLetters: [{ signalId, ...references }],
+    });
 
     await call('DELETE', `/dead-letters/${signalId}`);
-    expect(await find(signalId)).toMatchObject({ state: 'skipped', ...whose });
+    expect(await find(signalId)).toMatchObject({ state: 'skipped', ...references });
   });
 
   it.each([
-    ['nothing', ''],
-    ['two things', '?requestId=a&applicationId=b'],
-    ['what there is not', '?candidate=a'],
-    ['an empty name', '?applicationId='],
-    ['too many', '?applicationId=a&limit=1001'],
-  ])('are not looked for by %s', async (_, query) => {
+    ['no parameter', ''],
+    ['two search keys', '?requestId=a&applicationId=b'],
+    ['an unknown parameter', '?candidate=a'],
+    ['an empty value', '?applicationId='],
+    ['too high a limit', '?applicationId=a&limit=1001'],
+  ])('with %s → 422', async (_, query) => {
     const { call } = await setup({ workers: 0 });
     expect((await call('GET', `/signals${query}`)).status).toBe(422);
   });

@@ -13,14 +13,15 @@ import { waitFor } from '../support/waitFor.ts';
 
 const { closing, opened } = closeAfterEach();
 
-/** A master with one replica, and producers that wait for so many. */
+/** A master with one replica, and producers that wait for `waitReplicas`. */
 const setup = async (waitReplicas: number) => {
   const master = await opened(startMaster());
   const replica = await opened(startReplicaOf(master));
   const platform: Platform = {
     open: (config, profile, logger) =>
       openRedis({ ...queueOptions(config), url: master.url, waitReplicas, profile, logger }),
-    ...{ clear: async () => {}, stop: async () => {} },
+    clear: async () => {},
+    stop: async () => {},
   };
   const dispatcher = await opened(startDispatcher(platform, { workers: 0 }));
   const producer = createProducer({ redisUrl: master.url, waitReplicas });
@@ -30,7 +31,7 @@ const setup = async (waitReplicas: number) => {
   return { ...dispatcher, master, replica, producer, signal };
 };
 
-/** A replica that is back takes its time, on a busy machine longer than one answer waits. */
+/** On a busy machine, a thawed replica may need longer to catch up than one enqueue waits. */
 const onceCaughtUp = (enqueue: () => Promise<EnqueueResult>) =>
   waitFor(() =>
     enqueue().catch((err: unknown) => {
@@ -40,7 +41,7 @@ const onceCaughtUp = (enqueue: () => Promise<EnqueueResult>) =>
   );
 
 describe('WAIT_REPLICAS', () => {
-  it('accepts what the replica has', async () => {
+  it('1, the replica is connected → the replica has every accepted signal', async () => {
     const { replica, producer, signal } = await setup(1);
 
     const accepted = await Promise.all(
@@ -54,7 +55,7 @@ describe('WAIT_REPLICAS', () => {
     }
   });
 
-  it('refuses in time while the replica is frozen, duplicates too, and recognises them after', async () => {
+  it('1, the replica is frozen → rejects in time, duplicates too; both are duplicates once it is back', async () => {
     const { replica, producer, signal, call } = await setup(1);
     const [known, fresh] = [signal(), signal()];
     const first = await producer.enqueue(known);
@@ -63,7 +64,7 @@ describe('WAIT_REPLICAS', () => {
     const began = performance.now();
     for (const one of [known, fresh]) {
       await expect(producer.enqueue(one)).rejects.toMatchObject({
-        ...{ name: QueueUnavailableError.name },
+        name: QueueUnavailableError.name,
         cause: { message: '0 of 1 replicas (WAIT_REPLICAS) have the write' },
       });
     }
@@ -76,11 +77,12 @@ describe('WAIT_REPLICAS', () => {
       duplicate: true,
     });
     expect(await onceCaughtUp(() => producer.enqueue(fresh))).toMatchObject({
-      ...{ duplicate: true, state: 'waiting' },
+      duplicate: true,
+      state: 'waiting',
     });
   });
 
-  it('says of no letter that it was imported, as long as the replica has not got it', async () => {
+  it('1, the replica is frozen → an import of a dead letter is not confirmed', async () => {
     const { replica, url } = await setup(1);
     const imported = async () => {
       const answer = await fetch(`${url}/dead-letters/import`, {
@@ -93,7 +95,7 @@ describe('WAIT_REPLICAS', () => {
     replica.freeze();
 
     expect(await imported()).toMatchObject({ status: 503 });
-    // Where it is known by now, that is promised as little.
+    // The dead letter exists now, but the replica still does not have it.
     expect(await imported()).toMatchObject({ status: 503 });
     replica.thaw();
 
@@ -104,20 +106,20 @@ describe('WAIT_REPLICAS', () => {
     expect(answer).toEqual({ status: 200, body: { imported: 0, skipped: 1, invalid: [] } });
   });
 
-  it('refuses where there are fewer than it asks for', async () => {
+  it('2, one replica → rejects', async () => {
     const { producer, signal } = await setup(2);
 
     await expect(producer.enqueue(signal())).rejects.toThrow(QueueUnavailableError);
   });
 
-  it('0 waits for none', async () => {
+  it('0, the replica is frozen → accepts', async () => {
     const { replica, producer, signal } = await setup(0);
     replica.freeze();
 
     expect(await producer.enqueue(signal())).toMatchObject({ duplicate: false });
   });
 
-  it('never takes another Redis for the one that was written to', async () => {
+  it('1, the fence reaches another Redis than the write → rejects', async () => {
     const { master, signal } = await setup(1);
     const other = await opened(startMaster());
     await opened(startReplicaOf(other));
@@ -125,7 +127,7 @@ describe('WAIT_REPLICAS', () => {
     const redisUrl = `redis://127.0.0.1:${proxy.port}`;
     const writing = createProducer({ redisUrl, waitReplicas: 1 });
     closing.push(writing.close);
-    // The connection for the writes is there, that for the fence is not: it will lead elsewhere.
+    // The connection for writes exists. The one for the fence will lead to the other Redis.
     await waitFor(() => proxy.connections() === 1);
     proxy.retarget(other.port);
 

@@ -109,9 +109,9 @@ describe.each<{ what: string; open: () => Promise<SearchIndex> }>([
       100,
     );
 
-    expect((await index.findRequest(requestId)).toSorted()).toEqual(['a', 'b']);
-    expect(await index.findRequest(other)).toEqual(['a']);
-    expect(await index.findRequest(newRequest())).toEqual([]);
+    expect((await index.findByRequest(requestId)).toSorted()).toEqual(['a', 'b']);
+    expect(await index.findByRequest(other)).toEqual(['a']);
+    expect(await index.findByRequest(newRequest())).toEqual([]);
   });
 });
 
@@ -123,7 +123,7 @@ describe('the expiry of the search index in Redis', () => {
       await index.indexRequests([{ requestId, signalIds: [`of-${requestId}`] }], 10);
     }
 
-    const found = await Promise.all(requests.map(index.findRequest));
+    const found = await Promise.all(requests.map(index.findByRequest));
 
     const kept = found.filter(({ length }) => length > 0).length;
     expect(kept).toBe(15);

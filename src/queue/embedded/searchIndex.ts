@@ -59,7 +59,7 @@ export const openEmbeddedIndex = async ({
         );
       }
     },
-    findRequest: async (requestId) => {
+    findByRequest: async (requestId) => {
       const { rows } = await query<{ signal_id: string }>(
         'SELECT signal_id FROM public.signal_requests WHERE request_id = $1 AND noted_at > $2',
         [requestId, now() - keepRequestsMs],

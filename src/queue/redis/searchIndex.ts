@@ -48,7 +48,7 @@ export const createRedisIndex = ({
       ]);
       await indexRequests(generations, [minKept, keepRequestsMs, ...values]);
     },
-    findRequest: async (requestId) => {
+    findByRequest: async (requestId) => {
       const found = await Promise.all(generations.map((key) => client.hget(key, requestId)));
       return found.flatMap((ids) => ids?.split(' ') ?? []);
     },
