@@ -2,6 +2,7 @@ import type { Config } from '../config/config.ts';
 import { createDeadLetters } from '../deadLetters/deadLetters.ts';
 import { createExportDeadLetters, createImportDeadLetters } from '../deadLetters/transfer.ts';
 import type { Logger } from '../observability/logger.ts';
+import { createSearch } from '../producer/search.ts';
 import type { Backend } from '../queue/backend.ts';
 import { createFindSignals, createLookup } from '../queue/lookup.ts';
 import { createQueueStatus } from '../queue/status.ts';
@@ -9,9 +10,9 @@ import { createTokenCipher } from '../runtime/tokenCipher.ts';
 import { createSeekTokens } from '../seekTokens/registry.ts';
 
 /**
- * The composition root: builds what a process needs on top of its queue, each part once. All users of a
- * part share it, so that every seek token in one process is encrypted and opened by the same keys.
- * Building has no effect: nothing connects, and no timer starts.
+ * The composition root: builds the parts that processes and commands use on top of a queue, each part once.
+ * All of them share one cipher, so that one process encrypts and decrypts every seek token with the same keys.
+ * Building has no effect: it opens no connection and starts no timer.
  */
 export const compose = (config: Config, backend: Backend, logger: Logger) => {
   const cipher = createTokenCipher(config.TOKEN_ENCRYPTION_KEYS ?? []);
@@ -21,6 +22,7 @@ export const compose = (config: Config, backend: Backend, logger: Logger) => {
     ttlDays: config.SEEK_TOKEN_TTL_DAYS,
   });
   const lookup = createLookup(backend);
+  const findSignals = createFindSignals({ backend, lookup });
 
   return {
     backend,
@@ -28,19 +30,20 @@ export const compose = (config: Config, backend: Backend, logger: Logger) => {
     cipher,
     seekTokens,
     lookup,
-    findSignals: createFindSignals({ backend, lookup: lookup }),
+    findSignals,
+    search: createSearch({ find: lookup.find, findSignals }),
     status: createQueueStatus(backend),
     deadLetters: createDeadLetters({ backend }),
     exportDeadLetters: createExportDeadLetters(backend),
     importDeadLetters: createImportDeadLetters({
       backend,
-      lookup: lookup,
+      lookup,
       isErased: seekTokens.isErased,
     }),
 
     /**
-     * Accepts signals as the configuration says. `onAccepted` is called once for each signal that is not
-     * a duplicate. The code is imported on demand, because workers and boards do not accept signals.
+     * Returns the function that validates and enqueues signals. It calls `onAccepted` for each signal that is
+     * not a duplicate. The code is imported on demand, because workers and boards do not accept signals.
      */
     openEnqueue: async (onAccepted: (typeCode: string) => void = () => {}) => {
       const { createEnqueue } = await import('../producer/enqueue.ts');
@@ -48,7 +51,7 @@ export const compose = (config: Config, backend: Backend, logger: Logger) => {
       return createEnqueue({
         queue: createSignalQueue({
           backend,
-          lookup: lookup,
+          lookup,
           cipher,
           dedupeWindowMs: config.DEDUPE_WINDOW_MS,
         }),

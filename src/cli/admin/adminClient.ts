@@ -12,27 +12,27 @@ import type { ApplicationView } from '../../seekTokens/registry.ts';
 
 export type DeadLetterPage = { deadLetters: DeadLetterView[]; nextCursor?: string | undefined };
 
-/** What a person at the command line asks of the queue. */
+/** What the commands for operators do with the queue: on Redis directly, or over the HTTP API. */
 export type AdminClient = {
   status: () => Promise<QueueStatus>;
-  /** One result each, in order. Rejects where the queue did not take them; they may be repeated. */
+  /** Returns one result per signal, in order. Rejects if the queue is unavailable; it is safe to repeat. */
   enqueue: (signals: readonly unknown[]) => Promise<(EnqueueResult | InvalidResult)[]>;
   search: Search;
   find: (signalId: string) => Promise<SignalRecord | undefined>;
   deadLetters: (
     filter: DeadLetterFilter & { cursor?: string | undefined },
   ) => Promise<DeadLetterPage>;
-  countLetters: (filter: DeadLetterFilter) => Promise<DeadLetterCount[]>;
+  countDeadLetters: (filter: DeadLetterFilter) => Promise<DeadLetterCount[]>;
   deadLetter: (signalId: string) => Promise<DeadLetterView | undefined>;
-  /** With `dryRun` it only says what would come of it. */
+  /** With `dryRun`, reports the result of a redrive and changes nothing. */
   redrive: (signalId: string, options?: { dryRun: boolean }) => Promise<Redriven>;
   previewRedrive: (filter: DeadLetterFilter) => Promise<RedrivePreview>;
-  /** Dead letters whole, with their signals. */
+  /** Complete dead letters, including their signals. */
   exportDeadLetters: (filter: DeadLetterFilter) => AsyncIterable<DeadLetter>;
-  /** Up to 1000 lines and 4 MiB; may be repeated. */
+  /** Takes up to 1000 lines and 4 MiB. It is safe to repeat. */
   importDeadLetters: (lines: readonly Uint8Array[]) => Promise<Imported>;
   discard: (signalId: string, reason: string) => Promise<Discarded>;
-  /** Applications whose seek token expires within `ms`, the first to expire first. */
+  /** Applications whose seek token expires within `ms`, earliest first. */
   expiring: (ms: number, limit: number) => Promise<ApplicationView[]>;
   close: () => Promise<void>;
 };

@@ -4,7 +4,6 @@ import * as z from 'zod';
 import { type Config, ConfigError } from '../../config/config.ts';
 import { createLogger } from '../../observability/logger.ts';
 import { toResults } from '../../producer/enqueue.ts';
-import { createSearch } from '../../producer/search.ts';
 import { readLock } from '../../queue/embedded/folderLock.ts';
 import { withDeadline } from '../../runtime/async.ts';
 import { type Composition, compose } from '../compose.ts';
@@ -15,60 +14,66 @@ import { createHttpAdminClient } from './httpAdminClient.ts';
 
 const RunningDev = z.object({ apiUrl: z.string(), apiKey: z.string() });
 
-/** Redis itself where `REDIS_URL` is set; otherwise the API of a `dev` that runs in this folder. */
+/**
+ * Accesses Redis if `REDIS_URL` is set. Otherwise it calls the API of the `seek-signals dev` that runs on
+ * `EMBEDDED_PATH`, because only one process can open an embedded queue.
+ */
 export const openAdminClient = async (config: Config): Promise<AdminClient> => {
-  if (config.REDIS_URL !== undefined)
-    return openRedisDesk({ ...config, REDIS_URL: config.REDIS_URL });
+  if (config.REDIS_URL !== undefined) {
+    return openRedisAdminClient({ ...config, REDIS_URL: config.REDIS_URL });
+  }
   const running = RunningDev.safeParse(await readLock(config.EMBEDDED_PATH));
   if (running.success) return createHttpAdminClient(running.data);
   throw new ConfigError(
-    `REDIS_URL is not set, and no "seek-signals dev" runs on ${config.EMBEDDED_PATH}: set it, or start one`,
+    `REDIS_URL is not set, and no "seek-signals dev" runs on ${config.EMBEDDED_PATH}: set REDIS_URL, or start "seek-signals dev"`,
   );
 };
 
-const ANSWER_WITHIN_MS = 5_000;
-// In place of an API key's name.
+const PING_TIMEOUT_MS = 5_000;
+// Stored as the sender of a signal, where the API stores the name of its key.
 const SENDER = 'send';
-// The same for who redrives: a person, by the name that the machine knows.
+
+/** Stored with a redrive or discard, where the API stores the name of its key. */
 const operator = (): string => `cli:${userName()}`;
 
 const userName = (): string => {
   try {
     return userInfo().username;
   } catch {
-    // A container's user may have none.
+    // A user in a container may have no name.
     return 'unknown';
   }
 };
 
 /**
- * Connects to Redis for one command, and builds on it what the command uses. The caller closes the
+ * Connects to Redis for one command, and composes the parts that the command uses. The caller closes the
  * backend. Rejects if Redis does not answer, or refuses the connection.
  */
-export const reachRedis = async (config: Config<'REDIS_URL'>): Promise<Composition> => {
-  // Standard output holds the answer alone; errors are thrown, and printed on standard error.
+export const connectRedis = async (config: Config<'REDIS_URL'>): Promise<Composition> => {
+  // Silent, because standard output holds the result only. Errors are thrown, and printed on standard error.
   const logger = createLogger({ level: 'silent' });
   const backend = openRedisBackend(config, 'fail-fast', logger);
-  const silent = () => new Error('The Redis of REDIS_URL does not answer');
+  const noAnswer = 'The Redis of REDIS_URL does not answer';
   try {
-    await withDeadline(backend.ping(), ANSWER_WITHIN_MS, silent);
+    await withDeadline(backend.ping(), PING_TIMEOUT_MS, () => new Error(noAnswer));
   } catch (err) {
     const { refusal, lastError } = describeConnectionError(err, backend, config.REDIS_URL);
     await backend.close();
-    const why = refusal ?? lastError;
-    throw new Error(`${silent().message}${why === undefined ? '' : `: ${why}`}`);
+    const reason = refusal ?? lastError;
+    throw new Error(reason === undefined ? noAnswer : `${noAnswer}: ${reason}`);
   }
   return compose(config, backend, logger);
 };
 
-const openRedisDesk = async (config: Config<'REDIS_URL'>): Promise<AdminClient> => {
-  const composition = await reachRedis(config);
-  const { backend, lookup, findSignals, deadLetters, seekTokens } = composition;
+const openRedisAdminClient = async (config: Config<'REDIS_URL'>): Promise<AdminClient> => {
+  const composition = await connectRedis(config);
+  const { backend, lookup, deadLetters, seekTokens } = composition;
   const enqueue = await composition.openEnqueue();
-  let guarding: Promise<unknown> | undefined;
+  let guarded: Promise<unknown> | undefined;
+  /** Refuses to accept signals into a Redis that may evict them. Checked once, before the first write. */
   const guard = (): Promise<unknown> => {
-    guarding ??= guardRedis(composition, config.ALLOW_UNSAFE_REDIS);
-    return guarding;
+    guarded ??= guardRedis(composition, config.ALLOW_UNSAFE_REDIS);
+    return guarded;
   };
 
   return {
@@ -77,10 +82,10 @@ const openRedisDesk = async (config: Config<'REDIS_URL'>): Promise<AdminClient> 
       return toResults(await enqueue(signals, { from: SENDER }));
     },
     status: composition.status,
-    search: createSearch({ find: lookup.find, findSignals }),
+    search: composition.search,
     find: lookup.find,
     deadLetters: deadLetters.list,
-    countLetters: deadLetters.count,
+    countDeadLetters: deadLetters.count,
     deadLetter: deadLetters.get,
     redrive: (signalId, { dryRun } = { dryRun: false }) =>
       dryRun ? deadLetters.wouldRedrive(signalId) : deadLetters.redrive(signalId, operator()),

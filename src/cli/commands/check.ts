@@ -8,82 +8,82 @@ import { queueTimedOut, withDeadline } from '../../runtime/async.ts';
 import { messageOf } from '../../runtime/errors.ts';
 import { createHttp } from '../../worker/seek/http.ts';
 import { createPartnerToken, PartnerTokenError } from '../../worker/seek/partnerToken.ts';
+import { type OutputOptions, printResult } from '../io/output.ts';
 import { columns, renderDelivery } from '../io/render.ts';
 import { describeConnectionError } from '../processes/guardRedis.ts';
 import { openRedisBackend } from '../processes/service.ts';
-import { type Output, print } from './inspect.ts';
-import { tryPlayground } from './playground.ts';
+import { checkPlayground } from './playground.ts';
 
-const REDIS_WITHIN_MS = 5_000;
-const TOKEN_WITHIN_MS = 8_000;
+const REDIS_TIMEOUT_MS = 5_000;
+const TOKEN_TIMEOUT_MS = 8_000;
 
-type Options = Output & { playground?: boolean };
+export type CheckOptions = OutputOptions & { playground?: boolean };
 
-/** `seek-signals check`: is this deployment safe? With `playground`: does SEEK understand us? */
-export const check = async (env: NodeJS.ProcessEnv, options: Options): Promise<number> => {
+/** `seek-signals check`. With `playground`, it also sends sample signals to SEEK's Playground. */
+export const check = async (env: NodeJS.ProcessEnv, options: CheckOptions): Promise<number> => {
   const { playground = false, ...output } = options;
   const { config, problems } = readConfiguration(env);
-  const inspections = [inspectQueue(config), inspectCredentials(config, playground)];
-  const findings = [
-    ...judgeConfiguration(config, problems),
-    ...(await Promise.all(inspections)).flat(),
-  ];
-  print(findings, output, renderFindings);
+  const checks = [checkRedis(config), checkCredentials(config, playground)];
+  const findings = [...checkConfiguration(config, problems), ...(await Promise.all(checks)).flat()];
+  printResult(findings, output, renderFindings);
   return findings.some(({ level }) => level === 'error') ? 1 : 0;
 };
 
-/** With what is wrong left out, so that the rest can be looked at all the same. */
+/** Leaves out the variables that are wrong, so that the rest of the deployment can be checked. */
 const readConfiguration = (env: NodeJS.ProcessEnv): { config: Config; problems: string[] } => {
   try {
     return { config: loadConfig(env), problems: [] };
   } catch (err) {
     if (!(err instanceof ConfigError)) throw err;
     const problems = err.message.split('\n');
-    const variable = (text: string) => /^\w+?(?=_FILE\b|\b)/.exec(text)?.[0];
-    const wrong = new Set(problems.map(variable));
-    const rest = Object.entries(env).filter(([name]) => !wrong.has(variable(name)));
-    // What goes with one that is left out is wrong without it.
+    const variableOf = (text: string) => /^\w+?(?=_FILE\b|\b)/.exec(text)?.[0];
+    const wrong = new Set(problems.map(variableOf));
+    const rest = Object.entries(env).filter(([name]) => !wrong.has(variableOf(name)));
+    // Leaving out one variable can make another one wrong, so the rest is read in the same way. The first
+    // reading named every problem.
     return { ...readConfiguration(Object.fromEntries(rest)), problems };
   }
 };
 
-const judgeConfiguration = (config: Config, problems: string[]): SafetyFinding[] => {
-  const told = (name: string) => problems.some((problem) => problem.startsWith(name));
+const checkConfiguration = (config: Config, problems: string[]): SafetyFinding[] => {
+  const hasProblem = (name: string) => problems.some((problem) => problem.startsWith(name));
   const finding = (level: SafetyFinding['level'], message: string): SafetyFinding => ({
-    ...{ subject: 'configuration', level, message },
+    subject: 'configuration',
+    level,
+    message,
   });
   const findings = problems.map((problem) => finding('error', problem));
-  if (config.REDIS_URL === undefined && !told('REDIS_URL')) {
+  if (config.REDIS_URL === undefined && !hasProblem('REDIS_URL')) {
     findings.push(finding('error', 'REDIS_URL is not set'));
   }
-  // Not every container has them.
-  for (const [name, who] of [
+  // A warning only, because a container needs only the variables of its own process.
+  for (const [name, command] of [
     ['SEEK_CLIENT_ID', 'worker'],
     ['SEEK_CLIENT_SECRET', 'worker'],
     ['API_KEYS', 'api'],
   ] as const) {
-    if (config[name] !== undefined || told(name)) continue;
-    findings.push(finding('warning', `${name} is not set: ${who} refuses to start`));
+    if (config[name] !== undefined || hasProblem(name)) continue;
+    findings.push(finding('warning', `${name} is not set: ${command} refuses to start`));
   }
   return findings.length > 0 ? findings : [finding('ok', 'complete')];
 };
 
-const inspectQueue = async (config: Config): Promise<SafetyFinding[]> => {
+const checkRedis = async (config: Config): Promise<SafetyFinding[]> => {
   const { REDIS_URL } = config;
   if (REDIS_URL === undefined) return [];
   const logger = createLogger({ level: 'silent' });
   const backend = openRedisBackend({ ...config, REDIS_URL }, 'fail-fast', logger);
   const { host } = new URL(REDIS_URL);
   try {
-    const asking = async (): Promise<SafetyFinding[]> => {
+    const inspect = async (): Promise<SafetyFinding[]> => {
       await backend.ping();
       return [
         { subject: 'Redis', level: 'ok', message: `${host} answers` },
         ...(await backend.inspect()),
-        judgeLane(viewDelivery(await backend.breaker.read())),
+        checkDelivery(viewDelivery(await backend.breaker.read())),
       ];
     };
-    return await withDeadline(asking(), REDIS_WITHIN_MS, queueTimedOut);
+    return await withDeadline(inspect(), REDIS_TIMEOUT_MS, queueTimedOut);
   } catch (err) {
     const { refusal, lastError } = describeConnectionError(err, backend, REDIS_URL);
     const message =
@@ -96,23 +96,20 @@ const inspectQueue = async (config: Config): Promise<SafetyFinding[]> => {
   }
 };
 
-const judgeLane = (delivery: DeliveryView): SafetyFinding => ({
+const checkDelivery = (delivery: DeliveryView): SafetyFinding => ({
   subject: 'delivery',
   level: delivery.state === 'running' ? 'ok' : 'warning',
   message: renderDelivery(delivery),
 });
 
-const inspectCredentials = async (
-  config: Config,
-  playground: boolean,
-): Promise<SafetyFinding[]> => {
+const checkCredentials = async (config: Config, playground: boolean): Promise<SafetyFinding[]> => {
   const { SEEK_CLIENT_ID: clientId, SEEK_CLIENT_SECRET: clientSecret } = config;
   if (clientId === undefined || clientSecret === undefined) {
-    const message = 'SEEK_CLIENT_ID and SEEK_CLIENT_SECRET are needed';
+    const message = 'SEEK_CLIENT_ID and SEEK_CLIENT_SECRET are required';
     return playground ? [{ subject: 'playground', level: 'error', message }] : [];
   }
   const http = createHttp({
-    timeoutMs: Math.min(config.SEEK_TIMEOUT_MS, TOKEN_WITHIN_MS),
+    timeoutMs: Math.min(config.SEEK_TIMEOUT_MS, TOKEN_TIMEOUT_MS),
     connections: 1,
   });
   const partnerToken = createPartnerToken({
@@ -122,29 +119,29 @@ const inspectCredentials = async (
     credentials: () => ({ clientId, clientSecret }),
     userAgent: config.SEEK_USER_AGENT,
   });
-  const finding = (level: SafetyFinding['level'], message: string): SafetyFinding[] => [
-    { subject: 'credentials', level, message },
-  ];
   try {
     const token = await partnerToken.get();
     return [
-      ...finding('ok', `${config.SEEK_AUTH_URL} gave a partner token`),
+      credentials('ok', `${config.SEEK_AUTH_URL} issued a partner token`),
       ...(playground
-        ? await tryPlayground({ ...config, SEEK_CLIENT_SECRET: clientSecret }, http, token)
+        ? await checkPlayground({ ...config, SEEK_CLIENT_SECRET: clientSecret }, http, token)
         : []),
     ];
   } catch (err) {
     const reason = messageOf(err);
     return err instanceof PartnerTokenError && err.code === 'CREDENTIALS_REFUSED'
-      ? finding('error', `SEEK refuses SEEK_CLIENT_ID and SEEK_CLIENT_SECRET (${reason})`)
-      : finding(
-          playground ? 'error' : 'warning',
-          `not known: no partner token to be had (${reason})`,
-        );
+      ? [credentials('error', `SEEK refuses SEEK_CLIENT_ID and SEEK_CLIENT_SECRET (${reason})`)]
+      : [credentials(playground ? 'error' : 'warning', `unknown: no partner token (${reason})`)];
   } finally {
     await http.close();
   }
 };
+
+const credentials = (level: SafetyFinding['level'], message: string): SafetyFinding => ({
+  subject: 'credentials',
+  level,
+  message,
+});
 
 const COLOUR = { ok: colours.green, warning: colours.yellow, error: colours.red };
 

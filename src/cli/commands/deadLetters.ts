@@ -2,15 +2,19 @@ import { ConfigError } from '../../config/config.ts';
 import type { DeadLetterView } from '../../deadLetters/deadLetters.ts';
 import type { DeadLetterFilter } from '../../deadLetters/filter.ts';
 import type { AdminClient } from '../admin/adminClient.ts';
-import { type FilterOptions, readFilter, withoutProblems } from '../io/filterOptions.ts';
+import { withAdminClient } from '../admin/withAdminClient.ts';
+import { type FilterOptions, readFilter, readOptions } from '../io/filterOptions.ts';
+import { type OutputOptions, printMessage, printResult } from '../io/output.ts';
 import { renderCounts, renderDeadLetter, renderDeadLetters } from '../io/renderDeadLetters.ts';
-import { complain, type Output, print, withAdminClient } from './inspect.ts';
 
 /** `seek-signals dead-letters list` */
-export const list = (env: NodeJS.ProcessEnv, options: FilterOptions & Output): Promise<number> => {
-  const filter = withoutProblems((refuse) => readFilter(options, refuse));
+export const list = (
+  env: NodeJS.ProcessEnv,
+  options: FilterOptions & OutputOptions,
+): Promise<number> => {
+  const filter = readOptions((addProblem) => readFilter(options, addProblem));
   return withAdminClient(env, async (admin) => {
-    print(await collectDeadLetters(admin, filter), options, renderDeadLetters);
+    printResult(await collectDeadLetters(admin, filter), options, renderDeadLetters);
     return 0;
   });
 };
@@ -18,24 +22,28 @@ export const list = (env: NodeJS.ProcessEnv, options: FilterOptions & Output): P
 /** `seek-signals dead-letters counts` */
 export const counts = (
   env: NodeJS.ProcessEnv,
-  options: FilterOptions & Output,
+  options: FilterOptions & OutputOptions,
 ): Promise<number> => {
-  const filter = withoutProblems((refuse) => readFilter(options, refuse));
+  const filter = readOptions((addProblem) => readFilter(options, addProblem));
   return withAdminClient(env, async (admin) => {
-    print(await admin.countLetters(filter), options, renderCounts);
+    printResult(await admin.countDeadLetters(filter), options, renderCounts);
     return 0;
   });
 };
 
 /** `seek-signals dead-letters show ID` */
-export const show = (env: NodeJS.ProcessEnv, signalId: string, output: Output): Promise<number> =>
+export const show = (
+  env: NodeJS.ProcessEnv,
+  signalId: string,
+  output: OutputOptions,
+): Promise<number> =>
   withAdminClient(env, async (admin) => {
     const deadLetter = await admin.deadLetter(signalId);
     if (deadLetter === undefined) {
-      complain(`No dead letter ${signalId}`);
+      printMessage(`Dead letter ${signalId} not found`);
       return 1;
     }
-    print(deadLetter, output, renderDeadLetter);
+    printResult(deadLetter, output, renderDeadLetter);
     return 0;
   });
 
@@ -43,9 +51,9 @@ export const show = (env: NodeJS.ProcessEnv, signalId: string, output: Output): 
 export const discard = (
   env: NodeJS.ProcessEnv,
   ids: string[],
-  options: Output & { reason: string },
+  options: OutputOptions & { reason: string },
 ): Promise<number> => {
-  // Nobody could tell afterwards why.
+  // The reason is the only record of why the signal was given up.
   if (options.reason.trim() === '') throw new ConfigError('--reason must not be empty');
   return withAdminClient(env, async (admin) => {
     const discarded: string[] = [];
@@ -53,18 +61,16 @@ export const discard = (
       const outcome = await admin.discard(id, options.reason);
       if (outcome === 'discarded') discarded.push(id);
       else
-        complain(
-          `${id}: ${outcome === 'busy' ? 'is on its way to the queue' : 'no such dead letter'}`,
-        );
+        printMessage(`${id}: ${outcome === 'busy' ? 'is being redriven' : 'no such dead letter'}`);
     }
-    print({ discarded }, options, () => `discarded ${discarded.length} of ${ids.length}`);
+    printResult({ discarded }, options, () => `discarded ${discarded.length} of ${ids.length}`);
     return discarded.length === ids.length ? 0 : 1;
   });
 };
 
-const PAGE = 100;
+const PAGE_SIZE = 100;
 
-/** All that the filter takes, page by page. */
+/** Reads every dead letter that matches the filter, page by page, up to its limit. */
 export const collectDeadLetters = async (
   admin: Pick<AdminClient, 'deadLetters'>,
   { limit, ...filter }: DeadLetterFilter,
@@ -72,9 +78,9 @@ export const collectDeadLetters = async (
   const deadLetters: DeadLetterView[] = [];
   let cursor: string | undefined;
   do {
-    const wanted = Math.min(PAGE, (limit ?? Number.POSITIVE_INFINITY) - deadLetters.length);
-    if (wanted <= 0) break;
-    const page = await admin.deadLetters({ ...filter, limit: wanted, cursor });
+    const size = Math.min(PAGE_SIZE, (limit ?? Number.POSITIVE_INFINITY) - deadLetters.length);
+    if (size <= 0) break;
+    const page = await admin.deadLetters({ ...filter, limit: size, cursor });
     deadLetters.push(...page.deadLetters);
     cursor = page.nextCursor;
   } while (cursor !== undefined);

@@ -1,11 +1,12 @@
 import { ConfigError } from '../../config/config.ts';
 import type { Criterion } from '../../producer/search.ts';
-import { renderLives } from '../io/render.ts';
-import { complain, type Output, print, withAdminClient } from './inspect.ts';
+import { withAdminClient } from '../admin/withAdminClient.ts';
+import { type OutputOptions, printMessage, printResult } from '../io/output.ts';
+import { renderSignals } from '../io/render.ts';
 
-const MOST = 1_000;
+const MAX_LIMIT = 1_000;
 
-export type FindOptions = Output & {
+export type FindOptions = OutputOptions & {
   requestId?: string;
   application?: string;
   position?: string;
@@ -14,14 +15,14 @@ export type FindOptions = Output & {
   limit: string;
 };
 
-/** `seek-signals find`: by what is at hand where the signal's id is not. */
+/** `seek-signals find` */
 export const find = (env: NodeJS.ProcessEnv, options: FindOptions): Promise<number> => {
   const { by, limit } = read(options);
   return withAdminClient(env, async (admin) => {
-    const lookup = await admin.search(by, limit);
-    print(lookup, options, renderLives);
-    if (lookup.length === limit) complain(`The first ${limit} only`);
-    return lookup.length > 0 ? 0 : 1;
+    const signals = await admin.search(by, limit);
+    printResult(signals, options, renderSignals);
+    if (signals.length === limit) printMessage(`Showing the first ${limit} only`);
+    return signals.length > 0 ? 0 : 1;
   });
 };
 
@@ -33,7 +34,7 @@ const read = (options: FindOptions): { by: Criterion; limit: number } => {
     ...(position === undefined ? [] : [{ positionProfileId: position }]),
     ...(idempotencyKey === undefined || from === undefined ? [] : [{ idempotencyKey, from }]),
   ];
-  const limit = /^[1-9]\d{0,3}$/.test(options.limit) ? Number(options.limit) : MOST + 1;
+  const limit = /^[1-9]\d{0,3}$/.test(options.limit) ? Number(options.limit) : MAX_LIMIT + 1;
   const [by, ...more] = criteria;
   const problems = [
     ...(by === undefined || more.length > 0
@@ -41,7 +42,7 @@ const read = (options: FindOptions): { by: Criterion; limit: number } => {
           'Give one of --request-id, --application, --position, or --idempotency-key together with --from',
         ]
       : []),
-    ...(limit > MOST ? [`--limit must be a whole number from 1 to ${MOST}`] : []),
+    ...(limit > MAX_LIMIT ? [`--limit must be a whole number from 1 to ${MAX_LIMIT}`] : []),
   ];
   if (by === undefined || problems.length > 0) throw new ConfigError(problems.join('\n'));
   return { by, limit };

@@ -8,9 +8,9 @@ import {
   type Reconciled,
 } from '../../producer/outbox/reconcile.ts';
 import { createOutboxStore } from '../../producer/outbox/rows.ts';
-import { reachRedis } from '../admin/openAdminClient.ts';
+import { connectRedis } from '../admin/openAdminClient.ts';
+import { type OutputOptions, printMessage, printResult } from '../io/output.ts';
 import { guardRedis } from '../processes/guardRedis.ts';
-import { complain, type Output, print } from './inspect.ts';
 
 /** `seek-signals outbox migrate` */
 export const migrateOutbox = async (
@@ -24,11 +24,11 @@ export const migrateOutbox = async (
   const config = loadConfig(env, ['DATABASE_URL']);
   const postgres = await openPostgres(config.DATABASE_URL, 1);
   try {
-    const taken = await postgres.transaction(migrate);
+    const applied = await postgres.transaction(migrate);
     process.stdout.write(
-      taken === 0
-        ? `the outbox is of version ${MIGRATIONS.length} already\n`
-        : `the outbox is of version ${MIGRATIONS.length} now\n`,
+      applied === 0
+        ? `the outbox already has version ${MIGRATIONS.length}\n`
+        : `upgraded the outbox to version ${MIGRATIONS.length}\n`,
     );
     return 0;
   } finally {
@@ -36,16 +36,14 @@ export const migrateOutbox = async (
   }
 };
 
-type ReconcileOptions = Output & { dryRun?: boolean };
-
 /** `seek-signals outbox reconcile` */
 export const reconcileOutbox = async (
   env: NodeJS.ProcessEnv,
-  options: ReconcileOptions,
+  options: OutputOptions & { dryRun?: boolean },
   termination: Promise<NodeJS.Signals>,
 ): Promise<number> => {
   const config = loadConfig(env, ['REDIS_URL', 'DATABASE_URL']);
-  const { backend, logger, lookup, openEnqueue } = await reachRedis(config);
+  const { backend, logger, lookup, openEnqueue } = await connectRedis(config);
   const postgres = await openPostgres(config.DATABASE_URL, 2);
   const stop = new AbortController();
   void termination.then(() => stop.abort());
@@ -59,21 +57,22 @@ export const reconcileOutbox = async (
     });
     const { dryRun = false } = options;
     const reconciled = await reconcile({ dryRun, signal: stop.signal });
-    print(reconciled, options, (told) => renderReconciled(told, dryRun));
-    if (stop.signal.aborted) complain('Stopped; run it again for the rest');
+    printResult(reconciled, options, (result) => renderReconciled(result, dryRun));
+    if (stop.signal.aborted) printMessage('Interrupted; run it again for the rest');
     return reconciled.rejected > 0 || stop.signal.aborted ? 1 : 0;
   } finally {
     await Promise.all([postgres.close(), backend.close()]);
   }
 };
 
-const renderReconciled = (told: Reconciled, dryRun: boolean): string => {
-  const { looked, enqueued, rejected, settled, samples } = told;
-  return [
-    `${looked} rows whose signals are not settled, or dead`,
-    `${enqueued} that the queue did not know any more${dryRun ? '' : ', and was given again'}`,
-    ...(samples.length === 0 ? [] : [`  such as ${samples.join(', ')}`]),
-    ...(rejected === 0 ? [] : [`${rejected} that would not be accepted today: now rejected`]),
-    `${settled} whose outcome was not written down yet`,
+const renderReconciled = (
+  { checked, reenqueued, rejected, recorded, samples }: Reconciled,
+  dryRun: boolean,
+): string =>
+  [
+    `checked ${checked} rows that are queued or dead`,
+    `${dryRun ? 'would enqueue' : 'enqueued'} ${reenqueued} again that the queue does not know`,
+    ...(samples.length === 0 ? [] : [`  for example ${samples.join(', ')}`]),
+    ...(rejected === 0 ? [] : [`rejected ${rejected} that would fail validation today`]),
+    `${dryRun ? 'would record' : 'recorded'} the outcomes of ${recorded}`,
   ].join('\n');
-};

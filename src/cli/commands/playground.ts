@@ -9,7 +9,7 @@ import { classify, type SendResult } from '../../worker/seek/classify.ts';
 import type { Http } from '../../worker/seek/http.ts';
 import { createSeekClient } from '../../worker/seek/seekClient.ts';
 
-// SEEK's public test data (developer.seek.com, "Playground environment"): nobody's application.
+// SEEK's public test data (developer.seek.com, "Playground environment"). They belong to no real application.
 const TOKEN = 'globalPublicTest-WfRFAhG25YC8ADe3QvxAVz';
 const POSITION = 'seekAnzPublicTest:positionProfile:jobAd:27cuZeA47';
 const FORBIDDEN = 'FORBIDDEN';
@@ -28,47 +28,52 @@ const sampleSignals = (now: Date): SeekSignal[] => {
 };
 
 /**
- * Sends one signal of each type to SEEK's Playground, and judges the answers. It validates a mutation
- * like the live environment, and then refuses it: FORBIDDEN is the pass mark.
+ * Sends one signal of each type to SEEK's Playground, and evaluates the answers. The Playground validates a
+ * mutation like the live environment and then rejects it, so FORBIDDEN means that the signal is valid.
  */
-export const tryPlayground = async (
+export const checkPlayground = async (
   config: Config<'SEEK_CLIENT_SECRET'>,
   http: Http,
   partnerToken: string,
 ): Promise<SafetyFinding[]> => {
   if (config.SEEK_AUDIENCE === LIVE_AUDIENCE) {
-    const message = `SEEK_AUDIENCE is the live one; the Playground's is ${PLAYGROUND_AUDIENCE}`;
+    const message = `SEEK_AUDIENCE is the live environment; set it to ${PLAYGROUND_AUDIENCE}`;
     return [{ subject: 'playground', level: 'error', message }];
   }
   const send = createSeekClient({
-    ...{ http, apiUrl: config.SEEK_API_URL, userAgent: config.SEEK_USER_AGENT },
-    ...{ secrets: () => [config.SEEK_CLIENT_SECRET], logBodies: false },
+    http,
+    apiUrl: config.SEEK_API_URL,
+    userAgent: config.SEEK_USER_AGENT,
+    secrets: () => [config.SEEK_CLIENT_SECRET],
+    logBodies: false,
     logger: createLogger({ level: 'silent' }),
   });
   const findings: SafetyFinding[] = [];
   for (const signal of sampleSignals(new Date())) {
     const requestId = uuidV4();
     const result = await send({ signals: [signal], partnerToken, requestId });
-    findings.push(judge(signal.typeCode, result, requestId));
+    findings.push(evaluate(signal.typeCode, result, requestId));
   }
   return findings;
 };
 
-const judge = (typeCode: string, result: SendResult, requestId: string): SafetyFinding => {
+const evaluate = (typeCode: string, result: SendResult, requestId: string): SafetyFinding => {
   const finding = (level: SafetyFinding['level'], message: string): SafetyFinding => ({
-    ...{ subject: typeCode, level, message: `${message} (X-Request-Id ${requestId})` },
+    subject: typeCode,
+    level,
+    message: `${message} (X-Request-Id ${requestId})`,
   });
-  if (result.kind === 'aborted') return finding('error', 'let go of');
+  if (result.kind === 'aborted') return finding('error', 'aborted');
   const outcome = classify(result);
   switch (outcome.kind) {
     case 'delivered':
     case 'skipped':
-      return finding('error', 'taken: this is not the Playground');
+      return finding('error', 'accepted: this is not the Playground');
     case 'retry':
-      return finding('error', `not known: ${outcome.code}: ${outcome.reason}`);
+      return finding('error', `unknown: ${outcome.code}: ${outcome.reason}`);
     case 'dead':
       return outcome.code === FORBIDDEN
-        ? finding('ok', 'valid; FORBIDDEN is what the Playground answers then')
+        ? finding('ok', 'valid: the Playground answers FORBIDDEN to a valid signal')
         : finding('error', `${outcome.code}: ${outcome.reason}`);
   }
 };

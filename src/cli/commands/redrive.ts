@@ -5,68 +5,67 @@ import type { Redriven } from '../../deadLetters/redrive.ts';
 import { createRedrivePreview, type RedrivePreview } from '../../deadLetters/redriveMany.ts';
 import { type InvalidFields, nameProblems } from '../../schemas/invalidFields.ts';
 import type { AdminClient } from '../admin/adminClient.ts';
-import {
-  type FilterOptions,
-  readFilter,
-  readNumber,
-  withoutProblems,
-} from '../io/filterOptions.ts';
+import { withAdminClient } from '../admin/withAdminClient.ts';
+import { type FilterOptions, readFilter, readNumber, readOptions } from '../io/filterOptions.ts';
+import { type OutputOptions, printMessage, printResult } from '../io/output.ts';
 import { renderRedrivePreview } from '../io/renderDeadLetters.ts';
 import { collectDeadLetters } from './deadLetters.ts';
-import { complain, type Output, print, withAdminClient } from './inspect.ts';
 
-export type RedriveOptions = FilterOptions & Output & { dryRun?: boolean; rate?: string };
+export type RedriveOptions = FilterOptions & OutputOptions & { dryRun?: boolean; rate?: string };
 
-type Report = {
+type RedriveReport = {
   redriven: string[];
-  /** Would not be accepted today, and stay where they are. */
+  /** These would fail validation today, and stay in the dead letters. */
   invalid: { signalId: string; invalidFields: InvalidFields }[];
 };
 
-/** `seek-signals dead-letters redrive [ID…]`: those named, or all that the filter takes. */
+/** `seek-signals dead-letters redrive [ID…]`: the given dead letters, or all that match the filter. */
 export const redrive = (
   env: NodeJS.ProcessEnv,
   ids: string[],
   options: RedriveOptions,
   termination: Promise<NodeJS.Signals>,
 ): Promise<number> => {
-  const { filter, isFilter, rate } = withoutProblems((refuse) => {
-    const read = readFilter(options, refuse);
-    const isRead = Object.values(read).some((value) => value !== undefined);
-    if (ids.length > 0 && isRead) refuse('Give signal ids or a filter, not both');
-    return { filter: read, isFilter: isRead, rate: readNumber('rate', options.rate, refuse) };
-  });
+  const { filter, isFiltered, rate } = readRedriveOptions(ids, options);
   return withAdminClient(env, async (admin) => {
     if (options.dryRun) {
       const preview =
         ids.length > 0 ? await previewRedrive(admin, ids) : await admin.previewRedrive(filter);
-      print(preview, options, renderRedrivePreview);
+      printResult(preview, options, renderRedrivePreview);
       return ids.length > preview.wouldRedrive + preview.invalid ? 1 : 0;
     }
     const chosen =
       ids.length > 0
         ? ids
         : (await collectDeadLetters(admin, filter)).map(({ signalId }) => signalId);
-    const isAll = ids.length === 0 && !isFilter;
-    if (isAll && !(await isMeant(chosen.length))) return 1;
+    const isAll = ids.length === 0 && !isFiltered;
+    if (isAll && !(await confirmAll(chosen.length))) return 1;
     const stop = new AbortController();
     void termination.then(() => stop.abort());
     const report = await redriveEach(admin, chosen, rate, stop.signal);
-    if (stop.signal.aborted) complain('Stopped; run it again for the rest');
-    print(report, options, render(chosen.length));
+    if (stop.signal.aborted) printMessage('Interrupted; run it again for the rest');
+    printResult(report, options, render(chosen.length));
     return report.redriven.length === chosen.length ? 0 : 1;
   });
 };
 
-/** Who forgets a filter on a terminal is asked; a program is taken at its word. */
-const isMeant = async (deadLetters: number): Promise<boolean> => {
-  if (deadLetters === 0 || !process.stdin.isTTY) return true;
-  const asking = createInterface({ input: process.stdin, output: process.stderr });
+const readRedriveOptions = (ids: string[], options: RedriveOptions) =>
+  readOptions((addProblem) => {
+    const filter = readFilter(options, addProblem);
+    const isFiltered = Object.values(filter).some((value) => value !== undefined);
+    if (ids.length > 0 && isFiltered) addProblem('Give signal ids or a filter, not both');
+    return { filter, isFiltered, rate: readNumber('rate', options.rate, addProblem) };
+  });
+
+/** Asks on a terminal, because a filter may have been forgotten. A script is not asked. */
+const confirmAll = async (count: number): Promise<boolean> => {
+  if (count === 0 || !process.stdin.isTTY) return true;
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
   try {
-    const answer = await asking.question(`Redrive all ${deadLetters} dead letters? [y/N] `);
+    const answer = await terminal.question(`Redrive all ${count} dead letters? [y/N] `);
     return /^y(es)?$/i.test(answer.trim());
   } finally {
-    asking.close();
+    terminal.close();
   }
 };
 
@@ -75,13 +74,13 @@ const redriveEach = async (
   ids: readonly string[],
   rate: number | undefined,
   signal: AbortSignal,
-): Promise<Report> => {
-  const report: Report = { redriven: [], invalid: [] };
+): Promise<RedriveReport> => {
+  const report: RedriveReport = { redriven: [], invalid: [] };
   for (const signalId of ids) {
     if (signal.aborted) break;
     const outcome = await admin.redrive(signalId);
     if (outcome.kind === 'redriven') report.redriven.push(signalId);
-    else complain(`${signalId}: ${whyNot(outcome)}`);
+    else printMessage(`${signalId}: ${describeFailure(outcome)}`);
     if (outcome.kind === 'invalid') {
       report.invalid.push({ signalId, invalidFields: outcome.invalidFields });
     }
@@ -96,12 +95,10 @@ const previewRedrive = async (
 ): Promise<RedrivePreview> => {
   const preview = createRedrivePreview();
   for (const signalId of ids) {
-    const [outcome, deadLetter] = [
-      await admin.redrive(signalId, { dryRun: true }),
-      await admin.deadLetter(signalId),
-    ];
+    const outcome = await admin.redrive(signalId, { dryRun: true });
+    const deadLetter = await admin.deadLetter(signalId);
     if (deadLetter === undefined || outcome.kind === 'not-found' || outcome.kind === 'busy') {
-      complain(`${signalId}: ${whyNot({ kind: 'not-found' })}`);
+      printMessage(`${signalId}: ${describeFailure({ kind: 'not-found' })}`);
     } else {
       preview.add(deadLetter, outcome.kind === 'invalid' ? outcome.invalidFields : undefined);
     }
@@ -109,12 +106,12 @@ const previewRedrive = async (
   return preview.outcome();
 };
 
-const whyNot = (outcome: Redriven): string => {
+const describeFailure = (outcome: Redriven): string => {
   switch (outcome.kind) {
     case 'busy':
-      return 'is on its way already';
+      return 'is already being redriven';
     case 'invalid':
-      return `would not be accepted today: ${nameProblems(outcome.invalidFields)}`;
+      return `would fail validation today: ${nameProblems(outcome.invalidFields)}`;
     default:
       return 'no such dead letter';
   }
@@ -122,8 +119,8 @@ const whyNot = (outcome: Redriven): string => {
 
 const render =
   (chosen: number) =>
-  ({ redriven, invalid }: Report): string =>
+  ({ redriven, invalid }: RedriveReport): string =>
     [
       `redriven ${redriven.length} of ${chosen}`,
-      ...(invalid.length === 0 ? [] : [`not valid ${invalid.length}`]),
+      ...(invalid.length === 0 ? [] : [`invalid ${invalid.length}`]),
     ].join(', ');

@@ -3,10 +3,10 @@ import { Presets, SingleBar } from 'cli-progress';
 import { hasCode } from '../../runtime/errors.ts';
 import { printable } from '../io/terminal.ts';
 
-/** A bar on a terminal, and nothing elsewhere. `bytes`: how long the file is, where that is known. */
+/** Shows a progress bar on a terminal, and nothing elsewhere. `bytes` is the size of the file if it is known. */
 export const startProgress = (bytes: number | undefined) => {
   const began = performance.now();
-  const rate = (lines: number) => Math.round((lines / (performance.now() - began)) * 1_000);
+  const rateOf = (lines: number) => Math.round((lines / (performance.now() - began)) * 1_000);
   const bar = new SingleBar(
     {
       format:
@@ -16,7 +16,7 @@ export const startProgress = (bytes: number | undefined) => {
       stream: process.stderr,
       hideCursor: true,
       etaBuffer: 50,
-      // Termination is ours to see to.
+      // The command handles SIGINT and SIGTERM itself.
       gracefulExit: false,
     },
     Presets.shades_classic,
@@ -26,10 +26,10 @@ export const startProgress = (bytes: number | undefined) => {
 
   return {
     update: (end: number, lines: number): void => {
-      if (isTTY) bar.update(bytes === undefined ? 0 : end, { lines, rate: rate(lines) });
+      if (isTTY) bar.update(bytes === undefined ? 0 : end, { lines, rate: rateOf(lines) });
     },
-    /** Says something in a line of its own. */
-    say: (text: string): void => {
+    /** Prints a line above the bar. */
+    printLine: (text: string): void => {
       process.stderr.write(`${isTTY ? CLEAR_LINE : ''}${printable(text)}\n`);
     },
     stop: (): void => {
@@ -40,18 +40,18 @@ export const startProgress = (bytes: number | undefined) => {
 
 const CLEAR_LINE = '\r\u001b[K';
 
-// There are seek tokens in it.
+// The lines contain seek tokens.
 const OWNER_ONLY = 0o600;
 
 /**
- * A file for what is turned away, made with the first of it. `path` may be taken, by what was turned
- * away before and is being corrected: then there is a number behind its name.
+ * A file for rejected lines, created with the first of them. If `path` exists, it may hold rejects that an
+ * operator is correcting: the new file then gets a number after its name.
  */
 export const createRejects = (path: string) => {
   let name: string | undefined;
   let opened: Promise<FileHandle> | undefined;
 
-  const openFree = async (number = 1): Promise<FileHandle> => {
+  const createFile = async (number = 1): Promise<FileHandle> => {
     const candidate = number === 1 ? path : `${path}.${number}`;
     try {
       const file = await open(candidate, 'wx', OWNER_ONLY);
@@ -59,16 +59,16 @@ export const createRejects = (path: string) => {
       return file;
     } catch (err) {
       if (!hasCode(err, 'EEXIST')) throw err;
-      return openFree(number + 1);
+      return createFile(number + 1);
     }
   };
 
   return {
     add: async (line: Buffer): Promise<void> => {
-      opened ??= openFree();
+      opened ??= createFile();
       await (await opened).appendFile(Buffer.concat([line, Buffer.from('\n')]));
     },
-    /** `undefined` as long as nothing was turned away. */
+    /** `undefined` until a line is rejected. */
     name: () => name,
     close: async (): Promise<void> => (await opened)?.close(),
   };

@@ -2,14 +2,15 @@ import { ConfigError, loadConfig } from '../../config/config.ts';
 import { parseDuration } from '../../runtime/duration.ts';
 import { createReencrypt, type ReencryptResult } from '../../seekTokens/reencrypt.ts';
 import type { ApplicationView } from '../../seekTokens/registry.ts';
-import { reachRedis } from '../admin/openAdminClient.ts';
+import { connectRedis } from '../admin/openAdminClient.ts';
+import { withAdminClient } from '../admin/withAdminClient.ts';
+import { type OutputOptions, printMessage, printResult } from '../io/output.ts';
 import { columns } from '../io/render.ts';
-import { complain, type Output, print, withAdminClient } from './inspect.ts';
 
-type Options = Output & { within: string; limit: string };
+export type ExpiringOptions = OutputOptions & { within: string; limit: string };
 
 /** `seek-signals tokens expiring` */
-export const expiring = (env: NodeJS.ProcessEnv, options: Options): Promise<number> => {
+export const expiring = (env: NodeJS.ProcessEnv, options: ExpiringOptions): Promise<number> => {
   const ms = parseDuration(options.within);
   const limit = /^(?:[1-9]\d{0,2}|1000)$/.test(options.limit) ? Number(options.limit) : undefined;
   const problems = [
@@ -20,20 +21,20 @@ export const expiring = (env: NodeJS.ProcessEnv, options: Options): Promise<numb
 
   return withAdminClient(env, async (admin) => {
     const applications = await admin.expiring(ms, limit);
-    print(applications, options, renderExpiring);
-    if (applications.length === limit) complain(`The first ${limit} only`);
+    printResult(applications, options, renderExpiring);
+    if (applications.length === limit) printMessage(`Showing the first ${limit} only`);
     return 0;
   });
 };
 
-/** `seek-signals tokens reseal`: only where every process has the first key already. */
-export const reencrypt = async (env: NodeJS.ProcessEnv, output: Output): Promise<number> => {
+/** `seek-signals tokens re-encrypt`. Every process must have the first key before it runs. */
+export const reencrypt = async (env: NodeJS.ProcessEnv, output: OutputOptions): Promise<number> => {
   const config = loadConfig(env, ['REDIS_URL', 'TOKEN_ENCRYPTION_KEYS']);
-  const { backend, seekTokens, cipher } = await reachRedis(config);
+  const { backend, seekTokens, cipher } = await connectRedis(config);
   try {
-    const reencrypted = await createReencrypt({ backend, tokens: seekTokens, cipher })();
-    print(reencrypted, output, renderReencrypted);
-    return reencrypted.done && reencrypted.undecryptable === 0 ? 0 : 1;
+    const result = await createReencrypt({ backend, tokens: seekTokens, cipher })();
+    printResult(result, output, renderReencrypted);
+    return result.done && result.undecryptable === 0 ? 0 : 1;
   } finally {
     await backend.close();
   }
@@ -41,21 +42,24 @@ export const reencrypt = async (env: NodeJS.ProcessEnv, output: Output): Promise
 
 const renderReencrypted = ({ reencrypted, undecryptable, done }: ReencryptResult): string =>
   [
-    `${reencrypted} tokens were sealed with the first key.`,
+    `re-encrypted ${reencrypted} tokens with the first key`,
     ...(undecryptable > 0
-      ? [`${undecryptable} cannot be opened: none of TOKEN_ENCRYPTION_KEYS is theirs.`]
+      ? [`failed to decrypt ${undecryptable}: none of TOKEN_ENCRYPTION_KEYS is the key`]
       : []),
     done
-      ? 'Nothing else needs another key.'
-      : 'Not all is done: a producer seals with another key, or a signal was in hand all the time.',
+      ? 'no other token needs another key'
+      : 'not complete: a producer still encrypts with another key, or a signal stayed in flight; run it again',
   ].join('\n');
 
 const renderExpiring = (applications: ApplicationView[]): string =>
   applications.length === 0
-    ? 'No token expires by then.'
+    ? 'no token expires by then'
     : columns([
         ['application', 'expires', 'received', 'source'],
         ...applications.map(({ applicationId, expiresAt, receivedAt, source }) => [
-          ...[applicationId, expiresAt, receivedAt, source],
+          applicationId,
+          expiresAt,
+          receivedAt,
+          source,
         ]),
       ]);

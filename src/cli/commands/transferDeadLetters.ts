@@ -5,119 +5,105 @@ import { messageOf } from '../../runtime/errors.ts';
 import type { DeadLetter } from '../../schemas/deadLetter.ts';
 import { isObject } from '../../schemas/json.ts';
 import type { AdminClient } from '../admin/adminClient.ts';
-import { type FilterOptions, readFilter, withoutProblems } from '../io/filterOptions.ts';
-import { type Line, openInput, readLines } from '../io/lines.ts';
-import { complain, type Output, print, withAdminClient } from './inspect.ts';
+import { withAdminClient } from '../admin/withAdminClient.ts';
+import { type FilterOptions, readFilter, readOptions } from '../io/filterOptions.ts';
+import { consumeLines, type Line, openInput } from '../io/lines.ts';
+import { type OutputOptions, printMessage, printResult } from '../io/output.ts';
 
 const MEBIBYTE = 1024 * 1024;
-// What the HTTP API takes at once; fewer lines, for each is looked up.
-const BATCH = { lines: 200, bytes: 4 * MEBIBYTE };
+// Fewer lines than POST /dead-letters/import accepts, because the queue looks up each of them.
+const MAX_BATCH_LINES = 200;
+const MAX_BATCH_BYTES = 4 * MEBIBYTE;
 const TOO_LONG = 'Is over 4 MiB long';
 
-/** What became of a file. */
-type Report = {
+type ImportReport = {
   imported: number;
-  /** Left out: they are here already, were settled, or are of an application that was erased. */
+  /** Already present, already completed, or of an erased application. */
   skipped: number;
   invalid: number;
-  /** Lines from here on were not looked at, or not answered. */
+  /** The first line that was not read, or has no result. */
   stoppedAtLine?: number | undefined;
 };
 
-/** `seek-signals dead-letters import FILE`: dead letters that were exported, one a line. */
+/** `seek-signals dead-letters import FILE`: imports exported dead letters, one per line. */
 export const importDeadLetters = (
   env: NodeJS.ProcessEnv,
   path: string,
-  options: Output,
+  options: OutputOptions,
   termination: Promise<NodeJS.Signals>,
 ): Promise<number> =>
   withAdminClient(env, async (admin) => {
     const { stream } = await openInput(path);
-    let isTold = false;
-    void termination.then(() => {
-      isTold = true;
-      stream.destroy();
-    });
-    const run = createRun(admin);
-    let failure: string | undefined;
-    try {
-      for await (const line of readLines(stream, BATCH.bytes)) {
-        await run.take(line);
-        if (isTold) break;
-      }
-      await run.flush();
-    } catch (err) {
-      if (err instanceof ConfigError) throw err;
-      failure = messageOf(err);
-    }
-    const isComplete = failure === undefined && !isTold;
-    const stoppedAtLine = isComplete ? undefined : run.nextLine();
-    print({ ...run.counts, stoppedAtLine }, options, render);
-    if (!isComplete) {
-      complain(
-        `Stopped before line ${stoppedAtLine}: ${isTold ? 'told to' : failure}\nRun it again: what was imported is skipped, and left as it is`,
+    const importer = createImporter(admin);
+    const stopReason = await consumeLines(stream, MAX_BATCH_BYTES, importer, termination);
+    const stoppedAtLine = stopReason === undefined ? undefined : importer.nextLine();
+    printResult({ ...importer.counts, stoppedAtLine }, options, render);
+    if (stopReason !== undefined) {
+      printMessage(
+        `Stopped before line ${stoppedAtLine}: ${stopReason}\nRun it again: dead letters that were imported are skipped`,
       );
     }
-    return isComplete && run.counts.invalid === 0 ? 0 : 1;
+    return stopReason === undefined && importer.counts.invalid === 0 ? 0 : 1;
   });
 
-type Held = { number: number; bytes: Buffer };
-
-const createRun = (admin: Pick<AdminClient, 'importDeadLetters'>) => {
+const createImporter = (admin: Pick<AdminClient, 'importDeadLetters'>) => {
   const counts = { imported: 0, skipped: 0, invalid: 0 };
-  let batch: Held[] = [];
-  let size = 0;
+  let batch: { number: number; bytes: Buffer }[] = [];
+  let batchBytes = 0;
+  /** The first line without a result. */
   let nextLine = 1;
 
-  const refuse = (number: number | undefined, message: string): void => {
+  const reject = (number: number | undefined, message: string): void => {
     counts.invalid += 1;
-    complain(`line ${number}: ${message}`);
+    printMessage(`line ${number}: ${message}`);
   };
 
   const flush = async (): Promise<void> => {
-    const [last] = batch.slice(-1);
+    const last = batch.at(-1);
     if (last === undefined) return;
     const { imported, skipped, invalid } = await admin.importDeadLetters(
       batch.map(({ bytes }) => bytes),
     );
     counts.imported += imported;
     counts.skipped += skipped;
-    for (const { line, message } of invalid) refuse(batch[line - 1]?.number, message);
+    for (const { line, message } of invalid) reject(batch[line - 1]?.number, message);
     nextLine = last.number + 1;
-    [batch, size] = [[], 0];
+    batch = [];
+    batchBytes = 0;
   };
 
   return {
     counts,
     flush,
     nextLine: () => nextLine,
-    take: async ({ number, bytes }: Line): Promise<void> => {
+    add: async ({ number, bytes }: Line): Promise<void> => {
       if (bytes === undefined) {
-        // In their order, so that it can be said how far it came.
+        // Lines are finished in order, so that `nextLine` is exact.
         await flush();
-        refuse(number, TOO_LONG);
+        reject(number, TOO_LONG);
         nextLine = number + 1;
         return;
       }
-      // With the break between them.
-      if (size + batch.length + bytes.byteLength > BATCH.bytes) await flush();
+      // The request has a line break between two lines.
+      const requestBytes = batchBytes + batch.length + bytes.byteLength;
+      if (requestBytes > MAX_BATCH_BYTES) await flush();
       batch.push({ number, bytes });
-      size += bytes.byteLength;
-      if (batch.length === BATCH.lines) await flush();
+      batchBytes += bytes.byteLength;
+      if (batch.length === MAX_BATCH_LINES) await flush();
     },
   };
 };
 
-const render = ({ imported, skipped, invalid }: Report): string =>
+const render = ({ imported, skipped, invalid }: ImportReport): string =>
   `imported ${imported}, skipped ${skipped}, invalid ${invalid}`;
 
 const STANDARD_OUTPUT = '-';
-// There are seek tokens in it.
+// The dead letters contain seek tokens.
 const OWNER_ONLY = 0o600;
 
 /**
- * `seek-signals dead-letters export [FILE]`: dead letters whole, one a line. A file that could not be
- * finished goes again: whoever discards by it what it does not hold would lose that.
+ * `seek-signals dead-letters export [FILE]`: writes complete dead letters, one per line. Removes a file that is
+ * incomplete, because an operator may discard every dead letter after the export.
  */
 export const exportDeadLetters = (
   env: NodeJS.ProcessEnv,
@@ -125,57 +111,59 @@ export const exportDeadLetters = (
   options: FilterOptions,
   termination: Promise<NodeJS.Signals>,
 ): Promise<number> => {
-  const filter = withoutProblems((refuse) => readFilter(options, refuse));
+  const filter = readOptions((addProblem) => readFilter(options, addProblem));
   return withAdminClient(env, async (admin) => {
-    const output = path === STANDARD_OUTPUT ? toStandardOutput() : await openOutput(path);
-    let isTold = false;
+    const output = path === STANDARD_OUTPUT ? openStandardOutput() : await createFile(path);
+    let isInterrupted = false;
     void termination.then(() => {
-      isTold = true;
+      isInterrupted = true;
     });
-    const counts = { exported: 0, unsealed: 0 };
+    const counts = { exported: 0, unencrypted: 0 };
     try {
       for await (const deadLetter of admin.exportDeadLetters(filter)) {
-        if (isTold) throw new Error('Told to stop');
+        if (isInterrupted) throw new Error('interrupted');
         await output.write(writeExportLine(deadLetter));
         counts.exported += 1;
-        if (isUnsealed(deadLetter)) counts.unsealed += 1;
+        if (hasUnencryptedToken(deadLetter)) counts.unencrypted += 1;
       }
       await output.finish();
     } catch (err) {
       await output.abandon();
-      const reason = messageOf(err);
-      complain(`Not exported: ${reason}; what was written is not the whole`);
+      printMessage(`Export failed: ${messageOf(err)}. The output is incomplete`);
       return 1;
     }
-    complain(
-      `exported ${counts.exported}${path === STANDARD_OUTPUT ? '' : ` to ${path}`}; they lie in the dead letters as before`,
+    printMessage(
+      `exported ${counts.exported}${path === STANDARD_OUTPUT ? '' : ` to ${path}`}; they also stay in the dead letters`,
     );
-    if (counts.unsealed > 0) {
-      complain(
-        `${counts.unsealed} of them hold their seek token in the clear: keep it to yourself`,
+    if (counts.unencrypted > 0) {
+      printMessage(
+        `${counts.unencrypted} of them contain a seek token in plain text: protect the file`,
       );
     }
     return 0;
   });
 };
 
-type Sink = {
+type ExportOutput = {
   write: (text: string) => Promise<unknown>;
   finish: () => Promise<void>;
-  /** What was written is not the whole. */
+  /** Called when the export is incomplete. */
   abandon: () => Promise<void>;
 };
 
-/** A new file: what is there already is somebody's. */
-const openOutput = async (path: string): Promise<Sink> => {
+/** Creates the file, and refuses to overwrite an existing one. */
+const createFile = async (path: string): Promise<ExportOutput> => {
   const file = await open(path, 'wx', OWNER_ONLY).catch((err: NodeJS.ErrnoException) => {
-    const reason = err.code === 'EEXIST' ? 'is there already' : `cannot be written: ${err.code}`;
-    throw new ConfigError(`${path} ${reason}`);
+    throw new ConfigError(
+      err.code === 'EEXIST'
+        ? `${path} already exists; give another name`
+        : `Failed to create ${path}: ${err.code}`,
+    );
   });
   return {
     write: (text) => file.appendFile(text),
     finish: async () => {
-      // Dead letters may be discarded because it is here.
+      // After the export an operator may discard the dead letters, so the file must survive a power failure.
       await file.sync();
       await file.close();
     },
@@ -186,9 +174,9 @@ const openOutput = async (path: string): Promise<Sink> => {
   };
 };
 
-const toStandardOutput = (): Sink => {
+const openStandardOutput = (): ExportOutput => {
   const { stdout } = process;
-  // Whoever writes hears of it.
+  // Without a listener, an error event would end the process. `write` rejects with the same error.
   stdout.on('error', () => {});
   return {
     write: (text) =>
@@ -200,5 +188,5 @@ const toStandardOutput = (): Sink => {
   };
 };
 
-const isUnsealed = ({ job }: DeadLetter): boolean =>
+const hasUnencryptedToken = ({ job }: DeadLetter): boolean =>
   isObject(job) && isObject(job.signal) && typeof job.signal.token === 'string';

@@ -12,11 +12,10 @@ export type FilterOptions = {
   limit?: string;
 };
 
-/** Collects what is wrong with a command's options, to be told at once. */
-type Refuse = (problem: string) => void;
+type AddProblem = (problem: string) => void;
 
-/** Throws `ConfigError` with every problem, one a line. */
-export const withoutProblems = <Read>(read: (refuse: Refuse) => Read): Read => {
+/** Throws one `ConfigError` that lists every problem with the options, one per line. */
+export const readOptions = <Options>(read: (addProblem: AddProblem) => Options): Options => {
   const problems: string[] = [];
   const options = read((problem) => problems.push(problem));
   if (problems.length > 0) throw new ConfigError(problems.join('\n'));
@@ -24,38 +23,52 @@ export const withoutProblems = <Read>(read: (refuse: Refuse) => Read): Read => {
 };
 
 export const readFilter = (
-  { since, until, application, position, limit, ...rest }: FilterOptions,
-  refuse: Refuse,
+  { code, type, since, until, application, position, text, limit }: FilterOptions,
+  addProblem: AddProblem,
 ): DeadLetterFilter => ({
-  ...{ code: rest.code, type: rest.type, applicationId: application, text: rest.text },
+  code,
+  type,
+  applicationId: application,
   positionProfileId: position,
-  since: readDate('since', since, refuse),
-  until: readDate('until', until, refuse),
-  limit: readCount(limit, refuse),
+  text,
+  since: readDate('since', since, addProblem),
+  until: readDate('until', until, addProblem),
+  limit: readWholeNumber('limit', limit, addProblem),
 });
 
-const readDate = (name: string, text: string | undefined, refuse: Refuse): Date | undefined => {
+const readDate = (
+  name: string,
+  text: string | undefined,
+  addProblem: AddProblem,
+): Date | undefined => {
   if (text === undefined) return undefined;
   const date = new Date(text);
-  if (Number.isNaN(date.getTime())) refuse(`--${name} is not a date: ${text}`);
+  if (Number.isNaN(date.getTime()))
+    addProblem(`--${name} must be a date, not ${JSON.stringify(text)}`);
   return date;
 };
 
-const readCount = (text: string | undefined, refuse: Refuse): number | undefined => {
-  const limit = readNumber('limit', text, refuse);
-  if (limit !== undefined && limit > 0 && !Number.isInteger(limit)) {
-    refuse(`--limit is not a whole number: ${text}`);
+const readWholeNumber = (
+  name: string,
+  text: string | undefined,
+  addProblem: AddProblem,
+): number | undefined => {
+  const number = readNumber(name, text, addProblem);
+  if (number !== undefined && number > 0 && !Number.isInteger(number)) {
+    addProblem(`--${name} must be a whole number, not ${JSON.stringify(text)}`);
   }
-  return limit;
+  return number;
 };
 
 export const readNumber = (
   name: string,
   text: string | undefined,
-  refuse: Refuse,
+  addProblem: AddProblem,
 ): number | undefined => {
   if (text === undefined) return undefined;
   const number = Number(text);
-  if (!(number > 0)) refuse(`--${name} is not a number above 0: ${text}`);
+  if (!(number > 0)) {
+    addProblem(`--${name} must be a number above 0, not ${JSON.stringify(text)}`);
+  }
   return number;
 };

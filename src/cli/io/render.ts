@@ -17,18 +17,31 @@ const COLOUR: Record<SignalState, (text: string) => string> = {
 
 export const renderState = (state: SignalState): string => COLOUR[state](state);
 
-// Lines of columns, as a terminal program's user expects to pipe them.
-const PLAIN = {
-  chars: Object.fromEntries(
-    ['top', 'top-mid', 'top-left', 'top-right', 'bottom', 'bottom-mid', 'bottom-left']
-      .concat(['bottom-right', 'left', 'left-mid', 'mid', 'mid-mid', 'right', 'right-mid'])
-      .map((name) => [name, '']),
-  ),
+const BORDERS = [
+  'top',
+  'top-mid',
+  'top-left',
+  'top-right',
+  'bottom',
+  'bottom-mid',
+  'bottom-left',
+  'bottom-right',
+  'left',
+  'left-mid',
+  'mid',
+  'mid-mid',
+  'right',
+  'right-mid',
+];
+// No borders and no colours, so that other programs can process the lines.
+const WITHOUT_BORDERS = {
+  chars: { ...Object.fromEntries(BORDERS.map((name) => [name, ''])), middle: '  ' },
   style: { 'padding-left': 0, 'padding-right': 0, head: [], border: [] },
 };
 
+/** Aligns the cells of rows in columns, two spaces apart. */
 export const columns = (rows: string[][], head: string[] = []): string => {
-  const table = new Table({ ...PLAIN, chars: { ...PLAIN.chars, middle: '  ' }, head });
+  const table = new Table({ ...WITHOUT_BORDERS, head });
   table.push(...rows);
   return table
     .toString()
@@ -37,7 +50,7 @@ export const columns = (rows: string[][], head: string[] = []): string => {
     .join('\n');
 };
 
-const since = (seconds: number): string => {
+const renderSeconds = (seconds: number): string => {
   if (seconds < 120) return `${seconds} s`;
   if (seconds < 7200) return `${Math.round(seconds / 60)} min`;
   return `${Math.round(seconds / 360) / 10} h`;
@@ -45,16 +58,18 @@ const since = (seconds: number): string => {
 
 export const times = (count: number): string => (count === 1 ? 'once' : `${count} times`);
 
-/** A try that is long overdue says that nobody is there to make it. */
-export const untilThen = (at: string, now: number = Date.now()): string => {
+/** A time that is long past shows that no worker is running. */
+const renderDue = (at: string, now: number = Date.now()): string => {
   const seconds = Math.round((Date.parse(at) - now) / 1000);
-  return seconds >= 0 ? `in ${since(seconds)} (${at})` : `due for ${since(-seconds)} (${at})`;
+  return seconds >= 0
+    ? `in ${renderSeconds(seconds)} (${at})`
+    : `overdue by ${renderSeconds(-seconds)} (${at})`;
 };
 
 export const renderDelivery = (delivery: DeliveryView): string =>
   delivery.state === 'running'
     ? 'running'
-    : `${colours.red('suspended')} for ${since(delivery.seconds)}, since ${delivery.since} (${delivery.code}: ${delivery.reason}); next try ${untilThen(delivery.nextProbeAt)}`;
+    : `${colours.red('suspended')} for ${renderSeconds(delivery.seconds)}, since ${delivery.since} (${delivery.code}: ${delivery.reason}); next probe ${renderDue(delivery.nextProbeAt)}`;
 
 type Status = QueueStatus & { outbox?: OutboxReading };
 
@@ -65,20 +80,24 @@ export const renderStatus = ({
   delivery,
   outbox,
 }: Status): string => {
-  const of = (state: SignalState, note = '') => [renderState(state), String(counts[state]), note];
+  const countRow = (state: SignalState, note = '') => [
+    renderState(state),
+    String(counts[state]),
+    note,
+  ];
   const oldest =
     oldestUnsent === undefined
       ? 'none'
-      : `${since(oldestUnsent.ageSeconds)} (${oldestUnsent.signalId}, accepted ${oldestUnsent.acceptedAt})`;
+      : `${renderSeconds(oldestUnsent.ageSeconds)} (${oldestUnsent.signalId}, accepted ${oldestUnsent.acceptedAt})`;
 
   return [
     columns([
-      of('waiting'),
-      of('active'),
-      of('retrying'),
-      of('dead'),
-      of('delivered', 'in the last 24 hours'),
-      of('skipped', 'in the last 24 hours'),
+      countRow('waiting'),
+      countRow('active'),
+      countRow('retrying'),
+      countRow('dead'),
+      countRow('delivered', 'in the last 24 hours'),
+      countRow('skipped', 'in the last 24 hours'),
     ]),
     '',
     `oldest unsent signal: ${oldest}`,
@@ -89,19 +108,26 @@ export const renderStatus = ({
 };
 
 export const renderAttempts = (attempts: Attempt[]): string => {
-  const isBound = attempts.some(({ tokenUsed }) => tokenUsed !== undefined);
+  const hasTokenUsed = attempts.some(({ tokenUsed }) => tokenUsed !== undefined);
   return attempts.length === 0
     ? 'no attempts yet'
     : columns(
         attempts.map((attempt, index) => [
-          ...[String(index + 1), attempt.at, attempt.outcome, `${attempt.durationMs} ms`],
+          String(index + 1),
+          attempt.at,
+          attempt.outcome,
+          `${attempt.durationMs} ms`,
           attempt.requestId ?? '-',
-          ...(isBound ? [renderBound(attempt)] : []),
+          ...(hasTokenUsed ? [renderTokenUsed(attempt)] : []),
           [attempt.code, attempt.reason].filter(Boolean).join(': '),
         ]),
         [
-          ...['#', 'at', 'outcome', 'took', 'X-Request-Id'],
-          ...(isBound ? ['seek token'] : []),
+          '#',
+          'at',
+          'outcome',
+          'took',
+          'X-Request-Id',
+          ...(hasTokenUsed ? ['seek token'] : []),
           'answer',
         ],
       );
@@ -109,17 +135,19 @@ export const renderAttempts = (attempts: Attempt[]): string => {
 
 const renderOutbox = ({ pending, rejected, lagSeconds }: OutboxReading): string =>
   [
-    `outbox: ${pending === 0 ? 'nothing to be moved' : `${pending} to be moved, the oldest for ${since(lagSeconds)}`}`,
-    ...(rejected === 0 ? [] : [colours.red(`${rejected} that can not be sent`)]),
+    pending === 0
+      ? 'outbox: no pending rows'
+      : `outbox: ${pending} pending, the oldest for ${renderSeconds(lagSeconds)}`,
+    ...(rejected === 0 ? [] : [colours.red(`${rejected} rejected`)]),
   ].join('; ');
 
 const renderDeferral = ({ at, code, reason }: Deferral): string =>
-  `put off at ${at}, no attempt spent: ${code}: ${reason}`;
+  `deferred without an attempt at ${at}: ${code}: ${reason}`;
 
 export const renderRedrives = (log: Redrive[] = []): string[] =>
   log.map(({ at, by }) => `redriven: ${at}${by === undefined ? '' : ` by ${by}`}`);
 
-export const renderLife = (record: SignalRecord): string =>
+export const renderSignal = (record: SignalRecord): string =>
   [
     `${record.typeCode} ${record.signalId}`,
     `state: ${renderState(record.state)}${record.reason === undefined ? '' : ` (${record.reason})`}`,
@@ -133,23 +161,27 @@ export const renderLife = (record: SignalRecord): string =>
     renderAttempts(record.attempts),
   ].join('\n');
 
-export const renderLives = (lookup: SignalRecord[]): string =>
-  lookup.length === 0
-    ? 'no such signals are kept'
+export const renderSignals = (records: SignalRecord[]): string =>
+  records.length === 0
+    ? 'no signals found'
     : columns(
-        lookup.map(({ signalId, typeCode, state, acceptedAt, attempts, reason }) => [
-          ...[signalId, typeCode, renderState(state), acceptedAt, String(attempts.length)],
+        records.map(({ signalId, typeCode, state, acceptedAt, attempts, reason }) => [
+          signalId,
+          typeCode,
+          renderState(state),
+          acceptedAt,
+          String(attempts.length),
           reason ?? attempts.at(-1)?.reason ?? '',
         ]),
         ['signal', 'type', 'state', 'accepted', 'attempts', 'reason'],
       );
 
-const renderBound = ({ tokenUsed }: Attempt): string =>
+const renderTokenUsed = ({ tokenUsed }: Attempt): string =>
   tokenUsed === undefined
     ? ''
     : `${tokenUsed.source} of ${tokenUsed.receivedAt}${tokenUsed.expired ? ', expired' : ''}`;
 
-/** Whose it is, a line each. */
+/** One line for each kind of identifier that the signal names. */
 export const renderReferences = ({
   applicationId,
   candidateApplicationProfileId: profile,

@@ -25,9 +25,14 @@ export const renderCounts = (counts: DeadLetterCount[]): string =>
     ? 'no dead letters'
     : columns(
         counts.map(({ count, code, typeCode, firstAt, lastAt, reason }) => [
-          ...[String(count), code, typeCode, firstAt, lastAt, reason],
+          String(count),
+          code,
+          typeCode,
+          firstAt,
+          lastAt,
+          reason,
         ]),
-        ['letters', 'code', 'type', 'first', 'last', 'reason of the last'],
+        ['count', 'code', 'type', 'first', 'last', 'last reason'],
       );
 
 export const renderRedrivePreview = ({
@@ -43,20 +48,27 @@ export const renderRedrivePreview = ({
       : [
           columns(
             samples.map(({ signalId, typeCode, diedAt, code, reason }) => [
-              ...[signalId, typeCode, diedAt, code, reason],
+              signalId,
+              typeCode,
+              diedAt,
+              code,
+              reason,
             ]),
-            ['such as', 'type', 'died', 'code', 'reason'],
+            ['example', 'type', 'died', 'code', 'reason'],
           ),
         ]),
     ...(invalid === 0
       ? []
       : [
-          `would refuse ${invalid}: they would not be accepted today`,
+          `would reject ${invalid}: their signals would fail validation today`,
           columns(
             refusals.map(({ count, pointer, message, example }) => [
-              ...[String(count), pointer, message, example],
+              String(count),
+              pointer,
+              message,
+              example,
             ]),
-            ['letters', 'field', 'problem', 'such as'],
+            ['count', 'field', 'problem', 'example'],
           ),
         ]),
   ].join('\n');

@@ -1,17 +1,20 @@
-// C0 but for the ends of lines and tabs, DEL, C1, and what turns the direction of writing round.
+// Control characters, except line feed and tab, and the characters that change the direction of text.
 const UNPRINTABLE = /(?![\n\t])[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu;
 const ESCAPE = '\u001b';
-// Our own: a colour, and back.
+// The sequences that picocolors writes: they set a colour, or reset it.
 const COLOUR = new RegExp(`(${ESCAPE}\\[3\\dm)`);
 
-/** What others wrote may steer a terminal: clear it, rename it, or say what was not said. */
+/**
+ * Replaces control characters by `�`. Data from outside could otherwise clear the terminal, change its title,
+ * or display a text that differs from the data.
+ */
 export const printable = (text: string): string =>
   text
     .split(COLOUR)
     .map((part, index) => (index % 2 === 1 ? part : part.replace(UNPRINTABLE, '\u{fffd}')))
     .join('');
 
-/** The same for a program, to which each character is told as it is. */
+/** JSON with the same characters escaped, so that a parser reads the original value. */
 export const printableJson = (value: unknown): string =>
   JSON.stringify(value).replace(
     UNPRINTABLE,

@@ -11,13 +11,13 @@ const SAMPLES = 5;
 
 export type Reconciled = {
   /** Rows of which the outcome is not known, or may still change. */
-  looked: number;
+  checked: number;
   /** Those that the queue does not know any more, and was given again: with `dryRun`, that it would be. */
-  enqueued: number;
+  reenqueued: number;
   /** Those of them that would not be accepted today. */
   rejected: number;
   /** Those whose outcome the queue knew, and the outbox did not. */
-  settled: number;
+  recorded: number;
   /** Some of those that were lost. */
   samples: string[];
 };
@@ -37,21 +37,21 @@ export const createReconcile =
   ({ store, outcomeRows, ask, enqueue }: Deps) =>
   async ({ dryRun, signal }: { dryRun: boolean; signal?: AbortSignal }): Promise<Reconciled> => {
     let told: OutcomeEvent[] = [];
-    const seen: Reconciled = { looked: 0, enqueued: 0, rejected: 0, settled: 0, samples: [] };
+    const seen: Reconciled = { checked: 0, reenqueued: 0, rejected: 0, recorded: 0, samples: [] };
 
     const consider = async (taken: (Taken & { signalId: string })[]): Promise<Relayed[]> => {
       const asked = await Promise.all(taken.map(({ signalId }) => ask(signalId)));
       told = outcomeEventsIn(asked);
       const lost = taken.filter((_, index) => asked[index]?.kind === 'unknown');
-      seen.looked += taken.length;
+      seen.checked += taken.length;
       seen.samples.push(...lost.map(({ signalId }) => signalId));
       seen.samples.splice(SAMPLES);
       if (dryRun) {
-        seen.enqueued += lost.length;
+        seen.reenqueued += lost.length;
         return [];
       }
       const relayed = await relayAll(enqueue, lost, 'outbox');
-      seen.enqueued += relayed.filter(({ kind }) => kind === 'queued').length;
+      seen.reenqueued += relayed.filter(({ kind }) => kind === 'queued').length;
       seen.rejected += relayed.filter(({ kind }) => kind === 'rejected').length;
       return relayed;
     };
@@ -59,7 +59,7 @@ export const createReconcile =
       after = await store.reconsider(after, PAGE, consider);
       // Not within the transaction, which has these rows in its hands.
       if (!dryRun) await outcomeRows.writeBack(told);
-      seen.settled += told.length;
+      seen.recorded += told.length;
     }
     return seen;
   };
