@@ -57,7 +57,7 @@ const readRedriveOptions = (ids: string[], options: RedriveOptions) =>
     return { filter, isFiltered, rate: readNumber('rate', options.rate, addProblem) };
   });
 
-/** Asks on a terminal, because a filter may have been forgotten. A script is not asked. */
+/** Asks on a terminal, because a missing filter may be a mistake. A script gets no question. */
 const confirmAll = async (count: number): Promise<boolean> => {
   if (count === 0 || !process.stdin.isTTY) return true;
   const terminal = createInterface({ input: process.stdin, output: process.stderr });

@@ -13,24 +13,28 @@ import { createService } from '../processes/service.ts';
 import { createScenes, type Scene } from './scenes.ts';
 import { attemptsOf, createScreen, heading, type Screen } from './screen.ts';
 
-const SETTLED_WITHIN_MS = 20_000;
-const LOOK_EVERY_MS = 50;
+const OUTCOME_TIMEOUT_MS = 20_000;
+const POLL_INTERVAL_MS = 50;
 
-/** `seek-signals demo`: a scripted run over sample signals in a temporary folder, explained. */
+/** `seek-signals demo`: sends sample signals to the simulator, in a temporary folder, and explains each step. */
 export const demo = async (env: NodeJS.ProcessEnv): Promise<number> => {
   const folder = await mkdtemp(join(tmpdir(), 'seek-signals-demo-'));
   try {
-    return await playIn(folder, env);
+    return await runIn(folder, env);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
 };
 
-const playIn = async (folder: string, env: NodeJS.ProcessEnv): Promise<number> => {
-  process.stdout.write('Starting the queue, the simulated SEEK, API, worker and board …\n');
+const runIn = async (folder: string, env: NodeJS.ProcessEnv): Promise<number> => {
+  process.stdout.write('Starting the queue, the simulator, the API, a worker and the board …\n');
   const config = loadConfig({
-    ...{ EMBEDDED_PATH: folder, LOG_LEVEL: env.LOG_LEVEL ?? 'silent' },
-    ...{ RETRY_BASE_MS: '400', API_PORT: '0', BOARD_PORT: '0', SIMULATOR_PORT: '0' },
+    EMBEDDED_PATH: folder,
+    LOG_LEVEL: env.LOG_LEVEL ?? 'silent',
+    RETRY_BASE_MS: '400',
+    API_PORT: '0',
+    BOARD_PORT: '0',
+    SIMULATOR_PORT: '0',
   });
   const logger = createLogger({ level: config.LOG_LEVEL });
   const service = createService(
@@ -40,47 +44,49 @@ const playIn = async (folder: string, env: NodeJS.ProcessEnv): Promise<number> =
   );
   try {
     const { apiUrl, apiKey, simulator } = await startDevStack(service, config);
-    if (simulator === undefined) throw new Error('The demo plays SEEK itself');
-    return await play(createApi(apiUrl, apiKey), simulator);
+    if (simulator === undefined) {
+      throw new Error('The demo needs the simulator, which startDevStack did not start');
+    }
+    return await runScenes(createApi(apiUrl, apiKey), simulator);
   } finally {
     await service.closers.closeAll();
   }
 };
 
-type Check = { what: string; ok: boolean };
+type DemoCheck = { what: string; ok: boolean };
 
-const play = async (api: Api, seek: Simulator): Promise<number> => {
+const runScenes = async (api: Api, simulator: Simulator): Promise<number> => {
   const scenes = createScenes();
   const screen = createScreen(scenes.map(({ title }) => title));
-  const checks: Check[] = [];
-  for (const scene of scenes) checks.push(await playScene(api, seek, screen, scene));
+  const checks: DemoCheck[] = [];
+  for (const scene of scenes) checks.push(await runScene(api, simulator, screen, scene));
   screen.end();
-  checks.push(await playDuplicate(api, scenes[0]), await playInvalid(api));
+  checks.push(await sendDuplicate(api, scenes[0]), await sendInvalid(api));
 
   const delivered = scenes.filter(({ ends, redrive }) => ends === 'delivered' || redrive).length;
-  const arrived = seek.signals.total();
-  checks.push({ what: `SEEK has ${arrived} signals, each once`, ok: arrived === delivered });
+  const arrived = simulator.signals.total();
+  checks.push({ what: `SEEK received ${arrived} signals, each once`, ok: arrived === delivered });
 
   const failed = checks.filter(({ ok }) => !ok);
-  process.stdout.write(heading('What to make of it\n'));
+  process.stdout.write(heading('Result\n'));
   for (const { what, ok } of checks) process.stdout.write(`  ${ok ? 'ok  ' : 'FAIL'} ${what}\n`);
   process.stdout.write(
     failed.length === 0
-      ? '\nEvery signal is settled as it should be. `npm start` runs all of this for you to play with.\n'
-      : `\n${failed.length} of ${checks.length} did not end as they should.\n`,
+      ? '\nEvery signal ended as expected. `npm start` runs the same for you to try.\n'
+      : `\n${failed.length} of ${checks.length} checks failed.\n`,
   );
   return failed.length === 0 ? 0 : 1;
 };
 
-const playScene = async (
+const runScene = async (
   api: Api,
-  seek: Simulator,
+  simulator: Simulator,
   screen: Screen,
   scene: Scene,
-): Promise<Check> => {
+): Promise<DemoCheck> => {
   const { title, story, signal, before, ends, redrive } = scene;
   screen.say(`${heading(title)}\n  ${story}`);
-  before?.(seek);
+  before?.(simulator);
   const signalId = await api.send(signal);
   const watch = (until: SignalRecord['state'], redrives: number) =>
     watchUntil(api, signalId, {
@@ -100,57 +106,61 @@ const playScene = async (
   return { what, ok: record?.state === expected };
 };
 
-type Watch = {
+type WatchOptions = {
   until: SignalRecord['state'];
   redrives: number;
   onChange: (record: SignalRecord) => void;
 };
 
-const watchUntil = async (api: Api, signalId: string, { until, redrives, onChange }: Watch) => {
-  const deadline = Date.now() + SETTLED_WITHIN_MS;
+const watchUntil = async (
+  api: Api,
+  signalId: string,
+  { until, redrives, onChange }: WatchOptions,
+) => {
+  const deadline = Date.now() + OUTCOME_TIMEOUT_MS;
   for (;;) {
     const record = await api.find(signalId);
     if (record !== undefined) onChange(record);
     if (record?.state === until && record.redrives >= redrives) return record;
     if (Date.now() > deadline) return record;
-    await wait(LOOK_EVERY_MS);
+    await wait(POLL_INTERVAL_MS);
   }
 };
 
-const playDuplicate = async (api: Api, first: Scene | undefined): Promise<Check> => {
+const sendDuplicate = async (api: Api, first: Scene | undefined): Promise<DemoCheck> => {
   process.stdout.write(
-    `${heading('the first signal once more')}\n  An ATS that is not sure sends again. The signal is recognised, and not sent twice.\n`,
+    `${heading('the first signal again')}\n  An ATS that got no answer sends the signal again. The queue recognises the duplicate.\n`,
   );
-  const answer = await api.post(first?.signal);
-  process.stdout.write(`    HTTP ${answer.status} ${JSON.stringify(answer.body)}\n`);
-  return { what: 'the same signal again: a duplicate', ok: answer.body.duplicate === true };
+  const response = await api.post(first?.signal);
+  process.stdout.write(`    HTTP ${response.status} ${JSON.stringify(response.body)}\n`);
+  return { what: 'the same signal again: a duplicate', ok: response.body.duplicate === true };
 };
 
-const playInvalid = async (api: Api): Promise<Check> => {
+const sendInvalid = async (api: Api): Promise<DemoCheck> => {
   process.stdout.write(
-    `${heading('a signal that SEEK would refuse')}\n  It is refused at the door, with every problem named at once.\n`,
+    `${heading('an invalid signal')}\n  The API rejects it, and names every problem at once.\n`,
   );
-  const answer = await api.post({
+  const response = await api.post({
     typeCode: 'ApplicationStatusUpdate',
     token: 'demo-trailing-space ',
     current: { status: { label: 'Interview', index: -1, total: 3 }, timestamp: 'yesterday' },
   });
-  process.stdout.write(`    HTTP ${answer.status} ${JSON.stringify(answer.body)}\n`);
-  return { what: 'a wrong signal: refused at the door', ok: answer.status === 422 };
+  process.stdout.write(`    HTTP ${response.status} ${JSON.stringify(response.body)}\n`);
+  return { what: 'an invalid signal: rejected with 422', ok: response.status === 422 };
 };
 
-/** The HTTP API, as an ATS would call it. */
-export const createApi = (apiUrl: string, apiKey: string) => {
+/** A client of the HTTP API, as an ATS would write it. */
+const createApi = (apiUrl: string, apiKey: string) => {
   const headers = { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json' };
 
   const post = async (body: unknown, path = '/signals') => {
-    const answer = await fetch(`${apiUrl}${path}`, {
+    const response = await fetch(`${apiUrl}${path}`, {
       method: 'POST',
       headers,
       body: JSON.stringify(body),
     });
-    const answered: Record<string, unknown> = JSON.parse(await answer.text());
-    return { status: answer.status, body: answered };
+    const parsed: Record<string, unknown> = JSON.parse(await response.text());
+    return { status: response.status, body: parsed };
   };
 
   return {
@@ -165,12 +175,12 @@ export const createApi = (apiUrl: string, apiKey: string) => {
       if (status !== 202) throw new Error(`Not redriven: HTTP ${status}`);
     },
     find: async (signalId: string): Promise<SignalRecord | undefined> => {
-      const answer = await fetch(`${apiUrl}/signals/${signalId}`, { headers });
-      if (answer.status === 404) return undefined;
-      const record: SignalRecord = JSON.parse(await answer.text());
+      const response = await fetch(`${apiUrl}/signals/${signalId}`, { headers });
+      if (response.status === 404) return undefined;
+      const record: SignalRecord = JSON.parse(await response.text());
       return record;
     },
   };
 };
 
-export type Api = ReturnType<typeof createApi>;
+type Api = ReturnType<typeof createApi>;

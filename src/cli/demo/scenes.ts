@@ -1,15 +1,15 @@
 import type { SignalInput, StateInput } from '../../schemas/signal.ts';
 import type { Simulator } from '../../simulator/createSimulator.ts';
 
-/** One thing that happens to a recruiter's signal, and how it has to end. */
+/** One sample signal, what happens to it, and its expected outcome. */
 export type Scene = {
   title: string;
   story: string;
   signal: SignalInput;
-  /** What is wrong at SEEK when it arrives there. */
-  before?: (seek: Simulator) => void;
+  /** Makes the simulator fail for this signal. */
+  before?: (simulator: Simulator) => void;
   ends: 'delivered' | 'dead';
-  /** Put back after it died, once the cause is gone; it then has to be delivered. */
+  /** Explains the redrive of the dead letter. The signal must then be delivered. */
   redrive?: string;
 };
 
@@ -27,13 +27,14 @@ const state = (
 export const createScenes = (): Scene[] => [
   {
     title: 'application completed',
-    story: 'A candidate finishes an application. SEEK takes the signal at the first attempt.',
+    story: 'A candidate completes an application. SEEK accepts the signal at the first attempt.',
     signal: { typeCode: 'ApplicationComplete', token: 'demo-first+%2B==', timestamp: ago(3) },
     ends: 'delivered',
   },
   {
     title: 'moved to Interview',
-    story: 'The hirer moves the application on. Both states travel, `success: null` included.',
+    story:
+      'The hirer moves the application to Interview. The signal has both states, with `success: null`.',
     signal: {
       typeCode: 'ApplicationStatusUpdate',
       token: 'demo-interview',
@@ -61,23 +62,24 @@ export const createScenes = (): Scene[] => [
   },
   {
     title: 'SEEK answers 502 twice',
-    story: 'SEEK stumbles. The signal waits, twice, for longer each time, and gets through.',
-    signal: { typeCode: 'ApplicationComplete', token: 'demo-stumble' },
-    before: ({ faults }) => faults.arm({ kind: 'html502', next: 2, contains: 'demo-stumble' }),
+    story:
+      'SEEK fails twice. The signal is retried after a backoff that grows, and is then delivered.',
+    signal: { typeCode: 'ApplicationComplete', token: 'demo-502' },
+    before: ({ faults }) => faults.arm({ kind: 'html502', next: 2, contains: 'demo-502' }),
     ends: 'delivered',
   },
   {
     title: 'partner token expired',
     story:
-      'Our access token has expired at SEEK. It is renewed, and the request repeated, at once.',
+      'The partner token has expired. The worker gets a new one and repeats the request immediately.',
     signal: { typeCode: 'ApplicationComplete', token: 'demo-expired-partner' },
     before: ({ tokens }) => tokens.expireAll(),
     ends: 'delivered',
   },
   {
-    title: 'refused, then redriven',
+    title: 'rejected, then redriven',
     story:
-      'No relationship with this hirer yet: FORBIDDEN. Trying again would not help, so it is buried.',
+      'No relationship with this hirer yet: FORBIDDEN. A retry would not help, so it becomes a dead letter.',
     signal: {
       typeCode: 'ApplicationStatusUpdate',
       candidateApplicationProfileId: 'seekAnz:candidateApplicationProfile:demo:2',
@@ -89,8 +91,9 @@ export const createScenes = (): Scene[] => [
     redrive: 'The hirer has granted access since. An operator redrives the dead letter.',
   },
   {
-    title: 'refused for good',
-    story: 'SEEK does not know this seek token: BAD_USER_INPUT. It stays with the dead letters.',
+    title: 'rejected permanently',
+    story:
+      'SEEK does not know this seek token: BAD_USER_INPUT. The signal stays in the dead letters.',
     signal: { typeCode: 'ApplicationComplete', token: 'invalid-demo' },
     ends: 'dead',
   },

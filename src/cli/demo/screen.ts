@@ -5,12 +5,12 @@ import colours from 'picocolors';
 import type { SignalRecord } from '../../schemas/signalRecord.ts';
 import { renderState } from '../io/render.ts';
 
-type Row = { title: string; record?: SignalRecord };
+type SceneRow = { title: string; record?: SignalRecord };
 
-/** Tells the story: a table that lives on a terminal, a line for each change elsewhere. */
+/** Shows the progress: on a terminal a table that updates in place, elsewhere one line for each change. */
 export const createScreen = (titles: string[]) => {
-  const live = process.stdout.isTTY === true;
-  const rows: Row[] = titles.map((title) => ({ title }));
+  const isTerminal = process.stdout.isTTY === true;
+  const rows: SceneRow[] = titles.map((title) => ({ title }));
 
   const draw = (): string => {
     const table = new Table({ head: ['signal', 'state', 'attempts', 'last answer'] });
@@ -27,17 +27,17 @@ export const createScreen = (titles: string[]) => {
 
   return {
     say: (text: string): void => {
-      if (live) logUpdate.clear();
+      if (isTerminal) logUpdate.clear();
       process.stdout.write(`${text}\n`);
-      if (live) logUpdate(draw());
+      if (isTerminal) logUpdate(draw());
     },
 
-    /** Shows a life where it has changed since it was shown last. */
+    /** Does nothing if the record has not changed since the last call. */
     show: (title: string, record: SignalRecord): void => {
       const row = rows.find((candidate) => candidate.title === title);
       if (row === undefined || isSame(row.record, record)) return;
       row.record = record;
-      if (live) {
+      if (isTerminal) {
         logUpdate(draw());
         return;
       }
@@ -49,7 +49,7 @@ export const createScreen = (titles: string[]) => {
     },
 
     end: (): void => {
-      if (live) logUpdate.done();
+      if (isTerminal) logUpdate.done();
     },
   };
 };

@@ -2,7 +2,6 @@ import { apiPort, type Config, loadConfig, shutdownGraceMs } from '../../config/
 import { typeLabel } from '../../observability/metrics.ts';
 import { createApp } from '../../producer/api/app.ts';
 import { createRecordSeekToken } from '../../producer/recordSeekToken.ts';
-import { createSearch } from '../../producer/search.ts';
 import { serve } from '../../runtime/httpServer.ts';
 import { runUntilTerminated } from '../../runtime/lifecycle.ts';
 import { createEraseApplication } from '../../seekTokens/eraseApplication.ts';
@@ -10,11 +9,11 @@ import { guardRedis } from './guardRedis.ts';
 import { startTracing } from './otelSdk.ts';
 import { onPort } from './probesServer.ts';
 import { openService, type Service } from './service.ts';
-import { followSecrets } from './watchSecrets.ts';
+import { watchSecrets } from './watchSecrets.ts';
 
 const REQUIRED = ['REDIS_URL', 'API_KEYS'] as const;
 
-/** `seek-signals api`: the producer over HTTP. */
+/** `seek-signals api`: accepts signals over HTTP. */
 export const api = async (
   env: NodeJS.ProcessEnv,
   termination: Promise<NodeJS.Signals>,
@@ -23,7 +22,7 @@ export const api = async (
   const service = openService(config, 'fail-fast');
   const { unfit } = await guardRedis(service, config.ALLOW_UNSAFE_REDIS);
   const tracer = await startTracing(config, service, 'api');
-  const secrets = followSecrets(env, REQUIRED, service);
+  const secrets = watchSecrets(env, REQUIRED, service);
   const { url } = await onPort(
     (port) => startApi({ ...service, tracer }, config, port, secrets),
     apiPort(config),
@@ -32,11 +31,13 @@ export const api = async (
   service.logger.info({ url }, 'API listening');
   return runUntilTerminated({
     ...service,
-    ...{ termination, unfit, timeoutMs: config.SHUTDOWN_TIMEOUT_MS },
+    termination,
+    unfit,
+    timeoutMs: config.SHUTDOWN_TIMEOUT_MS,
   });
 };
 
-/** Builds the API on a service, and serves it. */
+/** Builds the API on a service, and serves it until the service closes. */
 export const startApi = async (
   service: Service,
   config: Config<'API_KEYS'>,
@@ -44,14 +45,14 @@ export const startApi = async (
   secrets: () => Pick<Config<'API_KEYS'>, 'API_KEYS'> = () => config,
 ) => {
   const { backend, logger, closers, metrics, probes, tracer } = service;
-  const { lookup, findSignals, deadLetters, seekTokens } = service;
+  const { lookup, search, deadLetters, seekTokens } = service;
   const onAccepted = (typeCode: string) => metrics.accepted.inc({ type: typeLabel(typeCode) });
   const stopping = new AbortController();
   const app = createApp({
     apiKeys: () => secrets().API_KEYS,
     enqueue: await service.openEnqueue(onAccepted),
     find: lookup.find,
-    search: createSearch({ find: lookup.find, findSignals }),
+    search,
     deadLetters,
     exportDeadLetters: service.exportDeadLetters,
     importDeadLetters: service.importDeadLetters,

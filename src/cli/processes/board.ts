@@ -10,9 +10,9 @@ import { runUntilTerminated } from '../../runtime/lifecycle.ts';
 import { onPort } from './probesServer.ts';
 import { openService, type Service } from './service.ts';
 
-const ANSWER_WITHIN_MS = 4_000;
+const RESPONSE_TIMEOUT_MS = 4_000;
 
-/** `seek-signals board`: how things stand, and Bull Board over both queues. */
+/** `seek-signals board`: status pages, and Bull Board for both queues. */
 export const board = async (
   env: NodeJS.ProcessEnv,
   termination: Promise<NodeJS.Signals>,
@@ -27,7 +27,7 @@ export const board = async (
 
 type BoardConfig = Config<'BOARD_USERNAME' | 'BOARD_PASSWORD'>;
 
-/** The operator, and where there is one, somebody who may only look. */
+/** The operator, and the viewer if one is configured. */
 const accountsOf = (config: BoardConfig): Account[] => {
   const operator = {
     username: config.BOARD_USERNAME,
@@ -37,12 +37,17 @@ const accountsOf = (config: BoardConfig): Account[] => {
   const { BOARD_VIEWER_USERNAME: username, BOARD_VIEWER_PASSWORD: password } = config;
   if (username === undefined || password === undefined) return [operator];
   if (username === operator.username) {
-    throw new ConfigError('BOARD_VIEWER_USERNAME is BOARD_USERNAME: who is it?');
+    throw new ConfigError(
+      'BOARD_VIEWER_USERNAME equals BOARD_USERNAME; give the viewer another name',
+    );
   }
   return [operator, { username, password, readOnly: true }];
 };
 
-/** Builds the board on a service, and serves it: from the first moment the queue is there. */
+/**
+ * Serves the board. It is built with the first request that reaches the queue. Until then, requests get the page
+ * that says that the queue is unavailable, and the process does not end.
+ */
 export const startBoard = async (service: Service, config: BoardConfig, port: number) => {
   const { backend, lookup, findSignals, status, deadLetters } = service;
   const { logger, closers, probes } = service;
@@ -51,7 +56,8 @@ export const startBoard = async (service: Service, config: BoardConfig, port: nu
   const build = () =>
     openBoard({ backend, lookup, findSignals, status, deadLetters, accounts, log });
   let building: ReturnType<typeof build> | undefined;
-  const built = (): ReturnType<typeof build> => {
+  /** Builds once. A failure is not cached, so the next request builds again. */
+  const getBoard = (): ReturnType<typeof build> => {
     building ??= build().catch((err: unknown) => {
       building = undefined;
       throw err;
@@ -60,15 +66,15 @@ export const startBoard = async (service: Service, config: BoardConfig, port: nu
   };
 
   const app = new Hono();
-  // An answer without the board is guarded as the board's own are.
+  // Also here, because the unavailable page is served without the board and needs the same headers.
   app.use(caching, pageHeaders);
   app.route('/', probes);
   app.all('*', async (c) => {
-    const answering = built().then((board) => board.fetch(c.req.raw, c.env));
-    const answer = await withDeadline(answering, ANSWER_WITHIN_MS, queueTimedOut).catch(
+    const answered = getBoard().then((board) => board.fetch(c.req.raw, c.env));
+    const response = await withDeadline(answered, RESPONSE_TIMEOUT_MS, queueTimedOut).catch(
       () => undefined,
     );
-    return answer ?? noAnswer(c);
+    return response ?? noAnswer(c);
   });
   const server = await serve(app, { host: config.BOARD_HOST, port });
   closers.add('board', () => server.close(shutdownGraceMs(config)));

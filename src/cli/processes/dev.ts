@@ -13,7 +13,7 @@ import { startTracing } from './otelSdk.ts';
 import { onFreePort } from './probesServer.ts';
 import { createService, openRedisBackend, queueOptions, type Service } from './service.ts';
 
-/** `seek-signals dev`: everything in one terminal. */
+/** `seek-signals dev`: runs the API, a worker, the board and the simulator in one process. */
 export const dev = async (
   env: NodeJS.ProcessEnv,
   termination: Promise<NodeJS.Signals>,
@@ -46,13 +46,13 @@ const openQueue = async (
   return { backend: await openEmbeddedQueue(config, logger, lock), lock };
 };
 
-/** The embedded queue in its locked folder; closing it lets go of the lock. */
+/** Opens the embedded queue in its locked folder. Closing the queue releases the lock. */
 export const openEmbeddedQueue = async (
   config: Config,
   logger: Logger,
   lock: FolderLock,
 ): Promise<Backend> => {
-  // Loaded here and nowhere else: the library and the production commands never see it.
+  // The only import of the embedded queue, so that the library and the production commands never load it.
   const { openEmbedded } = await import('../../queue/embedded/openEmbedded.ts');
   const folder = config.EMBEDDED_PATH;
   const queue = await openEmbedded({ folder, logger, ...queueOptions(config) });
@@ -71,64 +71,72 @@ const banner = (stack: DevStack, config: Config): string => {
   return `
   queue   ${queue}
   SEEK    ${seek}
-  API     ${apiUrl}   key: ${apiKey}   (described at ${apiUrl}/openapi.json)
+  API     ${apiUrl}   key: ${apiKey}   (OpenAPI: ${apiUrl}/openapi.json)
   board   ${boardUrl}   login: ${username} / ${password}
 
-  A signal to try:
+  Send a first signal:
 
   curl -s ${apiUrl}/signals \\
     -H 'Authorization: Bearer ${apiKey}' -H 'Content-Type: application/json' \\
     -d '{"typeCode":"ApplicationComplete","token":"a-seek-token"}'
 
-  Ctrl-C stops it all and keeps the data.
+  Ctrl-C stops everything and keeps the data.
 
 `;
 };
 
-const secret = () => randomBytes(12).toString('base64url');
+const createSecret = () => randomBytes(12).toString('base64url');
 
-/** Everything on one queue in one process, with what is missing made up: keys, logins, and SEEK. */
+/**
+ * Starts the API, a worker and the board on one queue. Generates the API key and the logins that are not configured,
+ * and starts the simulator if SEEK's credentials are not configured.
+ */
 export const startDevStack = async (service: Service, config: Config) => {
   const { logger, closers } = service;
-  const given = config.API_KEYS ?? [];
-  // The commands that are typed beside it use it for everything.
-  const known = given.find(
+  const configuredKeys = config.API_KEYS ?? [];
+  // The commands that call this API need a key in plain text, with every scope.
+  const fullKey = configuredKeys.find(
     ({ key, scopes }) => key !== undefined && scopes.length === SCOPES.length,
   );
-  const apiKey = known?.key ?? secret();
-  const own = known === undefined ? [parseApiKey(`dev:${apiKey}`)] : [];
+  const apiKey = fullKey?.key ?? createSecret();
+  const generatedKeys = fullKey === undefined ? [parseApiKey(`dev:${apiKey}`)] : [];
   const username = config.BOARD_USERNAME ?? 'dev';
-  const password = config.BOARD_PASSWORD ?? secret();
-  const { simulator, credentials } = await standInForSeek(config, logger);
+  const password = config.BOARD_PASSWORD ?? createSecret();
+  const { simulator, credentials } = await startSimulatorIfNeeded(config, logger);
   if (simulator !== undefined) closers.add('simulator', simulator.close);
 
-  const full = {
+  const devConfig = {
     ...config,
     ...credentials,
-    API_KEYS: [...given, ...own.filter((key) => typeof key !== 'string')],
+    API_KEYS: [...configuredKeys, ...generatedKeys.filter((key) => typeof key !== 'string')],
     BOARD_USERNAME: username,
     BOARD_PASSWORD: password,
   };
-  await startWorker({ ...service, config: full });
+  await startWorker({ ...service, config: devConfig });
   const board = await onFreePort(
-    (port) => startBoard(service, full, port),
+    (port) => startBoard(service, devConfig, port),
     config.BOARD_PORT,
     logger,
   );
-  const api = await onFreePort((port) => startApi(service, full, port), apiPort(config), logger);
+  const api = await onFreePort(
+    (port) => startApi(service, devConfig, port),
+    apiPort(config),
+    logger,
+  );
 
   return { apiUrl: api.url, apiKey, boardUrl: board.url, username, password, simulator };
 };
 
 export type DevStack = Awaited<ReturnType<typeof startDevStack>>;
 
-/** The simulator where no credentials for SEEK are set; otherwise SEEK itself. */
-const standInForSeek = async (config: Config, logger: Logger) => {
+/** Returns SEEK's credentials if they are configured. Otherwise starts the simulator, and returns credentials for it. */
+const startSimulatorIfNeeded = async (config: Config, logger: Logger) => {
   const { SEEK_CLIENT_ID, SEEK_CLIENT_SECRET } = config;
   if (SEEK_CLIENT_ID !== undefined && SEEK_CLIENT_SECRET !== undefined) {
     return { simulator: undefined, credentials: { SEEK_CLIENT_ID, SEEK_CLIENT_SECRET } };
   }
-  const [clientId, clientSecret] = ['dev', secret()];
+  const clientId = 'dev';
+  const clientSecret = createSecret();
   const simulator = await onFreePort(
     (port) => startSimulator({ host: config.SIMULATOR_HOST, port, clientId, clientSecret }),
     config.SIMULATOR_PORT,

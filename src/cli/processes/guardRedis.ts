@@ -5,43 +5,45 @@ import { createDescribeError } from '../../queue/redis/connection.ts';
 import { APPEND_ONLY_FILE, EVICTION } from '../../queue/redis/safetyCheck.ts';
 import { withDeadline } from '../../runtime/async.ts';
 
-// A Redis that has not been reached by then is away, and must not keep the process from starting.
-const REACHED_WITHIN_MS = 2_000;
+// The process starts without Redis if it is not reached by then.
+const CONNECT_TIMEOUT_MS = 2_000;
 
 type Deps = { backend: Pick<Backend, 'inspect' | 'onReached'>; logger: Logger };
 
 /**
- * Looks whether the Redis may evict signals, as soon as it is first reached. Throws `ConfigError` if
- * so; where it is away at present, the answer comes with `unfit`, which then resolves with the
- * reason. What a later Redis is like, after a failover, is only told.
+ * Checks whether Redis may evict signals, as soon as Redis is first reached. Throws `ConfigError` if it may.
+ * If Redis is not reached in time, `unfit` resolves with the reason as soon as the check fails.
+ * The same finding about a later Redis, after a failover, is logged and does not stop the process.
  */
 export const guardRedis = async (
   { backend, logger }: Deps,
   allowUnsafe: boolean,
 ): Promise<{ unfit: Promise<string> }> => {
-  let first = true;
-  const examine = async (): Promise<SafetyFinding[]> => {
+  let isFirst = true;
+  const inspect = async (): Promise<SafetyFinding[]> => {
     const findings = await backend.inspect();
     const evicting = evictionOf(findings);
-    if (evicting !== undefined && (allowUnsafe || !first)) {
+    if (evicting !== undefined && (allowUnsafe || !isFirst)) {
       logger.error({ reason: evicting, allowUnsafe }, 'Redis may evict signals');
     }
-    if (first) warn(findings, logger);
-    first = false;
+    if (isFirst) warn(findings, logger);
+    isFirst = false;
     return findings;
   };
   const firstFindings = new Promise<SafetyFinding[]>((resolve) => {
-    // Where it was lost again meanwhile, it will be reached again.
-    backend.onReached(() => void examine().then(resolve, () => {}));
+    // A failure means that the connection broke again. The next `onReached` repeats the inspection.
+    backend.onReached(() => void inspect().then(resolve, () => {}));
   });
   const refusal = firstFindings.then((findings) => {
     const evicting = evictionOf(findings);
     return evicting === undefined || allowUnsafe ? undefined : explain(evicting);
   });
 
-  const reason = await withDeadline(refusal, REACHED_WITHIN_MS, () => new Error('away')).catch(
-    () => undefined,
-  );
+  const reason = await withDeadline(
+    refusal,
+    CONNECT_TIMEOUT_MS,
+    () => new Error('Redis not reached'),
+  ).catch(() => undefined);
   if (reason !== undefined) throw new ConfigError(reason);
   return {
     unfit: new Promise((resolve) => {
@@ -64,9 +66,9 @@ const warn = (findings: SafetyFinding[], logger: Logger): void => {
 };
 
 const explain = (evicting: string): string =>
-  `Redis may evict signals: maxmemory-policy is ${evicting}, or ALLOW_UNSAFE_REDIS=true to go on all the same`;
+  `Redis may evict signals: maxmemory-policy is ${evicting}, or ALLOW_UNSAFE_REDIS=true to start anyway`;
 
-/** What to say of a Redis that could not be asked: its own refusal, such as NOAUTH, or why it was not reached. */
+/** Describes why a command to Redis failed: an error reply such as NOAUTH, or why Redis was not reached. */
 export const describeConnectionError = (
   err: unknown,
   backend: Pick<Backend, 'lastError'>,

@@ -8,16 +8,16 @@ import { withDeadline } from '../../runtime/async.ts';
 import type { Closers } from '../../runtime/lifecycle.ts';
 import { packageInfo } from '../../runtime/packageInfo.ts';
 
-// Of the three seconds that are left for closing, the queue wants some.
-const FLUSH_WITHIN_MS = 1_000;
-const WARN_EVERY_MS = 60_000;
+// A part of the three seconds that remain for closing, because the queue needs the rest.
+const FLUSH_TIMEOUT_MS = 1_000;
+const WARN_INTERVAL_MS = 60_000;
 
 type Deps = { closers: Closers; logger: Logger };
 
 /**
- * Starts OpenTelemetry's SDK where the configuration names a collector; what else it is told by its own
- * variables (`OTEL_…`), it reads by itself. Without one, none of it is loaded. Whatever becomes of
- * traces, signals go on: spans that can't be exported are dropped.
+ * Starts OpenTelemetry's SDK if the configuration names a collector. Otherwise it loads none of it.
+ * The SDK reads its other variables (`OTEL_…`) itself. A failure of tracing never stops signals: spans that
+ * cannot be exported are dropped.
  */
 export const startTracing = async (
   config: Config,
@@ -27,23 +27,23 @@ export const startTracing = async (
   const url = tracesUrlOf(config);
   if (url === undefined) return undefined;
   try {
-    const { close } = await startSdk({ url, command, logger, isJson: speaksJson(config) });
+    const { close } = await startSdk({ url, command, logger, isJson: usesJson(config) });
     closers.add('tracing', close);
   } catch (err) {
-    logger.error({ err }, 'Tracing could not be started');
+    logger.error({ err }, 'Failed to start tracing');
     return undefined;
   }
   return openTracer();
 };
 
-const speaksJson = (config: Config): boolean =>
+const usesJson = (config: Config): boolean =>
   (config.OTEL_EXPORTER_OTLP_TRACES_PROTOCOL ?? config.OTEL_EXPORTER_OTLP_PROTOCOL) === 'http/json';
 
 type Sdk = { url: string; command: string; isJson: boolean; logger: Logger };
 
 const startSdk = async ({ url, command, isJson, logger }: Sdk) => {
-  const complain = createWarn(logger, 'Tracing is not as it should be');
-  const lost = createWarn(logger, 'Traces are not exported');
+  const warnOfSdk = createWarn(logger, 'OpenTelemetry SDK warning');
+  const warnOfExport = createWarn(logger, 'Failed to export traces');
   const [api, sdk, resources, { OTLPTraceExporter }] = await Promise.all([
     import('@opentelemetry/api'),
     import('@opentelemetry/sdk-trace-node'),
@@ -53,8 +53,8 @@ const startSdk = async ({ url, command, isJson, logger }: Sdk) => {
       : import('@opentelemetry/exporter-trace-otlp-proto'),
   ]);
   const log = {
-    error: complain,
-    warn: complain,
+    error: warnOfSdk,
+    warn: warnOfSdk,
     info: () => {},
     debug: () => {},
     verbose: () => {},
@@ -65,43 +65,47 @@ const startSdk = async ({ url, command, isJson, logger }: Sdk) => {
     'service.name': `seek-signals-${command}`,
     'service.version': packageInfo.version,
   });
-  const told = resources.detectResources({ detectors: [resources.envDetector] });
+  const configured = resources.detectResources({ detectors: [resources.envDetector] });
   const provider = new sdk.NodeTracerProvider({
-    resource: resources.defaultResource().merge(named).merge(told),
-    spanProcessors: [new sdk.BatchSpanProcessor(watch(new OTLPTraceExporter({ url }), lost))],
+    resource: resources.defaultResource().merge(named).merge(configured),
+    spanProcessors: [
+      new sdk.BatchSpanProcessor(reportFailures(new OTLPTraceExporter({ url }), warnOfExport)),
+    ],
   });
-  // No trace context leaves but in our own jobs: SEEK does not ask for it.
+  // No propagator, so that requests to SEEK carry no trace context. Our jobs carry it themselves.
   provider.register({ propagator: null });
 
-  const late = () => new Error(`not done within ${FLUSH_WITHIN_MS} ms`);
+  const onTimeout = () => new Error(`not complete within ${FLUSH_TIMEOUT_MS} ms`);
   return {
     close: (): Promise<void> =>
-      withDeadline(provider.shutdown(), FLUSH_WITHIN_MS, late).catch((err) => lost(reasonOf(err))),
+      withDeadline(provider.shutdown(), FLUSH_TIMEOUT_MS, onTimeout).catch((err) =>
+        warnOfExport(describeExportError(err)),
+      ),
   };
 };
 
 type Warn = (reason: string) => void;
 
-/** Tells of failures in words of ours: the SDK would print the whole error, the answer included. */
-const watch = (exporter: SpanExporter, warn: Warn): SpanExporter => ({
+/** Reports failures itself and hides them from the SDK, which would log the whole error with the response body. */
+const reportFailures = (exporter: SpanExporter, warn: Warn): SpanExporter => ({
   export: (spans, done) =>
     exporter.export(spans, ({ code, error }) => {
-      if (code !== 0) warn(reasonOf(error));
+      if (code !== 0) warn(describeExportError(error));
       done({ code: 0 });
     }),
   shutdown: () => exporter.shutdown(),
   forceFlush: async () => exporter.forceFlush?.(),
 });
 
-const reasonOf = (err: unknown): string => {
+const describeExportError = (err: unknown): string => {
   if (!(err instanceof Error)) return 'unknown';
   const code = 'code' in err ? String(err.code) : '';
   return [code, err.message].filter((part) => part !== '').join(': ') || err.name;
 };
 
-/** A collector that is away says so with every export. */
+/** Logs at most once a minute, because an unavailable collector fails with every export. */
 const createWarn = (logger: Logger, message: string): Warn => {
-  const isDue = createThrottle(WARN_EVERY_MS);
+  const isDue = createThrottle(WARN_INTERVAL_MS);
   return (reason) => {
     if (isDue()) logger.warn({ reason: reason.slice(0, 200) }, message);
   };

@@ -4,47 +4,49 @@ import { hasCode } from '../../runtime/errors.ts';
 import { serve } from '../../runtime/httpServer.ts';
 import type { Service } from './service.ts';
 
-const METRICS_PORT = 9464;
-// Nobody's signal hangs on an answer.
-const ANSWERED_WITHIN_MS = 1_000;
+const DEFAULT_METRICS_PORT = 9464;
+// Short, because no signal depends on the response to a probe.
+const CLOSE_TIMEOUT_MS = 1_000;
 
 /**
- * Health and metrics of a process that serves nothing else. Several on one machine want the same port: only one that
- * was set by hand is insisted on.
+ * Serves health checks and metrics of a process that has no other HTTP server. Several processes on one machine
+ * share the default port, so another free port replaces it. A port that is configured is never replaced.
  */
 export const serveProbes = async ({ probes, closers, logger }: Service, config: Config) => {
   if (config.METRICS_PORT === 0) return undefined;
   const host = config.METRICS_HOST;
-  const start = (free: number) => serve(probes, { host, port: free });
+  const start = (port: number) => serve(probes, { host, port });
   const server = await (config.METRICS_PORT === undefined
-    ? onFreePort(start, METRICS_PORT, logger)
+    ? onFreePort(start, DEFAULT_METRICS_PORT, logger)
     : onPort(start, config.METRICS_PORT, 'METRICS_PORT'));
-  closers.add('probes', () => server.close(ANSWERED_WITHIN_MS));
+  closers.add('probes', () => server.close(CLOSE_TIMEOUT_MS));
   return server.url;
 };
 
 type Start<Server> = (port: number) => Promise<Server>;
 
-/** Takes `port`, or any free one if somebody else has it. */
+/** Starts on `port`, or on any free port if `port` is in use. */
 export const onFreePort = async <Server>(
   start: Start<Server>,
   port: number,
   logger: Logger,
 ): Promise<Server> =>
   start(port).catch((err: unknown) => {
-    if (!isTaken(err)) throw err;
+    if (!isPortInUse(err)) throw err;
     logger.warn({ port }, 'Port in use; taking another');
     return start(0);
   });
 
-/** Takes `port`, or says by which variable it is to be changed. */
+/** Starts on `port`. Throws a `ConfigError` that names the variable if `port` is in use. */
 export const onPort = async <Server>(
   start: Start<Server>,
   port: number,
   variable: string,
 ): Promise<Server> =>
   start(port).catch((err: unknown) => {
-    throw isTaken(err) ? new ConfigError(`${variable} ${port} is in use`) : err;
+    throw isPortInUse(err)
+      ? new ConfigError(`${variable} ${port} is in use; set another port`)
+      : err;
   });
 
-const isTaken = (err: unknown): boolean => hasCode(err, 'EADDRINUSE');
+const isPortInUse = (err: unknown): boolean => hasCode(err, 'EADDRINUSE');

@@ -13,15 +13,15 @@ import { guardRedis } from './guardRedis.ts';
 import { serveProbes } from './probesServer.ts';
 import { openService } from './service.ts';
 
-// Each lane of the relay has one, and so have the ledger, and who asks for the metrics.
+// One for each loop of the relay, and one each for outcome tracking and for the metrics.
 const CONNECTIONS = 5;
-// What is in hand when it is told to stop has so long. A database that is frozen has no answer later either, and
-// what was not committed is moved by whoever comes next.
-const LET_GO_AFTER_MS = 3_000;
-// Longer than a turn takes while the database, or the queue, says nothing at all.
-const TURNS_WITHIN_MS = 120_000;
+// Grace period for in-flight batches on shutdown. Then the connections are cut, because a frozen database would
+// keep the process open. The next relay moves the rows that were not committed.
+const ABORT_AFTER_MS = 3_000;
+// The relay counts as stalled after this. Longer than one pass takes while database or queue do not respond.
+const STALLED_AFTER_MS = 120_000;
 
-/** `seek-signals relay`: moves what the ATS has committed to its outbox into the queue. */
+/** `seek-signals relay`: moves committed outbox rows into the queue. */
 export const relay = async (
   env: NodeJS.ProcessEnv,
   termination: Promise<NodeJS.Signals>,
@@ -38,28 +38,35 @@ export const relay = async (
   const onAccepted = (typeCode: string) => metrics.accepted.inc({ type: typeLabel(typeCode) });
   const enqueue = await service.openEnqueue(onAccepted);
   const reportTo = config.OUTBOX_TRACK_OUTCOMES ? ('outbox' as const) : undefined;
-  const moving = createRelay({ store, enqueue, logger, metrics, reportTo });
-  closers.add('relay', () => withDeadline(moving.close(), shutdownGraceMs(config), queueTimedOut));
-  livenessChecks.push(() => performance.now() - moving.lastActivityAt() < TURNS_WITHIN_MS);
+  const outboxRelay = createRelay({ store, enqueue, logger, metrics, reportTo });
+  closers.add('relay', () =>
+    withDeadline(outboxRelay.close(), shutdownGraceMs(config), queueTimedOut),
+  );
+  livenessChecks.push(() => performance.now() - outboxRelay.lastActivityAt() < STALLED_AFTER_MS);
   if (config.OUTBOX_TRACK_OUTCOMES) {
-    const keeper = syncOutcomes({
+    const outcomeSync = syncOutcomes({
       outcomeStream: backend.outcomeStream,
       outcomeRows: createOutcomeRows(postgres),
       ask: createAskQueue(service.lookup),
-      ...{ keepMs: config.OUTBOX_KEEP_MS, logger, metrics },
+      keepMs: config.OUTBOX_KEEP_MS,
+      logger,
+      metrics,
     });
-    closers.add('ledger', () =>
-      withDeadline(keeper.close(), shutdownGraceMs(config), queueTimedOut),
+    closers.add('outcome tracking', () =>
+      withDeadline(outcomeSync.close(), shutdownGraceMs(config), queueTimedOut),
     );
   }
-  const ears = listenForRows({ listen: postgres.listen, onNotified: moving.wake });
-  closers.add('ears', ears.close);
-  closers.add('patience', async () => {
-    setTimeout(postgres.letGo, Math.min(LET_GO_AFTER_MS, shutdownGraceMs(config))).unref();
+  const listener = listenForRows({ listen: postgres.listen, onNotified: outboxRelay.wake });
+  closers.add('listener', listener.close);
+  // Added last, so it runs first: it starts the grace period of the closers above.
+  closers.add('grace period', async () => {
+    setTimeout(postgres.letGo, Math.min(ABORT_AFTER_MS, shutdownGraceMs(config))).unref();
   });
   logger.info({ metrics: url }, 'Relay started');
   return runUntilTerminated({
     ...service,
-    ...{ termination, unfit, timeoutMs: config.SHUTDOWN_TIMEOUT_MS },
+    termination,
+    unfit,
+    timeoutMs: config.SHUTDOWN_TIMEOUT_MS,
   });
 };

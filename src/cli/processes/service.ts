@@ -12,16 +12,17 @@ import { queueTimedOut, withDeadline } from '../../runtime/async.ts';
 import { createClosers } from '../../runtime/lifecycle.ts';
 import { compose } from '../compose.ts';
 
-const SCRAPE_WITHIN_MS = 2_000;
-const OUTBOX_WITHIN_MS = 1_500;
-const EXPIRING_WITHIN_MS = 14 * 24 * 3_600_000;
+const QUEUE_TIMEOUT_MS = 2_000;
+const OUTBOX_TIMEOUT_MS = 1_500;
+// Seek tokens that expire within 14 days are counted as expiring.
+const EXPIRY_NOTICE_MS = 14 * 24 * 3_600_000;
 
-/** The ATS's database, of a process that moves its outbox. */
+/** The outbox in the ATS's database. Only a relay has one. */
 type Outbox = { read: () => Promise<OutboxReading | undefined>; ping: () => Promise<unknown> };
 
 const NO_OUTBOX: Outbox = { read: async () => undefined, ping: async () => {} };
 
-/** What every long-running process has, around the queue that it was given. */
+/** What every long-running process has in common: metrics, probes and closers around its queue. */
 export const createService = (
   backend: Backend,
   logger: Logger,
@@ -33,19 +34,21 @@ export const createService = (
   const composition = compose(config, backend, logger);
   const { status, seekTokens } = composition;
   const read = () =>
-    Promise.all([status(), backend.memoryUse(), seekTokens.countExpiring(EXPIRING_WITHIN_MS)]);
+    Promise.all([status(), backend.memoryUse(), seekTokens.countExpiring(EXPIRY_NOTICE_MS)]);
   const readQueue = async () => {
-    // During an outage nothing may pile up, scrape after scrape.
-    await withDeadline(backend.ping(), SCRAPE_WITHIN_MS, queueTimedOut);
+    // First, so that scrapes during an outage fail here and do not accumulate waiting commands.
+    await withDeadline(backend.ping(), QUEUE_TIMEOUT_MS, queueTimedOut);
     const [reading, memory, tokensExpiring] = await withDeadline(
       read(),
-      SCRAPE_WITHIN_MS,
+      QUEUE_TIMEOUT_MS,
       queueTimedOut,
     );
     return {
-      ...{ memory, tokensExpiring },
+      memory,
+      tokensExpiring,
       counts: reading.counts,
-      ...{ backlog: reading.backlog, workers: reading.workers },
+      backlog: reading.backlog,
+      workers: reading.workers,
       oldestUnsentSeconds: reading.oldestUnsent?.ageSeconds ?? 0,
       suspended:
         reading.delivery.state === 'running'
@@ -54,25 +57,26 @@ export const createService = (
     };
   };
   const metrics = createMetrics(readQueue, () =>
-    withDeadline(outbox.read(), OUTBOX_WITHIN_MS, queueTimedOut),
+    withDeadline(outbox.read(), OUTBOX_TIMEOUT_MS, queueTimedOut),
   );
-  // What this process can say of its own health; nothing, unless a worker runs in it.
+  // A worker and a relay add a check. The other processes have none.
   const livenessChecks: (() => boolean)[] = [];
-  const isAlive = () => livenessChecks.every((isWell) => isWell());
+  const isAlive = () => livenessChecks.every((isHealthy) => isHealthy());
   const probes = createProbes({
     ping: () => Promise.all([backend.ping(), outbox.ping()]),
-    ...{ isAlive, metrics },
+    isAlive,
+    metrics,
   });
 
   return { ...composition, closers, metrics, probes, livenessChecks };
 };
 
 export type Service = ReturnType<typeof createService> & {
-  /** Where its work is traced. */
+  /** `undefined` unless tracing is configured. */
   tracer?: Tracer | undefined;
 };
 
-/** The same on Redis, for the processes of a deployment. */
+/** A service on Redis, for the processes of a deployment. */
 export const openService = (
   config: Config<'REDIS_URL'>,
   profile: ConnectionProfile,

@@ -14,7 +14,8 @@ export const simulator = async (
   const closers = createClosers(logger);
   const start = (port: number) =>
     startSimulator({
-      ...{ host: config.SIMULATOR_HOST, port },
+      host: config.SIMULATOR_HOST,
+      port,
       clientId: config.SEEK_CLIENT_ID,
       clientSecret: config.SEEK_CLIENT_SECRET,
       log: (fields, message) => logger.info(fields, message),
@@ -27,6 +28,9 @@ export const simulator = async (
   closers.add('simulator', close);
   logger.info({ url, SEEK_API_URL: graphqlUrl, SEEK_AUTH_URL: authUrl }, 'Simulator listening');
   return runUntilTerminated({
-    ...{ closers, logger, termination, timeoutMs: config.SHUTDOWN_TIMEOUT_MS },
+    closers,
+    logger,
+    termination,
+    timeoutMs: config.SHUTDOWN_TIMEOUT_MS,
   });
 };

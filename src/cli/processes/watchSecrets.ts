@@ -4,44 +4,46 @@ import { type Config, ConfigError, loadConfig, type Variable } from '../../confi
 import type { Logger } from '../../observability/logger.ts';
 import type { Closers } from '../../runtime/lifecycle.ts';
 
-const LOOK_EVERY_MS = 5_000;
+const POLL_INTERVAL_MS = 5_000;
 
-// What a process can change over to while it runs.
+// The variables that a process can change without a restart.
 const ROTATED = ['SEEK_CLIENT_ID', 'SEEK_CLIENT_SECRET', 'API_KEYS'] as const;
 
 type Deps = { closers: Closers; logger: Logger };
 
 /**
- * The configuration, with those secrets that stand in files (`NAME_FILE`) as they are at present. Files are
- * looked at, not watched: where they are mounted, what changes is a link some way up. What can't be read, or
- * is wrong, leaves what was.
+ * Returns a function that reads the configuration with the current content of secret files (`NAME_FILE`).
+ * It polls the files, because a file watcher misses mounted secrets: there, a symbolic link further up changes.
+ * A file that is missing or invalid changes nothing.
  */
-export const followSecrets = <Required extends Variable>(
+export const watchSecrets = <Required extends Variable>(
   env: NodeJS.ProcessEnv,
   required: readonly Required[],
   { closers, logger }: Deps,
 ): (() => Config<Required>) => {
   let current = loadConfig(env, required);
-  let complaint: string | undefined;
-  const followed = ROTATED.filter((name) => env[`${name}_FILE`]);
+  let lastProblem: string | undefined;
+  const watched = ROTATED.filter((name) => env[`${name}_FILE`]);
 
-  const look = (): void => {
+  const poll = (): void => {
     try {
       const fresh = loadConfig(env, required);
-      complaint = undefined;
-      const changed = followed.filter((name) => !isDeepStrictEqual(fresh[name], current[name]));
+      lastProblem = undefined;
+      const changed = watched.filter((name) => !isDeepStrictEqual(fresh[name], current[name]));
       if (changed.length === 0) return;
       current = fresh;
       logger.info({ changed }, 'Secrets reloaded');
     } catch (err) {
       if (!(err instanceof ConfigError)) throw err;
-      if (err.message !== complaint) logger.error({ reason: err.message }, 'Secrets not reloaded');
-      complaint = err.message;
+      // Once for each problem, not with every poll.
+      if (err.message !== lastProblem)
+        logger.error({ reason: err.message }, 'Secrets not reloaded');
+      lastProblem = err.message;
     }
   };
 
-  if (followed.length > 0) {
-    const timer = setInterval(look, LOOK_EVERY_MS);
+  if (watched.length > 0) {
+    const timer = setInterval(poll, POLL_INTERVAL_MS);
     timer.unref();
     closers.add('secrets', async () => clearInterval(timer));
   }

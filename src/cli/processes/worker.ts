@@ -7,15 +7,16 @@ import { guardRedis } from './guardRedis.ts';
 import { startTracing } from './otelSdk.ts';
 import { serveProbes } from './probesServer.ts';
 import { openService } from './service.ts';
-import { followSecrets } from './watchSecrets.ts';
+import { watchSecrets } from './watchSecrets.ts';
 
-// What a signal leaves behind is garbage within a second, and V8 would let it pile up to four times what
-// lives: it is to collect at 1.6 times. Measured in docs/operations/performance.md.
+// The objects of a signal become garbage within a second. By default V8 lets the heap grow to four times the
+// size of its live objects before it collects; this limits it to 1.6 times.
+// docs/operations/performance.md has the measurement.
 const HEAP_GROWING_PERCENT = 60;
 
 const REQUIRED = ['REDIS_URL', 'SEEK_CLIENT_ID', 'SEEK_CLIENT_SECRET'] as const;
 
-/** `seek-signals worker`: drains the queue into SEEK. */
+/** `seek-signals worker`: takes signals from the queue and delivers them to SEEK. */
 export const worker = async (
   env: NodeJS.ProcessEnv,
   termination: Promise<NodeJS.Signals>,
@@ -27,12 +28,16 @@ export const worker = async (
   const url = await serveProbes(service, config);
   const tracer = await startTracing(config, service, 'worker');
   const { concurrency } = await startWorker({
-    ...{ ...service, tracer },
-    ...{ config, secrets: followSecrets(env, REQUIRED, service) },
+    ...service,
+    tracer,
+    config,
+    secrets: watchSecrets(env, REQUIRED, service),
   });
   service.logger.info({ metrics: url, concurrency }, 'Worker started');
   return runUntilTerminated({
     ...service,
-    ...{ termination, unfit, timeoutMs: config.SHUTDOWN_TIMEOUT_MS },
+    termination,
+    unfit,
+    timeoutMs: config.SHUTDOWN_TIMEOUT_MS,
   });
 };
