@@ -1,11 +1,11 @@
 import { readLines } from '../../../src/cli/io/lines.ts';
 
-const read = async (chunks: string[], most = 100) => {
-  const from = async function* () {
+const read = async (chunks: string[], maxBytes = 100) => {
+  const stream = async function* () {
     for (const chunk of chunks) yield Buffer.from(chunk);
   };
   const lines: [number, string | undefined, number][] = [];
-  for await (const { number, bytes, end } of readLines(from(), most)) {
+  for await (const { number, bytes, end } of readLines(stream(), maxBytes)) {
     lines.push([number, bytes?.toString(), end]);
   }
   return lines;
@@ -13,15 +13,15 @@ const read = async (chunks: string[], most = 100) => {
 
 describe('readLines', () => {
   it.each([
-    { name: 'nothing', chunks: [], lines: [] },
-    { name: 'a line without an end', chunks: ['a'], lines: [[1, 'a', 1]] },
+    { name: 'an empty file', chunks: [], lines: [] },
+    { name: 'a line without a line break', chunks: ['a'], lines: [[1, 'a', 1]] },
     {
-      name: 'an end that is not followed by another line',
+      name: 'a line break at the end of the file',
       chunks: ['a\n'],
       lines: [[1, 'a', 2]],
     },
     {
-      name: 'lines across chunks, however they are cut',
+      name: 'lines that are split across chunks',
       chunks: ['a', 'b\nc', '\n', '\nd'],
       lines: [
         [1, 'ab', 3],
@@ -30,11 +30,11 @@ describe('readLines', () => {
         [4, 'd', 7],
       ],
     },
-  ])('reads $name', async ({ chunks, lines }) => {
+  ])('$name → each line with its number and end', async ({ chunks, lines }) => {
     expect(await read(chunks)).toEqual(lines);
   });
 
-  it('keeps nothing of a line that is too long, and goes on behind it', async () => {
+  it('a line longer than the maximum → undefined bytes, and the next lines are read', async () => {
     expect(await read(['abc', 'def', 'g\nhi\n', 'jklm\n'], 4)).toEqual([
       [1, undefined, 8],
       [2, 'hi', 11],
