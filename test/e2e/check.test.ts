@@ -33,9 +33,13 @@ afterAll(async () => {
   await safe.stop();
 });
 
-type More = { answers?: Script; args?: string[] };
+type CheckOptions = { answers?: Script; args?: string[] };
 
-const check = async (env: Env, token: Script = [], { answers = [], args = [] }: More = {}) => {
+const check = async (
+  env: Env,
+  token: Script = [],
+  { answers = [], args = [] }: CheckOptions = {},
+) => {
   const seek = await startScriptedSeek({ token, answers });
   closing.push(seek.close);
   const all = { ...seek.env, REDIS_URL: safe.url, API_KEYS: API_KEY, ...env };
@@ -56,7 +60,7 @@ const redisWith = async (...args: string[]) => {
 };
 
 describe('check', () => {
-  it('finds a safe deployment safe, and says so a line each', async () => {
+  it('a safe deployment → exit code 0, and one line per finding', async () => {
     const { code, findings, env } = await check({});
 
     expect(findings.filter(({ level }) => level !== 'ok')).toEqual([]);
@@ -69,7 +73,7 @@ describe('check', () => {
     }
   });
 
-  it('exits 1 on a Redis that may evict', async () => {
+  it('a Redis that may evict → an error, exit code 1', async () => {
     const { url } = await redisWith('--maxmemory-policy', 'allkeys-lru', '--appendonly', 'no');
     const { code, of } = await check({ REDIS_URL: url });
 
@@ -78,17 +82,20 @@ describe('check', () => {
     expect(of('append-only file')).toMatchObject([{ level: 'warning' }]);
   });
 
-  it('exits 1 where fewer replicas are there than WAIT_REPLICAS wants', async () => {
+  it('fewer replicas than WAIT_REPLICAS → an error, exit code 1', async () => {
     const { code, of } = await check({ WAIT_REPLICAS: '1' });
 
     expect(of('replicas')).toMatchObject([{ level: 'error' }]);
     expect(code).toBe(1);
   });
 
-  it('names all that is wrong with the configuration, and looks at the rest', async () => {
+  it('an invalid configuration → every problem is named, and the rest is checked', async () => {
     const { code, of } = await check({
-      ...{ WORKER_CONCURRENCY: 'many', LOG_LEVEL: 'loud', API_KEYS: '' },
-      ...{ BOARD_VIEWER_USERNAME: 'a:b', BOARD_VIEWER_PASSWORD: 'wrong-without-its-name' },
+      WORKER_CONCURRENCY: 'many',
+      LOG_LEVEL: 'loud',
+      API_KEYS: '',
+      BOARD_VIEWER_USERNAME: 'a:b',
+      BOARD_VIEWER_PASSWORD: 'wrong-without-its-name',
     });
 
     expect(code).toBe(1);
@@ -101,7 +108,7 @@ describe('check', () => {
     expect(of('Redis')).toMatchObject([{ level: 'ok' }]);
   });
 
-  it('only warns where this container has no credentials', async () => {
+  it('no credentials → warnings, exit code 0', async () => {
     const { code, of } = await check({ SEEK_CLIENT_ID: '', SEEK_CLIENT_SECRET: '' });
 
     expect(code).toBe(0);
@@ -110,18 +117,24 @@ describe('check', () => {
   });
 
   it.each([
-    ...[400, 401, 403].map((status) => ({ status, level: 'error', exit: 1 })),
-    ...[429, 503].map((status) => ({ status, level: 'warning', exit: 0 })),
-  ])('calls a token endpoint that answers $status $level', async ({ status, level, exit }) => {
-    const { code, of } = await check({}, [empty(status)]);
+    { status: 400, level: 'error', exit: 1 },
+    { status: 401, level: 'error', exit: 1 },
+    { status: 403, level: 'error', exit: 1 },
+    { status: 429, level: 'warning', exit: 0 },
+    { status: 503, level: 'warning', exit: 0 },
+  ])(
+    'status $status from the token endpoint → $level, exit code $exit',
+    async ({ status, level, exit }) => {
+      const { code, of } = await check({}, [empty(status)]);
 
-    expect(of('credentials')).toMatchObject([
-      { level, message: expect.stringMatching(`${status}`) },
-    ]);
-    expect(code).toBe(exit);
-  });
+      expect(of('credentials')).toMatchObject([
+        { level, message: expect.stringMatching(`${status}`) },
+      ]);
+      expect(code).toBe(exit);
+    },
+  );
 
-  it('ends in time where neither Redis nor SEEK answers', async () => {
+  it('neither Redis nor SEEK responds → ends in time with an error and a warning', async () => {
     const redis = await redisWith();
     redis.freeze();
     const { code, of, ms } = await check({ REDIS_URL: redis.url }, () => hang());
@@ -132,25 +145,35 @@ describe('check', () => {
     expect(ms).toBeLessThan(10_000 + SLACK_MS);
   });
 
-  it('tells that Redis is not there, or not set', async () => {
-    const away = await check({ REDIS_URL: `redis://:password@127.0.0.1:${await freePort()}` });
-    expect([away.code, away.of('Redis')]).toMatchObject([
+  it('Redis unreachable, or REDIS_URL unset → an error without the password', async () => {
+    const unreachable = await check({
+      REDIS_URL: `redis://:password@127.0.0.1:${await freePort()}`,
+    });
+    expect([unreachable.code, unreachable.of('Redis')]).toMatchObject([
       1,
       [{ level: 'error', message: expect.stringMatching(/does not answer \(.*ECONNREFUSED/) }],
     ]);
-    expect(JSON.stringify(away.findings)).not.toContain('password');
+    expect(JSON.stringify(unreachable.findings)).not.toContain('password');
 
     const unset = await check({ REDIS_URL: '' });
     expect([unset.code, unset.of('configuration')]).toMatchObject([1, [{ level: 'error' }]]);
   });
 
-  it('tells why a certificate is not trusted, and takes it from an authority that is named', async () => {
+  it('an untrusted certificate → an error with the reason; with NODE_EXTRA_CA_CERTS → ok', async () => {
     const tls = await selfSigned();
     closing.push(tls.stop);
     const port = await freePort();
     await redisWith(
-      ...['--tls-port', `${port}`, '--tls-auth-clients', 'no'],
-      ...['--tls-cert-file', tls.cert, '--tls-key-file', tls.key, '--tls-ca-cert-file', tls.cert],
+      '--tls-port',
+      `${port}`,
+      '--tls-auth-clients',
+      'no',
+      '--tls-cert-file',
+      tls.cert,
+      '--tls-key-file',
+      tls.key,
+      '--tls-ca-cert-file',
+      tls.cert,
     );
     const url = `rediss://:password@127.0.0.1:${port}`;
 
@@ -165,12 +188,13 @@ describe('check', () => {
     ]);
 
     const trusted = await check({
-      ...{ REDIS_URL: `rediss://127.0.0.1:${port}`, NODE_EXTRA_CA_CERTS: tls.cert },
+      REDIS_URL: `rediss://127.0.0.1:${port}`,
+      NODE_EXTRA_CA_CERTS: tls.cert,
     });
     expect(trusted.of('Redis')).toMatchObject([{ level: 'ok' }]);
   });
 
-  it('warns of what it may not ask, and repeats what Redis refuses', async () => {
+  it('a Redis user without CONFIG → a warning; a wrong password → an error with the reply of Redis', async () => {
     const redis = await redisWith();
     const admin = new Redis(redis.url);
     await admin.call('ACL', 'SETUSER', 'app', 'on', '>pw', '~*', '+@all', '-config');
@@ -190,21 +214,24 @@ describe('check', () => {
 describe('check --playground', () => {
   const PLAYGROUND = { SEEK_AUDIENCE: 'https://test.graphql.seek.com' };
   const TYPES = ['ApplicationComplete', 'ApplicationStatusUpdate', 'PositionStatusUpdate'];
-  const ask = (env: Env, answers: Script) => check(env, [], { answers, args: ['--playground'] });
+  const checkPlayground = (env: Env, answers: Script) =>
+    check(env, [], { answers, args: ['--playground'] });
   const levels = (of: (subject: string) => SafetyFinding[]) =>
     TYPES.flatMap((type) => of(type).map(({ level }) => level));
 
-  it('sends one signal of each type, and passes when all are FORBIDDEN', async () => {
-    const { code, of, seek } = await ask(PLAYGROUND, () => refused('FORBIDDEN'));
+  it('FORBIDDEN for one signal of each type → exit code 0', async () => {
+    const { code, of, seek } = await checkPlayground(PLAYGROUND, () => refused('FORBIDDEN'));
 
     expect([code, levels(of)]).toEqual([0, ['ok', 'ok', 'ok']]);
     expect(seek.inputs()).toMatchObject(TYPES.map((typeCode) => ({ typeCode })));
     expect(seek.tokenRequests[0]?.text).toContain(PLAYGROUND.SEEK_AUDIENCE);
   });
 
-  it('fails where one is refused for what it is, and does not know where SEEK is in trouble', async () => {
-    const { code, of } = await ask(PLAYGROUND, [
-      ...[refused('FORBIDDEN'), refused('BAD_USER_INPUT', { message: 'No' }), html(502)],
+  it('BAD_USER_INPUT or HTTP 502 → an error for that type, exit code 1', async () => {
+    const { code, of } = await checkPlayground(PLAYGROUND, [
+      refused('FORBIDDEN'),
+      refused('BAD_USER_INPUT', { message: 'No' }),
+      html(502),
     ]);
 
     expect([code, levels(of)]).toEqual([1, ['ok', 'error', 'error']]);
@@ -212,10 +239,10 @@ describe('check --playground', () => {
   });
 
   it.each<[string, Env]>([
-    ['towards the live environment', {}],
-    ['without credentials', { ...PLAYGROUND, SEEK_CLIENT_ID: '' }],
-  ])('sends nothing %s', async (_, env) => {
-    const { code, of, seek } = await ask(env, []);
+    ['the live environment', {}],
+    ['missing credentials', { ...PLAYGROUND, SEEK_CLIENT_ID: '' }],
+  ])('%s → an error, and no request to SEEK', async (_, env) => {
+    const { code, of, seek } = await checkPlayground(env, []);
 
     expect([code, of('playground').map(({ level }) => level)]).toEqual([1, ['error']]);
     expect(seek.requests).toEqual([]);

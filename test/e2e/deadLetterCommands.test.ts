@@ -24,7 +24,7 @@ beforeAll(async () => {
   commands = await buildCommands();
 });
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'seek-letters-'));
+  folder = await mkdtemp(join(tmpdir(), 'seek-dead-letters-'));
 });
 afterEach(async () => {
   for (const close of closing.splice(0).reverse()) await close();
@@ -32,13 +32,18 @@ afterEach(async () => {
 });
 afterAll(() => commands.stop());
 
-/** A running `dev`, or the API and a worker on a Redis of their own, with a SEEK that refuses. */
+/** A running `dev`, or the API and a worker on a Redis of their own. SEEK rejects every signal. */
 const setup = async (kind: 'Redis' | 'dev', more: Env = {}) => {
   const seek = await startScriptedSeek({ answers: () => refused('FORBIDDEN') });
   closing.push(seek.close);
   const env: Env = {
-    ...{ ...seek.env, API_KEYS: `ats:${API_KEY}`, API_PORT: '0', METRICS_PORT: '0' },
-    ...{ BOARD_PORT: '0', SHUTDOWN_TIMEOUT_MS: '5000', ...more },
+    ...seek.env,
+    API_KEYS: `ats:${API_KEY}`,
+    API_PORT: '0',
+    METRICS_PORT: '0',
+    BOARD_PORT: '0',
+    SHUTDOWN_TIMEOUT_MS: '5000',
+    ...more,
   };
   const start = (command: string) => {
     const started = commands.start([command], env);
@@ -61,27 +66,31 @@ const setup = async (kind: 'Redis' | 'dev', more: Env = {}) => {
     const { code, stdout, stderr } = await commands.run(args, env);
     return { code, stderr, stdout, json: () => JSON.parse(stdout) };
   };
-  // Over HTTP: it is asked again and again, and a command takes its time to start.
+  // Over HTTP, because it is polled, and a command takes long to start.
   const counts = async () => {
-    const answer = await fetch(`${url}/status`, {
+    const response = await fetch(`${url}/status`, {
       headers: { authorization: `Bearer ${API_KEY}` },
     });
-    return JSON.parse(await answer.text()).counts;
+    return JSON.parse(await response.text()).counts;
   };
 
   return {
-    ...{ seek, env, url, run, counts },
-    /** The ids of signals that were given up. */
+    seek,
+    env,
+    url,
+    run,
+    counts,
+    /** Sends signals that SEEK rejects. Resolves with the ids of their dead letters. */
     moveToDeadLetters: async (count: number): Promise<string[]> => {
       const signals = Array.from({ length: count }, () =>
         buildApplicationComplete({ token: newToken() }),
       );
-      const answer = await fetch(`${url}/signals/batch`, {
+      const response = await fetch(`${url}/signals/batch`, {
         method: 'POST',
         headers: { authorization: `Bearer ${API_KEY}` },
         body: JSON.stringify({ signals }),
       });
-      const { results }: { results: Accepted[] } = JSON.parse(await answer.text());
+      const { results }: { results: Accepted[] } = JSON.parse(await response.text());
       await waitFor(async () => (await counts()).dead === count);
       return results.map(({ signalId }) => signalId);
     },
@@ -89,7 +98,7 @@ const setup = async (kind: 'Redis' | 'dev', more: Env = {}) => {
 };
 
 describe.each(['Redis', 'dev'] as const)('dead-letters redrive over %s', (kind) => {
-  it('says beforehand what would go, and does it, in the name of who asks', async () => {
+  it('--dry-run → a preview that changes nothing; then each redrive is recorded with its requester', async () => {
     const { seek, run, moveToDeadLetters, counts } = await setup(kind);
     const [one = '', ...others] = await moveToDeadLetters(3);
     seek.answerWith([]);
@@ -106,10 +115,12 @@ describe.each(['Redis', 'dev'] as const)('dead-letters redrive over %s', (kind) 
     expect(await counts()).toMatchObject({ dead: 3 });
 
     expect(await run('dead-letters', 'redrive', one)).toMatchObject({
-      ...{ code: 0, stdout: 'redriven 1 of 1\n' },
+      code: 0,
+      stdout: 'redriven 1 of 1\n',
     });
     expect((await run('dead-letters', 'redrive', '--json')).json()).toEqual({
-      ...{ redriven: expect.arrayContaining(others), invalid: [] },
+      redriven: expect.arrayContaining(others),
+      invalid: [],
     });
     await waitFor(async () => (await counts()).delivered === 3);
     const by = kind === 'Redis' ? /^cli:./ : /^ats$/;
@@ -122,15 +133,15 @@ describe.each(['Redis', 'dev'] as const)('dead-letters redrive over %s', (kind) 
 });
 
 describe.each(['Redis', 'dev'] as const)('dead-letters export and import over %s', (kind) => {
-  it('write letters into a file, and take them back, once', async () => {
+  it('an exported file, imported after a discard → every dead letter is back once', async () => {
     const { seek, run, moveToDeadLetters, counts } = await setup(kind);
     const ids = await moveToDeadLetters(3);
-    const file = join(folder, 'letters.ndjson');
+    const file = join(folder, 'dead-letters.ndjson');
 
     const exported = await run('dead-letters', 'export', file, '--code', 'FORBIDDEN');
     expect([exported.code, exported.stdout]).toEqual([0, '']);
     expect(exported.stderr).toMatch(
-      /^exported 3 to .*letters.ndjson; .*\n3 of them hold their seek token in the clear/,
+      /^exported 3 to .*letters.ndjson; .*\n3 of them contain a seek token in plain text/,
     );
     const text = await readFile(file, 'utf8');
     expect(
@@ -142,7 +153,8 @@ describe.each(['Redis', 'dev'] as const)('dead-letters export and import over %s
     ).toEqual(ids.toSorted());
     expect((await stat(file)).mode & 0o777).toBe(0o600);
     expect(await run('dead-letters', 'export', file)).toMatchObject({
-      ...{ code: 2, stderr: expect.stringContaining('is there already') },
+      code: 2,
+      stderr: expect.stringContaining('already exists'),
     });
     expect(await readFile(file, 'utf8')).toBe(text);
 
@@ -153,12 +165,13 @@ describe.each(['Redis', 'dev'] as const)('dead-letters export and import over %s
       stderr: '',
     });
     expect(await run('dead-letters', 'discard', ...ids, '--reason', ' ')).toMatchObject({
-      ...{ code: 2, stderr: 'seek-signals: --reason must not be empty\n' },
+      code: 2,
+      stderr: 'seek-signals: --reason must not be empty\n',
     });
     expect((await run('dead-letters', 'discard', ...ids, '--reason', 'test')).code).toBe(0);
     expect(await counts()).toMatchObject({ dead: 0 });
 
-    await writeFile(file, `no letter\n${text}`);
+    await writeFile(file, `not a dead letter\n${text}`);
     const some = await run('dead-letters', 'import', file, '--json');
     expect(some).toMatchObject({ code: 1, stderr: 'line 1: Is not JSON in UTF-8\n' });
     expect(some.json()).toEqual({ imported: 3, skipped: 0, invalid: 1 });
@@ -171,7 +184,7 @@ describe.each(['Redis', 'dev'] as const)('dead-letters export and import over %s
     });
   }, 90_000);
 
-  it('write to standard output, and read from standard input', async () => {
+  it('without a file name → standard output and standard input', async () => {
     const { env, run, moveToDeadLetters, counts } = await setup(kind);
     const [id = ''] = await moveToDeadLetters(1);
 
@@ -190,8 +203,8 @@ describe.each(['Redis', 'dev'] as const)('dead-letters export and import over %s
   }, 60_000);
 });
 
-/** A `dev` in this test's folder, as far as an export asks for one. */
-const playDev = async (answer: (response: ServerResponse) => void): Promise<Env> => {
+/** Stands in for a `dev` on this test's folder: it answers every request with an export. */
+const startFakeDev = async (answer: (response: ServerResponse) => void): Promise<Env> => {
   const server = createServer((_, response) => {
     response.writeHead(200, { 'content-type': 'application/x-ndjson' });
     answer(response);
@@ -206,32 +219,32 @@ const playDev = async (answer: (response: ServerResponse) => void): Promise<Env>
   return { EMBEDDED_PATH: folder };
 };
 
-it('dead-letters export has no more to say of letters that are larger than a pipe', async () => {
+it('dead-letters export of more than a pipe holds → all of it on standard output, exit code 0', async () => {
   const deadLetters = Array.from({ length: 20 }, () =>
     buildLetter({ reason: 'x'.repeat(1_000_000) }),
   );
   const text = deadLetters.map((deadLetter) => `${JSON.stringify(deadLetter)}\n`).join('');
-  const env = await playDev((response) => response.end(text));
+  const env = await startFakeDev((response) => response.end(text));
 
   const { code, stdout, stderr } = await commands.run(['dead-letters', 'export'], env);
 
   expect([code, stdout]).toEqual([0, text]);
-  expect(stderr).toMatch(/^exported 20;.*\n20 of them hold their seek token in the clear.*\n$/);
+  expect(stderr).toMatch(/^exported 20;.*\n20 of them contain a seek token in plain text.*\n$/);
 });
 
-it('dead-letters export leaves no file that is not the whole', async () => {
-  const file = join(folder, 'letters.ndjson');
-  const env = await playDev((response) => {
+it('dead-letters export whose connection breaks → exit code 1, and no file is left', async () => {
+  const file = join(folder, 'dead-letters.ndjson');
+  const env = await startFakeDev((response) => {
     response.write(`${JSON.stringify(buildLetter())}\n`, () => response.destroy());
   });
 
   const { code, stderr } = await commands.run(['dead-letters', 'export', file], env);
 
-  expect([code, stderr]).toEqual([1, expect.stringMatching(/^Not exported: /)]);
+  expect([code, stderr]).toEqual([1, expect.stringMatching(/^Export failed: /)]);
   await expect(stat(file)).rejects.toThrow('ENOENT');
 });
 
-it('dead-letters redrive names what would not be accepted today, and goes on', async () => {
+it('dead-letters redrive of an invalid signal → it is named, and the rest is redriven', async () => {
   const { seek, env, run, moveToDeadLetters, counts } = await setup('Redis');
   const [good = ''] = await moveToDeadLetters(1);
   const queue = new Queue('signals', {
@@ -246,11 +259,11 @@ it('dead-letters redrive names what would not be accepted today, and goes on', a
   const dry = await run('dead-letters', 'redrive', '--dry-run');
   const { code, stdout, stderr } = await run('dead-letters', 'redrive', 'bad', good, '--json');
 
-  expect(dry.stdout).toMatch(/would refuse 1: .*\/signal/s);
+  expect(dry.stdout).toMatch(/would reject 1: .*\/signal/s);
   expect(code).toBe(1);
   expect(JSON.parse(stdout)).toEqual({
     redriven: [good],
     invalid: [{ signalId: 'bad', invalidFields: expect.any(Object) }],
   });
-  expect(stderr).toMatch(/^bad: would not be accepted today: .*\/signal: /);
+  expect(stderr).toMatch(/^bad: would fail validation today: .*\/signal: /);
 }, 60_000);

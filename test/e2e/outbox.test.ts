@@ -3,13 +3,11 @@ import pg from 'pg';
 
 import { isObject } from '../../src/schemas/json.ts';
 
-import { buildCommands, type Env } from '../support/commands.ts';
+import { buildCommands, type Commands, type Env } from '../support/commands.ts';
 import { type PostgresServer, startPostgres } from '../support/postgresServer.ts';
 import { type RedisServer, startRedis } from '../support/redisServer.ts';
 import { html, refused, startScriptedSeek } from '../support/scriptedSeek.ts';
 import { waitFor } from '../support/waitFor.ts';
-
-type Commands = Awaited<ReturnType<typeof buildCommands>>;
 
 let commands: Commands;
 let postgres: PostgresServer;
@@ -36,18 +34,25 @@ afterAll(async () => {
   await Promise.all([postgres.stop(), redis.stop()]);
 });
 
-const REFUSED = 'hirer-x';
+const REJECTED = 'hirer-x';
 
 const setup = async (more: Env = {}) => {
   const seek = await startScriptedSeek({
     answers: ({ text }) =>
-      text.includes(REFUSED) ? refused('FORBIDDEN', { message: 'Not for this hirer' }) : undefined,
+      text.includes(REJECTED) ? refused('FORBIDDEN', { message: 'Not for this hirer' }) : undefined,
   });
   closing.push(seek.close);
   const env: Env = {
-    ...{ ...seek.env, REDIS_URL: redis.url, QUEUE_PREFIX: `{outbox-${queues}}` },
-    ...{ DATABASE_URL: postgres.url, METRICS_PORT: '0', SHUTDOWN_TIMEOUT_MS: '5000' },
-    ...{ RETRY_BASE_MS: '50', RETRY_MAX_MS: '200', DELIVERY_SUSPEND_MAX_MS: '200', ...more },
+    ...seek.env,
+    REDIS_URL: redis.url,
+    QUEUE_PREFIX: `{outbox-${queues}}`,
+    DATABASE_URL: postgres.url,
+    METRICS_PORT: '0',
+    SHUTDOWN_TIMEOUT_MS: '5000',
+    RETRY_BASE_MS: '50',
+    RETRY_MAX_MS: '200',
+    DELIVERY_SUSPEND_MAX_MS: '200',
+    ...more,
   };
   const start = async (command: 'relay' | 'worker') => {
     const started = commands.start([command], env);
@@ -60,8 +65,11 @@ const setup = async (more: Env = {}) => {
   expect(migrated).toMatchObject({ code: 0 });
 
   return {
-    ...{ seek, env, start, run },
-    /** Rows of the ATS's own: `count` signals, named `name-1` and so on. */
+    seek,
+    env,
+    start,
+    run,
+    /** Inserts rows as the ATS would: `count` signals with the tokens `name-1`, `name-2` and so on. */
     insert: (name: string, count: number) =>
       ats.query(
         `INSERT INTO seek_signals.outbox (signal)
@@ -80,8 +88,8 @@ const setup = async (more: Env = {}) => {
   };
 };
 
-describe('the relay, as a process', () => {
-  it('is killed at any time, and what was committed is delivered once', async () => {
+describe('the relay process', () => {
+  it('killed while it moves rows → every committed row is delivered once', async () => {
     const { start, insert, counts, sent } = await setup();
     await start('worker');
     const relays = [await start('relay'), await start('relay')];
@@ -99,7 +107,7 @@ describe('the relay, as a process', () => {
     expect(sent()).toHaveLength(3_000);
   });
 
-  it('stops when it is told to, and says how things stand while it runs', async () => {
+  it('while it runs → status shows pending and rejected rows; SIGTERM → exit code 0', async () => {
     const { start, insert, run } = await setup();
     await ats.query(`INSERT INTO seek_signals.outbox (signal) VALUES ('{"typeCode":"Nothing"}')`);
     const relay = await start('relay');
@@ -107,12 +115,12 @@ describe('the relay, as a process', () => {
     await waitFor(async () => (await run('status', '--json')).stdout.includes('"waiting":1'));
 
     const status = await run('status');
-    expect(status.stdout).toContain('outbox: nothing to be moved; 1 that can not be sent');
+    expect(status.stdout).toContain('outbox: no pending rows; 1 rejected');
 
     expect(await relay.end('SIGTERM')).toMatchObject({ code: 0 });
   });
 
-  it('is ready while both Redis and the database are there, and lives on without', async () => {
+  it('the database goes away → not ready but alive; it returns → ready', async () => {
     const { env } = await setup();
     const relay = commands.start(['relay'], { ...env, METRICS_PORT: '' });
     closing.push(async () => relay.isRunning() && relay.end('SIGKILL'));
@@ -128,7 +136,7 @@ describe('the relay, as a process', () => {
     await waitFor(async () => (await health('ready')) === 200);
   });
 
-  it('stops when it is told to, while the database says nothing', async () => {
+  it('SIGTERM while the database does not respond → exit code 0', async () => {
     const { start, insert, counts } = await setup();
     const relay = await start('relay');
     await insert('before', 1);
@@ -143,7 +151,7 @@ describe('the relay, as a process', () => {
   it.each([
     { without: 'DATABASE_URL', says: 'DATABASE_URL is required' },
     { without: 'REDIS_URL', says: 'REDIS_URL is required' },
-  ])('does not start without $without', async ({ without, says }) => {
+  ])('without $without → exit code 2', async ({ without, says }) => {
     const { env } = await setup();
 
     const { code, stderr } = await commands.run(['relay'], { ...env, [without]: '' });
@@ -152,15 +160,15 @@ describe('the relay, as a process', () => {
   });
 });
 
-describe('the ledger', () => {
-  const ledger = { OUTBOX_TRACK_OUTCOMES: 'true' };
+describe('outcome tracking', () => {
+  const tracking = { OUTBOX_TRACK_OUTCOMES: 'true' };
 
-  it('tells in the row what became of its signal, and keeps no token of what was sent', async () => {
-    const { start, insert, counts, seek } = await setup(ledger);
+  it('a delivered or dead signal → its row has the outcome, and a delivered row has no token', async () => {
+    const { start, insert, counts, seek } = await setup(tracking);
     await Promise.all([start('worker'), start('relay')]);
 
     await insert('good', 20);
-    await insert(REFUSED, 5);
+    await insert(REJECTED, 5);
     await waitFor(async () => {
       const { delivered, dead } = await counts();
       return delivered === 20 && dead === 5;
@@ -175,14 +183,14 @@ describe('the ledger', () => {
     expect(rows.at(-1)).toMatchObject({ state: 'dead', reason: 'FORBIDDEN: Not for this hirer' });
   });
 
-  it('takes whatever SEEK says, also what PostgreSQL can not keep', async () => {
-    const { start, insert, counts, seek } = await setup(ledger);
+  it('a reason with a NUL, which PostgreSQL cannot store → stored with a replacement character', async () => {
+    const { start, insert, counts, seek } = await setup(tracking);
     seek.answerWith(({ text }) =>
-      text.includes(REFUSED) ? refused('FORBIDDEN', { message: 'Not\u0000for you' }) : undefined,
+      text.includes(REJECTED) ? refused('FORBIDDEN', { message: 'Not\u0000for you' }) : undefined,
     );
     await Promise.all([start('worker'), start('relay')]);
 
-    await insert(REFUSED, 1);
+    await insert(REJECTED, 1);
     await insert('good', 1);
 
     await waitFor(async () => {
@@ -193,11 +201,11 @@ describe('the ledger', () => {
     expect(rows).toEqual([{ reason: 'FORBIDDEN: Not\ufffdfor you' }]);
   });
 
-  it('gives back what a Redis has lost, and that alone', async () => {
-    const { start, insert, counts, sent, seek, run } = await setup(ledger);
+  it('outbox reconcile after Redis lost its data → only the undelivered signals are sent again', async () => {
+    const { start, insert, counts, sent, seek, run } = await setup(tracking);
     await Promise.all([start('worker'), start('relay')]);
     await insert('before', 30);
-    await insert(REFUSED, 3);
+    await insert(REJECTED, 3);
     await waitFor(async () => {
       const { delivered, dead } = await counts();
       return delivered === 30 && dead === 3;
@@ -209,14 +217,14 @@ describe('the ledger', () => {
     const client = new Redis(redis.url);
     await client.flushall();
     client.disconnect();
-    const rehearsed = JSON.parse((await run('outbox', 'reconcile', '--dry-run', '--json')).stdout);
+    const preview = JSON.parse((await run('outbox', 'reconcile', '--dry-run', '--json')).stdout);
     const reconciled = JSON.parse((await run('outbox', 'reconcile', '--json')).stdout);
     const again = JSON.parse((await run('outbox', 'reconcile', '--json')).stdout);
     seek.answerWith(() => undefined);
 
-    expect(rehearsed).toMatchObject({ looked: 43, enqueued: 43 });
-    expect(reconciled).toMatchObject({ looked: 43, enqueued: 43, rejected: 0 });
-    expect(again).toMatchObject({ enqueued: 0 });
+    expect(preview).toMatchObject({ checked: 43, reenqueued: 43 });
+    expect(reconciled).toMatchObject({ checked: 43, reenqueued: 43, rejected: 0 });
+    expect(again).toMatchObject({ reenqueued: 0 });
     await waitFor(async () => (await counts()).delivered === 73);
     const times = new Map<string, number>();
     for (const token of sent()) times.set(token, (times.get(token) ?? 0) + 1);

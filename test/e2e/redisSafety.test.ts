@@ -26,8 +26,13 @@ const startRedisWith = async (args: string[], port?: number) => {
 
 const start = (command: Command, redisUrl: string, more: Env = {}) => {
   const started = commands.start([command], {
-    ...{ REDIS_URL: redisUrl, API_KEYS: API_KEY, API_PORT: '0', METRICS_PORT: '0' },
-    ...{ SEEK_CLIENT_ID: 'id', SEEK_CLIENT_SECRET: 'secret', SHUTDOWN_TIMEOUT_MS: '5000' },
+    REDIS_URL: redisUrl,
+    API_KEYS: API_KEY,
+    API_PORT: '0',
+    METRICS_PORT: '0',
+    SEEK_CLIENT_ID: 'id',
+    SEEK_CLIENT_SECRET: 'secret',
+    SHUTDOWN_TIMEOUT_MS: '5000',
     ...more,
   });
   closing.push(async () => started.isRunning() && started.end('SIGKILL'));
@@ -40,20 +45,20 @@ const start = (command: Command, redisUrl: string, more: Env = {}) => {
   return { ...started, lines };
 };
 
-const remedy = /allkeys-lru.*maxmemory-policy noeviction.*ALLOW_UNSAFE_REDIS/;
+const REMEDY = /allkeys-lru.*maxmemory-policy noeviction.*ALLOW_UNSAFE_REDIS/;
 
 describe.each(COMMANDS)('%s', (command) => {
-  it('refuses to start on a Redis that may evict signals, and says what to do', async () => {
+  it('at start, Redis may evict signals → exit code 2, with what to do', async () => {
     const redis = await startRedisWith(EVICTING);
 
     const { exited, written } = start(command, redis.url);
 
     expect(await exited).toBe(2);
-    expect(written.stderr).toMatch(remedy);
+    expect(written.stderr).toMatch(REMEDY);
     expect(written.stdout).not.toMatch(STARTED[command]);
   });
 
-  it('starts on it with ALLOW_UNSAFE_REDIS, loudly', async () => {
+  it('at start, Redis may evict signals, with ALLOW_UNSAFE_REDIS → starts, and logs an error', async () => {
     const redis = await startRedisWith(EVICTING);
 
     const started = start(command, redis.url, { ALLOW_UNSAFE_REDIS: 'true' });
@@ -65,7 +70,7 @@ describe.each(COMMANDS)('%s', (command) => {
     expect(await started.end()).toMatchObject({ code: 0 });
   });
 
-  it('starts where Redis is away, and ends once it turns out to be one that may evict', async () => {
+  it('started without Redis, then reaches one that may evict → ends with exit code 2', async () => {
     const port = await freePort();
     const started = start(command, `redis://127.0.0.1:${port}`);
     await started.says(STARTED[command]);
@@ -73,10 +78,10 @@ describe.each(COMMANDS)('%s', (command) => {
     await startRedisWith(EVICTING, port);
 
     expect(await started.exited).toBe(2);
-    expect(started.lines('fatal')).toMatchObject([{ reason: expect.stringMatching(remedy) }]);
+    expect(started.lines('fatal')).toMatchObject([{ reason: expect.stringMatching(REMEDY) }]);
   });
 
-  it('goes on where a later one may evict, and tells', async () => {
+  it('a later Redis may evict signals → keeps running, and logs an error', async () => {
     const port = await freePort();
     const safe = await startRedisWith([], port);
     const started = start(command, safe.url);
@@ -91,7 +96,7 @@ describe.each(COMMANDS)('%s', (command) => {
     expect(await started.end()).toMatchObject({ code: 0 });
   });
 
-  it('warns, in one line, where nothing would outlive the death of Redis', async () => {
+  it('Redis without an append-only file → one warning', async () => {
     const redis = await startRedisWith(['--appendonly', 'no']);
 
     const started = start(command, redis.url);
@@ -102,7 +107,7 @@ describe.each(COMMANDS)('%s', (command) => {
     ]);
   });
 
-  it('has no complaint about a safe one', async () => {
+  it('a safe Redis → no warning and no error', async () => {
     const redis = await startRedisWith([]);
 
     const started = start(command, redis.url);

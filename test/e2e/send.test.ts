@@ -42,7 +42,7 @@ const setup = async (content: string | Buffer) => {
 };
 
 describe('send', () => {
-  it('accepts each line once, however often the file is sent', async () => {
+  it('the same file twice → each line is accepted once', async () => {
     const { file, send, counts } = await setup(lines(1_200).join('\n'));
 
     const [first, second] = [await send(file), await send(file, '--json')];
@@ -50,19 +50,23 @@ describe('send', () => {
     expect(first.stdout).toMatch(/^accepted 1200, duplicates 0, rejected 0 of 1200 in [\d.]+ s\n$/);
     expect([first.code, first.stderr, second.code]).toEqual([0, '', 0]);
     expect(JSON.parse(second.stdout)).toEqual({
-      ...{ lines: 1_200, accepted: 0, duplicates: 1_200, rejected: 0 },
+      lines: 1_200,
+      accepted: 0,
+      duplicates: 1_200,
+      rejected: 0,
       seconds: expect.any(Number),
     });
     expect(await counts()).toMatchObject({ waiting: 1_200 });
   });
 
-  it('turns bad lines away by their numbers, and keeps them as they were, to be mended', async () => {
+  it('invalid lines → reported by number, and written unchanged to the file of rejects', async () => {
     const broken = Buffer.from(line(9)).fill(0xff, 30, 31);
     const wrong = '{"typeCode":"ApplicationComplete", "token":" spaced"}';
     const { file, send } = await setup(
       Buffer.concat([
         Buffer.from(`\ufeff${line(1)}\r\n\n${wrong}\n{"typeCode":\n`),
-        ...[broken, Buffer.from(`\n${line(2)}\n[1]\n${'x'.repeat(1024 * 1024 + 1)}\n${line(1)}\n`)],
+        broken,
+        Buffer.from(`\n${line(2)}\n[1]\n${'x'.repeat(1024 * 1024 + 1)}\n${line(1)}\n`),
       ]),
     );
 
@@ -70,14 +74,18 @@ describe('send', () => {
 
     expect(code).toBe(1);
     expect(JSON.parse(stdout)).toMatchObject({
-      ...{ lines: 8, accepted: 2, duplicates: 1, rejected: 5, rejectsFile: `${file}.rejects` },
+      lines: 8,
+      accepted: 2,
+      duplicates: 1,
+      rejected: 5,
+      rejectsFile: `${file}.rejects`,
     });
     expect(stderr.split('\n')).toEqual([
       expect.stringMatching(/^line 3: \/token: /),
       'line 4: Is not JSON in UTF-8',
       'line 5: Is not JSON in UTF-8',
       'line 7: Expected an object',
-      'line 8: Is over 1 MiB long, and not kept',
+      'line 8: Is over 1 MiB long, and is not written to the file of rejects',
       '',
     ]);
     const rejects = await readFile(`${file}.rejects`);
@@ -94,7 +102,7 @@ describe('send', () => {
     expect(await send(`${file}.rejects`)).toMatchObject({ code: 0 });
   });
 
-  it('says how far it came when Redis goes away, and does the rest when it is back', async () => {
+  it('Redis goes away → reports the line it stopped at; --from-line → sends the rest', async () => {
     const { env, send, counts } = await setup('');
     const file = join(folder, 'many.ndjson');
     const count = 100_000;
@@ -113,7 +121,7 @@ describe('send', () => {
     expect(await counts()).toMatchObject({ waiting: count });
   }, 60_000);
 
-  it('stops when it is told to, with what was accepted told', async () => {
+  it('SIGTERM → exit code 1, with the accepted count and the line it stopped at', async () => {
     const { file, env, counts } = await setup(lines(100_000).join('\n'));
     const sending = commands.start(['send', file, '--json'], env);
     await waitFor(async () => (await counts()).waiting > 0);
@@ -125,7 +133,7 @@ describe('send', () => {
     expect(await counts()).toMatchObject({ waiting: accepted });
   }, 60_000);
 
-  it('reads standard input', async () => {
+  it('- as the file → reads standard input', async () => {
     const { env, counts } = await setup('');
     const sending = commands.start(['send', '-'], env, `${lines(3).join('\n')}\n`);
 
@@ -133,7 +141,7 @@ describe('send', () => {
     expect(await counts()).toMatchObject({ waiting: 3 });
   });
 
-  it('refuses a Redis that may throw signals away', async () => {
+  it('a Redis that may evict signals → exit code 2, and nothing is accepted', async () => {
     const { file, send, counts } = await setup(line(1));
     await redis.stop();
     redis = await startRedis(Number(new URL(redis.url).port), [
@@ -148,9 +156,9 @@ describe('send', () => {
   });
 
   it.each([
-    ['a list', '[\n{}\n]', [], /One signal a line is wanted/],
-    ['a line that is none', '', ['--from-line', '0'], /--from-line/],
-  ])('exits 2 on %s', async (_, content, args, message) => {
+    ['a JSON list', '[\n{}\n]', [], /Expected one signal per line/],
+    ['--from-line 0', '', ['--from-line', '0'], /--from-line/],
+  ])('%s → exit code 2', async (_, content, args, message) => {
     const { file, send } = await setup(content);
 
     const { code, stderr } = await send(file, ...args);
@@ -158,7 +166,7 @@ describe('send', () => {
     expect([code, stderr]).toEqual([2, expect.stringMatching(message)]);
   });
 
-  it('exits 2 on a file that cannot be read', async () => {
+  it('a missing file or a folder → exit code 2', async () => {
     const { send } = await setup('');
 
     const [none, directory] = [await send(join(folder, 'none')), await send(folder)];

@@ -32,8 +32,10 @@ afterAll(async () => {
 });
 
 const toCollector = ({ url }: { url: string }): Env => ({
-  ...{ OTEL_EXPORTER_OTLP_ENDPOINT: url, OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json' },
-  ...{ OTEL_BSP_SCHEDULE_DELAY: '50', OTEL_EXPORTER_OTLP_HEADERS: 'x-collector-key=secret-of-it' },
+  OTEL_EXPORTER_OTLP_ENDPOINT: url,
+  OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json',
+  OTEL_BSP_SCHEDULE_DELAY: '50',
+  OTEL_EXPORTER_OTLP_HEADERS: 'x-collector-key=collector-secret',
 });
 
 const startCollector = async (options: Parameters<typeof startScriptedCollector>[0] = {}) => {
@@ -42,16 +44,24 @@ const startCollector = async (options: Parameters<typeof startScriptedCollector>
   return collector;
 };
 
-/** A scripted SEEK, and the processes that are asked for, all with these variables. */
+/** A scripted SEEK, and processes on request, all with these variables. */
 const setup = async (more: Env, answers: Parameters<typeof startScriptedSeek>[0] = {}) => {
   const seek = await startScriptedSeek(answers);
   closing.push(seek.close);
   const folder = await mkdtemp(join(tmpdir(), 'seek-traced-'));
   closing.push(() => rm(folder, { recursive: true, force: true }));
   const env: Env = {
-    ...{ ...seek.env, QUEUE_PREFIX: PREFIX, EMBEDDED_PATH: folder, API_KEYS: `ats:${API_KEY}` },
-    ...{ API_PORT: '0', METRICS_PORT: '0', BOARD_PORT: '0', SHUTDOWN_TIMEOUT_MS: '6000' },
-    ...{ RETRY_BASE_MS: '10', RETRY_MAX_MS: '100', ...more },
+    ...seek.env,
+    QUEUE_PREFIX: PREFIX,
+    EMBEDDED_PATH: folder,
+    API_KEYS: `ats:${API_KEY}`,
+    API_PORT: '0',
+    METRICS_PORT: '0',
+    BOARD_PORT: '0',
+    SHUTDOWN_TIMEOUT_MS: '6000',
+    RETRY_BASE_MS: '10',
+    RETRY_MAX_MS: '100',
+    ...more,
   };
   const start = (command: string) => {
     const started = commands.start([command], env);
@@ -66,11 +76,13 @@ const client = (url: string) => {
   return {
     send: async (more: Record<string, string> = {}): Promise<string> => {
       const body = JSON.stringify(buildApplicationComplete({ token: newToken() }));
-      const answer = await fetch(`${url}/signals`, {
-        ...{ method: 'POST', headers: { ...headers, ...more }, body },
+      const response = await fetch(`${url}/signals`, {
+        method: 'POST',
+        headers: { ...headers, ...more },
+        body,
       });
-      expect(answer.status).toBe(202);
-      return JSON.parse(await answer.text()).signalId;
+      expect(response.status).toBe(202);
+      return JSON.parse(await response.text()).signalId;
     },
     until: (signalId: string, state: string): Promise<SignalRecord> =>
       waitFor(async () => {
@@ -84,11 +96,11 @@ const client = (url: string) => {
 
 const traceparent = `00-${TRACE}-${CALLER}-01`;
 
-describe('with a collector', () => {
+describe('tracing with a collector', () => {
   it.each([
-    ['api and worker on Redis', ['api', 'worker']],
+    ['API and worker on Redis', ['api', 'worker']],
     ['dev with the embedded queue', ['dev', 'dev']],
-  ])('%s tell one trace', async (_, [first = '', second = '']) => {
+  ])('%s → one trace from the request to SEEK', async (_, [first = '', second = '']) => {
     const collector = await startCollector();
     const onRedis: Env = first === 'api' ? { REDIS_URL: redis.url } : {};
     const { start } = await setup({ ...toCollector(collector), ...onRedis }, { answers: [html()] });
@@ -111,27 +123,30 @@ describe('with a collector', () => {
     expect(spans).toHaveLength(6);
     expect([server?.parentSpanId, sending?.parentSpanId]).toEqual([CALLER, server?.spanId]);
     expect(attempts.map(({ parentSpanId }) => parentSpanId)).toEqual([
-      ...[sending?.spanId, sending?.spanId],
+      sending?.spanId,
+      sending?.spanId,
     ]);
     expect(new Set(requests.map(({ parentSpanId }) => parentSpanId))).toEqual(
       new Set(attempts.map(({ spanId }) => spanId)),
     );
     expect([server, sending].map((span) => span?.service)).toEqual([
-      ...[`seek-signals-${first}`, `seek-signals-${first}`],
+      `seek-signals-${first}`,
+      `seek-signals-${first}`,
     ]);
     for (const { service } of attempts) expect(service).toBe(`seek-signals-${second}`);
     for (const request of collector.requests) {
-      expect(request).toMatchObject({ path: '/v1/traces', apiKey: 'secret-of-it' });
+      expect(request).toMatchObject({ path: '/v1/traces', apiKey: 'collector-secret' });
     }
     await worker.says(new RegExp(`"attempt":2,.*"traceId":"${TRACE}".*"msg":"signal.attempted"`));
-    expect(api.written.stdout + worker.written.stdout).not.toContain('secret-of-it');
+    expect(api.written.stdout + worker.written.stdout).not.toContain('collector-secret');
     expect(api.written.stderr + worker.written.stderr).toBe('');
   });
 
-  it('speaks protobuf unless told otherwise', async () => {
+  it('without OTEL_EXPORTER_OTLP_PROTOCOL → protobuf', async () => {
     const collector = await startCollector();
     const { start } = await setup({
-      ...{ REDIS_URL: redis.url, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `${collector.url}/traces` },
+      REDIS_URL: redis.url,
+      OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `${collector.url}/traces`,
     });
     const api = start('api');
     const { send } = client(await api.says(/"url":"([^"]+)"/));
@@ -144,12 +159,12 @@ describe('with a collector', () => {
   });
 });
 
-describe('without', () => {
+describe('tracing turned off', () => {
   it.each([
-    ['no variable of it', {}],
-    ['the SDK disabled', { OTEL_SDK_DISABLED: 'true' }],
-    ['no exporter', { OTEL_TRACES_EXPORTER: 'none' }],
-  ])('%s nothing is exported, and a job holds no trace', async (_, off: Env) => {
+    ['no OTEL variable', {}],
+    ['OTEL_SDK_DISABLED', { OTEL_SDK_DISABLED: 'true' }],
+    ['OTEL_TRACES_EXPORTER=none', { OTEL_TRACES_EXPORTER: 'none' }],
+  ])('%s → nothing is exported, and a job holds no trace', async (_, off: Env) => {
     const collector = await startCollector();
     const traced: Env = Object.keys(off).length === 0 ? {} : toCollector(collector);
     const { start } = await setup({ REDIS_URL: redis.url, ...traced, ...off });
@@ -169,11 +184,11 @@ describe('without', () => {
   });
 });
 
-describe('a collector that is', () => {
+describe('tracing with a broken collector', () => {
   it.each([
-    ['away', async () => ({ url: 'http://127.0.0.1:1' })],
-    ['silent', () => startCollector({ hangs: true })],
-  ])('%s keeps no signal, and no process', async (_, collect) => {
+    ['an unreachable collector', async () => ({ url: 'http://127.0.0.1:1' })],
+    ['a collector that never responds', () => startCollector({ hangs: true })],
+  ])('%s → signals are delivered, and processes end in time', async (_, collect) => {
     const { start } = await setup({ ...toCollector(await collect()), REDIS_URL: redis.url });
     const [api, worker] = [start('api'), start('worker')];
     const { send, until } = client(await api.says(/"url":"([^"]+)"/));
@@ -183,10 +198,10 @@ describe('a collector that is', () => {
     const ended = await Promise.all([api.end(), worker.end()]);
 
     expect(ended.map(({ code }) => code)).toEqual([0, 0]);
-    // Far from what it may take: a second to give up the last traces, and all else at its usual pace.
+    // Far below the limit: the last export is abandoned after a second, and the rest closes as usual.
     for (const { ms } of ended) expect(ms).toBeLessThan(3_000 + SLACK_MS);
     for (const { written } of [api, worker]) {
-      const warnings = written.stdout.match(/Traces are not exported/g) ?? [];
+      const warnings = written.stdout.match(/Failed to export traces/g) ?? [];
       expect(warnings).toHaveLength(1);
       expect(written.stdout).not.toMatch(/"level":"error"/);
       expect(written.stderr).toBe('');
