@@ -18,86 +18,96 @@ import { InvalidSeekTokenError, QueueUnavailableError } from './errors.ts';
 import { createRecordSeekToken } from './recordSeekToken.ts';
 
 export type ProducerOptions = {
-  /** `redis://` or `rediss://`, with user name and password where needed. */
+  /** `redis://` or `rediss://`, with user name and password if Redis requires them. */
   redisUrl: string;
-  /** Redis Sentinels, asked for the address of the master; its name is then the host of `redisUrl`. */
+  /** Redis Sentinels that know the address of the master. The host of `redisUrl` is then the master's name. */
   sentinels?: readonly { host: string; port: number }[];
   /**
-   * How many replicas must have a signal before `enqueue` resolves; with fewer than that it throws
-   * `QueueUnavailableError`. Default 0: the acknowledgement of the master alone.
+   * How many replicas must acknowledge a write before `enqueue` resolves. With fewer, it rejects with
+   * `QueueUnavailableError`. Default 0: the acknowledgement of the master is enough.
    */
   waitReplicas?: number;
-  /** The same as the workers' `QUEUE_PREFIX`. Default `{seek}`. */
+  /** The `QUEUE_PREFIX` of the workers. Default `{seek}`. */
   queuePrefix?: string;
-  /** What the signals come from, as logged with each of them. Default `library`. */
+  /** The name of the sender: logged and stored with each signal, and the scope of its idempotency keys. Default `library`. */
   name?: string;
-  /** How long after acceptance a signal is recognised as a duplicate, in ms. Default 24 hours. */
+  /** How long after acceptance a signal is recognised as a duplicate, in milliseconds; at most 366 days. Default 24 hours. */
   dedupeWindowMs?: number;
-  /** Pass a `typeCode` that SEEK added since this version. Default `false`. */
+  /** Accept a `typeCode` that this version does not know. Default `false`. */
   allowUnknownTypes?: boolean;
-  /** How many days a seek token lives. The same as the workers' `SEEK_TOKEN_TTL_DAYS`. Default 180. */
+  /** How many days a seek token is valid: the `SEEK_TOKEN_TTL_DAYS` of the workers. Default 180. */
   seekTokenTtlDays?: number;
   /**
-   * Keys of 32 bytes in base64, as in the workers' `TOKEN_ENCRYPTION_KEYS`: seek tokens are sealed with
-   * the first while they lie in the queue. Without one they lie there in the clear.
+   * Keys of 32 bytes in base64: the `TOKEN_ENCRYPTION_KEYS` of the workers. The first key encrypts seek
+   * tokens in Redis; all of them decrypt. Default: none, and tokens are stored in plain text.
    */
   tokenEncryptionKeys?: readonly string[];
-  /** The audience that the workers send to; documentation tokens get a warning for the live one. */
+  /** The `SEEK_AUDIENCE` of the workers. Tokens from SEEK's documentation get a warning for the live one. Default: live. */
   seekAudience?: string;
-  /** A pino logger; nothing is logged without one. It never sees a token. */
+  /** A pino logger. No token is ever logged. Default: nothing is logged. */
   logger?: Logger;
 };
 
 export type EnqueueOptions = {
-  /** Stands for the signal in place of its content: the same key again is the same signal. */
+  /**
+   * Identifies the signal instead of its content: a signal with the same key and the same sender is a
+   * duplicate. Throws `IdempotencyConflictError` if the content differs.
+   */
   idempotencyKey?: string;
 };
 
 export type Producer = {
   /**
-   * Queues one signal. Resolves once Redis has acknowledged the write, and `waitReplicas` replicas
-   * have it: from then on it is delivered, skipped for a stated reason, or lies in the dead letters.
+   * Enqueues one signal. Resolves when Redis and `waitReplicas` replicas have acknowledged the write. From
+   * then on the signal is delivered, skipped for a stated reason, or moved to the dead letters; it is
+   * never lost. A signal that was accepted before is not queued again: the result is a `duplicate`.
    *
-   * @throws {InvalidSignalError} SEEK would refuse it; `invalidFields` names every problem.
-   * @throws {QueueUnavailableError} No acknowledgement within 5 seconds; enqueue it again.
-   * @throws {IdempotencyConflictError} The key was used for other content.
+   * @throws {InvalidSignalError} SEEK would reject the signal; `invalidFields` names each problem.
+   * @throws {QueueUnavailableError} Redis did not acknowledge the write within 5 seconds. Enqueue the signal again.
+   * @throws {IdempotencyConflictError} The idempotency key was used with other content.
    */
   enqueue: (signal: SignalInput, options?: EnqueueOptions) => Promise<EnqueueResult>;
   /**
-   * Queues many. Resolves with one result each, in order; invalid ones do not stop the others.
+   * Enqueues many signals. Resolves with one result per signal, in order. An invalid signal yields
+   * `{ invalidFields }` and does not prevent the others from being enqueued.
    *
-   * @throws {QueueUnavailableError} Some write was not acknowledged; enqueue all of them again.
+   * @throws {QueueUnavailableError} Redis did not acknowledge all writes within 5 seconds. Enqueue all signals
+   * again: those that were accepted are recognised as duplicates.
    */
   enqueueMany: (signals: readonly SignalInput[]) => Promise<(EnqueueResult | InvalidResult)[]>;
   /**
-   * Records a seek token that reached the ATS, so that signals can name the application in its place:
-   * the token is looked up when they are sent. One of Apply with SEEK overrides one of the link-out,
-   * and a newer one an older one, in whatever order they are recorded. Resolves once Redis has
-   * acknowledged the write; `warnings` says if the token was another application's before.
+   * Records a seek token that the ATS received. Signals can then name the application by `applicationId`;
+   * the worker looks up the token when it sends them. A token of Apply with SEEK takes precedence over
+   * one of a link-out, and a newer token over an older one, in any order of recording.
    *
-   * @throws {InvalidSeekTokenError} `invalidFields` names every problem.
-   * @throws {QueueUnavailableError} No acknowledgement within 5 seconds; record it again.
+   * Resolves when Redis has acknowledged the write. `warnings` reports a token that belonged to another
+   * application before, and an application that was erased since `receivedAt`: nothing is recorded then.
+   *
+   * @throws {InvalidSeekTokenError} The input is invalid; `invalidFields` names each problem.
+   * @throws {QueueUnavailableError} Redis did not acknowledge the write within 5 seconds. Record the token again.
    */
   recordSeekToken: (recording: SeekTokenInput) => Promise<{ warnings?: string[] }>;
   /**
-   * Erases an application on request: its seek tokens, and its signals wherever they lie. Those that
-   * were not sent yet are skipped, those that are being sent are waited for. Resolves with how many
-   * signals there were; with many in the queue, that takes its time.
+   * Erases an application: its seek tokens and its signals, in the queue and in the dead letters. Unsent
+   * signals are skipped with the reason `application-erased`; the call waits for signals that are being
+   * sent. Resolves with the number of signals that it erased. The time grows with the length of the queue.
    *
-   * @throws {InvalidSeekTokenError} It is no name of an application.
-   * @throws {QueueUnavailableError} It was not done within a minute; erase it again.
+   * @throws {InvalidSeekTokenError} `applicationId` is empty, over 255 bytes, or has surrounding white space.
+   * @throws {QueueUnavailableError} The erasure did not finish within 60 seconds. Erase the application again.
    */
   eraseApplication: (applicationId: string) => Promise<number>;
-  /** Lets go of the connection. What is under way rejects. */
+  /** Closes the connection to Redis. Pending calls reject with `QueueUnavailableError`. */
   close: () => Promise<void>;
 };
 
 /**
- * Opens a producer on the queue that the workers drain. Connects by itself, and again after every
- * loss; a call never hangs. Field names and meaning of a signal: developer.seek.com, "Sending
- * signals".
+ * Creates a producer: it accepts signals and stores them in Redis, from where the workers deliver them. It
+ * connects in the background and reconnects after a loss. Every call ends within its time limit.
  *
- * @throws {TypeError} `redisUrl` is no such URL, `dedupeWindowMs` no such time, or one of `tokenEncryptionKeys` no such key.
+ * A signal has SEEK's own field names: developer.seek.com, "Sending signals".
+ *
+ * @throws {TypeError} `redisUrl` is not a `redis://` or `rediss://` URL, `dedupeWindowMs` is not a whole number
+ * of milliseconds up to 366 days, or an entry of `tokenEncryptionKeys` is not 32 bytes in base64.
  */
 export const createProducer = ({
   redisUrl,
@@ -112,14 +122,7 @@ export const createProducer = ({
   seekAudience = LIVE_AUDIENCE,
   logger = createLogger({ level: 'silent' }),
 }: ProducerOptions): Producer => {
-  if (!URL.canParse(redisUrl) || !/^rediss?:$/.test(new URL(redisUrl).protocol)) {
-    throw new TypeError('redisUrl must be a URL: redis://host:6379 or rediss://…');
-  }
-  if (!isDedupeWindowMs(dedupeWindowMs)) {
-    throw new TypeError(
-      'dedupeWindowMs must be a whole number of milliseconds, from 1 to 366 days',
-    );
-  }
+  checkOptions({ redisUrl, dedupeWindowMs });
   const cipher = createTokenCipher(tokenEncryptionKeys.map(readTokenKey));
   const backend = openRedis({
     url: redisUrl,
@@ -144,7 +147,7 @@ export const createProducer = ({
   return {
     enqueue: async (signal, { idempotencyKey } = {}) => {
       const [result] = await enqueueAll([signal], { from: name, idempotencyKey });
-      if (result === undefined) throw new Error('One signal, but no result');
+      if (result === undefined) throw new Error('enqueue returned no result for the signal');
       if (result instanceof Error) throw result;
       return result;
     },
@@ -153,9 +156,7 @@ export const createProducer = ({
       return toResults(await enqueueAll(signals, { from: name }));
     },
 
-    recordSeekToken: createRecordSeekToken({
-      ...{ tokens, replicated: backend.replicated, logger },
-    }),
+    recordSeekToken: createRecordSeekToken({ tokens, replicated: backend.replicated, logger }),
 
     eraseApplication: async (applicationId) => {
       const parsed = ApplicationIdSchema.safeParse(applicationId, { reportInput: true });
@@ -174,9 +175,24 @@ export const createProducer = ({
   };
 };
 
+const checkOptions = ({
+  redisUrl,
+  dedupeWindowMs,
+}: Required<Pick<ProducerOptions, 'redisUrl' | 'dedupeWindowMs'>>): void => {
+  if (!URL.canParse(redisUrl) || !/^rediss?:$/.test(new URL(redisUrl).protocol)) {
+    throw new TypeError('redisUrl must be a URL that begins with redis:// or rediss://');
+  }
+  if (!isDedupeWindowMs(dedupeWindowMs)) {
+    throw new TypeError(
+      'dedupeWindowMs must be a whole number of milliseconds, from 1 to 366 days',
+    );
+  }
+};
+
 const readTokenKey = (text: string): Buffer => {
   const key = parseTokenKey(text);
-  if (key === undefined)
+  if (key === undefined) {
     throw new TypeError('tokenEncryptionKeys must be 32 bytes each, in base64');
+  }
   return key;
 };

@@ -13,35 +13,51 @@ import { withDeadline } from '../runtime/async.ts';
 import type { InvalidFields } from '../schemas/invalidFields.ts';
 import type { SignalState } from '../schemas/signalRecord.ts';
 import { IdempotencyConflictError, InvalidSignalError, QueueUnavailableError } from './errors.ts';
-import { type Prepared, prepareSignal, type Rules, type Sender } from './prepareSignal.ts';
+import {
+  type Prepared,
+  prepareSignal,
+  type Sender,
+  type ValidationRules,
+} from './prepareSignal.ts';
 
 export type EnqueueResult = {
-  /** A UUID: the same for the same signal, anywhere. */
+  /** A UUID, version 5, computed from the signal: the same signal always has the same id. */
   signalId: string;
-  /** It was accepted before, and nothing was queued now. `false` also for one that was skipped for want of a token. */
+  /**
+   * Whether the signal was accepted before; then nothing was queued. `false` also for a signal that was
+   * skipped as `no-token` or `token-expired` before: it is queued again.
+   */
   duplicate: boolean;
-  /** Where the signal is at present. */
+  /** The present state of the signal. */
   state: SignalState;
-  /** What SEEK takes but probably was not meant; each line begins with a JSON pointer. */
+  /** Values that SEEK accepts but that are probably mistakes. Each text begins with a JSON pointer. */
   warnings?: string[];
 };
 
+/** The result of an invalid signal in `enqueueMany` and in the batch API. */
+export type InvalidResult = { invalidFields: InvalidFields };
+
+type Result = EnqueueResult | InvalidSignalError | IdempotencyConflictError;
+
 type Deps = {
   queue: Pick<SignalQueue, 'accept'>;
-  parse: Rules;
+  parse: ValidationRules;
   deadlineMs?: number;
   logger: Logger;
-  /** Called once for each signal that was not a duplicate. */
+  /** Called once for each signal that is not a duplicate. */
   onAccepted?: (typeCode: string) => void;
 };
 
-/** The longest that a caller waits, unless told otherwise: below the 5 seconds that are promised. */
+/** How long a call may take: below the 5 seconds that the library promises. */
 export const ENQUEUE_TIMEOUT_MS = 4_500;
 
-// As many as the queue takes in one step.
-const AT_ONCE = 50;
+// The largest batch that the queue writes in one step.
+const MAX_BATCH_SIZE = 50;
 
-/** Validate → identify → enqueue. Each result is an answer or an error; the queue's own fault throws. */
+/**
+ * Validates, identifies and enqueues signals. Resolves with one result or error per signal, in order.
+ * Rejects with `QueueUnavailableError` if the queue does not acknowledge all of them.
+ */
 export const createEnqueue = ({
   queue,
   parse,
@@ -50,6 +66,7 @@ export const createEnqueue = ({
   onAccepted,
 }: Deps) => {
   const tracer = openTracer();
+
   const accept = async (signals: NewSignal[], span: Span): Promise<Acceptance[]> => {
     if (signals.length === 0) return [];
     const unavailable = (cause?: unknown) => new QueueUnavailableError({ cause });
@@ -59,86 +76,84 @@ export const createEnqueue = ({
     return withDeadline(accepting, deadlineMs, unavailable);
   };
 
-  const log = (
-    { signal: { signalId, signal, from } }: Prepared,
-    { duplicate }: EnqueueResult,
-    span: Span,
-  ) => {
-    if (!duplicate) onAccepted?.(signal.typeCode);
+  const report = ({ signal: { signal, from } }: Prepared, result: Result, span: Span): void => {
+    if (result instanceof Error) return;
+    const { signalId, duplicate } = result;
     const { typeCode } = signal;
+    if (!duplicate) onAccepted?.(typeCode);
     logger.info({ signalId, typeCode, from, duplicate, ...idsOf(span) }, 'signal.accepted');
   };
 
   const enqueue = async (
-    given: readonly unknown[],
+    inputs: readonly unknown[],
     sender: Sender,
     span: Span,
-  ): Promise<Results> => {
-    // Within one call, too, only the first of equal signals is new.
+  ): Promise<Result[]> => {
+    // Of equal signals in one call, only the first is new.
     const firsts = new Map<string, Prepared>();
     const accepting: Promise<Acceptance[]>[] = [];
-    let fresh: NewSignal[] = [];
-    const acceptThese = (): void => {
-      const accepted = accept(fresh, span);
-      // Nobody may be left to hear of it, should what comes next be an object that throws.
+    let batch: NewSignal[] = [];
+    const submitBatch = (): void => {
+      const accepted = accept(batch, span);
+      // If reading a later input throws, nothing awaits this promise: its rejection must not end the process.
       accepted.catch(() => {});
       accepting.push(accepted);
-      fresh = [];
+      batch = [];
     };
-    // All in this turn: what was given stays the caller's, who may use it again at once. The queue has
-    // the first of them by the time the last are looked at.
-    const entries = given.map((input) => {
+    // Reads all inputs synchronously, because the caller may change its objects as soon as this call
+    // returns a promise. Full batches go to the queue while the remaining inputs are read.
+    const entries = inputs.map((input) => {
       const entry = prepareSignal(input, sender, parse);
       if (!(entry instanceof Error) && !firsts.has(entry.signal.signalId)) {
         firsts.set(entry.signal.signalId, entry);
-        fresh.push(entry.signal);
-        if (fresh.length === AT_ONCE) acceptThese();
+        batch.push(entry.signal);
+        if (batch.length === MAX_BATCH_SIZE) submitBatch();
       }
       return entry;
     });
-    acceptThese();
-    const accepted = await Promise.all(accepting);
-    const answers = new Map(accepted.flat().map((answer) => [answer.signalId, answer]));
+    submitBatch();
+    const accepted = (await Promise.all(accepting)).flat();
+    const acceptances = new Map(accepted.map((acceptance) => [acceptance.signalId, acceptance]));
 
     return entries.map((entry) => {
       if (entry instanceof Error) return entry;
-      const answer = answers.get(entry.signal.signalId);
-      if (answer === undefined) throw new QueueUnavailableError();
-      if (answer.kind === 'conflict') return new IdempotencyConflictError(answer.signalId);
-      const { signalId, state } = answer;
-      const duplicate = answer.duplicate || firsts.get(signalId) !== entry;
-      const { warnings } = entry;
-      const result = { signalId, duplicate, state, ...(warnings.length > 0 ? { warnings } : {}) };
-      log(entry, result, span);
+      const { signalId } = entry.signal;
+      const result = toResult(entry, acceptances.get(signalId), firsts.get(signalId) === entry);
+      report(entry, result, span);
       return result;
     });
   };
 
-  return (given: readonly unknown[], sender: Sender): Promise<Results> =>
-    inEnqueueSpan(tracer, given.length, (span) => enqueue(given, sender, span));
+  return (inputs: readonly unknown[], sender: Sender): Promise<Result[]> =>
+    inEnqueueSpan(tracer, inputs.length, (span) => enqueue(inputs, sender, span));
 };
 
-type Results = (EnqueueResult | InvalidSignalError | IdempotencyConflictError)[];
+const toResult = (
+  { warnings }: Prepared,
+  acceptance: Acceptance | undefined,
+  isFirst: boolean,
+): EnqueueResult | IdempotencyConflictError => {
+  if (acceptance === undefined) throw new QueueUnavailableError();
+  if (acceptance.kind === 'conflict') return new IdempotencyConflictError(acceptance.signalId);
+  const { signalId, state } = acceptance;
+  const duplicate = acceptance.duplicate || !isFirst;
+  return { signalId, duplicate, state, ...(warnings.length > 0 ? { warnings } : {}) };
+};
 
 export type Enqueue = ReturnType<typeof createEnqueue>;
 
-/** An invalid signal's place among the results of many. */
-export type InvalidResult = { invalidFields: InvalidFields };
-
-/** What many came to, as their sender is told: those that are invalid stop no others. */
-export const toResults = (
-  results: Awaited<ReturnType<Enqueue>>,
-): (EnqueueResult | InvalidResult)[] =>
+/** Maps results for `enqueueMany` and the batch API: an invalid signal is reported in place and does not fail the others. */
+export const toResults = (results: readonly Result[]): (EnqueueResult | InvalidResult)[] =>
   results.map((result) => {
     if (result instanceof InvalidSignalError) return { invalidFields: result.invalidFields };
     if (result instanceof Error) throw result;
     return result;
   });
 
-const NAME = `send ${QUEUE_ATTRIBUTES['messaging.destination.name']}`;
+const SPAN_NAME = `send ${QUEUE_ATTRIBUTES['messaging.destination.name']}`;
 
-// Made once: where nobody listens, to make it would be most of what a span costs.
-const ONE = {
+// Shared by all spans of one signal: building it would be most of the cost of a span without an SDK.
+const SINGLE_SPAN = {
   kind: SpanKind.PRODUCER,
   attributes: {
     ...QUEUE_ATTRIBUTES,
@@ -147,27 +162,28 @@ const ONE = {
   },
 };
 
-const many = (signals: number) => ({
-  ...ONE,
-  attributes: { ...ONE.attributes, 'messaging.batch.message_count': signals },
+const batchSpan = (count: number) => ({
+  ...SINGLE_SPAN,
+  attributes: { ...SINGLE_SPAN.attributes, 'messaging.batch.message_count': count },
 });
 
-type Result = { signalId: string; duplicate: boolean } | Error;
-
 /**
- * One for a call, however many signals it brings: it continues what the caller is about. The library
- * registers no SDK; where its application has none either, this is a span that nobody keeps. `enqueue`
- * begins in this very turn.
+ * Records one span per call, as a child of the caller's active span. The library registers no SDK: unless
+ * the application does, the span is a no-op. Calls `enqueue` synchronously.
  */
-export const inEnqueueSpan = async <Results extends readonly Result[]>(
+const inEnqueueSpan = async (
   tracer: Tracer,
-  signals: number,
-  enqueue: (span: Span) => Promise<Results>,
-): Promise<Results> => {
-  const span = tracer.startSpan(NAME, signals === 1 ? ONE : many(signals), context.active());
+  count: number,
+  enqueue: (span: Span) => Promise<Result[]>,
+): Promise<Result[]> => {
+  const span = tracer.startSpan(
+    SPAN_NAME,
+    count === 1 ? SINGLE_SPAN : batchSpan(count),
+    context.active(),
+  );
   try {
     const results = await enqueue(span);
-    tell(span, results);
+    annotateSpan(span, results);
     return results;
   } catch (err) {
     fail(span, err instanceof Error ? err.name : 'unknown');
@@ -177,7 +193,8 @@ export const inEnqueueSpan = async <Results extends readonly Result[]>(
   }
 };
 
-const tell = (span: Span, [only, ...more]: readonly Result[]): void => {
+/** Adds the result of a call with one signal to its span. */
+const annotateSpan = (span: Span, [only, ...more]: readonly Result[]): void => {
   if (only === undefined || more.length > 0) return;
   if (only instanceof Error) fail(span, only.name);
   else {

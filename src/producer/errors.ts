@@ -1,10 +1,10 @@
 import type { InvalidFields } from '../schemas/invalidFields.ts';
 import { SignalsInFlightError } from '../seekTokens/eraseApplication.ts';
 
-/** SEEK would refuse the signal. Nothing was queued. */
+/** SEEK would reject the signal. Nothing was enqueued. */
 export class InvalidSignalError extends Error {
   override readonly name = 'InvalidSignalError';
-  /** Every problem at once, by JSON pointer into the signal. Holds no value of it. */
+  /** All problems, by JSON pointer (RFC 6901) into the signal. Holds no value of the signal. */
   readonly invalidFields: InvalidFields;
 
   constructor(invalidFields: InvalidFields) {
@@ -13,10 +13,10 @@ export class InvalidSignalError extends Error {
   }
 }
 
-/** A seek token, or what came with it, is no such thing. Nothing was recorded. */
+/** The input of `recordSeekToken` or `eraseApplication` is invalid. Nothing was recorded or erased. */
 export class InvalidSeekTokenError extends Error {
   override readonly name = 'InvalidSeekTokenError';
-  /** Every problem at once, by JSON pointer into what was given. Holds no value of it. */
+  /** All problems, by JSON pointer (RFC 6901) into the input. Holds no value of the input. */
   readonly invalidFields: InvalidFields;
 
   constructor(invalidFields: InvalidFields) {
@@ -31,41 +31,42 @@ const describe = (invalidFields: InvalidFields): string =>
     .join('; ');
 
 /**
- * The queue did not acknowledge in time. The signal may or may not have been queued: enqueue it
- * again, and it will be recognised if it was.
+ * Redis did not acknowledge the write in time. The signal may have been enqueued. Enqueue it again: the
+ * queue recognises it as a duplicate if it was.
  */
 export class QueueUnavailableError extends Error {
   override readonly name = 'QueueUnavailableError';
 
   constructor({ cause }: { cause?: unknown } = {}) {
     const options = cause === undefined ? {} : { cause: withoutCommand(cause) };
-    super(`The queue ${whatAiled(cause)}; try again`, options);
+    super(`The queue ${describeCause(cause)}; try again`, options);
   }
 }
 
-// What the operator has to know of first. Anything else comes to the same for the caller.
-const whatAiled = (cause: unknown): string => {
+// Names only the causes that the operator must act on. For any other cause the caller just tries again.
+const describeCause = (cause: unknown): string => {
   const message = cause instanceof Error ? cause.message : '';
-  if (message.startsWith('OOM ')) return 'takes no more: Redis is out of memory (maxmemory)';
+  if (message.startsWith('OOM '))
+    return 'takes no more signals: Redis is out of memory (maxmemory)';
   if (message.includes('WAIT_REPLICAS')) return `did not acknowledge: ${message}`;
   if (cause instanceof SignalsInFlightError) return 'is still sending signals of this application';
   return 'did not answer in time';
 };
 
-// An error of ioredis carries the command that failed, and with it the signal and its token.
+// An error of ioredis holds the failed command, and so the signal and its token. Copies message and code only.
 const withoutCommand = (cause: unknown): unknown =>
   typeof cause === 'object' && cause !== null && 'message' in cause
     ? Object.assign(new Error(String(cause.message)), 'code' in cause ? { code: cause.code } : {})
     : cause;
 
-/** The Idempotency-Key was used before, for other content. Nothing was queued. */
+/** The idempotency key was used before with other content. Nothing was enqueued. */
 export class IdempotencyConflictError extends Error {
   override readonly name = 'IdempotencyConflictError';
-  /** The signal that the key stands for. */
+  /** The signal that the key identifies. */
   readonly signalId: string;
 
   constructor(signalId: string) {
-    super('The Idempotency-Key was already used for another signal');
+    super('The Idempotency-Key was already used for another signal: send another key');
     this.signalId = signalId;
   }
 }

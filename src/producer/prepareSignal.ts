@@ -5,24 +5,24 @@ import { identify } from './signalId.ts';
 import { applyWorkflow } from './workflow/applyWorkflow.ts';
 
 export type Sender = {
-  /** The name of the API key, or of the application. */
+  /** The name of the API key, or of the producer. */
   from: string;
-  /** Stands for the signal in place of its content, among the keys of the same sender. */
+  /** Identifies the signal instead of its content, within the keys of this sender. */
   idempotencyKey?: string | undefined;
-  /** Who wants to hear what becomes of it. */
+  /** Set if an outbox tracks the outcomes of its signals. */
   reportTo?: 'outbox' | undefined;
 };
 
 export type Prepared = { signal: NewSignal; warnings: string[] };
 
-/** What is to be known of a signal, from outside or from another version, before it may be queued. */
-export type Rules = Omit<ParseOptions, 'now' | 'isModelled'>;
+/** The configured part of the validation. */
+export type ValidationRules = Omit<ParseOptions, 'now' | 'isModelled'>;
 
-/** Validate → identify. */
+/** Validates a signal and computes its id. Returns the error instead of throwing it. */
 export const prepareSignal = (
   given: unknown,
   { from, idempotencyKey, reportTo }: Sender,
-  rules: Rules,
+  rules: ValidationRules,
 ): Prepared | InvalidSignalError => {
   const { input, invalidFields, isModelled } = applyWorkflow(given);
   const parsed = parseSignal(input, { ...rules, now: new Date(), isModelled });

@@ -1,25 +1,27 @@
 import type { TokenSource } from '../schemas/seekToken.ts';
 
-/** A seek token as it came with a candidate: ready for `recordSeekToken`, beside an `applicationId`. */
+/** The seek token of a URL. Pass it to `recordSeekToken` together with an `applicationId`. */
 export type SeekTokenReading = {
-  /** Exactly as received. Sensitive: keep it with the draft and the application, out of logs. */
+  /** The token as SEEK made it. Sensitive: store it with the application, and never log it. */
   token: string;
-  /** `applyWithSeek` where the candidate has let SEEK pre-fill the form, which overrides `linkOut`. */
+  /** `applyWithSeek` if the URL also has `seek-prefill-id`, otherwise `linkOut`. */
   source: TokenSource;
 };
 
-/** An apply URL, whole or from its path on; or what Node, Express, Fastify, Hono and `fetch` call a request. */
+/** An apply URL, absolute or relative, or a request of Node, Express, Fastify, Hono or `fetch`. */
 export type ApplyUrl = string | URL | { url: string; originalUrl?: string | undefined };
 
 const TOKEN = 'seek-token';
-// Comes back with the token once the candidate has authorised SEEK, and not otherwise.
+// SEEK adds it only after the candidate has authorised Apply with SEEK.
 const PREFILL_ID = 'seek-prefill-id';
 
 /**
- * Reads the seek token off the URL that a candidate arrived at; `undefined` where there is none. The
- * token comes out as SEEK made it: percent-decoded once, and a `+` stays a `+`, which the query
- * parsers of web frameworks turn into a space. Where it stands there more than once, the last one
- * counts, for SEEK appends its own. Names: developer.seek.com, "Handle authorization".
+ * Reads the seek token from the URL by which a candidate reached the ATS. Returns `undefined` if the URL
+ * has none.
+ *
+ * The token is percent-decoded once, and `+` stays `+`: the query parsers of web frameworks turn it into a
+ * space, and SEEK does not recognise that token. If the URL has several tokens, the last non-empty one
+ * counts, because SEEK appends its own. Parameter names: developer.seek.com, "Handle authorization".
  */
 export const readSeekToken = (from: ApplyUrl): SeekTokenReading | undefined => {
   const parameters = queryOf(textOf(from)).split('&').map(readParameter);
@@ -30,7 +32,7 @@ export const readSeekToken = (from: ApplyUrl): SeekTokenReading | undefined => {
   return { token, source: last(PREFILL_ID) === undefined ? 'linkOut' : 'applyWithSeek' };
 };
 
-// Express shortens `url` by where a router is mounted; the query is the same in both.
+// Express removes the mount path of a router from `url`; `originalUrl` is complete. Their queries are equal.
 const textOf = (from: ApplyUrl): string => {
   if (typeof from === 'string') return from;
   return from instanceof URL ? from.href : (from.originalUrl ?? from.url);
@@ -49,7 +51,7 @@ const readParameter = (text: string): { name: string; value: string } => {
     : { name: decode(text.slice(0, end)), value: decode(text.slice(end + 1)) };
 };
 
-// What is no percent-encoding was not encoded, and is taken as it stands.
+// Text that is not valid percent-encoding was not encoded, and stays as it is.
 const decode = (text: string): string => {
   try {
     return decodeURIComponent(text);

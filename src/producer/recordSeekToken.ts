@@ -8,29 +8,33 @@ import { InvalidSeekTokenError, QueueUnavailableError } from './errors.ts';
 
 type Deps = {
   tokens: Pick<SeekTokens, 'record'>;
-  /** Resolves once the replicas that are asked for have what was written since. */
+  /** Resolves when `waitReplicas` replicas have acknowledged the writes since that time. */
   replicated: (since: number) => Promise<void>;
   deadlineMs?: number;
   logger: Logger;
   now?: () => number;
 };
 
-/** Records a seek token, and resolves with what the caller should look at. */
+/** Validates and records a seek token. Resolves with warnings for the caller. */
 export const createRecordSeekToken =
   ({ tokens, replicated, deadlineMs = ENQUEUE_TIMEOUT_MS, logger, now = Date.now }: Deps) =>
   async (input: unknown): Promise<{ warnings?: string[] }> => {
-    const parsed = SeekTokenInputSchema.safeParse(withDate(input), { reportInput: true });
+    const parsed = SeekTokenInputSchema.safeParse(withReceivedAtText(input), { reportInput: true });
     if (!parsed.success) throw new InvalidSeekTokenError(toInvalidFields(parsed.error));
     const { applicationId, token, source, receivedAt } = parsed.data;
     const at = new Date(receivedAt ?? now());
-    if (at.getTime() > now() + MAX_AHEAD_MS) {
-      throw new InvalidSeekTokenError({ '/receivedAt': 'Must not lie in the future' });
+    if (at.getTime() > now() + MAX_FUTURE_MS) {
+      throw new InvalidSeekTokenError({
+        '/receivedAt': 'Must not be more than 24 hours in the future',
+      });
     }
 
     const record = async () => {
       const since = performance.now();
       const recorded = await tokens.record(applicationId, {
-        ...{ token, source, receivedAt: at.toISOString() },
+        token,
+        source,
+        receivedAt: at.toISOString(),
       });
       await replicated(since);
       return recorded;
@@ -42,24 +46,27 @@ export const createRecordSeekToken =
     const { sharedWith, erasedSince } = await withDeadline(recording, deadlineMs, unavailable);
     if (erasedSince) {
       logger.warn({ applicationId, source }, 'token.rejectedAsErased');
-      return { warnings: ['/receivedAt: the application was erased since; nothing was recorded'] };
+      return {
+        warnings: ['/receivedAt: the application was erased after this time; nothing was recorded'],
+      };
     }
     if (sharedWith === undefined) {
       logger.info({ applicationId, source }, 'token.recorded');
       return {};
     }
-    // developer.seek.com, "SendSignalInput": tokens are not to be used for several applications. It may
-    // be the first one that is wrong, so nothing is refused.
+    // SEEK asks not to use one token for several applications (developer.seek.com, "SendSignalInput"). The
+    // earlier recording may be the wrong one, so this one is accepted with a warning.
     logger.warn({ applicationId, source, sharedWith }, 'token.shared');
     return { warnings: [`/token: was recorded for another application before (${sharedWith})`] };
   };
 
 export type RecordSeekToken = ReturnType<typeof createRecordSeekToken>;
 
-// Clocks differ; what is received tomorrow is a mistake.
-const MAX_AHEAD_MS = 24 * 60 * 60 * 1000;
+// Tolerates clocks that differ. A later time is a mistake, and would override newer tokens.
+const MAX_FUTURE_MS = 24 * 60 * 60 * 1000;
 
-const withDate = (input: unknown): unknown =>
+/** Turns a `Date` into text, so that one schema reads both. An invalid `Date` is left for the schema to reject. */
+const withReceivedAtText = (input: unknown): unknown =>
   typeof input === 'object' &&
   input !== null &&
   'receivedAt' in input &&

@@ -2,12 +2,12 @@ import type { FindSignals } from '../queue/lookup.ts';
 import type { SignalRecord } from '../schemas/signalRecord.ts';
 import { signalIdOfKey } from './signalId.ts';
 
-/** One of these, and nothing else, says what is looked for. */
+/** What to search by: exactly one of these. */
 export type Criterion =
   | { requestId: string }
   | { applicationId: string }
   | { positionProfileId: string }
-  /** `from`: the name of the API key, or of the application, that it was sent with. */
+  /** `from` is the name of the API key, or of the producer, that sent the signal. */
   | { idempotencyKey: string; from: string };
 
 type Deps = {
@@ -15,7 +15,7 @@ type Deps = {
   findSignals: FindSignals;
 };
 
-/** Finds signals by what a person has at hand; the one that was accepted last comes first. */
+/** Finds signals by one criterion, most recently accepted first. */
 export const createSearch =
   ({ find, findSignals: { byTrait, byRequest } }: Deps) =>
   async (by: Criterion, limit: number): Promise<SignalRecord[]> => {
@@ -26,8 +26,8 @@ export const createSearch =
     if ('positionProfileId' in by) {
       return byTrait({ kind: 'position', value: by.positionProfileId }, limit);
     }
-    const life = await find(signalIdOfKey({ scope: by.from, key: by.idempotencyKey }));
-    return life === undefined ? [] : [life];
+    const record = await find(signalIdOfKey({ scope: by.from, key: by.idempotencyKey }));
+    return record === undefined ? [] : [record];
   };
 
 export type Search = ReturnType<typeof createSearch>;

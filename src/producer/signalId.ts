@@ -3,16 +3,17 @@ import { parse as parseUuid, v5 as uuidV5 } from 'uuid';
 import { toUtc } from '../schemas/dateTime.ts';
 import type { Signal } from '../schemas/signal.ts';
 
-// Fixed for ever: a change would make every signal look new. test/vectors/signalIds.json holds both.
+// Never change these: every signal would get another id, and duplicates would be delivered twice.
+// test/vectors/signalIds.json publishes both.
 const CONTENT_NAMESPACE = parseUuid('5dd4a72f-6f0c-5c43-9d4e-0c6a3c3f0b51');
 const KEY_NAMESPACE = parseUuid('0b8f7c52-3a64-5c1d-8a3b-7d1f52c9e6a4');
 
 /**
- * The signal written one way only: keys sorted at every depth, no white space, each timestamp as one
- * instant in UTC. Parsing has already put `positionProfileIds` into a list.
+ * The canonical JSON of a parsed signal: keys sorted at every depth, no white space, timestamps in UTC.
+ * `parseSignal` has already turned `positionProfileIds` into a list.
  */
 export const canonical = (signal: Signal): string =>
-  // Spelled out, for it is made of every signal; what is absent is not written.
+  // Written out field by field, because a generic sort is slow. JSON.stringify omits absent fields.
   JSON.stringify({
     applicationId: signal.applicationId,
     candidateApplicationProfileId: signal.candidateApplicationProfileId,
@@ -22,12 +23,12 @@ export const canonical = (signal: Signal): string =>
     timestamp: signal.timestamp && toUtc(signal.timestamp),
     token: signal.token,
     typeCode: signal.typeCode,
-  } satisfies Whole<Signal>);
+  } satisfies AllFields<Signal>);
 
 type State = NonNullable<Signal['current']>;
 type Rank = State['status'];
-// A field that is added must not be forgotten here.
-type Whole<Fields> = { [field in keyof Fields]-?: unknown };
+// Makes a new field of the schema a compile error here.
+type AllFields<Fields> = { [field in keyof Fields]-?: unknown };
 
 const inOrder = (state: State | undefined) =>
   state &&
@@ -36,29 +37,29 @@ const inOrder = (state: State | undefined) =>
     status: rankInOrder(state.status),
     success: state.success,
     timestamp: toUtc(state.timestamp),
-  } satisfies Whole<State>);
+  } satisfies AllFields<State>);
 
 const rankInOrder = (rank: Rank | undefined) =>
-  rank && ({ index: rank.index, label: rank.label, total: rank.total } satisfies Whole<Rank>);
+  rank && ({ index: rank.index, label: rank.label, total: rank.total } satisfies AllFields<Rank>);
 
-// uuid reads bytes much faster than text.
+// The library uuid hashes bytes much faster than text.
 const uuidOf = (text: string, namespace: Uint8Array): string =>
   uuidV5(Buffer.from(text, 'utf8'), namespace);
 
 export type Identity = {
-  /** What the signal is called everywhere. */
+  /** The UUID of the signal, version 5. It is also the BullMQ job id. */
   signalId: string;
-  /** The same for the same content; differs from `signalId` only under an Idempotency-Key. */
+  /** The id of the content. Differs from `signalId` only if there is an idempotency key. */
   contentId: string;
 };
 
 export type IdempotencyKey = {
-  /** Whose key it is: the name of an API key, or of an application. */
+  /** The sender: the name of an API key, or of a producer. */
   scope: string;
   key: string;
 };
 
-/** The same signal, or the same Idempotency-Key in its scope, always gets the same `signalId`. */
+/** Deterministic: the same signal, or the same idempotency key in its scope, always gets the same `signalId`. */
 export const identify = (signal: Signal, idempotency?: IdempotencyKey): Identity => {
   const contentId = uuidOf(canonical(signal), CONTENT_NAMESPACE);
   if (idempotency === undefined) return { signalId: contentId, contentId };

@@ -1,14 +1,14 @@
 import * as z from 'zod';
 
-const AS_IT_IS = /^.{19}(?:\.\d*[1-9])?Z$/;
+const CANONICAL_UTC = /^.{19}(?:\.\d*[1-9])?Z$/;
 const PARTS = /^(.{19})(?:\.(\d+))?(Z|[+-]\d\d:\d\d)$/;
 
 /**
- * The same instant in UTC, however it was written, written one way only: `Z`, and no fraction digits that say nothing.
- * Digits beyond milliseconds are kept, although a `Date` would drop them.
+ * Writes an RFC 3339 timestamp in its one canonical form: UTC, `Z`, no trailing zeros in the fraction.
+ * Fraction digits beyond milliseconds are kept; a `Date` would drop them.
  */
 export const toUtc = (text: string): string => {
-  if (AS_IT_IS.test(text)) return text;
+  if (CANONICAL_UTC.test(text)) return text;
   const [, seconds = '', fraction = '', offset = 'Z'] = PARTS.exec(text) ?? [];
   const digits = withoutTrailingZeros(fraction);
   const utc = new Date(`${seconds}${offset}`).toISOString().slice(0, 'YYYY-MM-DDTHH:MM:SS'.length);
@@ -16,14 +16,14 @@ export const toUtc = (text: string): string => {
   return digits === '' ? `${utc}Z` : `${utc}.${digits}Z`;
 };
 
-// Not by `/0+$/`: of a hundred thousand zeros with another digit behind them it would make minutes.
+// A loop, because `/0+$/` takes minutes on a hundred thousand zeros followed by another digit.
 const withoutTrailingZeros = (digits: string): string => {
   let end = digits.length;
   while (digits[end - 1] === '0') end -= 1;
   return digits.slice(0, end);
 };
 
-/** An RFC 3339 timestamp with its offset; comes out in UTC, as SEEK wants it sent, or as it was if it is. */
+/** An RFC 3339 timestamp with an offset. Parsing converts it to UTC; one that ends in `Z` stays as it is. */
 export const DateTimeSchema = z.iso
   .datetime({
     offset: true,
@@ -31,7 +31,7 @@ export const DateTimeSchema = z.iso
   })
   .transform((text, { addIssue }) => {
     const utc = text.endsWith('Z') ? text : toUtc(text);
-    // Judged in UTC, or what was taken once would be refused when it is read again.
+    // Checked after the conversion: otherwise the queue would reject a timestamp that the API accepted.
     if (!/^(?!0000)\d{4}-/.test(utc)) addIssue('Must be in the years 0001 to 9999, in UTC');
     return utc;
   });

@@ -1,8 +1,8 @@
-/** A JSON object, and no list. */
+/** Whether the value is a JSON object, and not an array. */
 export const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** `undefined` where it is not JSON: anything may lie in Redis, or come from outside. */
+/** Parses JSON from an untrusted source. Returns `undefined` if the text is not JSON. */
 export const parseJson = (text: string): unknown => {
   try {
     return JSON.parse(text);

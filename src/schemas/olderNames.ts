@@ -1,34 +1,42 @@
 import { isObject } from './json.ts';
 
-// Fields that builds before version 4 of the job stored under other names. Readers accept both names;
-// writers use only the new ones.
-type Names = Readonly<Record<string, string>>;
+// Earlier versions stored some fields under other names. Readers accept both names; writers use only the
+// new ones.
 
-const renameFields = (data: unknown, names: Names): unknown => {
-  if (!isObject(data) || !Object.keys(names).some((old) => old in data)) return data;
-  return Object.fromEntries(
-    Object.entries(data).map(([name, value]) => [names[name] ?? name, value]),
-  );
+/** Returns a function that renames fields; `names` maps each old name to the new one. */
+const renameFields = (names: Readonly<Record<string, string>>) => {
+  const newNames = new Map(Object.entries(names));
+  return (data: unknown): unknown => {
+    if (!isObject(data) || !Object.keys(data).some((name) => newNames.has(name))) return data;
+    return Object.fromEntries(
+      Object.entries(data).map(([name, value]) => [newNames.get(name) ?? name, value]),
+    );
+  };
 };
 
-const upgrade =
-  (names: Names) =>
-  (data: unknown): unknown =>
-    renameFields(data, names);
+/** Reads an attempt of a job before version 4, or of a dead letter before version 2. */
+export const upgradeAttempt = renameFields({ bound: 'tokenUsed' });
 
-export const upgradeAttempt = upgrade({ bound: 'tokenUsed' });
-export const upgradeStoredToken = upgrade({ sealed: 'ciphertext' });
-export const upgradeDeadLetter = upgrade({ burial: 'failedJob' });
+/** Reads an encrypted token of a job before version 4, or of an application before version 2. */
+export const upgradeStoredToken = renameFields({ sealed: 'ciphertext' });
 
-const upgradeJobFields = upgrade({
+/** Reads a dead letter of version 1. Its `job` stays unchanged: a redrive upgrades it when it reads it. */
+export const upgradeDeadLetter = renameFields({ burial: 'failedJob' });
+
+const upgradeJobFields = renameFields({
   sealedToken: 'encryptedToken',
   rememberMs: 'dedupeWindowMs',
   diedAlone: 'isolatedCrashes',
 });
 
-/** A job as this version names its fields. Data of the current version is returned as it is. */
+const OLDER_JOB_VERSIONS: ReadonlySet<unknown> = new Set([1, 2, 3]);
+
+/**
+ * Reads a job of versions 1 to 3 as one of `version`. Returns other data unchanged: a newer version must
+ * stay recognisable as such.
+ */
 export const upgradeSignalJob = (data: unknown, version: number): unknown => {
-  if (!isObject(data) || !OLDER_VERSIONS.has(data.version)) return data;
+  if (!isObject(data) || !OLDER_JOB_VERSIONS.has(data.version)) return data;
   const job = upgradeJobFields(data);
   if (!isObject(job)) return job;
   const { encryptedToken } = job;
@@ -38,5 +46,3 @@ export const upgradeSignalJob = (data: unknown, version: number): unknown => {
     version,
   };
 };
-
-const OLDER_VERSIONS: ReadonlySet<unknown> = new Set([1, 2, 3]);

@@ -15,11 +15,11 @@ const MAX_FUTURE_MS = 24 * 60 * 60 * 1000;
 
 export type ParseOptions = {
   now: Date;
-  /** Pass a `typeCode` that SEEK added since, validated as far as its fields are known. */
+  /** Accept a `typeCode` that this version does not know; its known fields are validated. */
   allowUnknownTypes: boolean;
-  /** The audience that signals are sent to; decides whether documentation tokens get a warning. */
+  /** The SEEK audience that signals are sent to. For the live one, tokens from SEEK's documentation get a warning. */
   audience: string;
-  /** Its states come from a workflow: where that ends is not to be doubted. */
+  /** The states come from a workflow, so `success: false` before the last status gets no warning. */
   isModelled?: boolean;
 };
 
@@ -27,7 +27,7 @@ export type ParsedSignal =
   | { kind: 'valid'; signal: Signal; warnings: string[] }
   | { kind: 'invalid'; invalidFields: InvalidFields };
 
-/** Reads a signal at the door. Names every problem at once, keyed by JSON pointer. */
+/** Validates a signal on input. Reports all problems at once, by JSON pointer. */
 export const parseSignal = (input: unknown, options: ParseOptions): ParsedSignal => {
   const given = withoutNulls(input);
   const typeCode = isObject(given) ? given.typeCode : undefined;
@@ -50,8 +50,8 @@ export const parseSignal = (input: unknown, options: ParseOptions): ParsedSignal
   return { kind: 'invalid', invalidFields };
 };
 
-// Callers serialise an unused optional field as `null`; SEEK wants it left out. `success` is the one
-// field whose `null` says something.
+// Many callers serialise an unused optional field as `null`; SEEK requires it to be absent. Only the `null`
+// of `success` has a meaning.
 const withoutNulls = (input: unknown): unknown => {
   if (!isObject(input) || !hasNulls(input)) return input;
   return Object.fromEntries(
@@ -68,7 +68,7 @@ const withoutNulls = (input: unknown): unknown => {
 const hasNulls = (input: Record<string, unknown>): boolean =>
   Object.values(input).some((value) => value === null || (isObject(value) && value.phase === null));
 
-// Most signals have none, and then they need not be copied.
+// Most signals have no undefined field, and are returned without a copy.
 const withoutUndefined = (signal: Signal): Signal =>
   hasUndefined(signal) ? JSON.parse(JSON.stringify(signal)) : signal;
 
@@ -92,8 +92,8 @@ const typeProblems = (typeCode: unknown, { allowUnknownTypes }: ParseOptions): I
     ? {}
     : { '/typeCode': `Expected one of ${Object.keys(SIGNAL_SCHEMAS).join(', ')}` };
 
-// Which identifier goes with which signal: developer.seek.com, "Sending signals". An application
-// stands for its token.
+// Which identifiers each type accepts: developer.seek.com, "Sending signals". `applicationId` is ours: it
+// stands for the seek token of that application.
 const IDENTIFIERS = new Map<unknown, readonly string[]>([
   ['ApplicationComplete', ['token', 'applicationId']],
   ['ApplicationStatusUpdate', ['token', 'candidateApplicationProfileId', 'applicationId']],
@@ -104,7 +104,7 @@ const ANY_IDENTIFIER = ['token', 'candidateApplicationProfileId', 'applicationId
 const identifierProblems = (given: unknown): InvalidFields => {
   if (!isObject(given)) return {};
   const names = IDENTIFIERS.get(given.typeCode);
-  // Of a type that SEEK added since it is not known what it wants, but that one is not two.
+  // The identifiers of an unknown type are not known either. But `applicationId` never goes with another one.
   if (names === undefined && (isKnownType(given.typeCode) || given.applicationId === undefined)) {
     return {};
   }

@@ -1,26 +1,26 @@
 import * as z from 'zod';
 import type { SeekSignal } from './signal.ts';
 
-/** developer.seek.com, "Playground environment": the endpoints are shared, the audience is not. */
+/** Live and playground share their endpoints and differ in the audience (developer.seek.com, "Playground environment"). */
 export const LIVE_AUDIENCE = 'https://graphql.seek.com';
 export const PLAYGROUND_AUDIENCE = 'https://test.graphql.seek.com';
 
-// developer.seek.com, "Sending signals". The argument is a variable: SEEK refuses inlined ones.
+// developer.seek.com, "Sending signals". The input is a variable, because SEEK rejects inlined arguments.
 const SEND_SIGNAL = 'mutation ($input: SendSignalInput!) { sendSignal(input: $input) }';
 
-/** Up to 100 signals, their types mixed; the answer holds no verdict per signal. */
+// Takes up to 100 signals of any types. The response has no result per signal.
 const SEND_SIGNALS = 'mutation ($input: SendSignalsInput!) { sendSignals(input: $input) }';
 
 /**
- * Ours → SEEK's. The names are the same; what a caller left out is left out here too, and
- * `success: null` stays, for it means "still going on". A lone signal goes by `sendSignal`.
+ * Builds the GraphQL request: `sendSignal` for one signal, `sendSignals` for several. Signals are sent as
+ * they are. `success: null` must stay: to SEEK it means that the process continues.
  */
 export const toMutation = (signals: readonly SeekSignal[]) =>
   signals.length === 1
     ? { query: SEND_SIGNAL, variables: { input: signals[0] } }
     : { query: SEND_SIGNALS, variables: { input: { signals } } };
 
-/** One entry of `errors`. Codes change and get added (developer.seek.com, "Error responses"). */
+/** One entry of `errors`. SEEK adds and changes codes (developer.seek.com, "Error responses"), so any is accepted. */
 export type SeekError = z.infer<typeof SeekErrorSchema>;
 
 export const SeekErrorSchema = z.object({
@@ -31,9 +31,9 @@ export const SeekErrorSchema = z.object({
     .catch(undefined),
 });
 
-/** developer.seek.com, "Partner tokens": `expires_in` is in seconds and may differ every time. */
+/** Response of the token endpoint. `expires_in` is in seconds and varies (developer.seek.com, "Partner tokens"). */
 export const PartnerTokenAnswerSchema = z.object({
-  // It goes into a header, which takes nothing else.
+  // The token is sent in a header, which allows only visible ASCII characters.
   access_token: z.string().regex(/^[\x21-\x7e]+$/),
   expires_in: z.number().positive(),
 });

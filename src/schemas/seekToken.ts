@@ -6,13 +6,13 @@ import { upgradeStoredToken } from './olderNames.ts';
 
 const MAX_APPLICATION_ID_BYTES = 255;
 
-/** The ATS's own name for an application. */
+/** The ATS's own id of an application; opaque. */
 export const ApplicationIdSchema = ExactTextSchema.refine(
   (text) => Buffer.byteLength(text) <= MAX_APPLICATION_ID_BYTES,
   `Must be at most ${MAX_APPLICATION_ID_BYTES} bytes of UTF-8`,
 );
 
-/** How a seek token reached us: on the way from a SEEK job ad, or from Apply with SEEK. */
+/** How a seek token reached the ATS: by the link from a SEEK job ad, or by Apply with SEEK. */
 export const TokenSourceSchema = z.enum(
   ['linkOut', 'applyWithSeek'],
   'Expected linkOut or applyWithSeek',
@@ -20,18 +20,18 @@ export const TokenSourceSchema = z.enum(
 
 export type TokenSource = z.infer<typeof TokenSourceSchema>;
 
-/** A seek token that reached the ATS with an application. */
+/** A seek token that the ATS received with an application, as `recordSeekToken` takes it. */
 export type SeekTokenInput = {
-  /** The ATS's own name for the application; opaque, at most 255 bytes. */
+  /** The ATS's own id of the application; opaque, at most 255 bytes of UTF-8. */
   applicationId: string;
-  /** Exactly as received. */
+  /** The token exactly as received; `readSeekToken` returns it in this form. */
   token: string;
+  /** `applyWithSeek` takes precedence over `linkOut`. */
   source: TokenSource;
-  /** When it reached the ATS: RFC 3339 with an offset, or a Date. Default: now. */
+  /** When the ATS received the token: RFC 3339 with an offset, or a Date. Default: now. */
   receivedAt?: string | Date | null | undefined;
 };
 
-/** What came in with one token. */
 export const SeekTokenInputSchema = z.strictObject(
   {
     applicationId: ApplicationIdSchema,
@@ -42,16 +42,16 @@ export const SeekTokenInputSchema = z.strictObject(
   'Expected an object with token and source',
 );
 
-/** A token as it is kept: in the clear or, with a key to do it with, sealed. */
+/** A recorded token as stored: encrypted (`ciphertext`), or in plain text (`token`) if no key is configured. */
 const StoredTokenFields = z.object({
   token: z.string().optional(),
   ciphertext: z.string().optional(),
-  /** Tells equal tokens from others without showing them. */
+  /** Equal for equal tokens; the token cannot be derived from it. */
   fingerprint: z.string(),
-  /** What people are shown in its place. */
+  /** What API, CLI and board show in place of the token. */
   masked: z.string(),
   source: TokenSourceSchema,
-  /** When it first reached the ATS. */
+  /** When the ATS first received the token. */
   receivedAt: z.iso.datetime(),
 });
 
@@ -59,18 +59,18 @@ export const StoredTokenSchema = z.preprocess(upgradeStoredToken, StoredTokenFie
 
 export type StoredToken = z.infer<typeof StoredTokenSchema>;
 
-/** Version 1 named the encrypted token otherwise. */
+/** Version 1 stores `ciphertext` under the name `sealed`. */
 export const APPLICATION_TOKENS_VERSION = 2;
 
-/** All that is known of an application. */
+/** The stored record of an application: its seek tokens, or that it was erased. */
 export const ApplicationTokensSchema = z.object({
   version: z
     .literal([1, APPLICATION_TOKENS_VERSION])
     .transform((): typeof APPLICATION_TOKENS_VERSION => APPLICATION_TOKENS_VERSION),
   tokens: z.array(StoredTokenSchema),
-  /** When it was last erased on request: what had been received by then stays erased. */
+  /** When the application was last erased. Tokens received before that are not recorded again. */
   erasedAt: z.iso.datetime().optional(),
-  /** The fingerprints of tokens that are not kept any more: signals that hold them can still be found. */
+  /** Fingerprints of tokens that are no longer stored. An erasure finds the signals that hold them by these. */
   past: z.array(z.string()).optional(),
 });
 

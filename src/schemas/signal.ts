@@ -9,20 +9,18 @@ import {
 } from './identifiers.ts';
 import { ApplicationIdSchema } from './seekToken.ts';
 
-const int32 = (least: number) =>
-  z
-    .int32(`Expected a whole number from ${least} to 2147483647`)
-    .min(least, `Expected a whole number from ${least} to 2147483647`);
+const NOT_A_COUNT = 'Expected a whole number from 0 to 2147483647';
+const countSchema = z.int32(NOT_A_COUNT).min(0, NOT_A_COUNT);
 
-/** Where a status stands among the statuses of its process. SEEK recommends counting from 1. */
+/** The position of a status or phase among all of its process. SEEK recommends to count from 1. */
 const RankSchema = z.strictObject(
-  { label: TextSchema, index: int32(0), total: int32(0) },
+  { label: TextSchema, index: countSchema, total: countSchema },
   'Expected an object with label, index and total',
 );
 
 /**
- * A state of an application or position. `success` is `true` when placed or filled, `false` when
- * closed without, `null` while it goes on: SEEK reads `null`, so it is kept apart from absent.
+ * A state of an application or position. `success` is `true` if placed or filled, `false` if closed without,
+ * `null` while the process continues. To SEEK, `null` is not the same as absent.
  */
 const StateSchema = z.strictObject(
   {
@@ -34,24 +32,24 @@ const StateSchema = z.strictObject(
   'Expected an object with status and timestamp',
 );
 
-// One more than is ever named (invalidFields.ts): a list of a million wrong ones costs no more.
-const MAX_WRONG = 101;
+// One more than `toInvalidFields` reports: validation of a list of a million wrong identifiers stops there.
+const MAX_WRONG_IDS = 101;
 
-const untilTooManyAreWrong = (ids: unknown[]): unknown[] => {
+const cutAfterWrongIds = (ids: unknown[]): unknown[] => {
   let wrong = 0;
   const last = ids.findIndex((id) => {
     if (!PositionProfileIdSchema.safeParse(id).success) wrong += 1;
-    return wrong === MAX_WRONG;
+    return wrong === MAX_WRONG_IDS;
   });
   return last === -1 ? ids : ids.slice(0, last + 1);
 };
 
 const toIdList = (value: unknown): unknown => {
   if (typeof value === 'string') return [value];
-  return Array.isArray(value) ? untilTooManyAreWrong(value) : value;
+  return Array.isArray(value) ? cutAfterWrongIds(value) : value;
 };
 
-// SEEK's own sample passes one identifier as a bare string, which GraphQL would coerce to a list.
+// A bare string counts as a list of one, as in SEEK's own sample: GraphQL coerces it.
 const PositionProfileIdsSchema = z.preprocess(
   toIdList,
   z
@@ -71,18 +69,18 @@ const FIELDS = {
   timestamp: DateTimeSchema.optional(),
 };
 
-/** Ours, in place of a token: whose seek token it is that is looked up when the signal is sent. */
+/** Fields that SEEK does not know. The worker looks up the seek token of `applicationId` when it sends the signal. */
 const OWN_FIELDS = { applicationId: ApplicationIdSchema.optional() };
 
 export const FIELD_NAMES: ReadonlySet<string> = new Set(Object.keys({ ...FIELDS, ...OWN_FIELDS }));
 
-/** Something that happened in a hiring process, as SEEK takes it: parsed, timestamps in UTC. */
+/** A signal as it is sent to SEEK: parsed, timestamps in UTC, with a token and no `applicationId`. */
 export type SeekSignal = Omit<Signal, 'applicationId'> & { applicationId?: never };
 
-/** The same as we take it: it may name an application in place of a seek token. */
+/** A signal as the producer accepts it: parsed. It may name an application in place of a seek token. */
 export type Signal = z.output<typeof AnySignalSchema>;
 
-/** A signal whatever its type: what the queue may hold, and types that SEEK has added since. */
+/** A signal of any type: as read from the queue, and of types that this version does not know. */
 export const AnySignalSchema = z.strictObject({ ...FIELDS, ...OWN_FIELDS }, 'Expected an object');
 
 const ApplicationCompleteSchema = z.strictObject(
@@ -118,7 +116,7 @@ const PositionStatusUpdateSchema = z.strictObject(
   'Expected an object',
 );
 
-/** The types that SEEK documents (developer.seek.com, "Sending signals"). The set is open. */
+/** The types that SEEK documents (developer.seek.com, "Sending signals"). SEEK may add others. */
 export const SIGNAL_SCHEMAS = {
   ApplicationComplete: ApplicationCompleteSchema,
   ApplicationStatusUpdate: ApplicationStatusUpdateSchema,
@@ -130,29 +128,36 @@ export type TypeCode = keyof typeof SIGNAL_SCHEMAS;
 export const isKnownType = (typeCode: unknown): typeCode is TypeCode =>
   typeof typeCode === 'string' && Object.hasOwn(SIGNAL_SCHEMAS, typeCode);
 
-type Rank = { label: string; index: number; total: number };
+/** A label as the hirer sees it, and its position: `index` of `total`, counted from 1. */
+type RankInput = { label: string; index: number; total: number };
 
-/** A state as a caller writes it; `timestamp` is RFC 3339 with any offset. */
+/** A state as a caller writes it. */
 export type StateInput = {
-  status: Rank;
-  phase?: Rank | null | undefined;
+  status: RankInput;
+  phase?: RankInput | null | undefined;
+  /** `true` placed or filled, `false` closed without, `null` while the process continues. */
   success?: boolean | null | undefined;
+  /** RFC 3339 with an offset; at most 24 hours in the future. */
   timestamp: string;
 };
 
-/** A signal as a caller writes it, with SEEK's own field names. */
+/**
+ * A signal as a caller writes it, in SEEK's own field names (developer.seek.com, "Sending signals"). An
+ * optional field with the value `null` counts as absent.
+ */
 export type SignalInput =
   | {
       typeCode: 'ApplicationComplete';
-      /** This or `applicationId`. */
+      /** The seek token, exactly as received. Give either this or `applicationId`. */
       token?: string | null | undefined;
-      /** The application whose recorded seek token is to be sent. */
+      /** The application whose recorded seek token the worker sends. */
       applicationId?: string | null | undefined;
+      /** When the candidate completed the application: RFC 3339 with an offset. */
       timestamp?: string | null | undefined;
     }
   | {
       typeCode: 'ApplicationStatusUpdate';
-      /** One of these three. */
+      /** Give exactly one of `token`, `applicationId` and `candidateApplicationProfileId`. */
       token?: string | null | undefined;
       applicationId?: string | null | undefined;
       candidateApplicationProfileId?: string | null | undefined;

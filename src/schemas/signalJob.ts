@@ -4,113 +4,117 @@ import { TokenSourceSchema } from './seekToken.ts';
 import { AnySignalSchema } from './signal.ts';
 import { TraceContextSchema } from './traceContext.ts';
 
-/** What an attempt came to. */
+/** The outcome of an attempt. */
 export const OutcomeKindSchema = z.enum(['delivered', 'skipped', 'retry', 'dead']);
 
-/** Why a worker does not send a signal at all. */
+/** Why a worker skips a signal. */
 export type SkipReason = 'no-token' | 'token-expired' | 'application-erased';
 
-/** One try at delivering a signal, as kept with it. Holds no token. */
+/** One attempt to deliver a signal, as stored with it. Holds no token. */
 export type Attempt = z.infer<typeof AttemptSchema>;
 
 const AttemptFields = z.object({
-  /** When the attempt began. */
-  at: z.iso.datetime(),
-  /** The X-Request-Id that SEEK was given with the last request of the attempt. */
-  requestId: z.string().optional(),
+  at: z.iso.datetime().describe('When the attempt began'),
+  requestId: z.string().describe('X-Request-Id of the last request to SEEK').optional(),
   outcome: OutcomeKindSchema,
-  /** SEEK's error code, or ours where SEEK gave none. */
-  code: z.string().optional(),
-  /** SEEK's message; why it was skipped. */
-  reason: z.string().optional(),
-  durationMs: z.number(),
-  /** Where its application's seek token came from, of a signal that names an application. */
+  code: z.string().describe('Error code, of SEEK or of the dispatcher').optional(),
+  reason: z.string().describe('Message of SEEK, or why the signal was skipped').optional(),
+  durationMs: z.number().describe('Duration of the attempt, in milliseconds'),
   tokenUsed: z
-    .object({ source: TokenSourceSchema, receivedAt: z.iso.datetime(), expired: z.boolean() })
+    .object({
+      source: TokenSourceSchema,
+      receivedAt: z.iso.datetime().describe('When the ATS received the token'),
+      expired: z.boolean().describe('Whether the token had expired when it was sent'),
+    })
+    .describe('The seek token of the application that the signal names')
     .optional(),
 });
 
 export const AttemptSchema = z.preprocess(upgradeAttempt, AttemptFields);
 
-/** A try that spent no attempt. Holds no token. */
+/** A postponement of a signal that cost no attempt. Holds no token. */
 export const DeferralSchema = z.object({
-  at: z.iso.datetime(),
-  code: z.string(),
-  reason: z.string(),
+  at: z.iso.datetime().describe('When the signal was deferred'),
+  code: z.string().describe('Error code, of SEEK or of the dispatcher'),
+  reason: z.string().describe('Why the signal was deferred'),
 });
 
 export type Deferral = z.infer<typeof DeferralSchema>;
 
-/** That a dead letter was put back, when that was asked for, and by whom, where they said so. */
-export const RedriveSchema = z.object({ at: z.iso.datetime(), by: z.string().optional() });
+/** One redrive of a dead letter. */
+export const RedriveSchema = z.object({
+  at: z.iso.datetime().describe('When the redrive was requested'),
+  by: z.string().describe('API key or operator that requested it').optional(),
+});
 
 export type Redrive = z.infer<typeof RedriveSchema>;
 
-/** What the queue holds of a signal. Written by producers, read by workers of other versions too. */
+/** The data of a job in the queue `signals`. Producers and workers of other versions read and write it too. */
 export type SignalJob = z.infer<typeof SignalJobSchema>;
 
-/** As a producer writes it: what says nothing yet is left out. */
+/** The data of a job as a producer writes it, without the fields that have defaults. */
 export type NewSignalJob = Omit<SignalJob, 'redrives' | 'attempts'>;
 
 /**
- * What is written now. Workers leave newer ones to others: those of version 1 would send a signal
- * without its sealed token, those of 2 want what 3 leaves out.
+ * The version of newly written jobs. A worker leaves jobs of a newer version to newer workers: a worker of
+ * version 1 would send a signal without its encrypted token, and version 2 requires fields that 3 omits.
  */
 export const VERSION = 4;
 
-/** How long after acceptance a signal is recognised as a duplicate. A job holds only another time. */
+/** The default of `DEDUPE_WINDOW_MS`: 24 hours. A job stores its window only if it differs. */
 export const DEDUPE_WINDOW_MS = 24 * 3_600_000;
 
-/** The longest time that may be configured: 366 days. */
+/** The longest dedupe window that can be configured: 366 days. */
 export const MAX_DEDUPE_WINDOW_MS = 366 * 24 * 3_600_000;
 
 const SignalJobFields = z.object({
   version: z.literal(VERSION),
   signal: AnySignalSchema,
-  /** The token that the signal came with, where there is a key to seal it with. Since version 2. */
+  /** The signal's own token, if a key to encrypt it is configured; `signal` then has none. Since version 2. */
   encryptedToken: z.object({ ciphertext: z.string(), fingerprint: z.string() }).optional(),
-  /** Of the content, where an Idempotency-Key stands for it; otherwise the job's own id is. */
+  /** The id of the content. Absent if it is the job id, that is, without an Idempotency-Key. */
   contentId: z.string().optional(),
-  /** How long it is recognised as a duplicate, counted from its acceptance, if not `DEDUPE_WINDOW_MS`. */
+  /** The dedupe window in milliseconds from acceptance, if it is not `DEDUPE_WINDOW_MS`. */
   dedupeWindowMs: z.number().optional().catch(undefined),
-  /** Who keeps a row of it, and wants to hear what becomes of it. */
+  /** Set if an outbox tracks the outcome of this signal. */
   reportTo: z.literal('outbox').optional().catch(undefined),
   acceptedAt: z.iso.datetime(),
-  /** The name of the API key, or of the application, that sent it. */
+  /** The name of the API key, or of the producer, that sent the signal. */
   acceptedFrom: z.string(),
   redrives: z.number().int().default(0),
   redrivenAt: z.iso.datetime().optional(),
-  /** The burial that this life follows; tells a redriven job from the one that died. */
+  /** The `failureId` of the dead letter that was redriven. Tells the redriven job from the one that failed. */
   redriveOf: z.string().optional(),
-  /** Over all its lives, oldest first. A version that knows nothing of it drops it. */
+  /** All redrives, oldest first. A worker of a version that does not know this field drops it. */
   redriveLog: z.array(RedriveSchema).optional().catch(undefined),
-  /** Over all its lives, oldest first. */
+  /** All attempts, oldest first, also those before a redrive. */
   attempts: z.array(AttemptSchema).default([]),
-  /** When a retrying signal is due. */
+  /** When a retrying signal is sent again. */
   nextAttemptAt: z.iso.datetime().optional(),
-  /** How often in a row it was put off, with no attempt spent. */
+  /** Consecutive deferrals. */
   deferrals: z.number().int().optional(),
-  /** Why it was, the last time. */
+  /** The most recent deferral. */
   lastDeferral: DeferralSchema.optional(),
-  /** How many workers in a row died while they tried it apart from all others. */
+  /** Consecutive worker crashes while this was the worker's only signal in flight. */
   isolatedCrashes: z.number().int().optional(),
-  /** The trace that it was accepted in. Here, for what BullMQ keeps beside the data ends with a burial. */
+  // The trace in which the signal was accepted. Stored here, because BullMQ's own telemetry field is lost
+  // when the signal moves to the dead letters.
   ...TraceContextSchema.shape,
 });
 
-/** Reads jobs of versions 1 to 3 too, and names their fields as this version does. */
+/** Reads the data of a job of version 1 to 4. */
 export const SignalJobSchema = z.preprocess(
   (data) => upgradeSignalJob(data, VERSION),
   SignalJobFields,
 );
 
-/** Our code for a job whose data is not a signal. */
+/** The code for a job whose data is not a signal. */
 export const UNREADABLE = 'UNREADABLE';
 
-/** Our code for a signal whose workers kept dying under it. */
+/** The code for a poison signal: its workers kept crashing. */
 export const STALLED = 'STALLED';
 
-// A signal that waits out a long outage must not grow without bound.
+// Without a bound, a signal that is retried through a long outage would grow with every attempt.
 const MAX_ATTEMPTS_KEPT = 200;
 
 export const withAttempt = (job: SignalJob, attempt: Attempt): SignalJob => ({
@@ -118,7 +122,7 @@ export const withAttempt = (job: SignalJob, attempt: Attempt): SignalJob => ({
   attempts: [...job.attempts, attempt].slice(-MAX_ATTEMPTS_KEPT),
 });
 
-// One that a program puts back again and again must not either.
+// Without a bound, a signal that a program redrives again and again would grow.
 const MAX_REDRIVES_KEPT = 50;
 
 export const withRedrive = (job: SignalJob, redrive: Redrive): SignalJob => ({
@@ -126,15 +130,15 @@ export const withRedrive = (job: SignalJob, redrive: Redrive): SignalJob => ({
   redriveLog: [...(job.redriveLog ?? []), redrive].slice(-MAX_REDRIVES_KEPT),
 });
 
-const LoggedSchema = SignalJobFields.pick({ redriveLog: true });
+const RedriveLogSchema = SignalJobFields.pick({ redriveLog: true });
 
-/** As it is told of a signal: not at all, where there is nothing. Of any data, whatever wrote them. */
+/** The redrive log of a job of any version, to be spread into a record; no field if it is empty. */
 export const redriveLogOf = (data: unknown): { redriveLog?: Redrive[] } => {
-  const { redriveLog = [] } = LoggedSchema.safeParse(data).data ?? {};
+  const { redriveLog = [] } = RedriveLogSchema.safeParse(data).data ?? {};
   return redriveLog.length === 0 ? {} : { redriveLog };
 };
 
-/** What a settled job returns: how it ended, and its last attempt. */
+/** The return value of a completed job: its outcome and its last attempt. */
 export type JobResult = z.infer<typeof JobResultSchema>;
 
 export const JobResultSchema = z.object({
@@ -144,6 +148,6 @@ export const JobResultSchema = z.object({
 
 type Failure = { code?: string | undefined; reason?: string | undefined };
 
-/** The text that a job fails with, on the board and in BullMQ's `failedReason`. */
+/** The text that a job fails with: BullMQ stores it as `failedReason`, and the board shows it. */
 export const failureText = ({ code, reason }: Failure): string =>
   [code, reason].filter((part) => part !== undefined && part !== '').join(': ');

@@ -1,6 +1,6 @@
 import type { Attempt, Deferral, Redrive } from './signalJob.ts';
 
-/** Where a signal may be. The same words in the API, the command line and the metrics. */
+/** The states of a signal. API, command line, board and metrics use these words. */
 export const SIGNAL_STATES = [
   'waiting',
   'active',
@@ -12,30 +12,32 @@ export const SIGNAL_STATES = [
 
 export type SignalState = (typeof SIGNAL_STATES)[number];
 
-/** Whose signal it is, where it says so: of position profiles the first. */
+/** The identifiers that a signal names; of the position profiles at most the first 20. */
 export type SignalReferences = {
   applicationId?: string;
   candidateApplicationProfileId?: string;
   positionProfileIds?: string[];
 };
 
-/** Everything that can be told about one signal. Holds no token. */
+/** Everything that is known of one signal. Holds no token. */
 export type SignalRecord = SignalReferences & {
   signalId: string;
   typeCode: string;
   state: SignalState;
   acceptedAt: string;
-  /** The name of the API key, or of the application, that it was sent with. */
+  /** The name of the API key, or of the producer, that sent the signal. */
   acceptedFrom?: string;
+  /** Oldest first; at most the newest 200. */
   attempts: Attempt[];
+  /** When a retrying signal is sent again. */
   nextAttemptAt?: string;
-  /** Why it was put off the last time, with no attempt spent. */
+  /** The most recent deferral of a retrying signal. */
   lastDeferral?: Deferral;
   redrives: number;
-  /** When it was put back, and by whom, oldest first: the last of them. */
+  /** Oldest first; at most the newest 50. */
   redriveLog?: Redrive[];
-  /** Of the trace that it was accepted in, where that was recorded. */
+  /** The trace in which the signal was accepted, if it was sampled. */
   traceId?: string;
-  /** Why it was skipped or died. */
+  /** Why the signal was skipped, or became a dead letter. */
   reason?: string;
 };

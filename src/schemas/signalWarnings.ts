@@ -16,15 +16,17 @@ const rankWarnings = (rank: State['status'] | undefined, pointer: string): strin
 };
 
 /**
- * What SEEK reads as an end, though the process goes on: `false` says that it ended without a placement
- * (developer.seek.com, "Data structure"), and closed ones stand at the end of theirs.
+ * `success: false` tells SEEK that the process ended without a placement (developer.seek.com, "Data
+ * structure"). Before the last status it is probably meant as "not yet", for which SEEK expects `null`.
  */
 const endWarnings = (state: State | undefined, pointer: string): string[] => {
   if (state?.success !== false) return [];
   const isLast = ({ index, total }: State['status']) => index >= total;
   return isLast(state.status) || (state.phase !== undefined && isLast(state.phase))
     ? []
-    : [`${pointer}/success: is false before the last status; null means that it still goes on`];
+    : [
+        `${pointer}/success: is false before the last status; null means that the process continues`,
+      ];
 };
 
 const orderWarnings = ({ current, previous }: Signal): string[] =>
@@ -34,7 +36,7 @@ const orderWarnings = ({ current, previous }: Signal): string[] =>
     ? ['/previous/timestamp: is later than that of current']
     : [];
 
-/** What SEEK takes but probably was not meant. Each line begins with a JSON pointer. */
+/** Values that SEEK accepts but that are probably mistakes. Each text begins with a JSON pointer. */
 export const warningsFor = (
   signal: Signal,
   { audience, isModelled = false }: { audience: string; isModelled?: boolean | undefined },
@@ -45,11 +47,11 @@ export const warningsFor = (
     ...(isModelled ? [] : endWarnings(signal[name], `/${name}`)),
   ]),
   ...orderWarnings(signal),
-  // SEEK answers these with UNAUTHENTICATED (developer.seek.com, "Playground environment").
+  // The live environment answers these with UNAUTHENTICATED (developer.seek.com, "Playground environment").
   ...(audience === LIVE_AUDIENCE &&
   [signal.token, signal.candidateApplicationProfileId, ...(signal.positionProfileIds ?? [])].some(
     (value) => value !== undefined && DOCUMENTATION_TOKEN.test(value),
   )
-    ? ['/: holds a value from SEEK’s public test data, which the live environment refuses']
+    ? ['/: holds a value from SEEK’s public test data, which the live environment rejects']
     : []),
 ];

@@ -1,19 +1,19 @@
 import * as z from 'zod';
 
-/** Version, trace, span, and whether anybody records it: W3C Trace Context, "traceparent". */
+/** Version, trace id, span id and flags (W3C Trace Context, "traceparent"). */
 const TRACEPARENT = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
-// What everybody has to pass on; a longer one may be cut, or left out.
-const MOST_TRACESTATE = 512;
+// The length that W3C Trace Context requires everyone to propagate. A longer one is dropped.
+const MAX_TRACESTATE_LENGTH = 512;
 
-/** To which trace something belongs. Never worth a signal: what can't be read counts as absent. */
+/** The trace that a signal belongs to. An unreadable value counts as absent, so it never costs a signal. */
 export type TraceContext = z.infer<typeof TraceContextSchema>;
 
 export const TraceContextSchema = z.object({
   traceparent: z.string().regex(TRACEPARENT).optional().catch(undefined),
-  tracestate: z.string().max(MOST_TRACESTATE).optional().catch(undefined),
+  tracestate: z.string().max(MAX_TRACESTATE_LENGTH).optional().catch(undefined),
 });
 
-/** The trace that a job, of whatever version, belongs to; `undefined` where none was recorded. */
+/** The trace id of a job of any version; `undefined` if the trace was not sampled. */
 export const traceIdOf = (data: unknown): string | undefined => {
   const { traceparent } = TraceContextSchema.safeParse(data).data ?? {};
   if (traceparent === undefined) return undefined;

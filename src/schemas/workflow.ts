@@ -2,7 +2,7 @@ import * as z from 'zod';
 
 import { TextSchema } from './identifiers.ts';
 
-const MOST_TRANSITIONS = 5_000;
+const MAX_TRANSITIONS = 5_000;
 
 const StepSchema = z.union([
   TextSchema,
@@ -16,37 +16,36 @@ const StepSchema = z.union([
   }),
 ]);
 
-/**
- * A status, or a phase with `steps` of its own. Its label is what the hirer sees. `id` is what the
- * ATS calls it, where labels repeat or change; by default the label.
- */
+/** A status, or a phase that contains `steps`. A string is the label of a status, and its id. */
 export type WorkflowStep =
   | string
   | {
+      /** What the hirer sees. */
       label: string;
+      /** The ATS's own id of the status, needed if labels repeat or change. Default: the label. */
       id?: string | undefined;
       /**
-       * How it ends: `true` placed (or the position filled), `false` closed without. Counts for all
-       * steps below, unless they say otherwise; absent: it still goes on.
+       * How the process ends in this status: `true` placed or filled, `false` neither. Absent: it
+       * continues. Applies to all steps below that do not set it themselves.
        */
       placed?: boolean | undefined;
       steps?: readonly WorkflowStep[] | undefined;
     };
 
-/** An ATS's own process, as it comes with a signal. */
+/** An ATS's own process, as sent in the field `workflow` of a signal. */
 export const WorkflowSchema = z.strictObject(
   {
     steps: z.array(StepSchema, 'Expected a list of steps'),
     transitions: z
       .array(z.tuple([TextSchema, TextSchema], 'Expected a pair of statuses'))
-      .max(MOST_TRANSITIONS)
+      .max(MAX_TRANSITIONS)
       .optional(),
   },
   'Expected an object with steps',
 );
 
-/** A state that names a status of the workflow beside it. */
+/** A state that names a status of the signal's `workflow`. */
 export const NamedStateSchema = z.strictObject(
   { status: TextSchema, timestamp: z.unknown() },
-  'Expected an object with the name of a status, and a timestamp',
+  'Expected an object with a status of the workflow and a timestamp',
 );

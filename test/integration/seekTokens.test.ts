@@ -319,7 +319,7 @@ describe.each(PLATFORMS)('seek tokens on $name', ({ start }) => {
     ],
     [
       { token: 't', source: 'linkOut', receivedAt: ago(-2) },
-      { '/receivedAt': 'Must not lie in the future' },
+      { '/receivedAt': 'Must not be more than 24 hours in the future' },
     ],
   ])('are refused with every problem at once: %j', async (body, invalidFields) => {
     const { put } = await setup({ workers: 0 });

@@ -615,7 +615,7 @@ describe('what SEEK would swallow', () => {
   it.each([
     [
       ended(first),
-      ['/current/success: is false before the last status; null means that it still goes on'],
+      ['/current/success: is false before the last status; null means that the process continues'],
     ],
     [ended(last), []],
     [ended(first, last), []],

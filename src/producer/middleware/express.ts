@@ -3,7 +3,7 @@ import { readSeekToken, type SeekTokenReading } from '../readSeekToken.ts';
 declare global {
   namespace Express {
     interface Request {
-      /** The seek token that the candidate arrived with, if any. */
+      /** The seek token of the request's URL; `undefined` if it has none. */
       seekToken?: SeekTokenReading | undefined;
     }
   }
@@ -11,7 +11,10 @@ declare global {
 
 type Request = { url: string; originalUrl?: string; seekToken?: SeekTokenReading | undefined };
 
-/** Express middleware: puts what `readSeekToken` finds on `req.seekToken`. */
+/**
+ * Express middleware that sets `req.seekToken` to the seek token of the request's URL, read by
+ * `readSeekToken`: `app.use(seekToken())`.
+ */
 export const seekToken =
   () =>
   (req: Request, _res: unknown, next: () => void): void => {

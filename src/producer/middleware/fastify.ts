@@ -9,8 +9,14 @@ type Instance = {
   ) => unknown;
 };
 
-/** What the plugin adds to a request; `declare module 'fastify'` with it, for TypeScript's sake. */
-export type WithSeekToken = { seekToken: SeekTokenReading | undefined };
+/**
+ * The field that the plugin adds to a request. In TypeScript, declare it:
+ * `declare module 'fastify' { interface FastifyRequest extends WithSeekToken {} }`.
+ */
+export type WithSeekToken = {
+  /** The seek token of the request's URL; `undefined` if it has none. */
+  seekToken: SeekTokenReading | undefined;
+};
 
 const plugin = (instance: Instance, _options: unknown, done: () => void): void => {
   instance.decorateRequest('seekToken');
@@ -21,9 +27,12 @@ const plugin = (instance: Instance, _options: unknown, done: () => void): void =
   done();
 };
 
-/** Fastify plugin: puts what `readSeekToken` finds on `request.seekToken`. */
+/**
+ * Fastify plugin that sets `request.seekToken` to the seek token of the request's URL, read by
+ * `readSeekToken`: `app.register(seekToken)`.
+ */
 export const seekToken = Object.assign(plugin, {
-  // What fastify-plugin sets: it counts where it is registered, not only below.
+  // As fastify-plugin does: makes the hook apply to the instance that registers the plugin.
   [Symbol.for('skip-override')]: true,
   [Symbol.for('fastify.display-name')]: 'seek-token',
 });

@@ -1,8 +1,8 @@
 import { readSeekToken, type SeekTokenReading } from '../readSeekToken.ts';
 
-/** For `new Hono<{ Variables: SeekTokenVariables }>()`. */
+/** The variables that the middleware sets: `new Hono<{ Variables: SeekTokenVariables }>()`. */
 export type SeekTokenVariables = {
-  /** The seek token that the candidate arrived with, if any. */
+  /** The seek token of the request's URL; `undefined` if it has none. */
   seekToken: SeekTokenReading | undefined;
 };
 
@@ -11,7 +11,10 @@ type Context = {
   set: (key: 'seekToken', value: SeekTokenReading | undefined) => void;
 };
 
-/** Hono middleware: puts what `readSeekToken` finds where `c.get('seekToken')` and `c.var` have it. */
+/**
+ * Hono middleware that sets the variable `seekToken` to the seek token of the request's URL, read by
+ * `readSeekToken`: `app.use(seekToken())`, then `c.get('seekToken')`.
+ */
 export const seekToken =
   () =>
   async (c: Context, next: () => Promise<void>): Promise<void> => {
