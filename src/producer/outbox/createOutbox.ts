@@ -3,40 +3,44 @@ import type { SignalInput } from '../../schemas/signal.ts';
 import { prepareSignal } from '../prepareSignal.ts';
 
 export type OutboxOptions = {
-  /** What the signals come from, as with `createProducer`; the scope of their idempotency keys. Default `outbox`. */
+  /** The name of the sender: logged and stored with each signal, and the scope of its idempotency keys. Default `outbox`. */
   name?: string;
-  /** Pass a `typeCode` that SEEK added since this version; the relay must be told as well. Default `false`. */
+  /** Accept a `typeCode` that this version does not know. Set `ALLOW_UNKNOWN_TYPES` on the relay too. Default `false`. */
   allowUnknownTypes?: boolean;
-  /** The audience that the workers send to; documentation tokens get a warning for the live one. */
+  /** The `SEEK_AUDIENCE` of the workers. Tokens from SEEK's documentation get a warning for the live one. Default: live. */
   seekAudience?: string;
 };
 
 export type OutboxEnqueueOptions = {
-  /** Stands for the signal in place of its content: the same key again is the same signal. */
+  /**
+   * Identifies the signal instead of its content: a signal with the same key and the same sender is a
+   * duplicate. The relay rejects the row if its content differs.
+   */
   idempotencyKey?: string;
 };
 
-/** What is written, in the columns of `seek_signals.outbox`. `signal` is JSON. */
+/** The columns of `seek_signals.outbox` to insert. `signal` is JSON text. */
 export type OutboxRow = { signal: string; idempotency_key: string | null; sender: string };
 
-/** As much of node-postgres' client as is used: a `Client`, or one of a pool, with a transaction begun on it. */
+/** The part of a node-postgres client that is used: a `Client`, or one of a pool, in an open transaction. */
 export type OutboxClient = {
   query: (text: string, values: unknown[]) => Promise<unknown>;
 };
 
 export type OutboxResult = {
-  /** A UUID: the same for the same signal, anywhere. */
+  /** A UUID, version 5, computed from the signal: the same signal always has the same id. */
   signalId: string;
-  /** What SEEK takes but probably was not meant; each line begins with a JSON pointer. */
+  /** Values that SEEK accepts but that are probably mistakes. Each text begins with a JSON pointer. */
   warnings?: string[];
 };
 
 export type Outbox = {
   /**
-   * Writes one signal into the outbox, by the caller's own client and so in the caller's own
-   * transaction: it is sent if that commits, and never if it does not.
+   * Inserts one signal into the outbox in the transaction of the caller's client. The relay moves the signal
+   * to the queue if that transaction commits, and never sees it otherwise.
    *
-   * @throws {InvalidSignalError} SEEK would refuse it; `invalidFields` names every problem. Nothing was written, and the transaction is as it was.
+   * @throws {InvalidSignalError} SEEK would reject the signal; `invalidFields` names each problem. No
+   * statement was sent, and the transaction can continue.
    */
   enqueue: (
     client: OutboxClient,
@@ -44,19 +48,19 @@ export type Outbox = {
     options?: OutboxEnqueueOptions,
   ) => Promise<OutboxResult>;
   /**
-   * The same as a statement, for whoever has no client of node-postgres: `text` with `$1`, `$2`, `$3`
-   * for `values`.
+   * Returns the statement that `enqueue` sends, for other database clients: `text` has the placeholders
+   * `$1`, `$2` and `$3` for `values`.
    *
-   * @throws {InvalidSignalError} as `enqueue`.
+   * @throws {InvalidSignalError} SEEK would reject the signal.
    */
   statement: (
     signal: SignalInput,
     options?: OutboxEnqueueOptions,
   ) => OutboxResult & { text: string; values: [string, string | null, string] };
   /**
-   * The same as a row, for query builders that know the table.
+   * Returns the row that `enqueue` inserts, for query builders.
    *
-   * @throws {InvalidSignalError} as `enqueue`.
+   * @throws {InvalidSignalError} SEEK would reject the signal.
    */
   row: (signal: SignalInput, options?: OutboxEnqueueOptions) => OutboxRow;
 };
@@ -65,8 +69,9 @@ const INSERT =
   'INSERT INTO seek_signals.outbox (signal, idempotency_key, sender) VALUES ($1::jsonb, $2, $3)';
 
 /**
- * Opens the outbox in the ATS's own PostgreSQL; `seek-signals outbox migrate` makes its table, and
- * `seek-signals relay` moves what is committed there into the queue. Holds no connection.
+ * Creates an outbox: it writes signals into the ATS's own PostgreSQL, in the ATS's own transactions.
+ * `seek-signals outbox migrate` creates the table, and `seek-signals relay` moves committed rows to the
+ * queue. An outbox opens no connection.
  */
 export const createOutbox = ({
   name = 'outbox',
@@ -86,19 +91,20 @@ export const createOutbox = ({
       idempotency_key: idempotencyKey ?? null,
       sender: name,
     };
-    return { row, told: { signalId, ...(warnings.length > 0 ? { warnings } : {}) } };
+    const result: OutboxResult = { signalId, ...(warnings.length > 0 ? { warnings } : {}) };
+    return { row, result };
   };
 
   const statement: Outbox['statement'] = (signal, options) => {
-    const { row, told } = prepare(signal, options);
-    return { text: INSERT, values: [row.signal, row.idempotency_key, row.sender], ...told };
+    const { row, result } = prepare(signal, options);
+    return { text: INSERT, values: [row.signal, row.idempotency_key, row.sender], ...result };
   };
 
   return {
     enqueue: async (client, signal, options) => {
-      const { text, values, ...told } = statement(signal, options);
+      const { text, values, ...result } = statement(signal, options);
       await client.query(text, values);
-      return told;
+      return result;
     },
     statement,
     row: (signal, options) => prepare(signal, options).row,

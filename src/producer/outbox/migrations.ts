@@ -1,24 +1,24 @@
-/** What the outbox is in the ATS's database, step by step; a step that was released never changes. */
+/** The schema of the outbox, one migration per version. Never change the effect of a released migration. */
 export const MIGRATIONS: readonly string[] = [
   `CREATE TABLE seek_signals.outbox (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  -- As for POST /signals, in SEEK's own field names.
+  -- The body of POST /signals, in SEEK's own field names.
   signal jsonb NOT NULL,
-  -- Stands for the signal in place of its content, among the keys of the same sender.
+  -- Identifies the signal instead of its content, within the keys of the same sender.
   idempotency_key text,
   sender text NOT NULL DEFAULT 'outbox',
   created_at timestamptz NOT NULL DEFAULT now(),
 
-  -- What follows is the relay's.
+  -- Only the relay writes the columns below.
   state text NOT NULL DEFAULT 'pending'
     CHECK (state IN ('pending', 'rejected', 'queued', 'delivered', 'skipped', 'dead')),
   signal_id text,
   reason text,
   request_id text,
   changed_at timestamptz NOT NULL DEFAULT now(),
-  -- When the queue was last asked about it.
+  -- When the relay last looked up the signal in the queue.
   checked_at timestamptz
--- Rows come and go: what they leave behind is to be cleared away early.
+-- Every row is deleted in the end, so the table must be vacuumed early.
 ) WITH (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000);
 
 CREATE INDEX outbox_pending ON seek_signals.outbox (id) WHERE state = 'pending';
@@ -37,27 +37,27 @@ CREATE TRIGGER wake_relay AFTER INSERT ON seek_signals.outbox
   FOR EACH STATEMENT EXECUTE FUNCTION seek_signals.wake_relay();`,
 ];
 
-/** What a relay listens for. */
+/** The channel on which the trigger notifies relays. */
 export const CHANNEL = 'seek_signals_outbox';
 
-// Any number will do that nobody else takes: two who migrate at once take turns.
-const LOCK = 7_335_001;
+// The advisory lock that makes concurrent migrations run one after the other. The number must only be unique.
+const MIGRATION_LOCK = 7_335_001;
 
 const PREPARE = `CREATE SCHEMA IF NOT EXISTS seek_signals;
 
 CREATE TABLE IF NOT EXISTS seek_signals.migrations (
   version integer PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now());`;
 
-const note = (version: number) =>
+const recordVersion = (version: number) =>
   `INSERT INTO seek_signals.migrations (version) VALUES (${version});`;
 
-/** All of it as one script, for whoever migrates by other means: from nothing to the newest version. */
+/** All migrations as one SQL script, for an empty database and other migration tools. */
 export const printMigrations = (): string =>
   [
     '-- The outbox of the SEEK signal dispatcher.',
     'BEGIN;',
     PREPARE,
-    ...MIGRATIONS.flatMap((sql, index) => [sql, note(index + 1)]),
+    ...MIGRATIONS.flatMap((sql, index) => [sql, recordVersion(index + 1)]),
     'COMMIT;',
   ].join('\n\n');
 
@@ -65,15 +65,15 @@ type Client = {
   query: (text: string) => Promise<{ rows: unknown[] }>;
 };
 
-/** Takes every step that was not taken yet, within a transaction of the caller's. Resolves with how many those were. */
+/** Applies the missing migrations in the caller's transaction. Resolves with their number. */
 export const migrate = async (client: Client): Promise<number> => {
-  await client.query(`SELECT pg_advisory_xact_lock(${LOCK})`);
+  await client.query(`SELECT pg_advisory_xact_lock(${MIGRATION_LOCK})`);
   await client.query(PREPARE);
   const { rows } = await client.query('SELECT version FROM seek_signals.migrations');
   const missing = MIGRATIONS.slice(rows.length);
   for (const [index, sql] of missing.entries()) {
     await client.query(sql);
-    await client.query(note(rows.length + index + 1));
+    await client.query(recordVersion(rows.length + index + 1));
   }
   return missing.length;
 };

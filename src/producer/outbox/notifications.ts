@@ -1,29 +1,32 @@
 import { CHANNEL } from './migrations.ts';
 import type { Postgres } from './postgres.ts';
 
-const AGAIN_AFTER_MS = 2_000;
+const RECONNECT_INTERVAL_MS = 2_000;
 
 type Deps = { listen: Postgres['listen']; onNotified: () => void };
 
-/** Hears of rows as they are committed, for as long as the database is there. Who does not hear polls. */
+/**
+ * Calls `onNotified` when rows are committed to the outbox, and reconnects after a loss. Notifications only
+ * shorten the delay: the relay polls as well, and loses no row without them.
+ */
 export const listenForRows = ({ listen, onNotified }: Deps) => {
   let isClosed = false;
   let timer: NodeJS.Timeout | undefined;
-  let ear: { close: () => Promise<void> } | undefined;
+  let listener: { close: () => Promise<void> } | undefined;
 
   const open = async (): Promise<void> => {
     let isLost = false;
     const onLost = (): void => {
       if (isLost) return;
       isLost = true;
-      ear = undefined;
-      if (!isClosed) timer = setTimeout(() => void open(), AGAIN_AFTER_MS);
+      listener = undefined;
+      if (!isClosed) timer = setTimeout(() => void open(), RECONNECT_INTERVAL_MS);
     };
     try {
       const opened = await listen(CHANNEL, onNotified, onLost);
       if (isClosed) await opened.close();
-      else ear = opened;
-      // What was committed while nobody listened.
+      else listener = opened;
+      // Rows may have been committed before the connection was open.
       onNotified();
     } catch {
       onLost();
@@ -35,7 +38,7 @@ export const listenForRows = ({ listen, onNotified }: Deps) => {
     close: async (): Promise<void> => {
       isClosed = true;
       clearTimeout(timer);
-      await ear?.close();
+      await listener?.close();
     },
   };
 };

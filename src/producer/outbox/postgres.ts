@@ -3,28 +3,29 @@ import type { Client, Pool, PoolClient } from 'pg';
 
 export type { PoolClient };
 
-const CONNECT_WITHIN_MS = 5_000;
-// A database that is frozen says nothing, and a relay that waited for it for ever would be no relay.
-const ANSWER_WITHIN_MS = 30_000;
-const APPLICATION = 'seek-signals';
-// What a relay that is cut off has in its hands is free for others again after a minute. Said anew in each
-// transaction, and not when connecting: PgBouncer lets nobody in who says it there. Rows that others have taken
-// away are passed over at no higher level than this one, whatever the database's own is. Without a bitmap,
-// PostgreSQL has the first rows from their index, and does not sort all of a table that it has never looked over.
+const CONNECT_TIMEOUT_MS = 5_000;
+// Without it, a frozen database would block a relay forever.
+const QUERY_TIMEOUT_MS = 30_000;
+const APPLICATION_NAME = 'seek-signals';
+// The settings of every transaction. They are not startup parameters, because PgBouncer rejects those.
+// - READ COMMITTED, whatever the default of the database: SKIP LOCKED fails at a higher level when another
+//   relay has deleted a row.
+// - idle_in_transaction_session_timeout: PostgreSQL releases the rows of a disconnected relay after a minute.
+// - No bitmap scans: on a table without statistics, PostgreSQL would sort all rows to find the first ones.
 const BEGIN = `BEGIN ISOLATION LEVEL READ COMMITTED;
   SET LOCAL idle_in_transaction_session_timeout = '60s'; SET LOCAL enable_bitmapscan = off`;
 
 const options = (url: string) => ({
   connectionString: url,
-  application_name: APPLICATION,
-  connectionTimeoutMillis: CONNECT_WITHIN_MS,
-  query_timeout: ANSWER_WITHIN_MS,
+  application_name: APPLICATION_NAME,
+  connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+  query_timeout: QUERY_TIMEOUT_MS,
   keepAlive: true,
 });
 
-/** The ATS's database. Connects when it is asked for something, and again after a loss. */
+/** Opens the ATS's database. Connects on the first query, and again after a loss. */
 export const openPostgres = async (url: string, max: number) => {
-  // Loaded here and nowhere else: the library and the other commands never see it.
+  // A dynamic import, so that the library and the other commands do not load `pg`.
   const { default: pg } = await import('pg');
   const sockets = new Set<Socket>();
   const stream = (): Socket => {
@@ -34,7 +35,7 @@ export const openPostgres = async (url: string, max: number) => {
     return socket;
   };
   const pool: Pool = new pg.Pool({ ...options(url), stream, max });
-  // Of connections that nobody uses at the moment; who asks next gets another, or hears of it.
+  // Errors of idle connections. Without a handler they would end the process; the next query reconnects.
   pool.on('error', () => {});
 
   return {
@@ -44,12 +45,12 @@ export const openPostgres = async (url: string, max: number) => {
     },
 
     /**
-     * Commits what `work` has done, unless it rejects. The connection is closed then: that undoes it, and
-     * nobody has to find out what state it is in.
+     * Runs `work` in a transaction and commits it. If anything rejects, it closes the connection, which rolls
+     * the transaction back whatever state the connection is in.
      */
     transaction: async <Result>(work: (client: PoolClient) => Promise<Result>): Promise<Result> => {
       const client = await pool.connect();
-      // A connection that is lost while nothing is asked of it.
+      // A loss of the connection between two queries. Without a handler it would end the process.
       const onError = () => {};
       client.on('error', onError);
       let isFailed = true;
@@ -65,7 +66,7 @@ export const openPostgres = async (url: string, max: number) => {
       }
     },
 
-    /** Calls back for each notification, for as long as the connection lasts; then `onLost`. */
+    /** Calls `onNotified` for each notification on the channel, and `onLost` when the connection ends. */
     listen: async (channel: string, onNotified: () => void, onLost: () => void) => {
       const client: Client = new pg.Client({ ...options(url), stream });
       client.on('notification', onNotified);
@@ -75,15 +76,15 @@ export const openPostgres = async (url: string, max: number) => {
         await client.connect();
         await client.query(`LISTEN ${channel}`);
       } catch (err) {
-        // A standby lets in who may not listen there, and one that was frozen meanwhile goes on: by and by these
-        // would be all its connections.
+        // A standby accepts the connection and rejects LISTEN. Connections left open by repeated tries would use
+        // up the connections of the database.
         client.end().catch(() => {});
         throw err;
       }
       return { close: () => client.end() };
     },
 
-    /** Waits for nothing: what was not committed is undone, as if we had died. */
+    /** Closes all connections at once. PostgreSQL rolls back what was not committed, as after a crash. */
     letGo: (): void => {
       for (const socket of sockets) socket.destroy();
     },

@@ -4,103 +4,102 @@ import type { SignalRecord } from '../../schemas/signalRecord.ts';
 import type { Enqueue } from '../enqueue.ts';
 import type { OutcomeRows } from './outcomeRows.ts';
 import { relayAll } from './relay.ts';
-import type { OutboxStore, Relayed, Taken } from './rows.ts';
+import type { OpenLockedRow, OutboxStore, RowResult } from './rows.ts';
 
-const PAGE = 500;
-const SAMPLES = 5;
+const PAGE_SIZE = 500;
+const MAX_SAMPLES = 5;
 
 export type Reconciled = {
-  /** Rows of which the outcome is not known, or may still change. */
+  /** Rows whose outcome was unknown or could still change. */
   checked: number;
-  /** Those that the queue does not know any more, and was given again: with `dryRun`, that it would be. */
+  /** Rows whose signals the queue had lost, enqueued again. With `dryRun`: that would be. */
   reenqueued: number;
-  /** Those of them that would not be accepted today. */
+  /** Rows whose signals the queue had lost, and that fail validation today. */
   rejected: number;
-  /** Those whose outcome the queue knew, and the outbox did not. */
+  /** Rows whose outcome the queue knew. */
   recorded: number;
-  /** Some of those that were lost. */
+  /** Up to five ids of signals that the queue had lost. */
   samples: string[];
 };
 
 type Deps = {
-  store: Pick<OutboxStore, 'reconsider'>;
-  outcomeRows: Pick<OutcomeRows, 'writeBack'>;
+  store: Pick<OutboxStore, 'recheck'>;
+  outcomeRows: Pick<OutcomeRows, 'recordOutcomes'>;
   ask: AskQueue;
   enqueue: Enqueue;
 };
 
 /**
- * Gives the queue what it has lost, and that alone: rows that went into it and that it does not know any
- * more. May be broken off and repeated, and run beside relays and workers.
+ * Enqueues the signals that the queue has lost: those of rows that were queued and that the queue does not know.
+ * Safe to interrupt, to repeat, and to run beside relays and workers.
  */
 export const createReconcile =
   ({ store, outcomeRows, ask, enqueue }: Deps) =>
   async ({ dryRun, signal }: { dryRun: boolean; signal?: AbortSignal }): Promise<Reconciled> => {
-    let told: OutcomeEvent[] = [];
-    const seen: Reconciled = { checked: 0, reenqueued: 0, rejected: 0, recorded: 0, samples: [] };
+    const total: Reconciled = { checked: 0, reenqueued: 0, rejected: 0, recorded: 0, samples: [] };
+    let outcomes: OutcomeEvent[] = [];
 
-    const consider = async (taken: (Taken & { signalId: string })[]): Promise<Relayed[]> => {
-      const asked = await Promise.all(taken.map(({ signalId }) => ask(signalId)));
-      told = outcomeEventsIn(asked);
-      const lost = taken.filter((_, index) => asked[index]?.kind === 'unknown');
-      seen.checked += taken.length;
-      seen.samples.push(...lost.map(({ signalId }) => signalId));
-      seen.samples.splice(SAMPLES);
+    const reenqueueLost = async (rows: OpenLockedRow[]): Promise<RowResult[]> => {
+      const found = await Promise.all(rows.map(({ signalId }) => ask(signalId)));
+      outcomes = knownOutcomes(found);
+      const lost = rows.filter((_, index) => found[index]?.kind === 'missing');
+      total.checked += rows.length;
+      total.samples.push(...lost.map(({ signalId }) => signalId));
+      total.samples.splice(MAX_SAMPLES);
       if (dryRun) {
-        seen.reenqueued += lost.length;
+        total.reenqueued += lost.length;
         return [];
       }
-      const relayed = await relayAll(enqueue, lost, 'outbox');
-      seen.reenqueued += relayed.filter(({ kind }) => kind === 'queued').length;
-      seen.rejected += relayed.filter(({ kind }) => kind === 'rejected').length;
-      return relayed;
+      const results = await relayAll(enqueue, lost, 'outbox');
+      total.reenqueued += results.filter(({ kind }) => kind === 'queued').length;
+      total.rejected += results.filter(({ kind }) => kind === 'rejected').length;
+      return results;
     };
     for (let after: string | undefined = '0'; after !== undefined && !signal?.aborted; ) {
-      after = await store.reconsider(after, PAGE, consider);
-      // Not within the transaction, which has these rows in its hands.
-      if (!dryRun) await outcomeRows.writeBack(told);
-      seen.recorded += told.length;
+      after = await store.recheck(after, PAGE_SIZE, reenqueueLost);
+      // After the transaction of `recheck`: inside it, this would wait for the rows that it has locked.
+      if (!dryRun) await outcomeRows.recordOutcomes(outcomes);
+      total.recorded += outcomes.length;
     }
-    return seen;
+    return total;
   };
 
-/** What the queue says of a signal. */
-export type Asked =
-  | { kind: 'settled'; settlement: OutcomeEvent }
-  | { kind: 'on its way' | 'unknown' };
+/** What the queue knows of a signal: its outcome, that it has none yet, or nothing. */
+export type LookedUpOutcome =
+  | { kind: 'known'; event: OutcomeEvent }
+  | { kind: 'pending' | 'missing' };
 
-/** For those who were not told, or want to be certain. */
+/** Looks up the outcome of a signal in the queue, because outcome events may be lost. */
 export const createAskQueue =
   ({ find, stateOf }: Pick<SignalLookup, 'find' | 'stateOf'>, now: () => number = Date.now) =>
-  async (signalId: string): Promise<Asked> => {
-    const life = await find(signalId);
-    if (life !== undefined) return toAsked(life, now());
-    // Settled so long ago that no more is known than that.
+  async (signalId: string): Promise<LookedUpOutcome> => {
+    const record = await find(signalId);
+    if (record !== undefined) return toLookedUpOutcome(record, now());
+    // The record has expired, and only the dedupe record is left: the signal was delivered.
     const state = await stateOf(signalId);
     return state === undefined
-      ? { kind: 'unknown' }
-      : { kind: 'settled', settlement: { signalId, outcome: 'delivered', at: now() } };
+      ? { kind: 'missing' }
+      : { kind: 'known', event: { signalId, outcome: 'delivered', at: now() } };
   };
-
-/** Of those that are settled. */
-export const outcomeEventsIn = (asked: readonly Asked[]): OutcomeEvent[] =>
-  asked.flatMap((one) => (one.kind === 'settled' ? [one.settlement] : []));
 
 export type AskQueue = ReturnType<typeof createAskQueue>;
 
-const toAsked = ({ signalId, state, reason, attempts }: SignalRecord, now: number): Asked => {
+export const knownOutcomes = (found: readonly LookedUpOutcome[]): OutcomeEvent[] =>
+  found.flatMap((one) => (one.kind === 'known' ? [one.event] : []));
+
+const toLookedUpOutcome = (
+  { signalId, state, reason, attempts }: SignalRecord,
+  now: number,
+): LookedUpOutcome => {
   switch (state) {
     case 'delivered':
     case 'skipped':
     case 'dead': {
-      const { requestId, at, durationMs = 0 } = attempts.at(-1) ?? {};
-      const ended = at === undefined ? now : Date.parse(at) + durationMs;
-      return {
-        kind: 'settled',
-        settlement: { signalId, outcome: state, requestId, reason, at: ended },
-      };
+      const { requestId, at: startedAt, durationMs = 0 } = attempts.at(-1) ?? {};
+      const at = startedAt === undefined ? now : Date.parse(startedAt) + durationMs;
+      return { kind: 'known', event: { signalId, outcome: state, requestId, reason, at } };
     }
     default:
-      return { kind: 'on its way' };
+      return { kind: 'pending' };
   }
 };

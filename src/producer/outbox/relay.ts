@@ -1,15 +1,16 @@
 import { createThrottle, type Logger } from '../../observability/logger.ts';
 import type { Enqueue } from '../enqueue.ts';
 import { InvalidSignalError } from '../errors.ts';
-import type { OutboxStore, Relayed, Taken } from './rows.ts';
+import type { LockedRow, OutboxStore, RowResult } from './rows.ts';
 
-// As many as are still moved well within the time that the queue has for an answer.
-const AT_ONCE = 500;
-// While one is in the database, another is in the queue.
-const LANES = 2;
-const POLL_MS = 1_000;
-const [SHORTEST_PAUSE_MS, LONGEST_PAUSE_MS] = [200, 5_000];
-const WARN_EVERY_MS = 60_000;
+// The queue accepts this many well within its time limit.
+const MAX_BATCH_SIZE = 500;
+// While one loop waits for the database, the other one waits for the queue.
+const LOOPS = 2;
+const POLL_INTERVAL_MS = 1_000;
+const MIN_RETRY_MS = 200;
+const MAX_RETRY_MS = 5_000;
+const WARN_INTERVAL_MS = 60_000;
 
 type Deps = {
   store: Pick<OutboxStore, 'move'>;
@@ -19,84 +20,64 @@ type Deps = {
     relayed: { inc: (by: number) => void };
     outboxRejected: { inc: () => void };
   };
-  /** Set where the outbox is a ledger as well. */
+  /** Set if the outcomes of the signals are tracked. */
   reportTo?: 'outbox' | undefined;
   pollMs?: number;
 };
 
 /**
- * Moves what the ATS has committed into the queue. A row goes only when the queue has acknowledged its
- * signal: killed at any line, it is moved again, and recognised.
+ * Moves committed rows of the outbox into the queue. A row leaves the outbox only after the queue has
+ * acknowledged its signal. If the relay crashes in between, the row is moved again, and the queue
+ * recognises the duplicate.
  */
 export const createRelay = ({ store, enqueue, logger, metrics, ...deps }: Deps) => {
-  const { reportTo, pollMs = POLL_MS } = deps;
+  const { reportTo, pollMs = POLL_INTERVAL_MS } = deps;
   let isStopped = false;
   let lastActivityAt = performance.now();
-  const isDue = createThrottle(WARN_EVERY_MS);
-  const sleepers = new Set<() => void>();
-  // That something was committed while nobody slept.
-  let isCalled = false;
+  const shouldWarn = createThrottle(WARN_INTERVAL_MS);
+  const waiters = createWaiters();
 
-  const rest = (ms: number): Promise<void> =>
-    new Promise((resolve) => {
-      const wakeUp = () => {
-        clearTimeout(timer);
-        sleepers.delete(wakeUp);
-        resolve();
-      };
-      const timer = setTimeout(wakeUp, ms);
-      sleepers.add(wakeUp);
-    });
-  /** One, for there may be but one row; it wakes the next where there are more. */
-  const wake = (): void => {
-    const [wakeUp] = sleepers;
-    if (wakeUp === undefined) isCalled = true;
-    else wakeUp();
-  };
-
-  const relay = async (taken: Taken[]): Promise<Relayed[]> => {
-    const relayed = await relayAll(enqueue, taken, reportTo);
-    for (const one of relayed) {
-      if (one.kind !== 'rejected') continue;
+  const relay = async (rows: LockedRow[]): Promise<RowResult[]> => {
+    const results = await relayAll(enqueue, rows, reportTo);
+    for (const result of results) {
+      if (result.kind !== 'rejected') continue;
       metrics.outboxRejected.inc();
-      logger.warn({ row: one.id, reason: one.reason }, 'outbox.rejected');
+      logger.warn({ row: result.id, reason: result.reason }, 'outbox.rejected');
     }
-    metrics.relayed.inc(relayed.filter(({ kind }) => kind === 'queued').length);
-    return relayed;
-  };
-
-  const complain = (err: unknown): void => {
-    if (isDue()) logger.warn({ reason: reasonOf(err) }, 'Outbox not moved; tried again');
+    metrics.relayed.inc(results.filter(({ kind }) => kind === 'queued').length);
+    return results;
   };
 
   const run = async (): Promise<void> => {
-    let pauseMs = SHORTEST_PAUSE_MS;
+    let retryMs = MIN_RETRY_MS;
     while (!isStopped) {
       lastActivityAt = performance.now();
       try {
-        const isMore = await store.move(AT_ONCE, relay);
-        pauseMs = SHORTEST_PAUSE_MS;
-        if (isMore) wake();
-        else if (!isStopped && !isCalled) await rest(pollMs);
-        isCalled = false;
+        const hasMore = await store.move(MAX_BATCH_SIZE, relay);
+        retryMs = MIN_RETRY_MS;
+        if (hasMore) waiters.wakeOne();
+        else if (!isStopped && !waiters.wasWoken()) await waiters.wait(pollMs);
+        waiters.clearWoken();
       } catch (err) {
-        complain(err);
-        if (!isStopped) await rest(pauseMs);
-        pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS);
+        if (shouldWarn()) {
+          logger.warn({ reason: reasonOf(err) }, 'Failed to move outbox rows; will retry');
+        }
+        if (!isStopped) await waiters.wait(retryMs);
+        retryMs = Math.min(2 * retryMs, MAX_RETRY_MS);
       }
     }
   };
-  const running = Promise.all(Array.from({ length: LANES }, run));
+  const running = Promise.all(Array.from({ length: LOOPS }, run));
 
   return {
-    /** Something has been committed. */
-    wake,
-    /** When a loop last began a turn, by `performance.now()`. */
+    /** Call it when rows were committed: one loop then looks for rows at once. */
+    wake: waiters.wakeOne,
+    /** When a loop last started a pass, by `performance.now()`. */
     lastActivityAt: () => lastActivityAt,
-    /** Resolves when what is in hand has come to an end. */
+    /** Resolves when the batches in flight are done. */
     close: async (): Promise<void> => {
       isStopped = true;
-      for (const wakeUp of [...sleepers]) wakeUp();
+      waiters.wakeAll();
       await running;
     },
   };
@@ -104,52 +85,86 @@ export const createRelay = ({ store, enqueue, logger, metrics, ...deps }: Deps) 
 
 export type Relay = ReturnType<typeof createRelay>;
 
-/** An error of the database may quote the row, and in it a token: its code has to do. */
+/** The idle loops of a relay. */
+const createWaiters = () => {
+  const waiting = new Set<() => void>();
+  // A wake-up that came while no loop waited. Without it, a row committed meanwhile would wait for the next poll.
+  let isWoken = false;
+
+  return {
+    wait: (ms: number): Promise<void> =>
+      new Promise((resolve) => {
+        const wake = () => {
+          clearTimeout(timer);
+          waiting.delete(wake);
+          resolve();
+        };
+        const timer = setTimeout(wake, ms);
+        waiting.add(wake);
+      }),
+    /** Wakes only one loop, because there may be only one row. That loop wakes the next if there are more. */
+    wakeOne: (): void => {
+      const [wake] = waiting;
+      if (wake === undefined) isWoken = true;
+      else wake();
+    },
+    wakeAll: (): void => {
+      for (const wake of [...waiting]) wake();
+    },
+    wasWoken: () => isWoken,
+    clearWoken: (): void => {
+      isWoken = false;
+    },
+  };
+};
+
+/** Only the code of a database error: its message may quote the row, and so a token. */
 const reasonOf = (err: unknown): string => {
   if (!(err instanceof Error)) return 'unknown';
   const code = 'code' in err ? ` ${String(err.code)}` : '';
   return err.name === 'QueueUnavailableError' ? err.message : `${err.name}${code}`;
 };
 
-/** Those of one sender and without a key together, each with a key by itself. */
+/**
+ * Enqueues the signals of the rows. Rows of one sender without an idempotency key share a call; each row with a
+ * key has its own, because a key applies to one signal.
+ */
 export const relayAll = async (
   enqueue: Enqueue,
-  taken: readonly Taken[],
+  rows: readonly LockedRow[],
   reportTo: 'outbox' | undefined,
-): Promise<Relayed[]> => {
-  const groups = new Map<string, Taken[]>();
-  for (const row of taken) {
-    const name = row.idempotencyKey === undefined ? `all of ${row.sender}` : `row ${row.id}`;
+): Promise<RowResult[]> => {
+  const groups = new Map<string, LockedRow[]>();
+  for (const row of rows) {
+    const name = row.idempotencyKey === undefined ? `sender ${row.sender}` : `row ${row.id}`;
     const group = groups.get(name);
     if (group === undefined) groups.set(name, [row]);
     else group.push(row);
   }
-  const relayed = await Promise.all(
+  const results = await Promise.all(
     [...groups.values()].map((group) => relayGroup(enqueue, group, reportTo)),
   );
-  return relayed.flat();
+  return results.flat();
 };
 
 const relayGroup = async (
   enqueue: Enqueue,
-  group: Taken[],
+  group: LockedRow[],
   reportTo: 'outbox' | undefined,
-): Promise<Relayed[]> => {
+): Promise<RowResult[]> => {
   const { sender = '', idempotencyKey } = group[0] ?? {};
   const results = await enqueue(
     group.map(({ signal }) => signal),
     { from: sender, idempotencyKey, reportTo },
   );
-  return group.map(({ id }, index): Relayed => {
+  return group.map(({ id }, index): RowResult => {
     const result = results[index];
-    if (result === undefined) throw new Error('A row, but no result');
-    if (!(result instanceof Error)) {
-      const { signalId, state } = result;
-      return { kind: 'queued', id, signalId, state };
-    }
-    return { kind: 'rejected', id, reason: rejection(result) };
+    if (result === undefined) throw new Error('enqueue returned no result for an outbox row');
+    if (result instanceof Error) return { kind: 'rejected', id, reason: rejectionOf(result) };
+    const { signalId, state } = result;
+    return { kind: 'queued', id, signalId, state };
   });
 };
 
-const rejection = (error: Error): string =>
+const rejectionOf = (error: Error): string =>
   error instanceof InvalidSignalError ? JSON.stringify(error.invalidFields) : error.message;

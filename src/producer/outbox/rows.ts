@@ -1,101 +1,108 @@
 import { messageOf } from '../../runtime/errors.ts';
 import type { SignalState } from '../../schemas/signalRecord.ts';
 import { openPostgres, type PoolClient, type Postgres } from './postgres.ts';
+import { SELECT_OPEN, SELECT_PENDING } from './selectRows.ts';
 
-/** What the ATS has written, and the relay has in hand. */
-export type Taken = {
+/** A row of the outbox that this transaction has locked. */
+export type LockedRow = {
   id: string;
   signal: unknown;
   idempotencyKey: string | undefined;
   sender: string;
 };
 
-/** What became of it. */
-export type Relayed =
+/** A locked row whose signal was in the queue before. */
+export type OpenLockedRow = LockedRow & { signalId: string };
+
+/** What the queue answered for a row. */
+export type RowResult =
   | { kind: 'queued'; id: string; signalId: string; state: SignalState }
-  /** It can't be sent, and waits for somebody to look at it. */
+  /** The signal is invalid. The row stays until an operator corrects or deletes it. */
   | { kind: 'rejected'; id: string; reason: string };
 
 export type OutboxReading = {
+  /** Counts stop at 100,000. */
   pending: number;
   rejected: number;
-  /** Age of the oldest row that no relay has moved. */
+  /** Age of the oldest pending row. */
   lagSeconds: number;
 };
 
 const TOO_LARGE = 'The signal is over 1 MiB';
 
-const REMOVE = 'DELETE FROM seek_signals.outbox WHERE id = ANY($1::bigint[])';
+const DELETE_ROWS = 'DELETE FROM seek_signals.outbox WHERE id = ANY($1::bigint[])';
 
-// One that was sent before is settled from the start, and its seek token has served here as well.
-const KEEP = `
+// A duplicate may be settled already: its row gets that state, and no longer needs its seek token.
+const SET_QUEUED = `
   UPDATE seek_signals.outbox SET signal_id = given.signal_id, state = given.state,
     signal = CASE WHEN given.state IN ('delivered', 'skipped') THEN signal - 'token' ELSE signal END,
     changed_at = now(), checked_at = now()
   FROM unnest($1::bigint[], $2::text[], $3::text[]) AS given (id, signal_id, state)
   WHERE seek_signals.outbox.id = given.id`;
 
-const REJECT = `
+const SET_REJECTED = `
   UPDATE seek_signals.outbox SET state = 'rejected', reason = given.reason, changed_at = now()
   FROM unnest($1::bigint[], $2::text[]) AS given (id, reason)
   WHERE seek_signals.outbox.id = given.id`;
 
-// To count millions takes a while, and to know that they are very many is enough.
-const MOST_COUNTED = 100_000;
-const COUNT = (state: string) =>
-  `(SELECT count(*) FROM (SELECT FROM seek_signals.outbox WHERE state = '${state}' LIMIT ${MOST_COUNTED}) AS counted)`;
+// Counting millions of rows is slow, and no alert needs the exact number.
+const MAX_COUNT = 100_000;
+const countRows = (state: string) =>
+  `(SELECT count(*) FROM (SELECT FROM seek_signals.outbox WHERE state = '${state}' LIMIT ${MAX_COUNT}) AS counted)`;
 
-const READ = `
-  SELECT ${COUNT('pending')} AS pending, ${COUNT('rejected')} AS rejected,
+const SELECT_READING = `
+  SELECT ${countRows('pending')} AS pending, ${countRows('rejected')} AS rejected,
     coalesce((SELECT extract(epoch FROM clock_timestamp() - created_at) FROM seek_signals.outbox
       WHERE state = 'pending' ORDER BY id LIMIT 1), 0) AS lag`;
 
-/** The rows in the ATS's database, as a relay sees them. */
+/**
+ * The rows of the outbox in the ATS's database. With `tracksOutcomes`, a row stays after its signal was
+ * queued; otherwise it is deleted.
+ */
 export const createOutboxStore = (
   { query, transaction }: Pick<Postgres, 'query' | 'transaction'>,
-  isLedger = false,
+  tracksOutcomes = false,
 ) => ({
   /**
-   * Hands the first pending rows to `relay`, and writes down what it says became of them, in one
-   * transaction: if anything fails or dies before its end, they are pending again. Up to `limit` of them, and
-   * fewer large ones. Resolves with whether there may be more.
+   * Locks the first pending rows, passes them to `relay` and records its results, all in one transaction. If
+   * anything fails, the rows stay pending. Locks at most `limit` rows, and fewer if they are large.
+   * Resolves with whether more rows may be pending.
    */
-  move: (limit: number, relay: (taken: Taken[]) => Promise<Relayed[]>): Promise<boolean> =>
+  move: (limit: number, relay: (rows: LockedRow[]) => Promise<RowResult[]>): Promise<boolean> =>
     transaction(async (client) => {
-      const { rows } = await client.query<PendingRow>(TAKE, [limit]);
+      const { rows } = await client.query<PendingRow>(SELECT_PENDING, [limit]);
       const tooLarge = rows.filter(({ isTooLarge }) => isTooLarge);
-      const taken = rows.filter(({ isTooLarge }) => !isTooLarge).map(toTaken);
-      const relayed = taken.length === 0 ? [] : await relay(taken);
-      const rejected = tooLarge.map(({ id }) => ({
-        kind: 'rejected' as const,
-        id,
-        reason: TOO_LARGE,
-      }));
-      await writeDown(client, [...relayed, ...rejected], isLedger);
-      const held = rows[0]?.held ?? 0;
-      return held === limit || rows.length < held;
+      const fitting = rows.filter(({ isTooLarge }) => !isTooLarge).map(toLockedRow);
+      const relayed = fitting.length === 0 ? [] : await relay(fitting);
+      const rejected = tooLarge.map(
+        ({ id }): RowResult => ({ kind: 'rejected', id, reason: TOO_LARGE }),
+      );
+      await recordResults(client, [...relayed, ...rejected], tracksOutcomes);
+      const locked = rows[0]?.locked ?? 0;
+      return locked === limit || rows.length < locked;
     }),
 
   /**
-   * Hands a page of the rows that went into the queue to `consider`, as `move` does: up to `limit`, and fewer
-   * large ones. Resolves with where the next page begins; `undefined` behind the last.
+   * Locks the rows after the id `after` whose signals were queued and are not settled, passes them to `relay`
+   * and records its results, as `move` does. Resolves with the `after` of the next page, or with
+   * `undefined` after the last page.
    */
-  reconsider: (
+  recheck: (
     after: string,
     limit: number,
-    consider: (taken: (Taken & { signalId: string })[]) => Promise<Relayed[]>,
+    relay: (rows: OpenLockedRow[]) => Promise<RowResult[]>,
   ): Promise<string | undefined> =>
     transaction(async (client) => {
-      const { rows } = await client.query<Row & { signal_id: string }>(RECONSIDER, [after, limit]);
-      const taken = rows.map((row) => ({ ...toTaken(row), signalId: row.signal_id }));
-      await writeDown(client, await consider(taken), true);
+      const { rows } = await client.query<OpenRow>(SELECT_OPEN, [after, limit]);
+      const locked = rows.map((row) => ({ ...toLockedRow(row), signalId: row.signal_id }));
+      await recordResults(client, await relay(locked), true);
       return rows.at(-1)?.id;
     }),
 
   ping: () => query('SELECT'),
 
   read: async (): Promise<OutboxReading> => {
-    const [row] = await query<Record<'pending' | 'rejected' | 'lag', string>>(READ);
+    const [row] = await query<Record<'pending' | 'rejected' | 'lag', string>>(SELECT_READING);
     const { pending = 0, rejected = 0, lag = 0 } = row ?? {};
     return {
       pending: Number(pending),
@@ -105,89 +112,49 @@ export const createOutboxStore = (
   },
 });
 
-const SETTLED: ReadonlySet<SignalState> = new Set(['delivered', 'skipped', 'dead']);
-const isSettled = (state: SignalState): boolean => SETTLED.has(state);
-
 export type OutboxStore = ReturnType<typeof createOutboxStore>;
 
 type Row = { id: string; signal: unknown; idempotency_key: string | null; sender: string };
+type OpenRow = Row & { signal_id: string };
+/** `locked`: how many rows the statement locked, also those that it did not return. */
+type PendingRow = Row & { isTooLarge: boolean; locked: number };
 
-type PendingRow = Row & { isTooLarge: boolean; held: number };
-
-const toTaken = ({ id, signal, sender, idempotency_key: key }: Row): Taken => ({
-  ...{ id, signal, sender, idempotencyKey: key ?? undefined },
+const toLockedRow = ({ id, signal, sender, idempotency_key: key }: Row): LockedRow => ({
+  id,
+  signal,
+  sender,
+  idempotencyKey: key ?? undefined,
 });
 
-const writeDown = async (
+const RECORDED_STATES: ReadonlySet<SignalState> = new Set(['delivered', 'skipped', 'dead']);
+
+const recordResults = async (
   client: PoolClient,
-  relayed: Relayed[],
-  isLedger: boolean,
+  results: RowResult[],
+  tracksOutcomes: boolean,
 ): Promise<void> => {
-  const queued = relayed.filter((one) => one.kind === 'queued');
-  if (queued.length > 0 && isLedger) {
-    await client.query(KEEP, [
+  const queued = results.filter((result) => result.kind === 'queued');
+  if (queued.length > 0 && tracksOutcomes) {
+    await client.query(SET_QUEUED, [
       queued.map(({ id }) => id),
       queued.map(({ signalId }) => signalId),
-      queued.map(({ state }) => (isSettled(state) ? state : 'queued')),
+      queued.map(({ state }) => (RECORDED_STATES.has(state) ? state : 'queued')),
     ]);
   } else if (queued.length > 0) {
-    await client.query(REMOVE, [queued.map(({ id }) => id)]);
+    await client.query(DELETE_ROWS, [queued.map(({ id }) => id)]);
   }
-  const rejected = relayed.filter((one) => one.kind === 'rejected');
+  const rejected = results.filter((result) => result.kind === 'rejected');
   if (rejected.length > 0) {
-    await client.query(REJECT, [
+    await client.query(SET_REJECTED, [
       rejected.map(({ id }) => id),
       rejected.map(({ reason }) => reason),
     ]);
   }
 };
 
-// As the API has it. What is larger, its sender or its key included, is not even read: with some of them in hand a
-// relay would need more memory than it is given.
-const MOST_BYTES = 1_048_576;
-const MOST_BYTES_AT_ONCE = 8 * MOST_BYTES;
+type OutboxRead = { kind: 'read'; reading: OutboxReading } | { kind: 'unreadable'; reason: string };
 
-// Of `greatest` and `least`, NULL is neither.
-const LYING =
-  'greatest(pg_column_size(signal), pg_column_size(sender), pg_column_size(idempotency_key))';
-const BYTES =
-  'greatest(octet_length(signal::text), octet_length(sender), octet_length(idempotency_key))';
-
-// As many of the rows that are held as can be carried. Those are looked for by what they take up where they lie
-// at first: to unpack all of them, only to leave the most, takes seconds.
-const carry = (columns: string, held: string): string => `
-  WITH held AS (${held}),
-  lying AS (
-    SELECT *, sum(least(${LYING}, ${MOST_BYTES})) OVER (ORDER BY id) AS lying, count(*) OVER () AS held
-    FROM held),
-  measured AS (SELECT *, ${BYTES} AS bytes FROM lying WHERE lying <= ${MOST_BYTES_AT_ONCE}),
-  summed AS (
-    SELECT *, sum(least(bytes, ${MOST_BYTES})) OVER (ORDER BY id) AS total FROM measured)
-  SELECT id, ${columns} FROM summed WHERE total <= ${MOST_BYTES_AT_ONCE} ORDER BY id`;
-
-const ifNotTooLarge = (column: string): string =>
-  `CASE WHEN bytes <= ${MOST_BYTES} THEN ${column} END AS ${column}`;
-
-// In the order in which they were written; what other relays have in hand is passed over.
-export const TAKE = carry(
-  `${['signal', 'idempotency_key', 'sender'].map(ifNotTooLarge).join(', ')},
-    bytes > ${MOST_BYTES} AS "isTooLarge", held::int`,
-  `SELECT id, signal, idempotency_key, sender FROM seek_signals.outbox
-   WHERE state = 'pending' ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED`,
-);
-
-// What others have in hand is waited for: passed over, it might be nobody's should they die.
-export const RECONSIDER = carry(
-  'signal, idempotency_key, sender, signal_id',
-  `SELECT id, signal, idempotency_key, sender, signal_id FROM seek_signals.outbox
-   WHERE state IN ('queued', 'dead') AND id > $1 ORDER BY id LIMIT $2 FOR UPDATE`,
-);
-
-export type OutboxRead =
-  | { kind: 'read'; reading: OutboxReading }
-  | { kind: 'unreadable'; reason: string };
-
-/** One look at the outbox, on a connection of its own. */
+/** Reads the outbox once, over a connection of its own. */
 export const readOutbox = async (databaseUrl: string): Promise<OutboxRead> => {
   const postgres = await openPostgres(databaseUrl, 1);
   try {

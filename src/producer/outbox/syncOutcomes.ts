@@ -1,118 +1,116 @@
 import type { Logger } from '../../observability/logger.ts';
 import { createThrottle } from '../../observability/logger.ts';
 import type { OutcomeEvent, OutcomeStream, StreamedOutcome } from '../../queue/backend.ts';
-import type { OutcomeRows, Unsettled } from './outcomeRows.ts';
-import { type AskQueue, outcomeEventsIn } from './reconcile.ts';
+import type { OpenRow, OutcomeRows } from './outcomeRows.ts';
+import { type AskQueue, knownOutcomes } from './reconcile.ts';
 
-const AT_ONCE = 1_000;
-const EVERY_MS = 500;
-// Who has not been told of a signal for so long asks for it.
-const ASK_AFTER_SECONDS = 300;
-const ASKED_AT_ONCE = 500;
-const TEND_EVERY_MS = 30_000;
-const EARLY_MS = 60_000;
-const WARN_EVERY_MS = 60_000;
+const MAX_EVENTS = 1_000;
+const SYNC_INTERVAL_MS = 500;
+// A row without an outcome event for this long is looked up in the queue.
+const LOOK_UP_AFTER_SECONDS = 300;
+const MAX_LOOKUPS = 500;
+const MAINTENANCE_INTERVAL_MS = 30_000;
+const MAX_EARLY_MS = 60_000;
+const WARN_INTERVAL_MS = 60_000;
 
 type Deps = {
   outcomeStream: OutcomeStream;
   outcomeRows: OutcomeRows;
   ask: AskQueue;
+  /** How long a row stays after its signal is settled. */
   keepMs: number;
   logger: Logger;
   metrics: { outboxMissing: { inc: (by: number) => void } };
-  everyMs?: number;
-  askAfterSeconds?: number;
-  tendEveryMs?: number;
+  syncIntervalMs?: number;
+  lookUpAfterSeconds?: number;
+  maintenanceIntervalMs?: number;
   now?: () => number;
 };
 
 /**
- * Writes down in the ATS's database what became of signals: as workers tell it, and by asking the queue
- * for those of which nobody tells. Rows that were settled long enough ago go.
+ * Records the outcomes of signals in the outbox rows. Takes them from the events that workers publish, and looks
+ * up rows that got no event. Deletes rows that were settled over `keepMs` ago.
  */
 export const syncOutcomes = ({
-  everyMs = EVERY_MS,
-  askAfterSeconds = ASK_AFTER_SECONDS,
-  tendEveryMs = TEND_EVERY_MS,
+  syncIntervalMs = SYNC_INTERVAL_MS,
+  lookUpAfterSeconds = LOOK_UP_AFTER_SECONDS,
+  maintenanceIntervalMs = MAINTENANCE_INTERVAL_MS,
   now = Date.now,
   ...deps
 }: Deps) => {
   const { outcomeStream, outcomeRows, ask, keepMs, logger, metrics } = deps;
   let isStopped = false;
-  const isDue = createThrottle(WARN_EVERY_MS);
-  let tendedAt = Number.NEGATIVE_INFINITY;
+  const shouldWarn = createThrottle(WARN_INTERVAL_MS);
+  let maintainedAt = Number.NEGATIVE_INFINITY;
 
   /**
-   * One that was skipped for want of a token may have been sent anew since, by another row: to call that
-   * one skipped would keep it from being given back to a queue that lost it.
+   * Whether the event is still true. A signal that was skipped as `no-token` may have been enqueued again by
+   * another row. Recording `skipped` then would hide it from `reconcile` if the queue lost it.
    */
-  const holds = async ({ signalId, outcome }: OutcomeEvent): Promise<boolean> => {
+  const isCurrent = async ({ signalId, outcome }: OutcomeEvent): Promise<boolean> => {
     if (outcome !== 'skipped') return true;
-    const asked = await ask(signalId);
-    return (
-      asked.kind === 'unknown' || (asked.kind === 'settled' && asked.settlement.outcome === outcome)
-    );
+    const found = await ask(signalId);
+    if (found.kind === 'known') return found.event.outcome === outcome;
+    return found.kind === 'missing';
   };
 
-  const writeBack = async (): Promise<void> => {
+  const recordEvents = async (): Promise<void> => {
     for (;;) {
-      const reported = await outcomeStream.take(AT_ONCE);
-      const told = await Promise.all(reported.map(({ settlement }) => holds(settlement)));
-      const holding = reported.filter((_, index) => told[index]);
-      const written = await outcomeRows.writeBack(holding.map(({ settlement }) => settlement));
-      // A signal may be delivered before its row says that it was queued: it is told of once more, later.
+      const streamed = await outcomeStream.take(MAX_EVENTS);
+      const isTrue = await Promise.all(streamed.map(({ settlement }) => isCurrent(settlement)));
+      const current = streamed.filter((_, index) => isTrue[index]);
+      const written = await outcomeRows.recordOutcomes(current.map(({ settlement }) => settlement));
+      // A worker may deliver a signal before the relay has committed that its row is queued. Such an event is
+      // left in the stream, which returns it later.
       const isEarly = ({ settlement: { signalId, at } }: StreamedOutcome) =>
-        !written.has(signalId) && at >= now() - EARLY_MS;
-      const early = new Set(holding.filter(isEarly));
-      const done = reported.filter((one) => !early.has(one)).map(({ id }) => id);
+        !written.has(signalId) && at >= now() - MAX_EARLY_MS;
+      const early = new Set(current.filter(isEarly));
+      const done = streamed.filter((one) => !early.has(one)).map(({ id }) => id);
       await outcomeStream.done(done);
-      if (done.length < AT_ONCE || isStopped) return;
+      if (done.length < MAX_EVENTS || isStopped) return;
     }
   };
 
-  const askFor = async (left: readonly Unsettled[]): Promise<void> => {
-    const asked = await Promise.all(left.map(({ signalId }) => ask(signalId)));
-    await outcomeRows.writeBack(outcomeEventsIn(asked));
-    await outcomeRows.checked(left.map(({ id }) => id));
-    const unknown = left.filter((_, index) => asked[index]?.kind === 'unknown');
-    if (unknown.length === 0) return;
-    metrics.outboxMissing.inc(unknown.length);
-    const [first] = unknown;
-    logger.warn(
-      { signals: unknown.length, signalId: first?.signalId },
-      'outbox.unknown: the queue does not know them any more; seek-signals outbox reconcile',
-    );
+  const lookUpStale = async (stale: readonly OpenRow[]): Promise<void> => {
+    const found = await Promise.all(stale.map(({ signalId }) => ask(signalId)));
+    await outcomeRows.recordOutcomes(knownOutcomes(found));
+    await outcomeRows.markChecked(stale.map(({ id }) => id));
+    const [first, ...more] = stale.filter((_, index) => found[index]?.kind === 'missing');
+    if (first === undefined) return;
+    const signals = 1 + more.length;
+    metrics.outboxMissing.inc(signals);
+    logger.warn({ signals, signalId: first.signalId }, 'outbox.missing');
   };
 
-  const tend = async (): Promise<void> => {
-    tendedAt = performance.now();
-    await askFor(await outcomeRows.leftSince(askAfterSeconds, ASKED_AT_ONCE));
-    while ((await outcomeRows.prune(keepMs / 1_000, AT_ONCE)) === AT_ONCE && !isStopped);
+  const maintain = async (): Promise<void> => {
+    maintainedAt = performance.now();
+    await lookUpStale(await outcomeRows.findStale(lookUpAfterSeconds, MAX_LOOKUPS));
+    while ((await outcomeRows.prune(keepMs / 1_000, MAX_EVENTS)) === MAX_EVENTS && !isStopped);
   };
 
-  const turn = async (): Promise<void> => {
+  const sync = async (): Promise<void> => {
     try {
-      await writeBack();
-      if (performance.now() - tendedAt >= tendEveryMs) await tend();
+      await recordEvents();
+      if (performance.now() - maintainedAt >= maintenanceIntervalMs) await maintain();
     } catch (err) {
-      if (!isDue()) return;
+      if (!shouldWarn()) return;
       const reason = err instanceof Error && 'code' in err ? String(err.code) : 'unknown';
-      logger.warn({ reason }, 'Ledger of the outbox not kept; tried again');
+      logger.warn({ reason }, 'Failed to sync outbox outcomes; will retry');
     }
   };
 
-  let turning: Promise<void> | undefined;
+  let running: Promise<void> | undefined;
   const timer = setInterval(() => {
-    turning ??= turn().finally(() => {
-      turning = undefined;
+    running ??= sync().finally(() => {
+      running = undefined;
     });
-  }, everyMs);
+  }, syncIntervalMs);
 
   return {
     close: async (): Promise<void> => {
       isStopped = true;
       clearInterval(timer);
-      await turning;
+      await running;
     },
   };
 };

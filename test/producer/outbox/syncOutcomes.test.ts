@@ -1,4 +1,4 @@
-import type { Unsettled } from '../../../src/producer/outbox/outcomeRows.ts';
+import type { OpenRow } from '../../../src/producer/outbox/outcomeRows.ts';
 import { type AskQueue, createAskQueue } from '../../../src/producer/outbox/reconcile.ts';
 import { syncOutcomes } from '../../../src/producer/outbox/syncOutcomes.ts';
 import type { OutcomeEvent, StreamedOutcome } from '../../../src/queue/backend.ts';
@@ -10,196 +10,204 @@ const NOW = 1_800_000_000_000;
 
 const delivered = (signalId: string): OutcomeEvent => ({ signalId, outcome: 'delivered', at: 1 });
 
-describe('the keeper of the ledger', () => {
+describe('syncOutcomes', () => {
   const setup = (given: {
-    reported?: StreamedOutcome[];
-    left?: Unsettled[];
+    streamed?: StreamedOutcome[];
+    stale?: OpenRow[];
     ask?: AskQueue;
-    old?: number[];
+    /** How many rows each call of `prune` deletes. */
+    pruned?: number[];
   }) => {
-    const told = [...(given.reported ?? [])];
-    const old = [...(given.old ?? [])];
-    const left = [...(given.left ?? [])];
+    const streamed = [...(given.streamed ?? [])];
+    const pruned = [...(given.pruned ?? [])];
+    const stale = [...(given.stale ?? [])];
     const seen = {
       written: [] as OutcomeEvent[],
       done: [] as string[],
       checked: [] as string[],
-      unknown: [] as number[],
+      missing: [] as number[],
     };
     const logs = captureLogs();
-    const metrics = { outboxMissing: { inc: (by: number) => seen.unknown.push(by) } };
-    const keeper = syncOutcomes({
+    const metrics = { outboxMissing: { inc: (by: number) => seen.missing.push(by) } };
+    const sync = syncOutcomes({
       outcomeStream: {
-        take: async (limit) => told.splice(0, limit),
+        take: async (limit) => streamed.splice(0, limit),
         done: async (ids) => {
           seen.done.push(...ids);
         },
       },
       outcomeRows: {
-        writeBack: async (outcomeStream) => {
-          seen.written.push(...outcomeStream);
-          return new Set(
-            outcomeStream.map(({ signalId }) => signalId).filter((id) => id !== 'early'),
-          );
+        recordOutcomes: async (events) => {
+          seen.written.push(...events);
+          return new Set(events.map(({ signalId }) => signalId).filter((id) => id !== 'early'));
         },
-        leftSince: async () => left.splice(0),
-        checked: async (ids) => {
+        findStale: async () => stale.splice(0),
+        markChecked: async (ids) => {
           seen.checked.push(...ids);
         },
-        prune: async () => old.shift() ?? 0,
+        prune: async () => pruned.shift() ?? 0,
       },
-      ask: given.ask ?? (async () => ({ kind: 'on its way' })),
-      ...{
-        keepMs: 1_000,
-        logger: logs.logger,
-        metrics,
-        everyMs: 1,
-        tendEveryMs: 1,
-        now: () => NOW,
-      },
+      ask: given.ask ?? (async () => ({ kind: 'pending' })),
+      keepMs: 1_000,
+      logger: logs.logger,
+      metrics,
+      syncIntervalMs: 1,
+      maintenanceIntervalMs: 1,
+      now: () => NOW,
     });
-    return { ...seen, keeper, logs, old };
+    return { ...seen, sync, logs, pruned };
   };
 
-  it('writes down what it is told, and only then says so', async () => {
-    const reported = [{ id: '1-1', settlement: delivered('a') }];
-    const { keeper, written, done } = setup({ reported });
+  it('event in the stream → recorded in its row, then acknowledged', async () => {
+    const streamed = [{ id: '1-1', settlement: delivered('a') }];
+    const { sync, written, done } = setup({ streamed });
 
     await waitFor(() => done.length > 0);
-    await keeper.close();
+    await sync.close();
 
     expect(written).toEqual([delivered('a')]);
     expect(done).toEqual(['1-1']);
   });
 
-  it('keeps for later what comes before its row, and not for ever', async () => {
-    const reported = [
+  it('event without a row → left in the stream for one minute, then acknowledged', async () => {
+    const streamed = [
       { id: '1-1', settlement: { ...delivered('early'), at: NOW - 1_000 } },
       { id: '1-2', settlement: { ...delivered('early'), at: NOW - 61_000 } },
       { id: '1-3', settlement: { ...delivered('a'), at: NOW - 1_000 } },
     ];
-    const { keeper, done } = setup({ reported });
+    const { sync, done } = setup({ streamed });
 
     await waitFor(() => done.length > 0);
-    await keeper.close();
+    await sync.close();
 
     expect(done).toEqual(['1-2', '1-3']);
   });
+
   it.each([
-    { now: 'on its way again', isWritten: false, asked: { kind: 'on its way' as const } },
-    { now: 'lost', isWritten: true, asked: { kind: 'unknown' as const } },
     {
-      ...{ now: 'skipped still', isWritten: true },
-      asked: {
-        kind: 'settled' as const,
-        settlement: { ...delivered('a'), outcome: 'skipped' as const },
-      },
+      what: 'a signal that is in the queue again → not recorded',
+      isWritten: false,
+      found: { kind: 'pending' as const },
     },
-  ])(
-    'does not take a signal for skipped before it has asked: $now',
-    async ({ asked, isWritten }) => {
-      const settlement = { ...delivered('a'), outcome: 'skipped' as const };
-      const reported = [{ id: '1-1', settlement }];
-      const { keeper, written, done } = setup({ reported, ask: async () => asked });
-
-      await waitFor(() => done.length > 0);
-      await keeper.close();
-
-      expect(written).toEqual(isWritten ? [settlement] : []);
+    {
+      what: 'a signal that the queue does not know → recorded',
+      isWritten: true,
+      found: { kind: 'missing' as const },
     },
-  );
+    {
+      what: 'a signal that is still skipped → recorded',
+      isWritten: true,
+      found: { kind: 'known' as const, event: { ...delivered('a'), outcome: 'skipped' as const } },
+    },
+  ])('skipped event of $what', async ({ found, isWritten }) => {
+    const settlement = { ...delivered('a'), outcome: 'skipped' as const };
+    const streamed = [{ id: '1-1', settlement }];
+    const { sync, written, done } = setup({ streamed, ask: async () => found });
 
-  it('asks for those of which nobody tells', async () => {
-    const left: Unsettled[] = [
-      { id: '1', signalId: 'told now', state: 'queued' },
+    await waitFor(() => done.length > 0);
+    await sync.close();
+
+    expect(written).toEqual(isWritten ? [settlement] : []);
+  });
+
+  it('rows without an event → looked up in the queue, and known outcomes recorded', async () => {
+    const stale: OpenRow[] = [
+      { id: '1', signalId: 'delivered', state: 'queued' },
       { id: '2', signalId: 'waits', state: 'queued' },
     ];
-    const { keeper, written, checked } = setup({
-      left,
+    const { sync, written, checked } = setup({
+      stale,
       ask: async (signalId) =>
-        signalId === 'waits'
-          ? { kind: 'on its way' }
-          : { kind: 'settled', settlement: delivered(signalId) },
+        signalId === 'waits' ? { kind: 'pending' } : { kind: 'known', event: delivered(signalId) },
     });
 
     await waitFor(() => checked.length > 0);
-    await keeper.close();
+    await sync.close();
 
-    expect(written).toEqual([delivered('told now')]);
+    expect(written).toEqual([delivered('delivered')]);
     expect(checked).toEqual(['1', '2']);
   });
 
-  it('says that the queue has lost some, and counts them', async () => {
-    const { keeper, logs, written, unknown } = setup({
-      left: [
+  it('rows whose signals the queue has lost → counted, and logged as outbox.missing', async () => {
+    const { sync, logs, written, missing } = setup({
+      stale: [
         { id: '1', signalId: 'lost', state: 'queued' },
         { id: '2', signalId: 'waits', state: 'queued' },
         { id: '3', signalId: 'lost, too', state: 'dead' },
       ],
-      ask: async (signalId) => ({ kind: signalId === 'waits' ? 'on its way' : 'unknown' }),
+      ask: async (signalId) => ({ kind: signalId === 'waits' ? 'pending' : 'missing' }),
     });
 
     await waitFor(() => logs.text().includes('outbox.missing'));
-    await keeper.close();
+    await sync.close();
 
     expect(logs.lines()).toEqual([expect.objectContaining({ signals: 2, signalId: 'lost' })]);
-    expect(unknown).toEqual([2]);
+    expect(missing).toEqual([2]);
     expect(written).toEqual([]);
   });
 
-  it('removes what is old, as long as there is more', async () => {
-    const { keeper, old } = setup({ old: [1_000, 1_000, 3] });
+  it('rows settled long ago → deleted in batches until none is left', async () => {
+    const { sync, pruned } = setup({ pruned: [1_000, 1_000, 3] });
 
-    await waitFor(() => old.length === 0);
-    await keeper.close();
+    await waitFor(() => pruned.length === 0);
+    await sync.close();
   });
 });
 
-describe('the question to the queue', () => {
+describe('looking up an outcome in the queue', () => {
   const record: SignalRecord = {
-    ...{ signalId: 's', typeCode: 'ApplicationComplete', state: 'waiting', redrives: 0 },
-    ...{ acceptedAt: '2026-07-01T00:00:00.000Z', attempts: [] },
+    signalId: 's',
+    typeCode: 'ApplicationComplete',
+    state: 'waiting',
+    acceptedAt: '2026-07-01T00:00:00.000Z',
+    attempts: [],
+    redrives: 0,
   };
   const attempt = {
-    ...{ at: '2026-07-01T00:00:01.000Z', requestId: 'r', outcome: 'delivered' as const },
+    at: '2026-07-01T00:00:01.000Z',
+    requestId: 'r',
+    outcome: 'delivered' as const,
     durationMs: 500,
   };
 
-  it.each<{ what: string; found?: SignalRecord; state?: 'delivered'; says: object }>([
-    { what: 'nothing is known', says: { kind: 'unknown' } },
-    { what: 'it waits', found: record, says: { kind: 'on its way' } },
+  it.each<{ what: string; found?: SignalRecord; state?: 'delivered'; outcome: object }>([
+    { what: 'unknown signal → missing', outcome: { kind: 'missing' } },
+    { what: 'waiting signal → pending', found: record, outcome: { kind: 'pending' } },
     {
-      what: 'it is tried again',
+      what: 'retrying signal → pending',
       found: { ...record, state: 'retrying' },
-      says: { kind: 'on its way' },
+      outcome: { kind: 'pending' },
     },
     {
-      what: 'it was delivered',
+      what: 'delivered signal → delivered, when its last attempt ended',
       found: { ...record, state: 'delivered', attempts: [attempt] },
-      says: {
-        kind: 'settled',
-        settlement: {
-          ...{ signalId: 's', outcome: 'delivered', requestId: 'r', reason: undefined },
+      outcome: {
+        kind: 'known',
+        event: {
+          signalId: 's',
+          outcome: 'delivered',
+          requestId: 'r',
+          reason: undefined,
           at: Date.parse('2026-07-01T00:00:01.500Z'),
         },
       },
     },
     {
-      what: 'it lies in the dead letters',
+      what: 'dead letter → dead, with its reason',
       found: { ...record, state: 'dead', reason: 'No.' },
-      says: {
-        kind: 'settled',
-        settlement: { signalId: 's', outcome: 'dead', requestId: undefined, reason: 'No.', at: 7 },
+      outcome: {
+        kind: 'known',
+        event: { signalId: 's', outcome: 'dead', requestId: undefined, reason: 'No.', at: 7 },
       },
     },
     {
-      what: 'no more is known than that it was delivered',
+      what: 'signal with only a dedupe record → delivered',
       state: 'delivered',
-      says: { kind: 'settled', settlement: { signalId: 's', outcome: 'delivered', at: 7 } },
+      outcome: { kind: 'known', event: { signalId: 's', outcome: 'delivered', at: 7 } },
     },
-  ])('is answered where $what', async ({ found, state, says }) => {
+  ])('$what', async ({ found, state, outcome }) => {
     const ask = createAskQueue({ find: async () => found, stateOf: async () => state }, () => 7);
 
-    expect(await ask('s')).toEqual(says);
+    expect(await ask('s')).toEqual(outcome);
   });
 });
