@@ -16,13 +16,13 @@ export type Attempt = z.infer<typeof AttemptSchema>;
 const AttemptFields = z.object({
   at: z.iso.datetime().describe('When the attempt began'),
   requestId: z.string().describe('X-Request-Id of the last request to SEEK').optional(),
-  outcome: OutcomeKindSchema,
+  outcome: OutcomeKindSchema.describe('Outcome of the attempt'),
   code: z.string().describe('Error code, of SEEK or of the dispatcher').optional(),
   reason: z.string().describe('Message of SEEK, or why the signal was skipped').optional(),
   durationMs: z.number().describe('Duration of the attempt, in milliseconds'),
   tokenUsed: z
     .object({
-      source: TokenSourceSchema,
+      source: TokenSourceSchema.describe('How the token reached the ATS'),
       receivedAt: z.iso.datetime().describe('When the ATS received the token'),
       expired: z.boolean().describe('Whether the token had expired when it was sent'),
     })

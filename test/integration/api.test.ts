@@ -105,7 +105,7 @@ describe('POST /signals', () => {
       });
 
       expect([answer.status, await answer.json()]).toEqual([
-        ...[415, { message: 'The body is compressed; send it as it is' }],
+        ...[415, { message: 'The body is compressed; send it uncompressed' }],
       ]);
     },
   );

@@ -71,9 +71,9 @@ describe.each(PLATFORMS)('files of letters on $name', ({ start }) => {
     });
     expect(await deadLetters('?limit=1000')).toHaveLength(130);
     expect(logs.lines().filter(({ msg }) => msg === 'deadLetters.exported')).toEqual([
-      expect.objectContaining({ by: 'ats', exported: 130, isWhole: true }),
-      expect.objectContaining({ by: 'ats', exported: 2, isWhole: true }),
-      expect.objectContaining({ by: 'ats', exported: 0, isWhole: true }),
+      expect.objectContaining({ by: 'ats', exported: 130, isComplete: true }),
+      expect.objectContaining({ by: 'ats', exported: 2, isComplete: true }),
+      expect.objectContaining({ by: 'ats', exported: 0, isComplete: true }),
     ]);
   }, 60_000);
 

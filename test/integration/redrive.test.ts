@@ -175,7 +175,7 @@ describe.each(PLATFORMS)('redrives on $name', ({ start }) => {
       const answer = await call('POST', `/dead-letters/${id}/redrive`);
 
       expect([answer.status, await answer.json()]).toEqual([
-        ...[422, { message: 'It would not be accepted today', invalidFields }],
+        ...[422, { message: 'The signal fails validation today', invalidFields }],
       ]);
       expect(await untilBuried(id)).toEqual(deadLetter);
       expect(seek.requests).toHaveLength(sent);

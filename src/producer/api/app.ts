@@ -1,8 +1,9 @@
-import { Hono, type MiddlewareHandler } from 'hono';
+import { type ErrorHandler, Hono, type MiddlewareHandler } from 'hono';
 import { HTTPException } from 'hono/http-exception';
 
 import type { ApiKey } from '../../config/apiKey.ts';
 import type { DeadLetters } from '../../deadLetters/deadLetters.ts';
+import type { Logger } from '../../observability/logger.ts';
 import type { QueueStatus } from '../../queue/status.ts';
 import { ERASE_TIMEOUT_MS } from '../../seekTokens/eraseApplication.ts';
 import {
@@ -18,25 +19,25 @@ import { createDeadLetterRoutes, type DeadLetterDeps } from './deadLetters.ts';
 import { openApiDocument } from './openapi.ts';
 import { createSignalRoutes, type SignalDeps } from './signals.ts';
 
-// A redrive of many dead letters takes its time; it is bounded by what a proxy would put up with.
-const REDRIVE_DEADLINE_MS = 60_000;
+// For calls that walk through many dead letters. Longer than this, a proxy would end the request.
+const LONG_TIMEOUT_MS = 60_000;
 const RETRY_AFTER_SECONDS = '5';
 
 type Deps = SignalDeps &
   DeadLetterDeps &
   ApplicationDeps & {
-    /** As they are at present. */
+    /** The current keys; they can change while the process runs. */
     apiKeys: () => readonly ApiKey[];
     status: () => Promise<QueueStatus>;
-    /** Health and metrics; they need no key. */
+    /** Health checks and metrics. They require no key. */
     probes: Hono;
   };
 
-/** The producer over HTTP, for code that is not Node. */
+/** The HTTP API of the producer. */
 export const createApp = ({ apiKeys, status, probes, ...deps }: Deps): Hono<Caller> => {
   const app = new Hono<Caller>();
 
-  app.use(guarded);
+  app.use(setSecurityHeaders);
   app.route('/', probes);
   app.get('/openapi.json', (c) => c.json(openApiDocument));
 
@@ -46,12 +47,13 @@ export const createApp = ({ apiKeys, status, probes, ...deps }: Deps): Hono<Call
     '/signals',
     createSignalRoutes({
       ...deps,
-      ...{ find: available(deps.find), search: available(deps.search) },
+      find: available(deps.find),
+      search: available(deps.search),
     }),
   );
   app.route(
     '/dead-letters',
-    createDeadLetterRoutes({ ...deps, deadLetters: bounded(deps.deadLetters) }),
+    createDeadLetterRoutes({ ...deps, deadLetters: withTimeouts(deps.deadLetters) }),
   );
 
   const { find, expiring } = deps.seekTokens;
@@ -64,8 +66,16 @@ export const createApp = ({ apiKeys, status, probes, ...deps }: Deps): Hono<Call
     }),
   );
 
-  app.notFound((c) => c.json({ message: 'There is nothing here; see /openapi.json' }, 404));
-  app.onError((err, c) => {
+  app.notFound((c) => c.json({ message: 'No such path; see /openapi.json' }, 404));
+  app.onError(handleError(deps.logger));
+
+  return app;
+};
+
+/** Maps errors to responses. */
+const handleError =
+  (logger: Logger): ErrorHandler<Caller> =>
+  (err, c) => {
     if (err instanceof InvalidSignalError || err instanceof InvalidSeekTokenError) {
       const { invalidFields } = err;
       return c.json({ message: 'Input validation failed', invalidFields }, 422);
@@ -74,29 +84,26 @@ export const createApp = ({ apiKeys, status, probes, ...deps }: Deps): Hono<Call
       return c.json({ message: err.message, signalId: err.signalId }, 409);
     }
     if (err instanceof QueueUnavailableError) {
-      deps.logger.warn({ err: err.cause ?? err, path: c.req.path }, 'The queue is unavailable');
+      logger.warn({ err: err.cause ?? err, path: c.req.path }, 'The queue is unavailable');
       return c.json({ message: err.message }, 503, { 'retry-after': RETRY_AFTER_SECONDS });
     }
     if (err instanceof HTTPException) {
-      // The rest of a body that is too large is not read, so nothing can follow it.
+      // The rest of the body was not read, so the connection cannot carry another request.
       if (err.status === 413) c.header('connection', 'close');
       return err.res ?? c.json({ message: err.message }, err.status);
     }
-    deps.logger.error({ err, path: c.req.path }, 'Request failed by a fault of ours');
+    logger.error({ err, path: c.req.path }, 'Request failed: internal error');
     return c.json({ message: 'Internal error' }, 500);
-  });
+  };
 
-  return app;
-};
-
-// Answers hold what was said of candidates, an export tokens: not for a cache, and nothing but what they say they are.
-const guarded: MiddlewareHandler = async (c, next) => {
+// Responses hold personal data, and an export holds tokens: no cache may store them.
+const setSecurityHeaders: MiddlewareHandler = async (c, next) => {
   await next();
   c.header('cache-control', 'no-store');
   c.header('x-content-type-options', 'nosniff');
 };
 
-const bounded = ({
+const withTimeouts = ({
   get,
   list,
   count,
@@ -109,11 +116,11 @@ const bounded = ({
 }: DeadLetters): DeadLetters => ({
   get: available(get),
   list: available(list),
-  count: available(count, REDRIVE_DEADLINE_MS),
+  count: available(count, LONG_TIMEOUT_MS),
   redrive: available(redrive),
-  redriveMany: available(redriveMany, REDRIVE_DEADLINE_MS),
+  redriveMany: available(redriveMany, LONG_TIMEOUT_MS),
   wouldRedrive: available(wouldRedrive),
-  previewRedrive: available(previewRedrive, REDRIVE_DEADLINE_MS),
+  previewRedrive: available(previewRedrive, LONG_TIMEOUT_MS),
   noteRedriver: available(noteRedriver),
   discard: available(discard),
 });

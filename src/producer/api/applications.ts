@@ -19,26 +19,26 @@ export type ApplicationDeps = {
   logger: Logger;
 };
 
-// RFC 9110 has dropped the header, and nothing took its place that goes with an empty answer. Without the
-// other application's name: a header holds no more than ASCII.
+// A 204 has no body, so warnings go into the header that RFC 9110 made obsolete. It omits the id of the other
+// application, because a header value can only hold ASCII.
 const toWarning = (warning: string): string =>
   `299 - "${warning.replace(/^\/\w+: | \(.*\)$/gs, '')}"`;
-const MOST_LISTED = 1_000;
+const MAX_LIMIT = 1_000;
 
-const DURATION = 'Expected a duration, such as 14d, 12h or 30m';
+const NOT_A_DURATION = 'Expected a duration, such as 14d, 12h or 30m';
 const ExpiringSchema = z.strictObject({
   within: z
     .string()
     .default('14d')
     .transform((text, context) => {
       const ms = parseDuration(text);
-      if (ms === undefined) context.addIssue(DURATION);
+      if (ms === undefined) context.addIssue(NOT_A_DURATION);
       return ms ?? z.NEVER;
     }),
-  limit: count.max(MOST_LISTED, `Expected at most ${MOST_LISTED}`).default(MOST_LISTED),
+  limit: count.max(MAX_LIMIT, `Expected at most ${MAX_LIMIT}`).default(MAX_LIMIT),
 });
 
-/** `/applications`: which seek token each of them has. */
+/** `/applications`: records, shows and erases seek tokens. */
 export const createApplicationRoutes = ({ logger, ...deps }: ApplicationDeps) => {
   const app = new Hono<Caller>();
 
@@ -56,7 +56,7 @@ export const createApplicationRoutes = ({ logger, ...deps }: ApplicationDeps) =>
   app.get('/:applicationId/seek-token', async (c) => {
     const found = await deps.seekTokens.find(readId(c));
     if (found === undefined) {
-      throw new HTTPException(404, { message: 'No seek token of this application is kept' });
+      throw new HTTPException(404, { message: 'No seek token is stored for this application' });
     }
     return c.json(found);
   });
@@ -74,11 +74,11 @@ export const createApplicationRoutes = ({ logger, ...deps }: ApplicationDeps) =>
 const readId = (c: Context): string => {
   const parsed = ApplicationIdSchema.safeParse(c.req.param('applicationId'));
   if (parsed.success) return parsed.data;
-  const { '': problem = 'Is wrong' } = toInvalidFields(parsed.error);
+  const { '': problem = 'Is invalid' } = toInvalidFields(parsed.error);
   throw new InvalidSeekTokenError({ '/applicationId': problem });
 };
 
-/** The path says whose it is; a body that says so as well is taken for a mistake. */
+/** The application is named by the path. A body that names one too is rejected. */
 const withApplication = (body: unknown, applicationId: string): unknown => {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) return body;
   if ('applicationId' in body) {

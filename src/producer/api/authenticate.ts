@@ -3,14 +3,15 @@ import { createMiddleware } from 'hono/factory';
 
 import { type ApiKey, digestOf, type Scope } from '../../config/apiKey.ts';
 
-/** What is known of a request once its key has been recognised. */
+/** Set on every request that passed `requireApiKey`. */
 export type Caller = { Variables: { keyName: string } };
 
-/** Lets in who bears one of the keys, to what that key is good for. Compares with every one, in constant time. */
+/** Rejects requests without a valid key (401), or whose key lacks the required scope (403). */
 export const requireApiKey = (keys: () => readonly ApiKey[]) =>
   createMiddleware<Caller>(async (c, next) => {
     const [, given = ''] = /^Bearer +(.*)$/i.exec(c.req.header('authorization') ?? '') ?? [];
-    // Digests have one length, so that comparing them tells nothing of the keys, their lengths included.
+    // Compares digests, with all keys and in constant time, so that the response time reveals nothing about
+    // the keys, not even their length.
     const digest = digestOf(given);
     const [match] = keys().filter(({ sha256 }) => timingSafeEqual(sha256, digest));
     if (match === undefined) {
@@ -19,15 +20,15 @@ export const requireApiKey = (keys: () => readonly ApiKey[]) =>
     }
     const scope = scopeOf(c.req.method, c.req.path);
     if (!match.scopes.includes(scope)) {
-      return c.json({ message: `The key ${match.name} may not: it lacks the scope ${scope}` }, 403);
+      return c.json({ message: `The key ${match.name} lacks the scope ${scope}` }, 403);
     }
     c.set('keyName', match.name);
     await next();
   });
 
-/** What is not named wants the most. */
+/** The scope that a request requires. Every request that is not listed requires `operate`. */
 const scopeOf = (method: string, path: string): Scope => {
-  // Dead letters whole, with their tokens.
+  // An export contains seek tokens.
   if (/^\/dead-letters\/export\/?$/.test(path)) return 'operate';
   if (method === 'GET' || method === 'HEAD') return 'read';
   const isSending = method === 'POST' && /^\/signals(?:\/|$)/.test(path);

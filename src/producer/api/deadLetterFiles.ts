@@ -8,9 +8,9 @@ import type { Caller } from './authenticate.ts';
 import { available } from './available.ts';
 import { ExportSchema, readBody, readQuery } from './readRequest.ts';
 
-const IMPORT_MEBIBYTES = 4;
-const MOST_LINES = 1_000;
-const DEADLINE_MS = 60_000;
+const MAX_IMPORT_MEBIBYTES = 4;
+const MAX_IMPORT_LINES = 1_000;
+const TIMEOUT_MS = 60_000;
 const LINE_BREAK = 0x0a;
 
 export type DeadLetterFileDeps = {
@@ -19,29 +19,29 @@ export type DeadLetterFileDeps = {
   logger: Logger;
 };
 
-/** `/dead-letters/export` and `/import`: dead letters whole, one a line. */
+/** `/dead-letters/export` and `/dead-letters/import`: complete dead letters as NDJSON. */
 export const createDeadLetterFileRoutes = ({
   exportDeadLetters,
   importDeadLetters,
   logger,
 }: DeadLetterFileDeps) => {
   const app = new Hono<Caller>();
-  const importInTime = available(importDeadLetters, DEADLINE_MS);
+  const importWithTimeout = available(importDeadLetters, TIMEOUT_MS);
 
   app.get('/export', async (c) => {
     const by = c.get('keyName');
     const deadLetters = exportDeadLetters(readQuery(ExportSchema, c.req.query()));
-    // As long as nothing has been answered, it can be said that the queue is away.
-    const first = await available(() => deadLetters.next(), DEADLINE_MS)();
-    const onEnd = (exported: number, isWhole: boolean, err?: unknown): void =>
-      logger.warn({ by, exported, isWhole, ...ailment(err) }, 'deadLetters.exported');
+    // Reads the first one before the response begins: until then, a failure can still be answered with 503.
+    const first = await available(() => deadLetters.next(), TIMEOUT_MS)();
+    const onEnd: OnExportEnd = (exported, isComplete, err) =>
+      logger.warn({ by, exported, isComplete, ...errorField(err) }, 'deadLetters.exported');
     const body = toStream(first, deadLetters, onEnd);
     return c.body(body, 200, { 'content-type': 'application/x-ndjson' });
   });
 
   app.post('/import', async (c) => {
     const lines = await readLines(c);
-    const outcome = await importInTime(lines);
+    const outcome = await importWithTimeout(lines);
     const { imported, skipped, invalid } = outcome;
     logger.warn(
       { by: c.get('keyName'), imported, skipped, invalid: invalid.length },
@@ -53,17 +53,19 @@ export const createDeadLetterFileRoutes = ({
   return app;
 };
 
-const ailment = (cause: unknown) =>
+type OnExportEnd = (exported: number, isComplete: boolean, err?: unknown) => void;
+
+const errorField = (cause: unknown) =>
   cause === undefined ? {} : { err: new QueueUnavailableError({ cause }) };
 
-type Letters = ReturnType<ExportDeadLetters>;
-type Step = Awaited<ReturnType<Letters['next']>>;
+type DeadLetterIterator = ReturnType<ExportDeadLetters>;
+type Step = Awaited<ReturnType<DeadLetterIterator['next']>>;
 
-/** Ends as a whole, or breaks off: what is cut short must not look like the end. */
+/** Streams an export. A failure breaks the connection, so that an incomplete export cannot look complete. */
 const toStream = (
   first: Step,
-  deadLetters: Letters,
-  onEnd: (exported: number, isWhole: boolean, err?: unknown) => void,
+  deadLetters: DeadLetterIterator,
+  onEnd: OnExportEnd,
 ): ReadableStream<Uint8Array> => {
   const encoder = new TextEncoder();
   let exported = 0;
@@ -80,12 +82,12 @@ const toStream = (
         controller.enqueue(encoder.encode(writeExportLine(value)));
         exported += 1;
         next = deadLetters.next();
-        // Whoever pulls next hears of it.
+        // The next pull awaits it. Until then, its rejection must not end the process.
         next.catch(() => {});
       } catch (err) {
         onEnd(exported, false, err);
-        // Without its cause, which the server would write out in its own way.
-        controller.error(new Error('The export broke off'));
+        // Without the cause, which the server would print.
+        controller.error(new Error('The export was interrupted'));
       }
     },
     cancel: async () => {
@@ -96,14 +98,14 @@ const toStream = (
 };
 
 const readLines = async (c: Context): Promise<Uint8Array[]> => {
-  const bytes = await readBody(c, IMPORT_MEBIBYTES);
+  const bytes = await readBody(c, MAX_IMPORT_MEBIBYTES);
   const lines: Uint8Array[] = [];
   for (let at = 0; at < bytes.byteLength; ) {
     const end = bytes.indexOf(LINE_BREAK, at);
     const next = end === -1 ? bytes.byteLength : end;
     lines.push(bytes.subarray(at, next));
-    if (lines.length > MOST_LINES) {
-      throw new HTTPException(413, { message: `The body has over ${MOST_LINES} lines` });
+    if (lines.length > MAX_IMPORT_LINES) {
+      throw new HTTPException(413, { message: `The body has over ${MAX_IMPORT_LINES} lines` });
     }
     at = next + 1;
   }

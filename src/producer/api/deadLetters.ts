@@ -15,19 +15,19 @@ import {
   readQuery,
 } from './readRequest.ts';
 
-// By then the answer was that the queue is not available.
-const GIVEN_UP_AFTER_MS = 61_000;
+// Stops a redrive whose request was already answered with 503.
+const REDRIVE_TIMEOUT_MS = 61_000;
 
 const DiscardSchema = z.object({ reason: TextSchema.optional() });
 
 export type DeadLetterDeps = DeadLetterFileDeps & {
   deadLetters: DeadLetters;
   onDiscarded: () => void;
-  /** Fires when the process is told to stop. */
+  /** Aborts when the process shuts down. */
   stopping: AbortSignal;
 };
 
-/** `/dead-letters`: look at them, put them back, let them go. */
+/** `/dead-letters`: lists, redrives and discards dead letters. */
 export const createDeadLetterRoutes = ({
   deadLetters,
   onDiscarded,
@@ -44,18 +44,20 @@ export const createDeadLetterRoutes = ({
   );
 
   app.post('/redrive', async (c) => {
-    const { dryRun, rate, ...filter } = readQuery(RedriveSchema, {
-      ...{ ...c.req.query(), ...(await readFilter(c)) },
-    });
+    const input = { ...c.req.query(), ...(await readFilter(c)) };
+    const { dryRun, rate, ...filter } = readQuery(RedriveSchema, input);
     if (dryRun) return c.json(await deadLetters.previewRedrive(filter));
     const by = c.get('keyName');
-    // Who has gone away does not want it any more; nor is it to outlive its own answer.
-    const stops = [c.req.raw.signal, stopping, AbortSignal.timeout(GIVEN_UP_AFTER_MS)];
-    const signal = AbortSignal.any(stops);
-    const run = await deadLetters.redriveMany(filter, by, { rate, signal });
-    const { redriven, invalid, more } = run;
+    // Stops when the client disconnects, on shutdown, and at the latest when the request has timed out.
+    const signal = AbortSignal.any([
+      c.req.raw.signal,
+      stopping,
+      AbortSignal.timeout(REDRIVE_TIMEOUT_MS),
+    ]);
+    const result = await deadLetters.redriveMany(filter, by, { rate, signal });
+    const { redriven, invalid, more } = result;
     logger.info({ by, redriven, invalid, more }, 'Redrive requested');
-    return c.json(run, 202);
+    return c.json(result, 202);
   });
 
   app.route('/', createDeadLetterFileRoutes(deps));
@@ -77,7 +79,7 @@ export const createDeadLetterRoutes = ({
     if (outcome.kind === 'busy') throw busy();
     if (outcome.kind === 'invalid') {
       const { invalidFields } = outcome;
-      return c.json({ message: 'It would not be accepted today', invalidFields }, 422);
+      return c.json({ message: 'The signal fails validation today', invalidFields }, 422);
     }
     if (dryRun) return c.json({ signalId });
     logger.info({ by, signalId }, 'Redrive requested');
@@ -99,7 +101,7 @@ export const createDeadLetterRoutes = ({
   return app;
 };
 
-// Not always a UUID: a job that somebody else put into the queue has a name of its own.
+// Not always a UUID: a job that another program added to the queue has an id of its own.
 const readSignalId = (c: Context): string => {
   const signalId = c.req.param('signalId') ?? '';
   if (/\p{Cc}/u.test(signalId)) throw notFound();
@@ -110,10 +112,10 @@ const notFound = () => new HTTPException(404, { message: 'No such dead letter' }
 
 const busy = () =>
   new HTTPException(409, {
-    message: 'The dead letter is on its way back to the queue; look again',
+    message: 'The dead letter is being redriven; look up the signal',
   });
 
-/** A filter may come in the query or as JSON; none of either takes every dead letter. */
+/** Reads the filter from the body. An empty filter, here and in the query, matches every dead letter. */
 const readFilter = async (c: Context): Promise<Record<string, unknown>> => {
   const given = await readJson(c, { mebibytes: 1, ifEmpty: {} });
   const body = z.record(z.string(), z.unknown()).safeParse(given);

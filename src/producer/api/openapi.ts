@@ -9,7 +9,7 @@ const query = (name: string, description: string, schema: Json = text()): Json =
   schema,
 });
 
-const REFUSED = {
+const COMMON_ERRORS = {
   401: json('The key is missing or invalid', ref('Problem')),
   403: json('The key does not have the required scope', ref('Problem')),
   503: {
@@ -40,11 +40,13 @@ const FILTER = [
 const DRY_RUN = query('dryRun', 'Report what would happen, and change nothing', {
   type: 'boolean',
 });
-const limit = (most: Json = {}) =>
-  query('limit', 'Maximum number of results', { type: 'integer', minimum: 1, ...most });
+const limit = (bounds: Json = {}) =>
+  query('limit', 'Maximum number of results', { type: 'integer', minimum: 1, ...bounds });
 
 const TRACEPARENT = {
-  ...{ name: 'traceparent', in: 'header', schema: text() },
+  name: 'traceparent',
+  in: 'header',
+  schema: text(),
   description:
     'W3C Trace Context, with `tracestate`: the trace to continue, if traces are exported',
 };
@@ -59,7 +61,10 @@ const paths: Json = {
       requestBody: { required: true, ...json('One signal', ref('Signal')) },
       responses: {
         202: json('Accepted, by this request or an earlier one', ref('Accepted')),
-        ...{ ...UNREADABLE, ...TOO_LARGE, ...INVALID, ...REFUSED },
+        ...UNREADABLE,
+        ...TOO_LARGE,
+        ...INVALID,
+        ...COMMON_ERRORS,
         409: json('The Idempotency-Key was used with other content', ref('Conflict')),
       },
     },
@@ -76,8 +81,9 @@ const paths: Json = {
         limit({ maximum: 1000 }),
       ],
       responses: {
-        200: json('Signals', object({ signals: list(ref('SignalLife')) }, ['signals'])),
-        ...{ ...INVALID, ...REFUSED },
+        200: json('Signals', object({ signals: list(ref('SignalRecord')) }, ['signals'])),
+        ...INVALID,
+        ...COMMON_ERRORS,
       },
     },
   },
@@ -99,7 +105,10 @@ const paths: Json = {
           'One result per signal, in order',
           object({ results: list({ oneOf: [ref('Accepted'), ref('Invalid')] }) }, ['results']),
         ),
-        ...{ ...UNREADABLE, ...TOO_LARGE, ...INVALID, ...REFUSED },
+        ...UNREADABLE,
+        ...TOO_LARGE,
+        ...INVALID,
+        ...COMMON_ERRORS,
       },
     },
   },
@@ -107,7 +116,11 @@ const paths: Json = {
     get: {
       summary: 'Get the record of one signal',
       parameters: [path('signalId')],
-      responses: { 200: json('Signal record', ref('SignalLife')), ...NOT_FOUND, ...REFUSED },
+      responses: {
+        200: json('Signal record', ref('SignalRecord')),
+        ...NOT_FOUND,
+        ...COMMON_ERRORS,
+      },
     },
   },
   '/applications/{applicationId}/seek-token': {
@@ -119,7 +132,9 @@ const paths: Json = {
       requestBody: { required: true, ...json('Seek token', ref('SeekToken')) },
       responses: {
         204: { description: 'Recorded' },
-        ...{ ...UNREADABLE, ...TOO_LARGE, ...REFUSED },
+        ...UNREADABLE,
+        ...TOO_LARGE,
+        ...COMMON_ERRORS,
         422: json('The token is invalid', ref('InvalidInput')),
       },
     },
@@ -128,13 +143,15 @@ const paths: Json = {
       parameters: [path('applicationId')],
       responses: {
         200: json('Seek tokens', ref('ApplicationToken')),
-        ...{ ...NOT_FOUND, ...INVALID, ...REFUSED },
+        ...NOT_FOUND,
+        ...INVALID,
+        ...COMMON_ERRORS,
       },
     },
     delete: {
       summary: 'Erase the application: its tokens and its signals',
       parameters: [path('applicationId')],
-      responses: { 204: { description: 'Erased' }, ...INVALID, ...REFUSED },
+      responses: { 204: { description: 'Erased' }, ...INVALID, ...COMMON_ERRORS },
     },
   },
   '/applications/expiring': {
@@ -149,7 +166,8 @@ const paths: Json = {
           'Applications',
           object({ applications: list(ref('ApplicationToken')) }, ['applications']),
         ),
-        ...{ ...INVALID, ...REFUSED },
+        ...INVALID,
+        ...COMMON_ERRORS,
       },
     },
   },
@@ -158,7 +176,7 @@ const paths: Json = {
       summary: 'Get the state of the queue',
       responses: {
         200: json('Counts, the oldest unsent signal, whether delivery is suspended', ref('Status')),
-        ...REFUSED,
+        ...COMMON_ERRORS,
       },
     },
   },
@@ -175,7 +193,8 @@ const paths: Json = {
           'One page',
           object({ deadLetters: list(ref('DeadLetter')), nextCursor: text() }, ['deadLetters']),
         ),
-        ...{ ...INVALID, ...REFUSED },
+        ...INVALID,
+        ...COMMON_ERRORS,
       },
     },
   },
@@ -185,7 +204,8 @@ const paths: Json = {
       parameters: FILTER,
       responses: {
         200: json('Counts', object({ counts: list(ref('DeadLetterCount')) }, ['counts'])),
-        ...{ ...INVALID, ...REFUSED },
+        ...INVALID,
+        ...COMMON_ERRORS,
       },
     },
   },
@@ -201,9 +221,11 @@ const paths: Json = {
         DRY_RUN,
       ],
       responses: {
-        200: json('With dryRun: what would happen', ref('Rehearsal')),
-        202: json('What was redriven', ref('Redrive')),
-        ...{ ...UNREADABLE, ...INVALID, ...REFUSED },
+        200: json('With dryRun: what would happen', ref('RedrivePreview')),
+        202: json('What was redriven', ref('RedriveResult')),
+        ...UNREADABLE,
+        ...INVALID,
+        ...COMMON_ERRORS,
       },
     },
   },
@@ -218,7 +240,8 @@ const paths: Json = {
           description: 'NDJSON',
           content: { 'application/x-ndjson': { schema: text() } },
         },
-        ...{ ...INVALID, ...REFUSED },
+        ...INVALID,
+        ...COMMON_ERRORS,
       },
     },
   },
@@ -232,8 +255,10 @@ const paths: Json = {
         content: { 'application/x-ndjson': { schema: text() } },
       },
       responses: {
-        200: json('Result of the import', ref('Imported')),
-        ...{ ...UNREADABLE, ...TOO_LARGE, ...REFUSED },
+        200: json('Result of the import', ref('ImportResult')),
+        ...UNREADABLE,
+        ...TOO_LARGE,
+        ...COMMON_ERRORS,
       },
     },
   },
@@ -241,7 +266,7 @@ const paths: Json = {
     get: {
       summary: 'Get one dead letter',
       parameters: [path('signalId')],
-      responses: { 200: json('Dead letter', ref('DeadLetter')), ...NOT_FOUND, ...REFUSED },
+      responses: { 200: json('Dead letter', ref('DeadLetter')), ...NOT_FOUND, ...COMMON_ERRORS },
     },
     delete: {
       summary: 'Discard a dead letter: its signal becomes `skipped`',
@@ -250,8 +275,11 @@ const paths: Json = {
         query('reason', 'Stored with the signal, as is the name of the API key'),
       ],
       responses: {
-        ...{ 204: { description: 'Discarded' }, ...NOT_FOUND, ...BUSY },
-        ...{ ...INVALID, ...REFUSED },
+        204: { description: 'Discarded' },
+        ...NOT_FOUND,
+        ...BUSY,
+        ...INVALID,
+        ...COMMON_ERRORS,
       },
     },
   },
@@ -262,7 +290,9 @@ const paths: Json = {
       responses: {
         200: json('With dryRun: it would be redriven', object({ signalId: text() }, ['signalId'])),
         202: json('Redrive requested', object({ signalId: text() }, ['signalId'])),
-        ...{ ...NOT_FOUND, ...BUSY, ...REFUSED },
+        ...NOT_FOUND,
+        ...BUSY,
+        ...COMMON_ERRORS,
         422: json('The signal fails validation today; the dead letter stays', ref('InvalidInput')),
       },
     },

@@ -22,6 +22,7 @@ export const text = (description?: string): Json => ({
   ...(description && { description }),
 });
 export const instant: Json = { type: 'string', format: 'date-time' };
+const described = (schema: Json, description: string): Json => ({ ...schema, description });
 const fromZod = (schema: z.ZodType, io: 'input' | 'output'): Json => {
   const { $schema, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: 'any' });
   return rest;
@@ -43,14 +44,17 @@ const signalSchema = (schema: z.ZodType): Json => {
 const TOKEN_VIEW: Json = {
   token: text('Masked: its length, the beginning of its SHA-256, unusual characters'),
   source: { type: 'string', enum: ['linkOut', 'applyWithSeek'] },
-  receivedAt: instant,
-  expiresAt: instant,
+  receivedAt: described(instant, 'When the ATS received the token'),
+  expiresAt: described(instant, '`SEEK_TOKEN_TTL_DAYS` after `receivedAt`'),
   expired: { type: 'boolean' },
 };
-const SUBJECT = {
+const REFERENCES = {
   applicationId: text('Application that the signal names'),
   candidateApplicationProfileId: text('Candidate application profile that the signal names'),
-  positionProfileIds: list(text('The first 20 position profiles that the signal names')),
+  positionProfileIds: described(
+    list(text()),
+    'The first 20 position profiles that the signal names',
+  ),
 };
 
 const REDRIVE_LOG: Json = {
@@ -148,11 +152,14 @@ export const schemas: Json = {
       state: ref('State'),
       acceptedAt: instant,
       acceptedFrom: text('Name of the API key, or of the application, that sent the signal'),
-      attempts: list(ref('Attempt')),
-      nextAttemptAt: instant,
-      lastDeferral: fromZod(DeferralSchema, 'output'),
-      redrives: { type: 'integer' },
-      ...SUBJECT,
+      attempts: described(list(ref('Attempt')), 'Oldest first; at most the newest 200'),
+      nextAttemptAt: described(instant, 'When a retrying signal is sent again'),
+      lastDeferral: described(
+        fromZod(DeferralSchema, 'output'),
+        'The most recent postponement of a retrying signal that cost no attempt',
+      ),
+      redrives: described({ type: 'integer' }, 'Number of redrives'),
+      ...REFERENCES,
       redriveLog: REDRIVE_LOG,
       traceId: text('Trace in which the signal was accepted, if one was recorded'),
       reason: text('Why the signal was skipped or became a dead letter'),
@@ -161,8 +168,12 @@ export const schemas: Json = {
   ),
   DeadLetterCount: object(
     {
-      ...{ code: text(), typeCode: text(), count: { type: 'integer' } },
-      ...{ firstAt: instant, lastAt: instant, reason: text('Reason of the most recent one') },
+      code: text(),
+      typeCode: text(),
+      count: { type: 'integer' },
+      firstAt: instant,
+      lastAt: instant,
+      reason: text('Reason of the most recent one'),
     },
     ['code', 'typeCode', 'count', 'firstAt', 'lastAt', 'reason'],
   ),
@@ -181,8 +192,11 @@ export const schemas: Json = {
   ImportResult: object(
     {
       imported: { type: 'integer' },
-      known: { type: 'integer', description: 'Skipped, because the signal is known already' },
-      bad: list(
+      skipped: {
+        type: 'integer',
+        description: 'Number that were skipped, because their signal is known already',
+      },
+      invalid: list(
         object({ line: { type: 'integer', minimum: 1 }, message: text() }, ['line', 'message']),
       ),
     },
@@ -196,8 +210,10 @@ export const schemas: Json = {
         ...list(
           object(
             {
-              ...{ pointer: text('JSON pointer into the signal'), message: text() },
-              ...{ count: { type: 'integer' }, example: text('signalId of one of them') },
+              pointer: text('JSON pointer into the signal'),
+              message: text(),
+              count: { type: 'integer' },
+              example: text('signalId of one of them'),
             },
             ['pointer', 'message', 'count', 'example'],
           ),
@@ -208,7 +224,10 @@ export const schemas: Json = {
         ...list(
           object(
             {
-              ...{ signalId: text(), typeCode: text(), code: text(), reason: text() },
+              signalId: text(),
+              typeCode: text(),
+              code: text(),
+              reason: text(),
               diedAt: instant,
             },
             ['signalId', 'typeCode', 'code', 'reason', 'diedAt'],
@@ -225,11 +244,11 @@ export const schemas: Json = {
       typeCode: text(),
       reason: text(),
       code: text(),
-      diedAt: instant,
+      diedAt: described(instant, 'When the signal became a dead letter'),
       acceptedAt: instant,
-      attempts: list(ref('Attempt')),
-      redrives: { type: 'integer' },
-      ...SUBJECT,
+      attempts: described(list(ref('Attempt')), 'Oldest first; at most the newest 200'),
+      redrives: described({ type: 'integer' }, 'Number of redrives'),
+      ...REFERENCES,
       redriveLog: REDRIVE_LOG,
     },
     ['signalId', 'typeCode', 'reason', 'code', 'diedAt', 'acceptedAt', 'attempts', 'redrives'],
@@ -254,8 +273,8 @@ export const schemas: Json = {
         Object.fromEntries(SIGNAL_STATES.map((state) => [state, { type: 'integer' }])),
         SIGNAL_STATES,
       ),
-      backlog: { type: 'integer' },
-      workers: { type: 'integer' },
+      backlog: described({ type: 'integer' }, 'Number of signals that workers have to handle now'),
+      workers: described({ type: 'integer' }, 'Number of live worker processes'),
       oldestUnsent: object(
         { signalId: text(), acceptedAt: instant, ageSeconds: { type: 'integer' } },
         ['signalId', 'acceptedAt', 'ageSeconds'],

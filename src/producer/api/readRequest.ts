@@ -9,20 +9,20 @@ import { toInvalidFields } from '../../schemas/invalidFields.ts';
 const MEBIBYTE = 1024 * 1024;
 const MAX_CHUNKS = 1_000;
 
-// Strict: a replacement character in a token would be another token.
+// Fatal, because a replacement character would silently change a token.
 const decoder = new TextDecoder('utf-8', { fatal: true });
 
 type Options = {
   mebibytes: number;
-  /** Logs the body, masked. */
+  /** If set, the masked body is logged. */
   logger?: Logger | undefined;
-  /** What no body at all stands for; without this, it is no JSON. */
+  /** The value of an empty body; without it, an empty body is rejected. */
   ifEmpty?: unknown;
 };
 
 /**
- * The body as JSON; 413 if it is larger than allowed, 415 if it is compressed, 400 if it can't be read. The
- * parser's own message is kept back, for it quotes the body.
+ * Reads the body as JSON. Responds 413 if it is too large, 415 if it is compressed, 400 if it is not JSON. The
+ * message of the JSON parser is not passed on, because it quotes the body.
  */
 export const readJson = async (c: Context, options: Options): Promise<unknown> => {
   const { mebibytes, logger, ifEmpty } = options;
@@ -41,51 +41,51 @@ const parse = (bytes: Uint8Array): unknown => {
   }
 };
 
-// The parser takes any depth, but what walks a value runs out of stack: no reason to refuse it.
+// JSON.parse has no limit of depth, but masking a deeply nested value overflows the stack. The request goes on.
 const describeBody = (body: unknown): unknown => {
   try {
     return maskBody(body);
   } catch (err) {
-    if (err instanceof RangeError) return '[nested too deep to be shown]';
+    if (err instanceof RangeError) return '[nested too deeply to log]';
     throw err;
   }
 };
 
-/** As it comes, so that neither a missing nor an untrue Content-Length lets more in. */
+/** Reads the body. Counts the received bytes, because Content-Length may be missing or wrong. */
 export const readBody = async (c: Context, mebibytes: number): Promise<Uint8Array> => {
   const encoding = c.req.header('content-encoding') ?? 'identity';
   if (encoding !== 'identity') {
-    throw new HTTPException(415, { message: 'The body is compressed; send it as it is' });
+    throw new HTTPException(415, { message: 'The body is compressed; send it uncompressed' });
   }
   const chunks: Uint8Array[] = [];
   let size = 0;
-  for await (const chunk of whole(c.req.raw.body)) {
+  for await (const chunk of readChunks(c.req.raw.body)) {
     size += chunk.byteLength;
     if (size > mebibytes * MEBIBYTE) {
       throw new HTTPException(413, { message: `The body is over ${mebibytes} MiB` });
     }
     chunks.push(chunk);
-    // A body that comes byte by byte would weigh hundreds of times what it holds.
+    // Chunks of one byte each would need hundreds of times the memory of their content.
     if (chunks.length === MAX_CHUNKS) chunks.splice(0, MAX_CHUNKS, Buffer.concat(chunks));
   }
   return Buffer.concat(chunks);
 };
 
-/** A caller who hangs up in the middle is no fault of ours. */
-const whole = async function* (
+/** A client that disconnects is a client error (400), not an internal error. */
+const readChunks = async function* (
   body: ReadableStream<Uint8Array> | null,
 ): AsyncGenerator<Uint8Array> {
   try {
     for await (const chunk of body ?? []) yield chunk;
   } catch (cause) {
-    throw new HTTPException(400, { message: 'The body ended before its time', cause });
+    throw new HTTPException(400, { message: 'The body ended early', cause });
   }
 };
 
-const WHOLE = 'Expected a whole number from 1';
-export const count = z.coerce.number(WHOLE).int(WHOLE).min(1, WHOLE);
+const NOT_A_COUNT = 'Expected a whole number from 1';
+export const count = z.coerce.number(NOT_A_COUNT).int(NOT_A_COUNT).min(1, NOT_A_COUNT);
 
-/** What a query asks for; 422 with every problem. */
+/** Validates query parameters. Responds 422 with all problems. */
 export const readQuery = <Schema extends z.ZodType>(
   schema: Schema,
   input: unknown,
@@ -102,7 +102,7 @@ const instant = z.iso
   .datetime({ offset: true, error: 'Expected an RFC 3339 timestamp' })
   .pipe(z.coerce.date());
 
-/** Which dead letters are meant. */
+/** The filter of dead letters. */
 export const CountSchema = z.strictObject({
   code: z.string().optional(),
   type: z.string().optional(),
@@ -124,8 +124,8 @@ const dryRun = z
   .literal([true, false, 'true', 'false'], 'Expected true or false')
   .transform((value) => value === true || value === 'true')
   .optional();
-const PER_SECOND = 'Expected a number from 0.1 to 1000';
-const rate = z.coerce.number(PER_SECOND).min(0.1, PER_SECOND).max(1000, PER_SECOND).optional();
+const NOT_A_RATE = 'Expected a number from 0.1 to 1000';
+const rate = z.coerce.number(NOT_A_RATE).min(0.1, NOT_A_RATE).max(1000, NOT_A_RATE).optional();
 
 export const RedriveSchema = ExportSchema.extend({ rate, dryRun });
 export const RedriveOneSchema = z.strictObject({ dryRun });

@@ -12,8 +12,8 @@ import type { Caller } from './authenticate.ts';
 import { count, readJson, readQuery } from './readRequest.ts';
 import { traceRequests } from './traceRequests.ts';
 
-const MAX_BATCH = 1000;
-const MAX_FOUND = 1000;
+const MAX_BATCH_SIZE = 1000;
+const MAX_LIMIT = 1000;
 const IDEMPOTENCY_KEY = /^[\x20-\x7e]{1,255}$/;
 
 const text = z.string().min(1, 'Must not be empty');
@@ -24,7 +24,7 @@ const SearchSchema = z.strictObject({
   positionProfileId: text.optional(),
   idempotencyKey: text.optional(),
   from: text.optional(),
-  limit: count.max(MAX_FOUND, `Expected at most ${MAX_FOUND}`).optional(),
+  limit: count.max(MAX_LIMIT, `Expected at most ${MAX_LIMIT}`).optional(),
 });
 
 export type SignalDeps = {
@@ -33,11 +33,11 @@ export type SignalDeps = {
   search: Search;
   logger: Logger;
   logBodies: boolean;
-  /** Where requests are traced. */
+  /** Set if requests are traced. */
   tracer?: Tracer | undefined;
 };
 
-/** `/signals`: thin, and true to its word. 202 promises delivery, so it follows the write. */
+/** `/signals`: accepts and finds signals. Answers 202 only after the queue has acknowledged the write. */
 export const createSignalRoutes = ({ enqueue, find, search, tracer, ...deps }: SignalDeps) => {
   const { logger, logBodies } = deps;
   const app = new Hono<Caller>();
@@ -70,14 +70,15 @@ export const createSignalRoutes = ({ enqueue, find, search, tracer, ...deps }: S
     ];
     const [criterion, ...more] = criteria;
     if (criterion === undefined || more.length > 0) {
-      throw new HTTPException(422, { message: `Give one of ${CRITERIA.join(', ')}` });
+      throw new HTTPException(422, { message: `Give exactly one of ${CRITERIA.join(', ')}` });
     }
     return c.json({ signals: await search(criterion, limit) });
   });
 
   app.get('/:signalId', async (c) => {
     const record = await find(c.req.param('signalId'));
-    if (record === undefined) throw new HTTPException(404, { message: 'No such signal is kept' });
+    if (record === undefined)
+      throw new HTTPException(404, { message: 'No signal is stored under this id' });
     return c.json(record);
   });
 
@@ -88,7 +89,7 @@ const readIdempotencyKey = (c: Context): string | undefined => {
   const key = c.req.header('idempotency-key');
   if (key !== undefined && !IDEMPOTENCY_KEY.test(key)) {
     throw new HTTPException(400, {
-      message: 'Idempotency-Key must have 1 to 255 visible ASCII characters',
+      message: 'Idempotency-Key must be 1 to 255 printable ASCII characters',
     });
   }
   return key;
@@ -98,8 +99,8 @@ const readBatch = (body: unknown): unknown[] => {
   const signals =
     typeof body === 'object' && body !== null && 'signals' in body ? body.signals : undefined;
   if (!Array.isArray(signals)) throw new InvalidSignalError({ '/signals': 'Expected a list' });
-  if (signals.length > MAX_BATCH) {
-    throw new InvalidSignalError({ '/signals': `Must hold at most ${MAX_BATCH} signals` });
+  if (signals.length > MAX_BATCH_SIZE) {
+    throw new InvalidSignalError({ '/signals': `Must hold at most ${MAX_BATCH_SIZE} signals` });
   }
   return signals;
 };

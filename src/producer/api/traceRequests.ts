@@ -3,7 +3,7 @@ import type { MiddlewareHandler } from 'hono';
 
 import { fail, toContext } from '../../observability/tracing.ts';
 
-/** A span for each request, which continues the caller's trace. What a handler does is part of it. */
+/** Records one span per request, as part of the caller's trace. Spans of the handler become its children. */
 export const traceRequests =
   (tracer: Tracer): MiddlewareHandler =>
   async (c, next) => {
@@ -14,8 +14,10 @@ export const traceRequests =
     const parent = toContext({ traceparent, tracestate });
     const attributes = {
       'http.request.method': method,
-      // Of the paths that are traced, none has a parameter.
-      ...{ 'http.route': path, 'url.path': path, 'url.scheme': 'http' },
+      // No traced route has a parameter, so the path is also the route.
+      'http.route': path,
+      'url.path': path,
+      'url.scheme': 'http',
     };
     const span = tracer.startSpan(
       `${method} ${path}`,

@@ -23,8 +23,8 @@ const setup = async (deadLetters: () => AsyncGenerator<DeadLetter>) => {
   return { url: `${server.url}/export`, ended };
 };
 
-describe('an export', () => {
-  it('that the queue breaks off does not look whole', async () => {
+describe('GET /dead-letters/export', () => {
+  it('queue fails in the middle → the response breaks off within a line', async () => {
     const { url, ended } = await setup(async function* () {
       yield deadLetter;
       yield deadLetter;
@@ -37,20 +37,20 @@ describe('an export', () => {
 
     const last = text?.split('\n').at(-1) ?? 'cut off';
     expect(() => JSON.parse(last)).toThrow();
-    expect(await ended()).toMatchObject({ exported: 2, isWhole: false });
+    expect(await ended()).toMatchObject({ exported: 2, isComplete: false });
   });
 
-  it('that cannot begin is no answer of 200', async () => {
+  it('queue fails before the first dead letter → no 200', async () => {
     const { url } = await setup(async function* () {
       throw new Error('gone');
-      // biome-ignore lint/correctness/noUnreachable: it makes it one of dead letters
+      // biome-ignore lint/correctness/noUnreachable: gives the generator its type
       yield deadLetter;
     });
 
     expect((await fetch(url)).status).toBe(500);
   });
 
-  it('ends when its client hangs up', async () => {
+  it('client disconnects → reading ends', async () => {
     let isReturned = false;
     const { url, ended } = await setup(async function* () {
       try {
@@ -64,7 +64,7 @@ describe('an export', () => {
     await fetch(url, { signal: client.signal });
     client.abort();
 
-    expect(await ended()).toMatchObject({ isWhole: false });
+    expect(await ended()).toMatchObject({ isComplete: false });
     await waitFor(() => isReturned);
   });
 });

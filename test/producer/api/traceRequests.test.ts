@@ -17,19 +17,19 @@ const app = () => {
     throw new Error('s3cret');
   });
   routes.get('/', (c) => c.json({}));
-  const whole = new Hono().route('/signals', routes);
-  whole.onError((err, c) =>
+  const api = new Hono().route('/signals', routes);
+  api.onError((err, c) =>
     err instanceof HTTPException ? c.json({}, err.status) : c.json({}, 503),
   );
-  return whole;
+  return api;
 };
 
-describe('a request to the API', () => {
+describe('traceRequests', () => {
   it.each([
     ['/signals', 202, false],
     ['/signals/batch?wrong=1', 422, false],
     ['/signals/batch', 503, true],
-  ])('POST %s, answered %d', async (path, status, isFailure) => {
+  ])('POST %s answered with %d → one span; failed: %s', async (path, status, isFailure) => {
     const answer = await app().request(path, { method: 'POST', body: 's3cret' });
 
     expect(answer.status).toBe(status);
@@ -38,14 +38,16 @@ describe('a request to the API', () => {
     expect(more).toEqual([]);
     expect(span?.name).toBe(`POST ${route}`);
     expect(span?.attributes).toMatchObject({
-      ...{ 'http.request.method': 'POST', 'http.route': route, 'url.path': route },
+      'http.request.method': 'POST',
+      'http.route': route,
+      'url.path': route,
       'http.response.status_code': status,
     });
     expect(span !== undefined && failed(span)).toBe(isFailure);
     expect(JSON.stringify([span?.attributes, span?.events, span?.status])).not.toContain('s3cret');
   });
 
-  it('continues the trace of its caller, and begins one where that cannot be read', async () => {
+  it('traceparent of the caller → continued; an unreadable one → a new trace', async () => {
     const trace = '0af7651916cd43dd8448eb211c80319c';
     for (const traceparent of [`00-${trace}-b7ad6b7169203331-01`, 'damaged']) {
       await app().request('/signals', { method: 'POST', headers: { traceparent } });
@@ -57,7 +59,7 @@ describe('a request to the API', () => {
     expect(parentOf(other)).toBeUndefined();
   });
 
-  it('is not traced if it only looks', async () => {
+  it('GET → not traced', async () => {
     await app().request('/signals');
 
     expect(recorded.spans()).toEqual([]);
