@@ -6,18 +6,21 @@ import { defineWorkflow, isOfWorkflow, type Workflow, WorkflowError } from './de
 type Applied = {
   input: unknown;
   invalidFields: InvalidFields;
-  /** Its states come from a workflow, which knows where a process ends. */
+  /** The states come from a workflow, which defines how the process ends in each status. */
   isModelled: boolean;
 };
 
-// Its statuses are known without a time; which time it is, is judged with the rest of the signal.
-const ANY_TIME = new Date(0);
-const ANY_STATE = { status: { label: '-', index: 1, total: 1 }, success: null };
+// `Workflow.state` needs a time. The timestamp of the signal replaces it, and is validated with the signal.
+const PLACEHOLDER_TIME = new Date(0);
+// Stands for an invalid state, so that the rest of the signal can still be validated.
+const PLACEHOLDER_STATE = { status: { label: '-', index: 1, total: 1 }, success: null };
+// The problems are returned to the sender. Without a bound, they could be a thousand times as long as the signal.
+const MAX_QUOTED_LENGTH = 500;
 
 /**
- * A signal that brings the ATS's own process along as `workflow`, and names statuses of it, becomes one
- * in SEEK's terms. Others stay as they are. What is wrong is told beside it, so that the rest can be
- * looked at all the same.
+ * Turns a signal with a `workflow`, whose states name its statuses, into a signal in SEEK's terms. Returns other
+ * signals unchanged. Problems of the workflow are returned beside the signal, so that the caller can report
+ * them together with the problems of the signal itself.
  */
 export const applyWorkflow = (input: unknown): Applied => {
   if (typeof input !== 'object' || input === null || !Object.hasOwn(input, 'workflow')) {
@@ -25,7 +28,7 @@ export const applyWorkflow = (input: unknown): Applied => {
     return { input, invalidFields: {}, isModelled };
   }
   const { workflow: definition, ...signal } = { workflow: undefined, ...input };
-  // As with any other field: what is not used may be null.
+  // As with any optional field, `null` counts as absent.
   if (definition === null || definition === undefined) {
     return { input: signal, invalidFields: {}, isModelled: false };
   }
@@ -35,29 +38,31 @@ export const applyWorkflow = (input: unknown): Applied => {
   for (const name of ['current', 'previous']) {
     const given: unknown = Reflect.get(signal, name);
     if (given === undefined || given === null) continue;
-    const { state, problems } = nameState(given, 'workflow' in read ? read.workflow : undefined);
+    const { state, problems } = resolveState(given, 'workflow' in read ? read.workflow : undefined);
     states[name] = state;
     Object.assign(invalidFields, at(`/${name}`, problems));
   }
   return { input: { ...signal, ...states }, invalidFields, isModelled: true };
 };
 
-const nameState = (given: unknown, workflow: Workflow | undefined) => {
+/** Looks up the status that a state names. Without a workflow, because it is invalid, every status passes. */
+const resolveState = (given: unknown, workflow: Workflow | undefined) => {
   const parsed = NamedStateSchema.safeParse(given, { reportInput: true });
-  if (!parsed.success)
-    return { state: timed(ANY_STATE, given), problems: toInvalidFields(parsed.error) };
+  if (!parsed.success) {
+    const problems = toInvalidFields(parsed.error);
+    return { state: withTimestampOf(given, PLACEHOLDER_STATE), problems };
+  }
   const { status } = parsed.data;
   if (workflow === undefined || workflow.statuses.includes(status)) {
-    return { state: timed(workflow?.state(status, ANY_TIME) ?? ANY_STATE, given), problems: {} };
+    const state = workflow?.state(status, PLACEHOLDER_TIME) ?? PLACEHOLDER_STATE;
+    return { state: withTimestampOf(given, state), problems: {} };
   }
-  const expected = workflow.statuses.join(', ').slice(0, MOST_TOLD).toWellFormed();
+  const expected = workflow.statuses.join(', ').slice(0, MAX_QUOTED_LENGTH).toWellFormed();
   const problems = { '/status': `Is not in the workflow; expected one of ${expected}` };
-  return { state: timed(ANY_STATE, given), problems };
+  return { state: withTimestampOf(given, PLACEHOLDER_STATE), problems };
 };
 
-const MOST_TOLD = 500;
-
-const timed = (state: object, given: unknown): object => ({
+const withTimestampOf = (given: unknown, state: object): object => ({
   ...state,
   timestamp: Reflect.get(Object(given), 'timestamp'),
 });
@@ -72,8 +77,8 @@ const readWorkflow = (
       : { invalidFields: toInvalidFields(parsed.error) };
   } catch (err) {
     if (err instanceof WorkflowError) return { invalidFields: { '': err.message } };
-    // The parser of JSON takes any depth; what walks through it runs out of stack.
-    if (err instanceof RangeError) return { invalidFields: { '': 'Is nested too deep' } };
+    // JSON.parse has no limit of depth, but walking through a deeply nested value overflows the stack.
+    if (err instanceof RangeError) return { invalidFields: { '': 'Is nested too deeply' } };
     throw err;
   }
 };

@@ -1,35 +1,51 @@
 import { DateTimeSchema } from '../../schemas/dateTime.ts';
 import type { StateInput } from '../../schemas/signal.ts';
 import type { WorkflowStep } from '../../schemas/workflow.ts';
+import { orderByTransitions, type Transitions } from './statusOrder.ts';
 
 export type WorkflowDefinition = {
-  /** In the order in which a process runs through them; final ones last. */
+  /** The statuses and phases, in the order in which a process passes them; final ones last. */
   steps: readonly WorkflowStep[];
   /**
-   * For processes that are graphs: which status may follow which, by id. The order is then the best
-   * approximation of one, from the first step on, and that of `steps` only where they leave it open.
+   * For a process that is a graph: which status may follow which, by id. They decide the order of the statuses,
+   * beginning with the first of `steps`; the order of `steps` applies where they leave it open.
    */
   transitions?: Transitions | undefined;
 };
 
-/** A status, and when the application or position came to it: RFC 3339 with an offset, or a Date. */
-export type WorkflowMoment = { status: string; at: Date | string };
+/** A status, and when the application or position entered it. */
+export type WorkflowMoment = {
+  /** The id of the status. */
+  status: string;
+  /** A Date, or RFC 3339 with an offset. */
+  at: Date | string;
+};
 
 export type Workflow = {
-  /** The ids of its statuses, in order. */
+  /** The ids of the statuses, in the order in which SEEK counts them. */
   statuses: readonly string[];
-  /** A state as a signal's `current` or `previous` takes it. */
+  /**
+   * Returns a state in SEEK's terms, for `current` or `previous` of a signal. `at` is a Date, or RFC 3339 with
+   * an offset.
+   *
+   * @throws {WorkflowError} The status is not in the workflow, or `at` is not a time.
+   */
   state: (status: string, at: Date | string) => StateInput;
-  /** Both of them. Without `from`, where the ATS does not know it, `current` alone. */
+  /**
+   * Returns `current` and `previous` of a signal. Without `from`, if the ATS does not know it, only `current`.
+   *
+   * @throws {WorkflowError} As `state`; or `from` is later than `to`.
+   */
   transition: (
     from: WorkflowMoment | undefined,
     to: WorkflowMoment,
   ) => { current: StateInput; previous?: StateInput };
 };
 
-/** The process, or what was asked of it, is not as SEEK could read it. Names every problem. */
+/** The workflow, or a state requested from it, is invalid. The message lists all problems. */
 export class WorkflowError extends Error {
   override readonly name = 'WorkflowError';
+  /** All problems, one text each. */
   readonly problems: readonly string[];
 
   constructor(problems: readonly string[]) {
@@ -39,43 +55,32 @@ export class WorkflowError extends Error {
 }
 
 /**
- * An ATS's own process in SEEK's terms (developer.seek.com, "Data structure"): statuses and their
- * phases counted from 1, and whether each is a success. Of trees that are deeper, a status and the
- * phase right above it are what SEEK hears of.
+ * Translates an ATS's own process into SEEK's terms (developer.seek.com, "Data structure"): it counts statuses and
+ * phases from 1, and derives `success` from `placed`. Of a deeper tree, a state has the status and the phase
+ * directly above it.
  *
- * @throws {WorkflowError} No statuses, ids that repeat, transitions between statuses that are not there.
+ * @throws {WorkflowError} The workflow has no status or more than 300, repeats an id, or has a transition of an
+ * unknown status.
  */
 export const defineWorkflow = ({ steps, transitions = [] }: WorkflowDefinition): Workflow => {
   const listed = steps.flatMap((step) => leavesOf(step, { phase: undefined, placed: undefined }));
   const problems = [...problemsOf(listed), ...problemsOfTransitions(listed, transitions)];
   if (problems.length > 0) throw new WorkflowError(problems);
 
-  const leaves = transitions.length === 0 ? listed : inOrder(listed, transitions);
-  const phases = [...new Set(leaves.map(({ phase }) => phase))].filter(
-    (phase) => phase !== undefined,
-  );
-  const states = new Map(
-    leaves.map(({ id, label, phase, placed }, place) => [
-      id,
-      {
-        ...(phase === undefined ? {} : { phase: rank(phase.label, phases.indexOf(phase), phases) }),
-        status: rank(label, place, leaves),
-        success: placed ?? null,
-      },
-    ]),
-  );
+  const states = toStates(transitions.length === 0 ? listed : inOrder(listed, transitions));
 
   const state = (status: string, at: Date | string): StateInput => {
-    const known = states.get(status);
+    const found = states.get(status);
     const timestamp = toTimestamp(at);
-    const wrong = [
-      ...(known === undefined ? [unknownStatus(status, states.keys())] : []),
-      ...(timestamp === undefined ? ['at: expected a Date, or RFC 3339 with an offset'] : []),
-    ];
-    if (known === undefined || timestamp === undefined) throw new WorkflowError(wrong);
-    const made = { ...known, timestamp };
-    MADE.add(made);
-    return made;
+    if (found === undefined || timestamp === undefined) {
+      throw new WorkflowError([
+        ...(found === undefined ? [unknownStatus(status, states.keys())] : []),
+        ...(timestamp === undefined ? ['at: expected a Date, or RFC 3339 with an offset'] : []),
+      ]);
+    }
+    const created = { ...found, timestamp };
+    CREATED_STATES.add(created);
+    return created;
   };
 
   return {
@@ -93,27 +98,27 @@ export const defineWorkflow = ({ steps, transitions = [] }: WorkflowDefinition):
   };
 };
 
-const MADE = new WeakSet<object>();
+const CREATED_STATES = new WeakSet<object>();
 
-/** A state that a workflow has made, as it was made. */
+/** Whether a workflow created this state object. Such a state gets no warning about `success`. */
 export const isOfWorkflow = (state: unknown): boolean =>
-  typeof state === 'object' && state !== null && MADE.has(state);
+  typeof state === 'object' && state !== null && CREATED_STATES.has(state);
 
 type Phase = { label: string };
 type Leaf = { id: string; label: string; phase: Phase | undefined; placed: boolean | undefined };
 type Above = Pick<Leaf, 'phase' | 'placed'>;
 
-/** The statuses below a step; of what is above them, the nearest counts. */
+/** The statuses below a step. Each takes phase and `placed` from the nearest step above it that has one. */
 const leavesOf = (step: WorkflowStep, { phase, placed }: Above): Leaf[] => {
   if (typeof step === 'string') return [{ id: step, label: step, phase, placed }];
   const { label, id = label, steps = [] } = step;
-  const ends = step.placed ?? placed;
-  if (steps.length === 0) return [{ id, label, phase, placed: ends }];
-  const own = { label };
-  return steps.flatMap((each) => leavesOf(each, { phase: own, placed: ends }));
+  const ownPlaced = step.placed ?? placed;
+  if (steps.length === 0) return [{ id, label, phase, placed: ownPlaced }];
+  const ownPhase = { label };
+  return steps.flatMap((each) => leavesOf(each, { phase: ownPhase, placed: ownPlaced }));
 };
 
-/** By the transitions, but what is final goes to the end, where SEEK expects it. */
+/** Orders by the transitions. Final statuses go to the end, where SEEK expects them. */
 const inOrder = (leaves: readonly Leaf[], transitions: Transitions): Leaf[] => {
   const byId = new Map(leaves.map((leaf) => [leaf.id, leaf]));
   const ordered = orderByTransitions([...byId.keys()], transitions)
@@ -123,9 +128,26 @@ const inOrder = (leaves: readonly Leaf[], transitions: Transitions): Leaf[] => {
   return [...ordered.filter((leaf) => !isFinal(leaf)), ...ordered.filter(isFinal)];
 };
 
-const rank = (label: string, place: number, all: readonly unknown[]) => ({
+/** The state of each status in SEEK's terms, by id, without a timestamp. */
+const toStates = (leaves: readonly Leaf[]) => {
+  const phases = [...new Set(leaves.map(({ phase }) => phase))].filter(
+    (phase) => phase !== undefined,
+  );
+  return new Map(
+    leaves.map(({ id, label, phase, placed }, position) => [
+      id,
+      {
+        ...(phase === undefined ? {} : { phase: rank(phase.label, phases.indexOf(phase), phases) }),
+        status: rank(label, position, leaves),
+        success: placed ?? null,
+      },
+    ]),
+  );
+};
+
+const rank = (label: string, position: number, all: readonly unknown[]) => ({
   label,
-  index: place + 1,
+  index: position + 1,
   total: all.length,
 });
 
@@ -134,23 +156,23 @@ const toTimestamp = (at: Date | string): string | undefined => {
   return Number.isNaN(at.getTime()) ? undefined : at.toISOString();
 };
 
-// One of more is none that a person has drawn, and would take long to put into order.
-const MOST_STATUSES = 300;
-// What is wrong is told to whoever sent it: it must not become a thousand times as long.
-const MOST_PROBLEMS = 20;
-const MOST_TOLD = 500;
+// More than any real process has. Ordering takes quadratic time.
+const MAX_STATUSES = 300;
+// The problems are returned to the sender. Without bounds, they could be a thousand times as long as the workflow.
+const MAX_PROBLEMS = 20;
+const MAX_QUOTED_LENGTH = 500;
 
 const problemsOf = (leaves: readonly Leaf[]): string[] => {
   if (leaves.length === 0) return ['steps: expected at least one status'];
-  if (leaves.length > MOST_STATUSES) return [`steps: more than ${MOST_STATUSES} statuses`];
+  if (leaves.length > MAX_STATUSES) return [`steps: more than ${MAX_STATUSES} statuses`];
   const counts = new Map<string, number>();
   for (const { id } of leaves) counts.set(id, (counts.get(id) ?? 0) + 1);
   return [...counts]
     .filter(([, count]) => count > 1)
-    .slice(0, MOST_PROBLEMS)
+    .slice(0, MAX_PROBLEMS)
     .map(
       ([id]) =>
-        `steps: ${JSON.stringify(id.slice(0, MOST_TOLD).toWellFormed())} stands there more than once: give each an id`,
+        `steps: ${JSON.stringify(id.slice(0, MAX_QUOTED_LENGTH).toWellFormed())} occurs more than once: give each an id`,
     );
 };
 
@@ -158,41 +180,11 @@ const problemsOfTransitions = (leaves: readonly Leaf[], transitions: Transitions
   const known = new Set(leaves.map(({ id }) => id));
   const unknown = transitions.flat().filter((id) => !known.has(id));
   return [...new Set(unknown)]
-    .slice(0, MOST_PROBLEMS)
+    .slice(0, MAX_PROBLEMS)
     .map((id) => `transitions: ${unknownStatus(id, known)}`);
 };
 
 const unknownStatus = (status: string, known: Iterable<string>): string => {
-  const expected = [...known].join(', ').slice(0, MOST_TOLD).toWellFormed();
-  return `${JSON.stringify(status.slice(0, MOST_TOLD).toWellFormed())} is not in the workflow; expected one of ${expected}`;
-};
-
-/** Which may follow which. */
-export type Transitions = readonly (readonly [from: string, to: string])[];
-
-/**
- * Puts the statuses of a graph into one order, the first of them first: what leads to a status stands
- * before it, and where that leaves a choice, they keep the order in which they were given. In a graph
- * with ways back not all of that can be had, so there one that is led to need not wait for the rest.
- */
-export const orderByTransitions = (ids: readonly string[], transitions: Transitions): string[] => {
-  const [first] = ids;
-  const before = new Map(ids.map((id): [string, Set<string>] => [id, new Set()]));
-  for (const [from, to] of transitions) {
-    if (from !== to && to !== first) before.get(to)?.add(from);
-  }
-
-  const ordered = new Set<string>();
-  const left = new Set(ids);
-  const missing = (id: string) =>
-    [...(before.get(id) ?? [])].filter((each) => left.has(each)).length;
-  const isReached = (id: string) => [...(before.get(id) ?? [])].some((each) => ordered.has(each));
-  while (left.size > 0) {
-    const choice = [...left];
-    const next = choice.find((id) => missing(id) === 0) ?? choice.find(isReached) ?? choice[0];
-    if (next === undefined) break;
-    ordered.add(next);
-    left.delete(next);
-  }
-  return [...ordered];
+  const expected = [...known].join(', ').slice(0, MAX_QUOTED_LENGTH).toWellFormed();
+  return `${JSON.stringify(status.slice(0, MAX_QUOTED_LENGTH).toWellFormed())} is not in the workflow; expected one of ${expected}`;
 };

@@ -23,8 +23,8 @@ const named = (change: object = {}) => ({
   ...change,
 });
 
-describe('a signal with the workflow of its ATS', () => {
-  it('becomes one in SEEK’s terms', () => {
+describe('applyWorkflow', () => {
+  it('states that name statuses → states in SEEK’s terms', () => {
     const { input, invalidFields } = applyWorkflow(
       named({ previous: { status: 'Applied', timestamp: AT } }),
     );
@@ -35,13 +35,14 @@ describe('a signal with the workflow of its ATS', () => {
       current: {
         phase: { label: 'Closed', index: 2, total: 2 },
         status: { label: 'Rejected', index: 5, total: 5 },
-        ...{ success: false, timestamp: AT },
+        success: false,
+        timestamp: AT,
       },
       previous: { status: { label: 'Applied', index: 1, total: 5 }, success: null, timestamp: AT },
     });
   });
 
-  it('may bring transitions along, as JSON', () => {
+  it('workflow with transitions, as JSON → statuses in their order', () => {
     const workflow = {
       steps: ['A', 'C', 'B'],
       transitions: [
@@ -57,7 +58,7 @@ describe('a signal with the workflow of its ATS', () => {
   });
 
   it.each([buildSignal(), null, 7, 'text', [], undefined])(
-    'is the exception: %j stays as it is',
+    'input without a workflow: %j → unchanged',
     (input) => {
       expect(applyWorkflow(input)).toEqual({ input, invalidFields: {}, isModelled: false });
     },
@@ -65,7 +66,7 @@ describe('a signal with the workflow of its ATS', () => {
 
   it.each<{ what: string; change: object; found: object }>([
     {
-      what: 'statuses that it has not',
+      what: 'unknown statuses',
       change: {
         current: { status: 'Hire', timestamp: AT },
         previous: { status: 'toString', timestamp: AT },
@@ -78,7 +79,7 @@ describe('a signal with the workflow of its ATS', () => {
       },
     },
     {
-      what: 'a success of its own: it follows from the status',
+      what: 'success, which follows from the status',
       change: { current: { status: 'Interview', timestamp: AT, success: false } },
       found: { '/current/success': 'Unknown field' },
     },
@@ -88,30 +89,30 @@ describe('a signal with the workflow of its ATS', () => {
       found: { '/current/status': expect.any(String) },
     },
     {
-      what: 'a workflow that is none',
+      what: 'a workflow that is not an object',
       change: { workflow: 'mine' },
       found: { '/workflow': 'Expected an object with steps' },
     },
     { what: 'no steps', change: { workflow: {} }, found: { '/workflow/steps': 'Is required' } },
     {
-      what: 'the same status twice',
+      what: 'a repeated status',
       change: { workflow: { steps: ['A', 'A'] } },
       found: { '/workflow': expect.stringContaining('more than once') },
     },
     {
-      what: 'a tree without end',
+      what: 'deeply nested steps',
       change: {
         workflow: {
           steps: [JSON.parse(`${'{"label":"a","steps":['.repeat(20_000)}${']}'.repeat(20_000)}`)],
         },
       },
-      found: { '/workflow': 'Is nested too deep' },
+      found: { '/workflow': 'Is nested too deeply' },
     },
-  ])('is told what is wrong with it: $what', ({ change, found }) => {
+  ])('$what → reported as problems', ({ change, found }) => {
     expect(applyWorkflow(named(change)).invalidFields).toMatchObject(found);
   });
 
-  it('is told of it in few words, however much there is', () => {
+  it('thousands of problems → reported in less than 50,000 characters', () => {
     const steps = Array.from({ length: 300 }, (_, n) => `${n}`.padEnd(1_000, 'x'));
     const transitions = Array.from({ length: 5_000 }, (_, n) => [`from ${n}`, `to ${n}`]);
 
@@ -120,13 +121,15 @@ describe('a signal with the workflow of its ATS', () => {
     expect(JSON.stringify(invalidFields).length).toBeLessThan(50_000);
   });
 
-  it.each([null, undefined])('may be %s, which is none', (workflow) => {
+  it.each([null, undefined])('workflow %s → counts as absent', (workflow) => {
     expect(applyWorkflow({ ...buildSignal(), workflow })).toEqual({
-      ...{ input: buildSignal(), invalidFields: {}, isModelled: false },
+      input: buildSignal(),
+      invalidFields: {},
+      isModelled: false,
     });
   });
 
-  it('leaves what else is wrong to be found', () => {
+  it('invalid state → the other problems of the signal are still found', () => {
     const { input } = applyWorkflow(
       named({ token: ' t', current: { status: 'Hire', timestamp: 'now' } }),
     );

@@ -12,7 +12,7 @@ const problemsOf = (work: () => unknown): readonly string[] => {
   return [];
 };
 
-describe('a flat workflow', () => {
+describe('a workflow without phases', () => {
   const workflow = defineWorkflow({
     steps: [
       'Applied',
@@ -22,7 +22,7 @@ describe('a flat workflow', () => {
     ],
   });
 
-  it('counts its statuses from 1, and knows how each ends', () => {
+  it('statuses → counted from 1, with success by placed', () => {
     const states = workflow.statuses.map((status) => workflow.state(status, AT));
 
     expect(states.map(({ status, success }) => [...Object.values(status), success])).toEqual([
@@ -33,7 +33,7 @@ describe('a flat workflow', () => {
     ]);
   });
 
-  it('has no phase, not even an empty one', () => {
+  it('state → has no phase field', () => {
     expect(workflow.state('Applied', AT)).toEqual({
       status: { label: 'Applied', index: 1, total: 4 },
       success: null,
@@ -56,7 +56,7 @@ describe('a workflow with phases', () => {
     ],
   });
 
-  it('counts statuses over the whole process, and phases beside them', () => {
+  it('statuses → counted over the whole process, and phases separately', () => {
     expect(workflow.state('On site', AT)).toMatchObject({
       phase: { label: 'Interview', index: 2, total: 4 },
       status: { label: 'On site', index: 4, total: 9 },
@@ -72,11 +72,11 @@ describe('a workflow with phases', () => {
     ['Onboarding', true],
     ['Probation', true],
     ['pool', false],
-  ])('says of %s that it is a success: %s', (status, success) => {
+  ])('status %s → success is %s', (status, success) => {
     expect(workflow.state(status, AT).success).toBe(success);
   });
 
-  it('makes signals that SEEK takes, to the letter of its sample', () => {
+  it('transition → equals the published sample of SEEK, and is valid without warnings', () => {
     // developer.seek.com, "Position signals": four phases, six statuses.
     const positions = defineWorkflow({
       steps: [
@@ -116,7 +116,7 @@ describe('a workflow with phases', () => {
   });
 });
 
-describe('a deeper tree', () => {
+describe('a workflow with nested phases', () => {
   const workflow = defineWorkflow({
     steps: [
       'Applied',
@@ -135,28 +135,28 @@ describe('a deeper tree', () => {
       },
     ],
   });
-  const told = (status: string) => {
+  const summarise = (status: string) => {
     const { phase, status: own, success } = workflow.state(status, AT);
     return [phase?.label, phase?.index, phase?.total, own.index, own.total, success];
   };
 
-  it('is cut to a status and the phase right above it', () => {
-    expect(told('Second')).toEqual(['Interviews', 1, 5, 3, 7, null]);
-    expect(told('Decision')).toEqual(['Selection', 3, 5, 5, 7, null]);
+  it('state → has the status and the phase directly above it', () => {
+    expect(summarise('Second')).toEqual(['Interviews', 1, 5, 3, 7, null]);
+    expect(summarise('Decision')).toEqual(['Selection', 3, 5, 5, 7, null]);
   });
 
-  it('has statuses without a phase where there is nothing above them', () => {
-    expect(told('Applied')).toEqual([undefined, undefined, undefined, 1, 7, null]);
+  it('status without a phase above it → state without a phase', () => {
+    expect(summarise('Applied')).toEqual([undefined, undefined, undefined, 1, 7, null]);
   });
 
-  it('ends as the nearest step says', () => {
-    expect(told('Probation')).toEqual(['Hired', 4, 5, 6, 7, true]);
-    expect(told('Rejected')).toEqual(['Done', 5, 5, 7, 7, false]);
+  it('success → from the nearest step with placed', () => {
+    expect(summarise('Probation')).toEqual(['Hired', 4, 5, 6, 7, true]);
+    expect(summarise('Rejected')).toEqual(['Done', 5, 5, 7, 7, false]);
   });
 });
 
-describe('a graph', () => {
-  it('is put into the best order that there is, what is final last', () => {
+describe('a workflow with transitions', () => {
+  it('statuses → ordered by transitions, final ones last', () => {
     const { statuses } = defineWorkflow({
       steps: [
         'Applied',
@@ -182,17 +182,17 @@ describe('a graph', () => {
   });
 });
 
-describe('moments', () => {
+describe('times', () => {
   const workflow = defineWorkflow({ steps: ['Applied', 'Interview'] });
 
   it.each([
     [new Date(AT), AT],
     ['2020-01-02T11:00:00+11:00', '2020-01-02T11:00:00+11:00'],
-  ])('may be %s', (at, timestamp) => {
+  ])('%s → accepted', (at, timestamp) => {
     expect(workflow.state('Applied', at).timestamp).toBe(timestamp);
   });
 
-  it('need no previous one', () => {
+  it('transition without from → only current', () => {
     expect(workflow.transition(undefined, { status: 'Applied', at: AT })).toEqual({
       current: workflow.state('Applied', AT),
     });
@@ -201,38 +201,38 @@ describe('moments', () => {
   it.each([
     ['2020-01-02T00:00:00Z', '2020-01-01T00:00:00Z'],
     ['2020-01-02T00:00:00Z', '2020-01-02T10:00:00+11:00'],
-  ])('come in their order: %s is not before %s', (before, after) => {
+  ])('transition from %s to the earlier %s → WorkflowError', (before, after) => {
     const move = () =>
       workflow.transition({ status: 'Applied', at: before }, { status: 'Interview', at: after });
 
     expect(problemsOf(move)).toEqual(['from (Applied) is later than to (Interview)']);
   });
 
-  it('may be one and the same', () => {
+  it('transition at one and the same time → accepted', () => {
     const both = { status: 'Applied', at: AT };
 
     expect(workflow.transition(both, { ...both, status: 'Interview' })).toHaveProperty('previous');
   });
 });
 
-describe('what is wrong', () => {
+describe('WorkflowError', () => {
   it.each([
     ['no statuses', () => defineWorkflow({ steps: [] }), ['steps: expected at least one status']],
     [
-      'more statuses than anybody has',
+      'more than 300 statuses',
       () => defineWorkflow({ steps: Array.from({ length: 301 }, (_, n) => `${n}`) }),
       ['steps: more than 300 statuses'],
     ],
     [
-      'ids that repeat',
+      'repeated ids',
       () => defineWorkflow({ steps: ['A', { label: 'X', steps: ['A', 'B'] }, 'B', 'C'] }),
       [
-        'steps: "A" stands there more than once: give each an id',
-        'steps: "B" stands there more than once: give each an id',
+        'steps: "A" occurs more than once: give each an id',
+        'steps: "B" occurs more than once: give each an id',
       ],
     ],
     [
-      'transitions between what is not there',
+      'transitions of unknown statuses',
       () =>
         defineWorkflow({
           steps: ['A', 'B'],
@@ -247,7 +247,7 @@ describe('what is wrong', () => {
       ],
     ],
     [
-      'a status that is not there, at no time',
+      'an unknown status at an invalid time',
       () => defineWorkflow({ steps: ['A', 'B'] }).state('toString', 'yesterday'),
       [
         '"toString" is not in the workflow; expected one of A, B',
@@ -255,16 +255,16 @@ describe('what is wrong', () => {
       ],
     ],
     [
-      'a phase in place of a status',
+      'a phase instead of a status',
       () => defineWorkflow({ steps: [{ label: 'X', steps: ['A'] }] }).state('X', AT),
       ['"X" is not in the workflow; expected one of A'],
     ],
     [
-      'a date that is none',
+      'an invalid Date',
       () => defineWorkflow({ steps: ['A'] }).state('A', new Date('never')),
       ['at: expected a Date, or RFC 3339 with an offset'],
     ],
-  ])('is named whole: %s', (_, work, problems) => {
+  ])('%s → all problems are listed', (_, work, problems) => {
     expect(problemsOf(work)).toEqual(problems);
   });
 });

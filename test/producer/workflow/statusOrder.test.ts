@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 
-import { orderByTransitions } from '../../../src/producer/workflow/defineWorkflow.ts';
+import { orderByTransitions } from '../../../src/producer/workflow/statusOrder.ts';
 
 const pair = (text: string): [string, string] => {
   const [from = '', to = ''] = text;
@@ -9,23 +9,23 @@ const pair = (text: string): [string, string] => {
 
 describe('orderByTransitions', () => {
   it.each([
-    ['nothing given', 'abc', '', 'abc'],
-    ['a line, given backwards', 'acb', 'ab bc', 'abc'],
-    ['a fork: as it was given', 'abcd', 'ab ac bd cd', 'abcd'],
-    ['a fork, given the other way round', 'acbd', 'ab ac bd cd', 'acbd'],
+    ['no transitions', 'abc', '', 'abc'],
+    ['a line in another order', 'acb', 'ab bc', 'abc'],
+    ['a fork, in the given order', 'abcd', 'ab ac bd cd', 'abcd'],
+    ['a fork, in the opposite order', 'acbd', 'ab ac bd cd', 'acbd'],
     ['a short cut', 'adbc', 'ad ab bc cd', 'abcd'],
-    ['a way back', 'abc', 'ab bc ca cb', 'abc'],
-    ['a loop beside the way', 'abcx', 'ab bx xb bc', 'abcx'],
-    ['what stands apart', 'abz', 'ab', 'abz'],
-    ['what leads to itself', 'ab', 'aa ab', 'ab'],
-    ['what nothing leads to, before what it leads to', 'ayxb', 'ab xy', 'axyb'],
-  ])('%s: %s with %s gives %s', (_, ids, transitions, ordered) => {
+    ['a cycle', 'abc', 'ab bc ca cb', 'abc'],
+    ['a cycle beside the line', 'abcx', 'ab bx xb bc', 'abcx'],
+    ['an unconnected status', 'abz', 'ab', 'abz'],
+    ['a status that leads to itself', 'ab', 'aa ab', 'ab'],
+    ['a status without predecessors, before its successor', 'ayxb', 'ab xy', 'axyb'],
+  ])('%s: %s with transitions %s → %s', (_, ids, transitions, ordered) => {
     const arrows = transitions.split(' ').filter((text) => text !== '');
 
     expect(orderByTransitions([...ids], arrows.map(pair)).join('')).toBe(ordered);
   });
 
-  it('puts what leads to a status before it, wherever there is no way back', () => {
+  it('graph without cycles → every status comes after those that lead to it', () => {
     const acyclic = fc.integer({ min: 1, max: 12 }).chain((size) =>
       fc.record({
         ids: fc
@@ -51,7 +51,7 @@ describe('orderByTransitions', () => {
     );
   });
 
-  it('loses and doubles none, whatever the graph', () => {
+  it('any graph → every status occurs exactly once', () => {
     const id = fc.constantFrom(...'abcdefgh');
     const graph = fc.record({
       ids: fc.uniqueArray(id, { minLength: 1 }),
