@@ -14,13 +14,14 @@ import { waitFor } from '../support/waitFor.ts';
 const NOW = '2026-03-01T10:00:00.000Z';
 const { closing } = closeAfterEach();
 
-/** The example as its users would run it: the library in the ATS, the worker beside it. */
+/** Runs the example: the library in the ATS, and a worker beside it. */
 const setup = async () => {
   const redis = await startRedis();
   const platform: Platform = {
     open: (config, profile, logger) =>
       openRedis({ ...queueOptions(config), url: redis.url, profile, logger }),
-    ...{ clear: async () => {}, stop: redis.stop },
+    clear: async () => {},
+    stop: redis.stop,
   };
   const { seek, until, stop } = await startDispatcher(platform);
   const producer = createProducer({ redisUrl: redis.url });
@@ -38,8 +39,8 @@ const setup = async () => {
   return { seek, until, ask, redis };
 };
 
-describe('the example of an apply form', () => {
-  it('tells SEEK of a candidate who came by a job ad and by Apply with SEEK', async () => {
+describe('the example apply-form', () => {
+  it('candidate from a job ad and Apply with SEEK → SEEK gets both signals with the newer token', async () => {
     const { seek, until, ask } = await setup();
 
     const { applicationId } = await ask('/apply?seek-token=from+the%2Blink');
@@ -53,18 +54,23 @@ describe('the example of an apply form', () => {
     expect(seek.inputs()).toEqual([
       { typeCode: 'ApplicationComplete', token, timestamp: NOW },
       {
-        ...{ typeCode: 'ApplicationStatusUpdate', token },
+        typeCode: 'ApplicationStatusUpdate',
+        token,
         current: {
-          ...{ status: { label: 'Interview', index: 2, total: 4 }, success: null, timestamp: NOW },
+          status: { label: 'Interview', index: 2, total: 4 },
+          success: null,
+          timestamp: NOW,
         },
         previous: {
-          ...{ status: { label: 'Applied', index: 1, total: 4 }, success: null, timestamp: NOW },
+          status: { label: 'Applied', index: 1, total: 4 },
+          success: null,
+          timestamp: NOW,
         },
       },
     ]);
   });
 
-  it('opens for a candidate while Redis is away, and tells SEEK of their application', async () => {
+  it('Redis fails while a candidate arrives → the form opens, and the token is recorded later', async () => {
     const { seek, until, ask, redis } = await setup();
 
     await redis.kill();
@@ -78,7 +84,7 @@ describe('the example of an apply form', () => {
     expect(seek.inputs()).toMatchObject([{ token: 'from+the+link' }]);
   });
 
-  it('opens for a candidate whose link was garbled, too', async () => {
+  it('invalid token in the link → the form opens, and the signal is skipped', async () => {
     const { until, ask } = await setup();
 
     const { applicationId } = await ask('/apply?seek-token=%20garbled');
@@ -87,7 +93,7 @@ describe('the example of an apply form', () => {
     expect(await until(signalId, 'skipped')).toMatchObject({ reason: 'no-token' });
   });
 
-  it('tells SEEK nothing of a candidate who came from elsewhere', async () => {
+  it('candidate without a token → the signal is skipped, without a request to SEEK', async () => {
     const { seek, until, ask } = await setup();
 
     const { applicationId } = await ask('/apply');

@@ -20,7 +20,7 @@ const codeOf = (language: string) =>
     .filter(({ name }) => name === PAGE)
     .map(({ code }) => code);
 
-/** The guide's own code, as one module. */
+/** Loads the TypeScript code of the guide as one module. */
 const loadRecipes = async () => {
   const folder = await mkdtemp(`${PROJECT}.recipes-`);
   try {
@@ -56,7 +56,7 @@ beforeAll(async () => {
 beforeEach(async () => {
   await pool.query('DROP SCHEMA IF EXISTS seek_signals CASCADE');
   await pool.query('DROP TABLE IF EXISTS applications');
-  // Asked about as late as can be: when a transaction commits, with everything else done.
+  // Deferred, so that the constraint fails as late as possible: at the commit.
   await pool.query(
     'CREATE TABLE applications (id text NOT NULL UNIQUE DEFERRABLE INITIALLY DEFERRED)',
   );
@@ -79,7 +79,7 @@ const problemsOf = (signal: unknown) => {
 describe.each(['node-postgres', 'Drizzle', 'Knex', 'TypeORM'])('the recipe for %s', (library) => {
   const submit: Submit = async (id, token) => submits[library]?.(id, token);
 
-  it('leaves a row that can be sent, where the application is saved', async () => {
+  it('application saved → one valid row', async () => {
     const token = newToken();
 
     await submit('application-1', token);
@@ -91,7 +91,7 @@ describe.each(['node-postgres', 'Drizzle', 'Knex', 'TypeORM'])('the recipe for %
     expect(problemsOf(signal)).toEqual({});
   });
 
-  it('leaves none, where the application is not', async () => {
+  it('application not saved → no row', async () => {
     await pool.query(`INSERT INTO applications (id) VALUES ('application-1')`);
 
     await expect(submit('application-1', newToken())).rejects.toThrow();
@@ -100,10 +100,10 @@ describe.each(['node-postgres', 'Drizzle', 'Knex', 'TypeORM'])('the recipe for %
   });
 });
 
-describe("the guide's own SQL", () => {
-  const [grants = '', insert = '', mend = ''] = codeOf('sql');
+describe('the SQL of the outbox guide', () => {
+  const [grants = '', insert = '', repair = ''] = codeOf('sql');
 
-  it('writes a row that can be sent, where the application is saved', async () => {
+  it('INSERT → one valid row, only if the application is saved', async () => {
     await pool.query(insert);
     await expect(pool.query(insert)).rejects.toThrow('applications');
 
@@ -112,21 +112,21 @@ describe("the guide's own SQL", () => {
     expect(problemsOf(rows[0]?.signal)).toEqual({});
   });
 
-  it('mends a row that was rejected', async () => {
+  it('repair statement → a rejected row becomes valid and pending', async () => {
     await pool.query(
       `INSERT INTO seek_signals.outbox (signal, state, reason)
        SELECT jsonb_build_object('typeCode', 'Complete', 'token', 'token-' || n), 'rejected', 'why'
        FROM generate_series(1, 17) AS numbers (n)`,
     );
 
-    await pool.query(mend);
+    await pool.query(repair);
 
     const pending = (await written()).filter(({ state }) => state === 'pending');
     expect(pending).toHaveLength(1);
     expect(problemsOf(pending[0]?.signal)).toEqual({});
   });
 
-  it('gives each role as much as it needs', async () => {
+  it('grants → each role may do what it needs, and no more', async () => {
     await pool.query(`DROP ROLE IF EXISTS ats_app, seek_relay`);
     await pool.query('CREATE ROLE ats_app');
     await pool.query('CREATE ROLE seek_relay');
@@ -148,7 +148,7 @@ const as = async (role: string, sql: string): Promise<void> => {
     await client.query(`SET ROLE ${role}`);
     await client.query(sql);
   } finally {
-    // With its role.
+    // Closes the connection, because it still has the other role.
     client.release(true);
   }
 };

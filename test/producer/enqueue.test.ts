@@ -47,7 +47,7 @@ const other = buildSignal({ token: 'seek-token-2' });
 const invalid = buildSignal({ token: ' spaced' });
 
 describe('enqueue', () => {
-  it('hands the queue the parsed signal under its id, and answers with its state', async () => {
+  it('valid signal → queued in parsed form under its id, and its state is returned', async () => {
     const { enqueue, taken } = setup();
 
     const [result] = await enqueue([buildSignal({ positionProfileIds: 'p', previous: null })]);
@@ -62,7 +62,7 @@ describe('enqueue', () => {
     expect(result).toStrictEqual({ signalId: signal.signalId, duplicate: false, state: 'waiting' });
   });
 
-  it('does not doubt where a workflow says that a process ends', async () => {
+  it('success: false before the last status → no warning if a workflow created the state', async () => {
     const { enqueue } = setup();
     const steps = [
       'Applied',
@@ -86,7 +86,7 @@ describe('enqueue', () => {
     ]);
   });
 
-  it('answers in order, and takes the good ones among the bad', async () => {
+  it('valid and invalid signals → one result each, in order, and the valid ones are queued', async () => {
     const { enqueue, taken } = setup();
 
     const results = await enqueue([invalid, buildSignal(), 'nonsense', other]);
@@ -106,7 +106,7 @@ describe('enqueue', () => {
     ]);
   });
 
-  it('calls only the first of equal signals new, and hands on only that one', async () => {
+  it('equal signals in one call → only the first is queued, the others are duplicates', async () => {
     const { enqueue, taken, counted } = setup();
 
     const results = await enqueue([
@@ -126,7 +126,7 @@ describe('enqueue', () => {
     expect(counted).toEqual(['ApplicationStatusUpdate', 'ApplicationStatusUpdate']);
   });
 
-  it('says honestly what the queue knows already', async () => {
+  it('signal that the queue knows → duplicate with its state, and not counted', async () => {
     const { enqueue, counted } = setup(async (signals) =>
       signals.map(({ signalId }) => ({
         kind: 'accepted',
@@ -140,7 +140,7 @@ describe('enqueue', () => {
     expect(counted).toEqual([]);
   });
 
-  it('does not care in which order the queue answers', async () => {
+  it('queue answers in another order → results in the order of the signals', async () => {
     const { enqueue } = setup(async (signals) => (await takeAll(signals)).toReversed());
 
     const [first, second] = await enqueue([buildSignal(), other]);
@@ -150,7 +150,7 @@ describe('enqueue', () => {
     expect(first).not.toEqual(second);
   });
 
-  it('returns a conflict as an error that names the signal of the key', async () => {
+  it('conflict of an idempotency key → returned as an error with the signalId of the key', async () => {
     const { enqueue, counted, logs } = setup(async (signals) =>
       signals.map(({ signalId }) => ({ kind: 'conflict', signalId })),
     );
@@ -162,7 +162,7 @@ describe('enqueue', () => {
     expect(logs.lines()).toEqual([]);
   });
 
-  it('scopes an Idempotency-Key to its sender', async () => {
+  it('same idempotency key with other content → same signalId, other contentId', async () => {
     const { enqueue, taken } = setup();
 
     await enqueue([buildSignal()], 'order-17');
@@ -173,7 +173,7 @@ describe('enqueue', () => {
     expect(two.contentId).not.toBe(one.contentId);
   });
 
-  it('tells warnings, and leaves the field out where there are none', async () => {
+  it('warnings → returned; no field without warnings', async () => {
     const { enqueue } = setup();
     const current = buildState({ status: { label: 'Interview', index: 9, total: 4 } });
 
@@ -185,7 +185,7 @@ describe('enqueue', () => {
     expect(fine).not.toHaveProperty('warnings');
   });
 
-  it('logs one line per signal, with no token in it', async () => {
+  it('accepted signal → one log line without its token', async () => {
     const { enqueue, logs } = setup();
 
     const [result] = await enqueue([buildSignal(), invalid]);
@@ -203,7 +203,7 @@ describe('enqueue', () => {
     expect(logs.text()).not.toMatch(/seek-token-1|spaced/);
   });
 
-  it('judges the future by the clock', async () => {
+  it('timestamp in a year → rejected', async () => {
     const { enqueue } = setup();
     const inAYear = new Date(Date.now() + 365 * 86_400_000).toISOString();
 
@@ -213,8 +213,8 @@ describe('enqueue', () => {
   });
 });
 
-describe('enqueue when the queue is away', () => {
-  it('rejects with what to do, and keeps the cause', async () => {
+describe('enqueue with an unavailable queue', () => {
+  it('queue fails → QueueUnavailableError with the cause', async () => {
     const cause = new Error('ECONNREFUSED');
     const { enqueue, counted } = setup(() => Promise.reject(cause));
 
@@ -225,13 +225,13 @@ describe('enqueue when the queue is away', () => {
     expect(counted).toEqual([]);
   });
 
-  it('rejects where an answer is missing', async () => {
+  it('queue does not answer for a signal → QueueUnavailableError', async () => {
     const { enqueue } = setup(async (signals) => (await takeAll(signals)).slice(1));
 
     await expect(enqueue([buildSignal(), other])).rejects.toThrow(QueueUnavailableError);
   });
 
-  it('never hangs: a deadline bounds it', async () => {
+  it('queue never answers → QueueUnavailableError at the time limit', async () => {
     jest.useFakeTimers();
     try {
       const { enqueue } = setup(() => new Promise(() => {}));
@@ -244,7 +244,7 @@ describe('enqueue when the queue is away', () => {
     }
   });
 
-  it('still says what is wrong with signals that are all invalid', async () => {
+  it('only invalid signals → their problems, without a call to the queue', async () => {
     const { enqueue, taken } = setup(() => Promise.reject(new Error('ECONNREFUSED')));
 
     await expect(enqueue([invalid])).resolves.toEqual([expect.any(InvalidSignalError)]);
@@ -252,11 +252,11 @@ describe('enqueue when the queue is away', () => {
   });
 });
 
-describe('many at once', () => {
+describe('enqueue of many signals', () => {
   const many = (count: number) =>
     Array.from({ length: count }, (_, number) => ({ ...buildSignal(), token: `token-${number}` }));
 
-  it('are answered in order, and each of them taken once', async () => {
+  it('250 signals → results in order, and each is queued once', async () => {
     const { enqueue, taken } = setup();
     const signals = many(250);
     signals[210] = signals[3] ?? buildSignal();
@@ -271,12 +271,12 @@ describe('many at once', () => {
     ]);
   });
 
-  it('leave nobody to hear that the queue fails, where one of them throws as it is read', async () => {
+  it('queue fails and reading a later signal throws → no unhandled rejection', async () => {
     const { enqueue, taken } = setup(async () => {
       throw new Error('down');
     });
-    const unheard = jest.fn();
-    process.on('unhandledRejection', unheard);
+    const onUnhandled = jest.fn();
+    process.on('unhandledRejection', onUnhandled);
     const trap = Object.defineProperty({}, 'typeCode', {
       enumerable: true,
       get: () => {
@@ -287,12 +287,12 @@ describe('many at once', () => {
     await expect(enqueue([...many(60), trap])).rejects.toThrow('trap');
     await new Promise(setImmediate);
 
-    process.off('unhandledRejection', unheard);
+    process.off('unhandledRejection', onUnhandled);
     expect(taken).toHaveLength(1);
-    expect(unheard).not.toHaveBeenCalled();
+    expect(onUnhandled).not.toHaveBeenCalled();
   });
 
-  it('are those that were given, whatever the caller does with them after that', async () => {
+  it('caller changes the signals after the call → the original ones are queued', async () => {
     const { enqueue, taken } = setup();
     const signals = many(150);
 

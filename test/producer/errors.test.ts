@@ -5,7 +5,7 @@ import {
 } from '../../src/producer/errors.ts';
 
 describe('InvalidSignalError', () => {
-  it('tells every problem in its message, the whole signal as /', () => {
+  it('message → lists all problems, with / for the whole signal', () => {
     const invalidFields = { '': 'Expected an object', '/token': 'Is required' };
     const error = new InvalidSignalError(invalidFields);
 
@@ -18,7 +18,7 @@ describe('InvalidSignalError', () => {
 });
 
 describe('QueueUnavailableError', () => {
-  it('keeps its cause', () => {
+  it('cause → kept', () => {
     const cause = new Error('ECONNREFUSED');
 
     expect(new QueueUnavailableError({ cause })).toMatchObject({
@@ -29,7 +29,7 @@ describe('QueueUnavailableError', () => {
 });
 
 describe('IdempotencyConflictError', () => {
-  it('says which signal the key stands for', () => {
+  it('signalId → the signal that the key identifies', () => {
     expect(new IdempotencyConflictError('the-id')).toMatchObject({
       name: 'IdempotencyConflictError',
       signalId: 'the-id',

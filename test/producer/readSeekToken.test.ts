@@ -2,21 +2,21 @@ import { type ApplyUrl, readSeekToken } from '../../src/producer/readSeekToken.t
 
 describe('readSeekToken', () => {
   it.each([
-    ['as it stands', 'seek-token=abc', 'abc'],
+    ['plain', 'seek-token=abc', 'abc'],
     ['with a plus that was not encoded', 'seek-token=a+b', 'a+b'],
     ['with an encoded plus', 'seek-token=a%2Bb', 'a+b'],
     ['with an encoded percent sign, decoded once', 'seek-token=a%252Bb', 'a%2Bb'],
     ['with a percent sign that encodes nothing', 'seek-token=100%', '100%'],
-    ['with bytes that are no UTF-8', 'seek-token=%FF', '%FF'],
+    ['with bytes that are not UTF-8', 'seek-token=%FF', '%FF'],
     ['with its own equals signs', 'seek-token=eyJhIjowfQ==', 'eyJhIjowfQ=='],
-    ['with encoded ones', 'seek-token=eyJhIjowfQ%3D%3D', 'eyJhIjowfQ=='],
+    ['with encoded equals signs', 'seek-token=eyJhIjowfQ%3D%3D', 'eyJhIjowfQ=='],
     ['with an encoded space, ampersand and hash', 'seek-token=%20a%26b%23', ' a&b#'],
     ['with a slash and a question mark', 'seek-token=a/b?c', 'a/b?c'],
     ['among other parameters', 'a=1&seek-token=abc&b=2', 'abc'],
     ['under a name that is encoded', 'seek%2Dtoken=abc', 'abc'],
-    ['the last of several', 'seek-token=old&x=1&seek-token=new', 'new'],
-    ['the last that is not empty', 'seek-token=old&seek-token=', 'old'],
-  ])('takes it %s', (_, query, token) => {
+    ['after another one', 'seek-token=old&x=1&seek-token=new', 'new'],
+    ['followed by an empty one', 'seek-token=old&seek-token=', 'old'],
+  ])('token %s: %s → %s', (_, query, token) => {
     expect(readSeekToken(`https://example.com/apply?${query}`)?.token).toBe(token);
   });
 
@@ -25,31 +25,31 @@ describe('readSeekToken', () => {
     ['another query', 'https://example.com/apply?token=abc'],
     ['a name that is longer', 'https://example.com/apply?x-seek-token=abc'],
     ['a name in capitals', 'https://example.com/apply?SEEK-TOKEN=abc'],
-    ['an empty one', 'https://example.com/apply?seek-token='],
-    ['a name alone', 'https://example.com/apply?seek-token'],
-    ['one in the fragment', 'https://example.com/apply#?seek-token=abc'],
-    ['one in the path', '/seek-token=abc'],
-    ['nothing at all', ''],
-  ])('finds none in %s', (_, url) => {
+    ['an empty token', 'https://example.com/apply?seek-token='],
+    ['a name without a value', 'https://example.com/apply?seek-token'],
+    ['a token in the fragment', 'https://example.com/apply#?seek-token=abc'],
+    ['a token in the path', '/seek-token=abc'],
+    ['an empty string', ''],
+  ])('%s → undefined', (_, url) => {
     expect(readSeekToken(url)).toBeUndefined();
   });
 
   it.each<[string, ApplyUrl]>([
     ['a URL', new URL('https://example.com/apply?seek-token=a+b%2B#top')],
-    ['the path and query of one', '/apply?seek-token=a+b%2B'],
+    ['a path with a query', '/apply?seek-token=a+b%2B'],
     ['a request of Node', { url: '/apply?seek-token=a+b%2B' }],
     ['a request of Express, below a router', { url: '/', originalUrl: '/apply?seek-token=a+b%2B' }],
     ['a request of fetch', new Request('https://example.com/apply?seek-token=a+b%2B')],
-  ])('reads %s', (_, from) => {
+  ])('%s → the token', (_, from) => {
     expect(readSeekToken(from)).toEqual({ token: 'a+b+', source: 'linkOut' });
   });
 
-  it('knows a token of Apply with SEEK by what comes along', () => {
-    const came = 'seek-prefill-id=globalPublicTest:candidateProfile:prefill:1&seek-token=new';
+  it('token beside seek-prefill-id → source applyWithSeek', () => {
+    const query = 'seek-prefill-id=globalPublicTest:candidateProfile:prefill:1&seek-token=new';
 
-    expect(readSeekToken(`/apply?${came}`)).toEqual({ token: 'new', source: 'applyWithSeek' });
-    // A redirect URI that was made of the URL of the link-out.
-    expect(readSeekToken(`/apply?seek-token=old&${came}`)).toEqual({
+    expect(readSeekToken(`/apply?${query}`)).toEqual({ token: 'new', source: 'applyWithSeek' });
+    // The ATS used the URL of the link-out as redirect URI.
+    expect(readSeekToken(`/apply?seek-token=old&${query}`)).toEqual({
       token: 'new',
       source: 'applyWithSeek',
     });

@@ -9,7 +9,7 @@ type Json = Record<string, unknown>;
 
 const idOf = (input: unknown) => identify(accepted(input)).signalId;
 
-/** The same, with the keys of every object in another order. */
+/** A copy with the keys of every object in another order. */
 const reorder = (value: unknown, by: readonly number[]): unknown => {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
   const ranked = Object.entries(value).map(([key, inner], n) => ({
@@ -20,7 +20,7 @@ const reorder = (value: unknown, by: readonly number[]): unknown => {
 };
 
 describe('the same signal', () => {
-  it('has the same signalId in whatever order its fields come', () => {
+  it('fields in another order → same signalId', () => {
     const ranks = fc.array(fc.nat(100), { minLength: 1, maxLength: 7 });
 
     fc.assert(
@@ -30,7 +30,7 @@ describe('the same signal', () => {
     );
   });
 
-  it('has the same signalId under whatever offset it was timed', () => {
+  it('timestamp with another offset → same signalId', () => {
     fc.assert(
       fc.property(moment, offset, offset, fc.nat(4), (when, one, other, zeros) => {
         const [a, b] = [writeMoment(when, one), writeMoment(when, other, zeros)];
@@ -42,7 +42,7 @@ describe('the same signal', () => {
     );
   });
 
-  it('has the same signalId with one position as with a list of it, and null as left out', () => {
+  it('position as a list of one, null as absent → same signalId', () => {
     fc.assert(
       fc.property(signalInput, (input) => {
         const { positionProfileIds: ids } = input;
@@ -56,7 +56,7 @@ describe('the same signal', () => {
 });
 
 describe('another signal', () => {
-  it('has another signalId: any two differ in it where they differ in meaning', () => {
+  it('two signals → different ids exactly if they differ in meaning', () => {
     fc.assert(
       fc.property(signalInput, signalInput, (one, other) => {
         const differ =
@@ -67,7 +67,7 @@ describe('another signal', () => {
     );
   });
 
-  it('has another signalId for a single change in any one place', () => {
+  it('one changed value → another signalId', () => {
     fc.assert(
       fc.property(signalInput, fc.nat(1_000), (input, pick) => {
         const places = leaves(input);
@@ -85,7 +85,7 @@ const sorted = (value: unknown): unknown => {
   return Object.fromEntries(entries.map(([key, inner]) => [key, sorted(inner)]));
 };
 
-/** The paths of all values that may be changed and leave the signal valid. */
+/** The paths of all values that can change while the signal stays valid. */
 const leaves = (value: unknown, path: string[] = []): string[][] => {
   const last = path.at(-1);
   if (last === 'typeCode' || last === 'timestamp') return [];
@@ -113,7 +113,7 @@ describe('an Idempotency-Key', () => {
   const signal = accepted(buildSignal());
   const name = fc.oneof(text, fc.string(), fc.constantFrom('', '"', '","', '["', '\\'));
 
-  it('stands for one signal among the keys of its scope, whatever is in either name', () => {
+  it('two scopes and keys → equal ids exactly if both are equal', () => {
     fc.assert(
       fc.property(name, name, name, name, (scope, key, otherScope, otherKey) => {
         const one = identify(signal, { scope, key });
@@ -126,7 +126,7 @@ describe('an Idempotency-Key', () => {
     );
   });
 
-  it('gives the same signalId to any content', () => {
+  it('any content → same signalId', () => {
     fc.assert(
       fc.property(signalInput, name, (input, key) => {
         const one = identify(accepted(input), { scope: 'ats', key });

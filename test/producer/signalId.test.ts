@@ -22,7 +22,7 @@ const vectors: Vectors = JSON.parse(
 );
 const { namespaces, signals, idempotencyKeys } = vectors;
 
-/** RFC 9562, 5.5, without the library that the code uses. */
+/** UUID version 5 (RFC 9562, 5.5), independent of the library under test. */
 const uuidV5 = (name: string, namespace: string): string => {
   const hash = createHash('sha1')
     .update(Buffer.from(namespace.replaceAll('-', ''), 'hex'))
@@ -35,7 +35,7 @@ const uuidV5 = (name: string, namespace: string): string => {
 };
 
 describe('the published test vectors', () => {
-  it.each(signals)('$name', (vector) => {
+  it.each(signals)('$name → the published signalId', (vector) => {
     const signal = accepted(vector.signal);
 
     expect(canonical(signal)).toBe(vector.canonical);
@@ -44,14 +44,14 @@ describe('the published test vectors', () => {
   });
 
   it.each(idempotencyKeys)(
-    'Idempotency-Key: $name',
+    'Idempotency-Key: $name → the published signalId',
     ({ scope, key, canonical: text, signalId }) => {
       expect(identify(accepted(buildSignal()), { scope, key }).signalId).toBe(signalId);
       expect(uuidV5(text, namespaces.idempotencyKey)).toBe(signalId);
     },
   );
 
-  it('hold the same signal written in several ways', () => {
+  it('vectors → contain equal signals in several notations', () => {
     const writings = (text: string) => signals.filter((vector) => vector.canonical === text).length;
 
     expect(
@@ -59,7 +59,7 @@ describe('the published test vectors', () => {
     ).toBeGreaterThanOrEqual(6);
   });
 
-  it('give different signals different ids', () => {
+  it('different signals → different ids', () => {
     const different = new Set([...signals, ...idempotencyKeys].map((vector) => vector.canonical));
     const ids = new Set([...signals, ...idempotencyKeys].map(({ signalId }) => signalId));
 
@@ -68,13 +68,13 @@ describe('the published test vectors', () => {
 });
 
 describe('identify', () => {
-  it('names a signal by its content, and says so', () => {
+  it('no idempotency key → signalId equals contentId', () => {
     const { signalId, contentId } = identify(accepted(buildSignal()));
 
     expect(contentId).toBe(signalId);
   });
 
-  it('names it by the Idempotency-Key where there is one, and still tells content apart', () => {
+  it('same idempotency key, other content → same signalId, other contentId', () => {
     const idempotency = { scope: 'careers-site', key: 'order-17' };
     const [one, other] = [buildSignal(), buildSignal({ token: 'seek-token-2' })].map((signal) =>
       identify(accepted(signal), idempotency),
@@ -88,14 +88,14 @@ describe('identify', () => {
     { change: { token: 'Seek-token-1' } },
     { change: { timestamp: '2026-03-01T10:00:00Z' } },
     { change: { token: 'seek-token-1\u0301' } },
-  ])('tells signals apart that differ in $change', ({ change }) => {
+  ])('change $change → another signalId', ({ change }) => {
     const plain = identify(accepted(buildApplicationComplete()));
     const changed = identify(accepted(buildApplicationComplete(change)));
 
     expect(changed.signalId).not.toBe(plain.signalId);
   });
 
-  it('takes a key with a lone surrogate', () => {
+  it('idempotency key with a lone surrogate → accepted', () => {
     const { signalId } = identify(accepted(buildSignal()), { scope: 's', key: '\ud83d' });
 
     expect(signalId).toMatch(

@@ -14,8 +14,8 @@ describe('DateTimeSchema', () => {
     { given: '2026-03-01T10:00:00.05+01:00', utc: '2026-03-01T09:00:00.05Z' },
     { given: '2026-03-01T10:00:00.123456789Z', utc: '2026-03-01T10:00:00.123456789Z' },
     { given: '1969-12-31T23:59:59.25Z', utc: '1969-12-31T23:59:59.25Z' },
-  ])('$given is $utc', ({ given, utc }) => {
-    // What is in UTC already travels as it was written.
+  ])('$given → canonical $utc', ({ given, utc }) => {
+    // A timestamp in UTC is sent to SEEK as it was written.
     expect(DateTimeSchema.parse(given)).toBe(given.endsWith('Z') ? given : utc);
     expect(toUtc(DateTimeSchema.parse(given))).toBe(utc);
     expect(DateTimeSchema.parse(utc)).toBe(utc);
@@ -38,7 +38,7 @@ describe('DateTimeSchema', () => {
     1_772_359_200,
     new Date(),
     null,
-  ])('%p is refused, with what was expected', (given) => {
+  ])('%p → rejected, with the expected format', (given) => {
     expect(DateTimeSchema.safeParse(given).error?.issues).toMatchObject([
       { message: expect.stringMatching(/^Expected an RFC 3339 timestamp/) },
     ]);

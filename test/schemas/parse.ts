@@ -3,7 +3,7 @@ import type { SeekSignal } from '../../src/schemas/signal.ts';
 
 export const NOW = new Date('2026-03-03T00:00:00Z');
 
-/** Reads a signal as the door does, at a time that stands still. */
+/** Calls `parseSignal` at the fixed time `NOW`, for the live audience. */
 export const parse = (input: unknown, options: Partial<ParseOptions> = {}) =>
   parseSignal(input, {
     now: NOW,
@@ -12,27 +12,27 @@ export const parse = (input: unknown, options: Partial<ParseOptions> = {}) =>
     ...options,
   });
 
-/** The signal of an input that must be valid. */
+/** Returns the parsed signal; throws if the input is invalid. */
 export const accepted = (input: unknown, options: Partial<ParseOptions> = {}) => {
   const parsed = parse(input, options);
-  if (parsed.kind === 'invalid') throw new Error(`Refused: ${JSON.stringify(parsed)}`);
+  if (parsed.kind === 'invalid') throw new Error(`Rejected: ${JSON.stringify(parsed)}`);
   return parsed.signal;
 };
 
-/** The same as SEEK takes it: with a token of its own, and naming no application. */
+/** Returns the parsed signal without `applicationId`, as it is sent to SEEK. */
 export const acceptedBySeek = (input: unknown): SeekSignal => {
   const { applicationId, ...signal } = accepted(input);
   return signal;
 };
 
-/** The problems of an input; none where it is valid. */
+/** Returns the problems of an input; an empty object if it is valid. */
 export const problems = (input: unknown, options: Partial<ParseOptions> = {}) => {
   const parsed = parse(input, options);
   return parsed.kind === 'invalid' ? parsed.invalidFields : {};
 };
 
-/** The warnings of an input that must be valid. */
+/** Returns the warnings of an input; one text with the problems if it is invalid. */
 export const warnings = (input: unknown, options: Partial<ParseOptions> = {}) => {
   const parsed = parse(input, options);
-  return parsed.kind === 'valid' ? parsed.warnings : [`refused: ${JSON.stringify(parsed)}`];
+  return parsed.kind === 'valid' ? parsed.warnings : [`rejected: ${JSON.stringify(parsed)}`];
 };

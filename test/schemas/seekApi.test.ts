@@ -12,14 +12,14 @@ describe('the mutation for SEEK', () => {
     acceptedBySeek(buildApplicationComplete()),
   ];
 
-  it('is SEEK’s documented one, with the signal as its one variable', () => {
+  it('one signal → the documented sendSignal, with the signal as its variable', () => {
     expect(toMutation([one])).toStrictEqual({
       query: 'mutation ($input: SendSignalInput!) { sendSignal(input: $input) }',
       variables: { input: one },
     });
   });
 
-  it('is for several signals SEEK’s documented one for several, in their order', () => {
+  it('several signals → the documented sendSignals, in their order', () => {
     expect(toMutation([one, other, one])).toStrictEqual({
       query: 'mutation ($input: SendSignalsInput!) { sendSignals(input: $input) }',
       variables: { input: { signals: [one, other, one] } },
@@ -40,7 +40,7 @@ describe('SeekErrorSchema', () => {
     { given: { message: 'm', extensions: null }, read: { message: 'm' } },
     { given: { message: 7, path: ['sendSignal'] }, read: { message: '' } },
     { given: {}, read: { message: '' } },
-  ])('makes the best of $given', ({ given, read }) => {
+  ])('$given → $read', ({ given, read }) => {
     expect(SeekErrorSchema.parse(given)).toEqual(read);
   });
 });
@@ -57,7 +57,7 @@ describe('PartnerTokenAnswerSchema', () => {
     [],
     null,
     'a',
-  ])('refuses %j', (answer) => {
+  ])('%j → rejected', (answer) => {
     expect(PartnerTokenAnswerSchema.safeParse(answer).success).toBe(false);
   });
 });

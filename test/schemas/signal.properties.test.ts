@@ -10,7 +10,7 @@ type Json = Record<string, unknown>;
 const isObject = (value: unknown): value is Json =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** What an input says, by the rules of the README and no code of ours. */
+/** The meaning of an input, computed without the code under test. */
 const meaningOf = (value: unknown, name = ''): unknown => {
   if (name === 'positionProfileIds' && typeof value === 'string') return [value];
   if (name === 'timestamp') return instantOf(String(value));
@@ -22,14 +22,14 @@ const meaningOf = (value: unknown, name = ''): unknown => {
   );
 };
 
-/** The second, and the digits behind it: a Date knows milliseconds only. */
+/** The second and the fraction digits, because a Date only has milliseconds. */
 const instantOf = (text: string) => {
   const fraction = /\.(\d+)/.exec(text)?.[1] ?? '';
   return { second: Date.parse(text.replace(/\.\d+/, '')), fraction: fraction.replace(/0+$/, '') };
 };
 
 describe('every valid signal', () => {
-  it('is taken, and means the same when it is written out again', () => {
+  it('parsed and written as JSON → same meaning', () => {
     fc.assert(
       fc.property(signalInput, (input) => {
         const written = JSON.parse(JSON.stringify(accepted(input)));
@@ -39,7 +39,7 @@ describe('every valid signal', () => {
     );
   });
 
-  it('is read the second time as the first time, by the door and by the queue', () => {
+  it('parsed again, by the producer or by the queue → unchanged', () => {
     fc.assert(
       fc.property(signalInput, (input) => {
         const once = accepted(input);
@@ -52,7 +52,7 @@ describe('every valid signal', () => {
 });
 
 describe('a timestamp', () => {
-  it('comes out in UTC as the same instant, and in one writing only', () => {
+  it('parsed → the same instant in UTC, and toUtc → one canonical text', () => {
     fc.assert(
       fc.property(moment, offset, fc.nat(5), (when, minutes, zeros) => {
         const given = writeMoment(when, minutes, zeros);
@@ -68,13 +68,13 @@ describe('a timestamp', () => {
   });
 
   it.each(['0001-01-01T00:00:00+00:01', '9999-12-31T23:59:59-00:01', '0000-06-01T00:00:00Z'])(
-    'that UTC could not write in four digits is refused: %s',
+    'year outside 0001 to 9999 in UTC: %s → rejected',
     (text) => {
       expect(DateTimeSchema.safeParse(text).success).toBe(false);
     },
   );
 
-  it('of a hundred thousand zeros is read in no time', () => {
+  it('fraction of 100,000 zeros → read without delay', () => {
     const began = performance.now();
 
     const utc = toUtc(`2026-03-01T10:00:00.${'0'.repeat(100_000)}1Z`);
@@ -86,7 +86,7 @@ describe('a timestamp', () => {
 
 const unescapePart = (part: string) => part.replaceAll('~1', '/').replaceAll('~0', '~');
 
-/** What a pointer leads to: a place in the input, or one that is missing from a place in it. */
+/** Whether a pointer names a place in the input, or a missing key of an object in it. */
 const leadsSomewhere = (input: unknown, pointer: string): boolean => {
   let at = input;
   const parts = pointer.split('/').slice(1).map(unescapePart);
@@ -116,13 +116,32 @@ const anyJson = fc
   )
   .map((value): unknown => value);
 const name = fc.constantFrom(
-  ...['typeCode', 'token', 'candidateApplicationProfileId', 'positionProfileIds', 'current'],
-  ...['previous', 'timestamp', 'status', 'phase', 'success', 'label', 'index', 'total'],
-  ...['__proto__', 'constructor', 'prototype', 'toString', 'a/b', 'a~b', '', '\0', '\ud83d'],
+  'typeCode',
+  'token',
+  'candidateApplicationProfileId',
+  'positionProfileIds',
+  'current',
+  'previous',
+  'timestamp',
+  'status',
+  'phase',
+  'success',
+  'label',
+  'index',
+  'total',
+  '__proto__',
+  'constructor',
+  'prototype',
+  'toString',
+  'a/b',
+  'a~b',
+  '',
+  '\0',
+  '\ud83d',
 );
 
-describe('every other input', () => {
-  it('throws nothing, and has its problems named by pointers into it', () => {
+describe('any other input', () => {
+  it('parseSignal → does not throw, and every problem points into the input', () => {
     const typeCode = fc.constantFrom('ApplicationComplete', 'PositionStatusUpdate', 'Other', 7);
     const keyed = fc.dictionary(fc.oneof(name, fc.string()), anyJson);
 
@@ -143,7 +162,7 @@ describe('every other input', () => {
     );
   });
 
-  it('that is a valid signal but for one place is refused at that place, if at all', () => {
+  it('valid signal with one changed value → every problem points into the input', () => {
     const path = fc.array(name, { minLength: 1, maxLength: 3 });
 
     fc.assert(
@@ -158,7 +177,7 @@ describe('every other input', () => {
   });
 });
 
-describe('a signal of very many problems', () => {
+describe('a signal with 50,000 problems', () => {
   const MANY = 50_000;
   const wrong = (value: unknown) => ({
     typeCode: 'PositionStatusUpdate',
@@ -170,7 +189,7 @@ describe('a signal of very many problems', () => {
     ['wrong identifiers', wrong('')],
     ['identifiers of a wrong type', wrong(1)],
     ['unknown fields', Object.fromEntries(wrong(1).positionProfileIds.map((_, n) => [`f${n}`, n]))],
-  ])('has the first hundred named, and the rest told of: %s', (_, input) => {
+  ])('%s → the first 100 problems, and that there are more', (_, input) => {
     const began = performance.now();
 
     const fields = problems(input);
@@ -182,7 +201,7 @@ describe('a signal of very many problems', () => {
     expect(performance.now() - began).toBeLessThan(SLACK_MS);
   });
 
-  it('is taken where there are as many identifiers, and all are right', () => {
+  it('50,000 valid identifiers → accepted', () => {
     const signal = accepted(wrong('position-1'));
 
     expect(signal.positionProfileIds).toHaveLength(MANY);

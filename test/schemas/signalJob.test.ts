@@ -17,26 +17,26 @@ const attempt = (number: number): Attempt => ({
 });
 
 describe('SignalJobSchema', () => {
-  it('reads back what was written, through JSON, without changing a byte', () => {
+  it('job written as JSON → read unchanged', () => {
     const job = buildSignalJob({ signal: accepted(buildSeekSample()), attempts: [attempt(1)] });
 
     expect(SignalJobSchema.parse(JSON.parse(JSON.stringify(job)))).toStrictEqual(job);
   });
 
-  it('reads a signal of a type that SEEK added since', () => {
+  it('signal of an unknown type → accepted', () => {
     const job = buildSignalJob({ signal: { typeCode: 'InterviewBooked', token: 't' } });
 
     expect(SignalJobSchema.parse(job)).toStrictEqual(job);
   });
 
   it.each([
-    { what: 'another version', change: { version: 4 } },
+    { what: 'a newer version', change: { version: 5 } },
     { what: 'no signal', change: { signal: undefined } },
-    { what: 'a field that no signal has', change: { signal: { typeCode: 'New', tokn: 't' } } },
+    { what: 'an unknown field of the signal', change: { signal: { typeCode: 'New', tokn: 't' } } },
     { what: 'no time of acceptance', change: { acceptedAt: undefined } },
-    { what: 'a time of acceptance that is none', change: { acceptedAt: 'yesterday' } },
-    { what: 'attempts that are none', change: { attempts: [{}] } },
-  ])('refuses $what', ({ change }) => {
+    { what: 'an invalid time of acceptance', change: { acceptedAt: 'yesterday' } },
+    { what: 'an invalid attempt', change: { attempts: [{}] } },
+  ])('$what → rejected', ({ change }) => {
     expect(SignalJobSchema.safeParse(buildSignalJob(change)).success).toBe(false);
   });
 });
@@ -44,12 +44,12 @@ describe('SignalJobSchema', () => {
 describe('withAttempt', () => {
   const job = SignalJobSchema.parse(buildSignalJob({ attempts: [attempt(1)] }));
 
-  it('appends, and leaves the job that it was given alone', () => {
+  it('attempt → appended to a copy', () => {
     expect(withAttempt(job, attempt(2)).attempts).toEqual([attempt(1), attempt(2)]);
     expect(job.attempts).toEqual([attempt(1)]);
   });
 
-  it('keeps the last 200', () => {
+  it('more than 200 attempts → keeps the newest 200', () => {
     let long = job;
     for (let number = 2; number <= 250; number += 1) long = withAttempt(long, attempt(number));
 
@@ -63,7 +63,7 @@ describe('withRedrive', () => {
   const job = SignalJobSchema.parse(buildSignalJob());
   const redrive = (second: number) => ({ at: new Date(second * 1_000).toISOString(), by: 'ats' });
 
-  it('keeps the last 50, oldest first', () => {
+  it('more than 50 redrives → keeps the newest 50, oldest first', () => {
     let long = job;
     for (let number = 1; number <= 60; number += 1) long = withRedrive(long, redrive(number));
 
@@ -72,9 +72,12 @@ describe('withRedrive', () => {
     expect([redriveLog.at(0), redriveLog.at(-1)]).toEqual([redrive(11), redrive(60)]);
   });
 
-  it.each([[undefined], ['text'], [{ redriveLog: [{}] }], [job]])('is nothing of %j', (data) => {
-    expect(redriveLogOf(data)).toEqual({});
-  });
+  it.each([[undefined], ['text'], [{ redriveLog: [{}] }], [job]])(
+    'redriveLogOf %j → no field',
+    (data) => {
+      expect(redriveLogOf(data)).toEqual({});
+    },
+  );
 });
 
 describe('failureText', () => {
@@ -87,7 +90,7 @@ describe('failureText', () => {
     { failure: { code: 'FORBIDDEN' }, text: 'FORBIDDEN' },
     { failure: { reason: 'No token' }, text: 'No token' },
     { failure: {}, text: '' },
-  ])('$text', ({ failure, text }) => {
+  ])('$failure → "$text"', ({ failure, text }) => {
     expect(failureText(failure)).toBe(text);
   });
 });

@@ -62,14 +62,15 @@ describe.each([
   ['Fastify', underFastify],
   ['Hono', underHono],
 ])('the middleware for %s', (_, under) => {
-  it('hands over what the candidate arrived with, unharmed, and nothing where there is nothing', () =>
+  it('request with a token → its unchanged token; without a token → none', () =>
     under(async (ask) => {
       expect(await ask('/apply?seek-token=a+b%2B%3D=')).toEqual({
         token: 'a+b+==',
         source: 'linkOut',
       });
       expect(await ask('/apply?seek-prefill-id=p&seek-token=c')).toEqual({
-        ...{ token: 'c', source: 'applyWithSeek' },
+        token: 'c',
+        source: 'applyWithSeek',
       });
       expect(await ask('/apply')).toBe('none');
     }));
