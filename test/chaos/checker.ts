@@ -1,45 +1,44 @@
 import { attemptRules } from './attemptRules.ts';
-import type { Evidence, Terms } from './evidence.ts';
-import { about, type Finding, merge } from './finding.ts';
-import { placeRules } from './placeRules.ts';
+import type { Allowance, Evidence } from './evidence.ts';
+import { stateRules } from './stateRules.ts';
+import { mergeViolations, type Violation, violationOf } from './violation.ts';
 
-/** Holds what became of the signals against what was promised. */
-export const check = (evidence: Evidence, terms: Terms): Finding[] =>
-  merge([
-    ...placeRules(evidence, terms),
-    ...attemptRules(evidence, terms),
-    duplicates(evidence, terms),
-    strangers(evidence),
-    ...leaks(evidence),
+/** Compares what happened to the signals with what the dispatcher promises. */
+export const check = (evidence: Evidence, allowance: Allowance): Violation[] =>
+  mergeViolations([
+    ...stateRules(evidence, allowance),
+    ...attemptRules(evidence, allowance),
+    findDuplicates(evidence, allowance),
+    findUnknownSignals(evidence),
+    ...findLeaks(evidence),
   ]);
 
-const duplicates = ({ history, accepted, unsure }: Evidence, terms: Terms) => {
-  const doubled = history.duplicates();
-  const times = doubled.reduce((sum, one) => sum + one.times, 0);
-  if (times <= terms.duplicates) return undefined;
-  const ids = new Map([...accepted, ...unsure].map(({ mark, signalId }) => [mark, signalId]));
-  const what = `${times} duplicates, where the faults explain ${terms.duplicates}`;
-  return about(
-    what,
-    doubled.map(({ mark }) => ids.get(mark) ?? mark),
+const findDuplicates = ({ history, accepted, uncertain }: Evidence, allowance: Allowance) => {
+  const duplicates = history.duplicates();
+  const count = duplicates.reduce((sum, { times }) => sum + times, 0);
+  if (count <= allowance.duplicates) return undefined;
+  const ids = new Map([...accepted, ...uncertain].map(({ mark, signalId }) => [mark, signalId]));
+  return violationOf(
+    `${count} duplicates; the faults explain ${allowance.duplicates}`,
+    duplicates.map(({ mark }) => ids.get(mark) ?? mark),
   );
 };
 
-const strangers = ({ history, accepted, unsure }: Evidence) => {
-  const offered = new Set([...accepted, ...unsure].map(({ mark }) => mark));
-  return about(
-    'arrived at SEEK, but was never offered',
-    history.marks().filter((mark) => !offered.has(mark)),
+const findUnknownSignals = ({ history, accepted, uncertain }: Evidence) => {
+  const sent = new Set([...accepted, ...uncertain].map(({ mark }) => mark));
+  return violationOf(
+    'arrived at SEEK, but no producer sent it',
+    history.marks().filter((mark) => !sent.has(mark)),
   );
 };
 
-const leaks = ({ outputs, secrets }: Evidence) =>
+const findLeaks = ({ outputs, secrets }: Evidence) =>
   secrets.flatMap((secret, index) =>
     outputs
       .filter(({ text }) => text.includes(secret))
-      // Not the secret itself: this report may end up in somebody's log.
+      // Gives the secret's number only: this report may end up in a log.
       .map(({ name }) => ({
-        what: `secret ${index + 1} stands in the log of ${name}`,
+        what: `secret ${index + 1} is in the log of ${name}`,
         signalIds: [],
       })),
   );

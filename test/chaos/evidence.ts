@@ -1,49 +1,58 @@
 import type { DeadLetterView } from '../../src/deadLetters/deadLetters.ts';
 import type { SignalRecord } from '../../src/schemas/signalRecord.ts';
-import type { Stage } from './environment.ts';
+import type { Environment } from './environment.ts';
 import type { History } from './history.ts';
-import type { Offered } from './signals.ts';
+import type { TestSignal } from './signals.ts';
 
-/** What there is to judge by when all is quiet. */
+/** What the checker compares, collected after all work has ended. */
 export type Evidence = {
-  accepted: Offered[];
-  /** Offered and never answered with yes: may have been taken, need not. */
-  unsure: Offered[];
-  history: Pick<History, 'of' | 'marks' | 'took' | 'duplicates' | 'byRequest'>;
-  /** What the API says of each signal. */
+  accepted: TestSignal[];
+  /** Sent to the API without an answer that accepts them: they may be in the queue or not. */
+  uncertain: TestSignal[];
+  history: Pick<History, 'of' | 'marks' | 'isProcessed' | 'duplicates' | 'byRequest'>;
+  /** The API's record of each signal. */
   lookup: Map<string, SignalRecord | undefined>;
   deadLetters: DeadLetterView[];
   outputs: { name: string; text: string }[];
-  /** What must not stand in any output. */
+  /** Texts that no output may contain. */
   secrets: string[];
 };
 
-/** What the scenario's faults explain, and no more. */
-export type Terms = {
-  /** How often signals may have been taken that SEEK had taken already. */
+/** The harm that a scenario's faults explain. The checker reports anything beyond it. */
+export type Allowance = {
+  /** How often SEEK may have processed signals that it had processed before. */
   duplicates: number;
-  /** Attempts whose request never came as far as SEEK. */
-  unseen: number;
-  /** How many attempts a signal may have had. */
+  /** How many attempts may have spent a request that never reached SEEK. */
+  unreached: number;
+  /** How many attempts one signal may have had. */
   attempts: number;
-  /** The codes with which a signal may lie in the dead letters: by default with none. */
-  mayDie: (mark: string) => readonly string[];
+  /** The codes that this signal may have as a dead letter. */
+  allowedDeadCodes: (mark: string) => readonly string[];
+  /** The scenario's `RETRY_MAX_ATTEMPTS`. */
   maxAttempts: number;
-  /** Whether a signal may be skipped for this reason: by default for none. */
-  maySkip: (mark: string, reason: string) => boolean;
+  isSkipAllowed: (mark: string, reason: string) => boolean;
 };
 
-export const NO_HARM: Terms = {
-  ...{ duplicates: 0, unseen: 0, attempts: Number.POSITIVE_INFINITY },
-  ...{ mayDie: () => [], maxAttempts: 25, maySkip: () => false },
+export const NO_FAULTS: Allowance = {
+  duplicates: 0,
+  unreached: 0,
+  attempts: Number.POSITIVE_INFINITY,
+  allowedDeadCodes: () => [],
+  maxAttempts: 25,
+  isSkipAllowed: () => false,
 };
 
-export const gather = async ({ ats, history, outputs, secrets }: Stage): Promise<Evidence> => {
-  const [accepted, unsure] = [[...ats.accepted.values()], [...ats.unsure.values()]];
+export const collectEvidence = async (environment: Environment): Promise<Evidence> => {
+  const { producer, history, outputs, secrets } = environment;
+  const accepted = [...producer.accepted.values()];
+  const uncertain = [...producer.uncertain.values()];
   return {
-    ...{ accepted, unsure, history, secrets },
-    lookup: await ats.lookup([...accepted, ...unsure].map(({ signalId }) => signalId)),
-    deadLetters: await ats.deadLetters(),
+    accepted,
+    uncertain,
+    history,
+    secrets,
+    lookup: await producer.lookup([...accepted, ...uncertain].map(({ signalId }) => signalId)),
+    deadLetters: await producer.deadLetters(),
     outputs: outputs(),
   };
 };

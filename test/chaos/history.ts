@@ -1,48 +1,50 @@
-/** One request as it came to SEEK, whatever it carried. */
+/** One request that arrived at SEEK. */
 export type Arrival = {
   at: number;
   requestId: string;
-  /** The worker that sent it. */
-  by: string;
+  /** The name of the worker that sent it. */
+  worker: string;
+  /** The marks of the signals in it. */
   marks: string[];
-  /** What SEEK made of it: `delivered`, an error code, or the name of a fault. */
-  verdict: string;
-  /** SEEK has taken the signals, whether or not its answer is heard. */
-  took: boolean;
-  /** The answer went out whole. */
-  heard: boolean;
+  /** SEEK's reply: `delivered`, an error code, or the name of a fault. */
+  reply: string;
+  /** SEEK processed the signals, whether or not its reply arrived. */
+  processed: boolean;
+  /** SEEK sent the whole reply. */
+  answered: boolean;
 };
 
-/** All that ever came to SEEK. */
+/** Records every request that arrives at SEEK. */
 export const createHistory = () => {
   const arrivals: Arrival[] = [];
   const byMark = new Map<string, Arrival[]>();
   const byRequest = new Map<string, Arrival>();
 
   const of = (mark: string): Arrival[] => byMark.get(mark) ?? [];
-  const takings = (mark: string): number => of(mark).filter(({ took }) => took).length;
+  const timesProcessed = (mark: string): number =>
+    of(mark).filter(({ processed }) => processed).length;
 
   return {
     arrivals,
     of,
-    note: (arrival: Arrival): void => {
+    record: (arrival: Arrival): void => {
       arrivals.push(arrival);
       byRequest.set(arrival.requestId, arrival);
       for (const mark of arrival.marks) byMark.set(mark, [...of(mark), arrival]);
     },
     byRequest: (requestId: string): Arrival | undefined => byRequest.get(requestId),
     marks: (): string[] => [...byMark.keys()],
-    took: (mark: string): boolean => takings(mark) > 0,
-    /** How often signals were taken again that SEEK had taken already. */
+    isProcessed: (mark: string): boolean => timesProcessed(mark) > 0,
+    /** For each signal that SEEK processed more than once: how many times too often. */
     duplicates: (): { mark: string; times: number }[] =>
       [...byMark.keys()].flatMap((mark) => {
-        const times = takings(mark) - 1;
+        const times = timesProcessed(mark) - 1;
         return times > 0 ? [{ mark, times }] : [];
       }),
-    /** Signals that were taken though nobody heard of it: each explains a duplicate. */
-    unheardTakings: (): number =>
+    /** How many signals SEEK processed without a complete reply. Each explains one duplicate. */
+    countUnanswered: (): number =>
       arrivals
-        .filter(({ took, heard }) => took && !heard)
+        .filter(({ processed, answered }) => processed && !answered)
         .reduce((sum, { marks }) => sum + marks.length, 0),
     since: (at: number): Arrival[] => arrivals.filter((arrival) => arrival.at >= at),
   };

@@ -1,6 +1,6 @@
 import base from '../../jest.config.js';
 
-/** What `npm test` leaves out: these take minutes, and kill what they start. */
+/** The chaos tests. `npm test` leaves them out because they take minutes. */
 /** @type {import('jest').Config} */
 export default {
   ...base,
@@ -8,6 +8,6 @@ export default {
   roots: ['<rootDir>/test/chaos'],
   testMatch: ['**/*.chaos.ts'],
   testTimeout: 900_000,
-  // One file after the other: the scenarios share the machine among themselves.
+  // One file at a time: the scenarios already share both cores.
   maxWorkers: 1,
 };

@@ -1,15 +1,17 @@
 export type Options = {
-  /** Smaller, quicker, and without what has to wait for locks to run out. */
+  /** Runs fewer signals and rounds, and no scenario that waits for locks to expire. */
   short: boolean;
   only: string | undefined;
   seed: number;
 };
 
-/** What `npm run test:chaos` was asked for. */
+/** Reads the options of `npm run test:chaos`, which `run.js` passes as variables. */
 export const readOptions = (): Options => {
-  // biome-ignore lint/style/noProcessEnv: the switches of these tests, read here and nowhere else.
+  // biome-ignore lint/style/noProcessEnv: the only place that reads these variables.
   const { CHAOS_SHORT, CHAOS_ONLY, CHAOS_SEED } = process.env;
   const seed = CHAOS_SEED === undefined ? Date.now() % 1_000_000_000 : Number(CHAOS_SEED);
-  if (!Number.isSafeInteger(seed)) throw new Error('The seed must be a whole number');
+  if (!Number.isSafeInteger(seed)) {
+    throw new Error(`--seed must be a whole number, but is ${CHAOS_SEED}`);
+  }
   return { short: CHAOS_SHORT === '1', only: CHAOS_ONLY || undefined, seed };
 };

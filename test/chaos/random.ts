@@ -2,17 +2,18 @@ export type Random = {
   /** From 0 to below 1. */
   next: () => number;
   below: (limit: number) => number;
-  between: (least: number, most: number) => number;
+  /** Both bounds are included. */
+  between: (min: number, max: number) => number;
   chance: (probability: number) => boolean;
   pick: <T>(from: readonly T[]) => T;
   /**
-   * A stream of its own, the same for the same labels. What is decided about a request is drawn from
-   * the stream of its signal, so that the order in which requests happen to arrive changes nothing.
+   * A separate stream of numbers, the same for the same labels. SEEK's reply to a request uses the
+   * stream of its signal, so that the order in which requests arrive does not change the replies.
    */
   of: (...labels: (string | number)[]) => Random;
 };
 
-/** All that is left to chance, repeatable by its seed. */
+/** Random numbers that are the same for the same seed. */
 export const createRandom = (seed: number, ...labels: (string | number)[]): Random => {
   let state = labels.reduce<number>((hash, label) => mix(hash, String(label)), seed >>> 0);
   // Mulberry32.
@@ -25,8 +26,9 @@ export const createRandom = (seed: number, ...labels: (string | number)[]): Rand
   const below = (limit: number): number => Math.floor(next() * limit);
 
   return {
-    ...{ next, below },
-    between: (least, most) => least + below(most - least + 1),
+    next,
+    below,
+    between: (min, max) => min + below(max - min + 1),
     chance: (probability) => next() < probability,
     pick: (from) => {
       const picked = from[below(from.length)];

@@ -4,24 +4,24 @@ import { join } from 'node:path';
 import type { Commands, Env } from '../support/commands.ts';
 
 import { check } from './checker.ts';
-import { openStage, type Stage } from './environment.ts';
-import { gather, NO_HARM, type Terms } from './evidence.ts';
-import type { Finding } from './finding.ts';
+import { drain } from './drain.ts';
+import { type Environment, startEnvironment } from './environment.ts';
+import { type Allowance, collectEvidence, NO_FAULTS } from './evidence.ts';
 import type { Options } from './options.ts';
 import { createRandom } from './random.ts';
-import { settle } from './settle.ts';
+import type { Violation } from './violation.ts';
 
 export type Scenario = {
   name: string;
-  /** How much of the machine it wants. Most of them mostly wait. */
+  /** Its share of `CAPACITY`. Most scenarios wait most of the time. */
   load: 1 | 2;
-  /** `false`: it has to wait for real locks, and is left out of a short run. */
-  inShort: boolean;
+  /** `false`: it waits for real locks to expire, so a short run leaves it out. */
+  inShortRun: boolean;
   env?: Env;
-  /** How long all may take to come to rest, once the faults are over. */
-  settleWithinMs?: number;
-  /** Does harm, mends it, and says afterwards what the harm explains. */
-  play: (stage: Stage) => Promise<() => Partial<Terms>>;
+  /** How long the pending work may take after the last fault. */
+  drainTimeoutMs?: number;
+  /** Causes the faults and ends them. Resolves with a function that says what they explain. */
+  run: (environment: Environment) => Promise<() => Partial<Allowance>>;
 };
 
 export type Result = {
@@ -29,69 +29,80 @@ export type Result = {
   signals: number;
   arrived: number;
   duplicates: number;
-  allowed: number;
+  allowedDuplicates: number;
   dead: number;
   skipped: number;
   requests: number;
   seconds: number;
-  findings: Finding[];
-  /** Where the logs are; only of a scenario that failed. */
+  violations: Violation[];
+  /** The folder with the logs; only if the scenario failed. */
   logs?: string;
 };
 
 type Deps = { commands: Commands; options: Options; folder: string };
 
-const SETTLE_WITHIN_MS = 150_000;
-const SETTLE_WITHIN_SHORT_MS = 45_000;
+const DRAIN_TIMEOUT_MS = 150_000;
+const SHORT_DRAIN_TIMEOUT_MS = 45_000;
 
-/** Plays one scenario from an empty queue to the verdict. */
+/** Runs one scenario from an empty queue to its result. */
 export const runScenario = async (
-  { name, env = {}, play, settleWithinMs = SETTLE_WITHIN_MS }: Scenario,
+  { name, env = {}, run, drainTimeoutMs = DRAIN_TIMEOUT_MS }: Scenario,
   { commands, options: { seed, short }, folder }: Deps,
 ): Promise<Result> => {
   const began = Date.now();
   const random = createRandom(seed, name);
-  const stage = await openStage({ commands, random, short, env });
-  const findings: Finding[] = [];
-  const broke = (what: string) => (err: unknown) => {
-    findings.push({ what: `${what}: ${err instanceof Error ? err.message : err}`, signalIds: [] });
+  const environment = await startEnvironment({ commands, random, short, env });
+  const { producer, history } = environment;
+  const violations: Violation[] = [];
+  const report = (what: string) => (err: unknown) => {
+    const message = err instanceof Error ? err.message : err;
+    violations.push({ what: `${what}: ${message}`, signalIds: [] });
     return undefined;
   };
 
   try {
-    const explained = await play(stage).catch(broke('the scenario broke off'));
-    await settle(stage, short ? SETTLE_WITHIN_SHORT_MS : settleWithinMs).catch(broke('no rest'));
-    const terms = { ...NO_HARM, ...explained?.() };
-    const evidence = await gather(stage)
+    const explain = await run(environment).catch(report('the scenario failed'));
+    await drain(environment, short ? SHORT_DRAIN_TIMEOUT_MS : drainTimeoutMs).catch(
+      report('could not read the pending work'),
+    );
+    const allowance = { ...NO_FAULTS, ...explain?.() };
+    const evidence = await collectEvidence(environment)
       .catch(async (err: unknown) => {
-        broke('the API does not answer, a new one was asked')(err);
-        await stage.startApi();
-        return gather(stage);
+        report('the API did not answer; started another one')(err);
+        await environment.startApi();
+        return collectEvidence(environment);
       })
-      .catch(broke('nothing to judge by'));
-    if (evidence !== undefined) findings.push(...check(evidence, terms));
-    stage.demand(stage.ats.accepted.size > 0, 'nothing was accepted, so nothing is proved');
-    findings.push(...stage.complaints.map((what) => ({ what, signalIds: [] })));
+      .catch(report('could not collect the evidence'));
+    if (evidence !== undefined) violations.push(...check(evidence, allowance));
+    environment.verify(producer.accepted.size > 0, 'no signal was accepted, so nothing is proved');
+    violations.push(...environment.violations.map((what) => ({ what, signalIds: [] })));
 
-    const logs = findings.length === 0 ? undefined : await keepLogs(stage, join(folder, name));
-    const lookup = [...(evidence?.lookup.values() ?? [])];
+    const logs = violations.length === 0 ? undefined : await saveLogs(environment, folder, name);
+    const records = [...(evidence?.lookup.values() ?? [])];
     return {
-      ...{ name, findings, allowed: terms.duplicates },
-      signals: stage.ats.accepted.size,
-      arrived: stage.history.marks().length,
-      duplicates: stage.history.duplicates().reduce((sum, { times }) => sum + times, 0),
+      name,
+      violations,
+      signals: producer.accepted.size,
+      arrived: history.marks().length,
+      duplicates: history.duplicates().reduce((sum, { times }) => sum + times, 0),
+      allowedDuplicates: allowance.duplicates,
       dead: evidence?.deadLetters.length ?? 0,
-      skipped: lookup.filter((record) => record?.state === 'skipped').length,
-      requests: stage.history.arrivals.length,
+      skipped: records.filter((record) => record?.state === 'skipped').length,
+      requests: history.arrivals.length,
       seconds: Math.round((Date.now() - began) / 1000),
       ...(logs === undefined ? {} : { logs }),
     };
   } finally {
-    await stage.close();
+    await environment.close();
   }
 };
 
-const keepLogs = async ({ outputs, history }: Stage, folder: string): Promise<string> => {
+const saveLogs = async (
+  { outputs, history }: Environment,
+  parent: string,
+  scenario: string,
+): Promise<string> => {
+  const folder = join(parent, scenario);
   await mkdir(folder, { recursive: true });
   for (const { name, text } of outputs()) await writeFile(join(folder, `${name}.log`), text);
   const arrivals = history.arrivals.map((arrival) => `${JSON.stringify(arrival)}\n`);

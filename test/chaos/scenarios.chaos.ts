@@ -5,26 +5,25 @@ import { join } from 'node:path';
 import { buildCommands, type Commands } from '../support/commands.ts';
 
 import { readOptions } from './options.ts';
+import { renderTable, renderViolations } from './report.ts';
 import { type Result, runScenario } from './scenario.ts';
 import { SCENARIOS } from './scenarios/index.ts';
 import { schedule } from './schedule.ts';
-import { describe as describeResult, drawTable } from './table.ts';
 
-// Two cores. A scenario that waits for locks leaves them to others.
+// For two cores. Scenarios that wait for locks leave them to the others.
 const CAPACITY = 4;
 
 const options = readOptions();
 const { only, short, seed } = options;
-const chosen = SCENARIOS.filter(({ name, inShort }) =>
-  only === undefined ? !short || inShort : name === only,
+const chosen = SCENARIOS.filter(({ name, inShortRun }) =>
+  only === undefined ? !short || inShortRun : name === only,
 );
 if (chosen.length === 0) {
-  throw new Error(
-    `No scenario ${only}; there are: ${SCENARIOS.map(({ name }) => name).join(', ')}`,
-  );
+  const names = SCENARIOS.map(({ name }) => name).join(', ');
+  throw new Error(`No scenario is named ${only}. Choose one of: ${names}`);
 }
 
-const say = (text: string) => process.stdout.write(`${text}\n`);
+const print = (text: string) => process.stdout.write(`${text}\n`);
 const results: Result[] = [];
 let commands: Commands;
 let running: Map<string, Promise<Result>>;
@@ -32,11 +31,12 @@ let folder: string;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'seek-chaos-'));
-  say(`seed ${seed}: npm run test:chaos -- --seed ${seed} repeats it`);
+  print(`seed ${seed}; to repeat: npm run test:chaos -- --seed ${seed}`);
   commands = await buildCommands();
   running = schedule(chosen, CAPACITY, async (scenario) => {
     const result = await runScenario(scenario, { commands, options, folder });
-    say(`${result.findings.length === 0 ? 'ok    ' : 'FAILED'} ${result.name} ${result.seconds} s`);
+    const { name, violations, seconds } = result;
+    print(`${violations.length === 0 ? 'ok    ' : 'FAILED'} ${name} ${seconds} s`);
     results.push(result);
     return result;
   });
@@ -45,19 +45,19 @@ beforeAll(async () => {
 afterAll(async () => {
   await Promise.allSettled([...(running?.values() ?? [])]);
   await commands?.stop();
-  // Logs are left of failures only; without one it is empty.
+  // Removes the folder only if it is empty, so the logs of failed scenarios stay.
   await rmdir(folder).catch(() => {});
-  say(`\nseed ${seed}\n${drawTable(results)}`);
+  print(`\nseed ${seed}\n${renderTable(results)}`);
 });
 
-// They all run at the same time; each is waited for in its turn.
-it.each(chosen.map(({ name }) => name))('%s', async (name) => {
+// All scenarios run at the same time; each test waits for one result.
+it.each(chosen.map(({ name }) => name))('chaos scenario %s → no violation', async (name) => {
   const result = await running.get(name);
 
-  if (result === undefined) throw new Error('Not run');
-  if (result.findings.length > 0) {
-    const failure = new Error(describeResult(result, seed));
-    // Where in this file it was thrown says nothing.
+  if (result === undefined) throw new Error(`${name} did not run`);
+  if (result.violations.length > 0) {
+    const failure = new Error(renderViolations(result, seed));
+    // The stack would point to this line, which says nothing about the violation.
     failure.stack = failure.message;
     throw failure;
   }

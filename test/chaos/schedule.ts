@@ -1,8 +1,8 @@
 type Task = { name: string; load: number };
 
 /**
- * Runs tasks side by side as far as their loads allow, begun in the order given. Each result is had
- * by name; one that fails is nobody else's affair.
+ * Runs tasks at the same time while the sum of their loads stays within `capacity`, and starts them in
+ * the given order. Returns each task's promise by name; a task that fails does not stop the others.
  */
 export const schedule = <T extends Task, R>(
   tasks: readonly T[],
@@ -10,30 +10,30 @@ export const schedule = <T extends Task, R>(
   run: (task: T) => Promise<R>,
 ): Map<string, Promise<R>> => {
   let free = capacity;
-  const waiting: { load: number; go: () => void }[] = [];
+  const waiting: { load: number; start: () => void }[] = [];
 
-  const next = (): void => {
+  const startNext = (): void => {
     for (let first = waiting[0]; first !== undefined && first.load <= free; first = waiting[0]) {
       waiting.shift();
       free -= first.load;
-      first.go();
+      first.start();
     }
   };
-  const start = async (task: T): Promise<R> => {
-    await new Promise<void>((go) => {
-      waiting.push({ load: task.load, go });
+  const runInTurn = async (task: T): Promise<R> => {
+    await new Promise<void>((start) => {
+      waiting.push({ load: task.load, start });
     });
     try {
       return await run(task);
     } finally {
       free += task.load;
-      next();
+      startNext();
     }
   };
 
-  const results = new Map(tasks.map((task) => [task.name, start(task)]));
-  // Each is looked at in its turn; none may end the process before that.
+  const results = new Map(tasks.map((task) => [task.name, runInTurn(task)]));
+  // A test awaits each result later. Until then a rejection must not end the process.
   for (const result of results.values()) result.catch(() => {});
-  next();
+  startNext();
   return results;
 };

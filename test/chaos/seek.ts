@@ -1,18 +1,18 @@
 import { partnerToken, type ScriptedAnswer, startScriptedSeek } from '../support/scriptedSeek.ts';
 import { type Arrival, createHistory } from './history.ts';
+import { deliver, type ReplyTo } from './replies.ts';
 import { marksIn } from './signals.ts';
-import { type Decide, take } from './verdicts.ts';
 
 const PARTNER_TOKEN = 'chaos-partner-token-';
 
 const header = (value: string | string[] | undefined): string => String(value ?? '');
 
-/** A SEEK that remembers who came when, and what it answered. */
-export const startSeek = async () => {
+/** A stand-in for SEEK that records every request and its reply. */
+export const startRecordingSeek = async () => {
   const history = createHistory();
-  let decide: Decide = (request) => take(request);
-  let token: ((number: number) => ScriptedAnswer) | undefined;
-  let tokenLifeSeconds = 1800;
+  let replyTo: ReplyTo = (request) => deliver(request);
+  let answerTokenRequest: ((number: number) => ScriptedAnswer) | undefined;
+  let tokenLifetimeSeconds = 1800;
 
   const seek = await startScriptedSeek({
     answers: ({ text, headers }) => {
@@ -21,42 +21,49 @@ export const startSeek = async () => {
       const arrival: Arrival = {
         at: Date.now(),
         requestId: header(headers['x-request-id']),
-        by: header(headers['user-agent']),
+        worker: header(headers['user-agent']),
         marks,
-        ...{ verdict: '', took: false, heard: false },
+        reply: '',
+        processed: false,
+        answered: false,
       };
-      history.note(arrival);
-      const together = text.includes('sendSignals(');
-      const { name, took, answer } = decide({
-        ...{ marks, together, by: arrival.by, nth: history.of(first).length },
+      history.record(arrival);
+      const { name, processed, answer } = replyTo({
+        marks,
+        isBatch: text.includes('sendSignals('),
+        worker: arrival.worker,
+        nth: history.of(first).length,
       });
-      Object.assign(arrival, { verdict: name, took });
+      arrival.reply = name;
+      arrival.processed = processed;
       return (response, socket) => {
         response.once('finish', () => {
-          arrival.heard = true;
+          arrival.answered = true;
         });
         answer(response, socket);
       };
     },
     token: (_request, number) =>
-      token?.(number) ?? partnerToken(`${PARTNER_TOKEN}${number}`, tokenLifeSeconds),
+      answerTokenRequest?.(number) ??
+      partnerToken(`${PARTNER_TOKEN}${number}`, tokenLifetimeSeconds),
   });
 
   return {
-    ...{ ...seek, history },
+    ...seek,
+    history,
     port: Number(new URL(seek.url).port),
-    /** From now on. */
-    behave: (next: Decide) => {
-      decide = next;
+    /** Applies to all requests from now on. */
+    replyWith: (next: ReplyTo) => {
+      replyTo = next;
     },
-    tokensLive: (seconds: number) => {
-      tokenLifeSeconds = seconds;
+    setTokenLifetime: (seconds: number) => {
+      tokenLifetimeSeconds = seconds;
     },
-    /** From now on the token endpoint answers this; without an argument, tokens. */
-    answerTokens: (next: ((number: number) => ScriptedAnswer) | undefined = undefined) => {
-      token = next;
+    /** Replaces the answers of the token endpoint; without an argument it issues tokens again. */
+    answerTokenRequestsWith: (next?: (number: number) => ScriptedAnswer) => {
+      answerTokenRequest = next;
     },
   };
 };
 
-export type Seek = Awaited<ReturnType<typeof startSeek>>;
+export type RecordingSeek = Awaited<ReturnType<typeof startRecordingSeek>>;

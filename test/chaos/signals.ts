@@ -8,23 +8,22 @@ import {
   buildSignal,
 } from '../support/buildSignal.ts';
 
-/** A signal that is offered to the API, and how to know it again. */
-export type Offered = {
-  /** What tells it from all others when it arrives at SEEK. */
+export type TestSignal = {
+  /** The value by which requests to SEEK identify the signal. Unique. */
   mark: string;
   signalId: string;
   signal: object;
 };
 
-/** Signals of all types, no two alike. Every seek token holds `secret`, so that one look finds a leak. */
+/** Builds distinct signals of all types. Every seek token contains `secret`, so one search finds a leak. */
 export const createSignals = (secret: string) => {
-  let made = 0;
+  let created = 0;
 
-  const makeOne = (): Offered => {
-    made += 1;
-    // Would be damaged by a careless hop.
-    const token = `${secret}-${made}+of/one%20application`;
-    const position = `position-${secret.slice(0, 4)}-${made}`;
+  const createOne = (): TestSignal => {
+    created += 1;
+    // Encoding or decoding it once too often would change it.
+    const token = `${secret}-${created}+of/one%20application`;
+    const position = `position-${secret.slice(0, 4)}-${created}`;
     const build = [
       () => ({ mark: token, signal: buildApplicationComplete({ token }) }),
       () => ({ mark: token, signal: buildSignal({ token }) }),
@@ -32,22 +31,22 @@ export const createSignals = (secret: string) => {
         mark: position,
         signal: buildPositionStatusUpdate({ positionProfileIds: [position] }),
       }),
-    ][made % 3];
-    if (build === undefined) throw new Error('no type');
+    ][created % 3];
+    if (build === undefined) throw new Error('No signal type');
     const { mark, signal } = build();
     return { mark, signal, signalId: signalIdOf(signal) };
   };
 
-  return (count: number): Offered[] => Array.from({ length: count }, makeOne);
+  return (count: number): TestSignal[] => Array.from({ length: count }, createOne);
 };
 
-/** A signal that names its application, which is known by the token that it is to be sent with. */
-export const nameApplication = (applicationId: string, token: string): Offered => {
+/** A signal with an `applicationId`. Its mark is the seek token that the worker should resolve. */
+export const signalOfApplication = (applicationId: string, token: string): TestSignal => {
   const signal = buildSignal({ token: undefined, applicationId });
   return { mark: token, signal, signalId: signalIdOf(signal) };
 };
 
-// An ATS is told the id with the answer. Here it has to be known also where no answer came.
+// The API returns the id, but a test also needs it for signals that got no answer.
 const signalIdOf = (signal: object): string => {
   const options = { now: new Date(), allowUnknownTypes: false, audience: LIVE_AUDIENCE };
   const parsed = parseSignal(signal, options);
@@ -57,7 +56,7 @@ const signalIdOf = (signal: object): string => {
 
 type Input = { token?: string; positionProfileIds?: string[]; signals?: Input[] };
 
-/** The marks of the signals in a request to SEEK, alone by `sendSignal` or together by `sendSignals`. */
+/** The marks of the signals in the body of a `sendSignal` or `sendSignals` request. */
 export const marksIn = (text: string): string[] => {
   const { variables }: { variables?: { input?: Input } } = JSON.parse(text);
   const { input = {} } = variables ?? {};

@@ -1,4 +1,4 @@
-/** Valid, plus your change. `undefined` takes a field away. */
+/** A valid state with `change` applied; `undefined` removes a field. The other builders do the same. */
 export const buildState = (change: object = {}) => ({
   status: { label: 'Interview', index: 2, total: 4 },
   success: null,
@@ -27,7 +27,7 @@ export const buildPositionStatusUpdate = (change: object = {}) => ({
   ...change,
 });
 
-/** SEEK's published sample: a bare string for the position, a phase on both sides, `success: null`. */
+/** SEEK's published sample: a single string of a position, a phase in both states, `success: null`. */
 export const buildSeekSample = () => ({
   typeCode: 'ApplicationStatusUpdate',
   token: 'eyJhbGciOiJIUzI1NiJ9.c2FtcGxl.sample_-signature',
@@ -46,7 +46,7 @@ export const buildSeekSample = () => ({
   },
 });
 
-/** What the queue holds of an accepted signal. */
+/** The job data of an accepted signal. */
 export const buildSignalJob = (change: object = {}) => ({
   version: 4,
   signal: buildSignal(),
@@ -58,7 +58,7 @@ export const buildSignalJob = (change: object = {}) => ({
   ...change,
 });
 
-/** What `dead-letters` holds of a signal that was given up. */
+/** The job data of a dead letter. */
 export const buildLetter = (change: object = {}) => ({
   version: 2,
   signalId: 'signal-1',

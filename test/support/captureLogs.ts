@@ -1,6 +1,6 @@
 import { createLogger } from '../../src/observability/logger.ts';
 
-/** Our own logger, writing into memory: what a log file would hold, byte for byte. */
+/** The project's logger, writing to memory. `text` is what a log file would contain, byte for byte. */
 export const captureLogs = (level = 'trace') => {
   const written: string[] = [];
   const logger = createLogger({ level, destination: { write: (line) => written.push(line) } });

@@ -1,4 +1,4 @@
-/** Within a file or a `describe`: what was opened in a test is closed after it, the last one first. */
+/** Call in a file or a `describe`. Closes after each test what the test opened, in reverse order. */
 export const closeAfterEach = () => {
   const closing: (() => Promise<unknown>)[] = [];
   afterEach(async () => {

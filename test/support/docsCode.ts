@@ -8,11 +8,11 @@ export type Page = {
   text: string;
 };
 
-export type Section = { heading: string; text: string };
+type Section = { heading: string; text: string };
 
 const PROJECT = fileURLToPath(new URL('../../', import.meta.url));
 const FENCE = /^ *```[^\n]*\n.*?^ *```$/gms;
-// A list item and a row of a table are read one at a time, so each counts as a paragraph.
+// Each list item and each table row counts as a paragraph of its own.
 const PARAGRAPH_BREAK = /\n\s*\n|\n(?=\s*(?:[-*|>]|\d+\.)\s)|\n(?=#)/;
 
 /** The README and every page under `docs/`. */
@@ -29,7 +29,7 @@ export const readPage = (name: string): Page => ({
   text: readFileSync(join(PROJECT, name), 'utf8'),
 });
 
-/** The code blocks of one language, in their order. */
+/** The code blocks of one language, in page order. */
 export const readCode = (language: string): { name: string; code: string }[] =>
   readPages().flatMap(({ name, text }) =>
     [...text.matchAll(/^```(\w+)\n(.*?)^```$/gms)].flatMap(([, tag, code = '']) =>
@@ -37,7 +37,7 @@ export const readCode = (language: string): { name: string; code: string }[] =>
     ),
   );
 
-/** Links to places that do not exist, each as `page: target`. Links to other sites are not followed. */
+/** Links to missing files or headings, as `page: target`. Does not follow links to other sites. */
 export const findBrokenLinks = (pages: readonly Page[]): string[] =>
   pages.flatMap((page) =>
     linksOf(page)
@@ -57,7 +57,7 @@ const exists = ({ name, text }: Page, target: string): boolean => {
   return statSync(join(PROJECT, file)).isFile() && anchorsOf(readPage(file).text).has(anchor);
 };
 
-/** Anchors as GitHub derives them from headings: the second of two equal ones ends in `-1`. */
+/** Anchors as GitHub derives them from headings; of two equal headings the second gets `-1`. */
 const anchorsOf = (text: string): Set<string> => {
   const seen = new Map<string, number>();
   const anchors = headingsOf(text).map((heading) => {
@@ -75,7 +75,7 @@ const anchorsOf = (text: string): Set<string> => {
 const headingsOf = (text: string): string[] =>
   [...withoutFences(text).matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) => heading);
 
-/** What stands under each heading, code included, down to the next heading of any level. */
+/** The text under each heading, code included, up to the next heading of any level. */
 export const sectionsOf = ({ text }: Page): Section[] =>
   text
     .split(/^(?=#+ )/m)
@@ -92,7 +92,7 @@ export const paragraphsOf = ({ text }: Page): string[] =>
     .map((paragraph) => paragraph.trim())
     .filter((paragraph) => paragraph !== '');
 
-/** Words as a reader counts them: what holds no letter or digit, such as a line of a diagram, is none. */
+/** Counts words that contain a letter or a digit, so not the lines of a diagram. */
 export const countWords = (text: string): number =>
   text.split(/\s+/).filter((word) => /[\p{L}\p{N}]/u.test(word)).length;
 

@@ -10,12 +10,12 @@ const isExecutable = (path: string): boolean => {
   }
 };
 
-/** Where the first of these commands is: in PATH, or else in one of these folders. */
+/** The path of the first of these commands that exists, searched in `PATH` and then in `folders`. */
 export const findCommand = (
   names: readonly string[],
   folders: readonly string[] = [],
 ): string | undefined =>
-  // biome-ignore lint/style/noProcessEnv: where to look for it.
+  // biome-ignore lint/style/noProcessEnv: PATH is where commands are installed.
   [...(process.env.PATH ?? '').split(delimiter), ...folders]
     .flatMap((folder) => names.map((name) => join(folder, name)))
     .find(isExecutable);

@@ -1,5 +1,5 @@
 /**
- * Milliseconds that a busy machine may add to a time that was promised. What has no bound waits
- * for a silent peer for minutes or for good, and does not end within these either.
+ * Added to promised times, for busy machines. Code without a time limit still fails such a test: it
+ * waits minutes or longer for a silent peer.
  */
 export const SLACK_MS = 15_000;

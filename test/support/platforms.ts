@@ -9,11 +9,13 @@ import { openRedis } from '../../src/queue/redis/openRedis.ts';
 import { captureLogs } from './captureLogs.ts';
 import { startRedis } from './redisServer.ts';
 
-/** What the queue runs on, once for a file of tests. */
+const DAY_MS = 86_400_000;
+
+/** What the queue runs on. Started once per test file. */
 export type Platform = {
-  /** A process's own way to the queue. */
+  /** Opens the queue as one process does. */
   open: (config: Config, profile: ConnectionProfile, logger: Logger) => Backend;
-  /** Before each test: an empty queue. */
+  /** Empties the queue. Called before each test. */
   clear: () => Promise<void>;
   stop: () => Promise<void>;
 };
@@ -26,7 +28,10 @@ export const onRedis = async (): Promise<Platform> => {
     open: (config, profile, logger) =>
       openRedis({
         ...queueOptions(config),
-        ...{ url: redis.url, prefix: `{test-${queues}}`, profile, logger },
+        url: redis.url,
+        prefix: `{test-${queues}}`,
+        profile,
+        logger,
       }),
     clear: async () => {
       queues += 1;
@@ -35,12 +40,17 @@ export const onRedis = async (): Promise<Platform> => {
   };
 };
 
-/** In memory, and one for all: it takes seconds to open. The ledger's past stays: use new tokens. */
+/**
+ * In memory, and shared by all tests of a file because it takes seconds to open. `clear` keeps its dedupe
+ * records, so each test needs new tokens.
+ */
 export const onEmbedded = async (): Promise<Platform> => {
   const { logger } = captureLogs();
-  const keep = 86_400_000;
   const shared = await openEmbedded({
-    ...{ folder: undefined, logger, dedupeWindowMs: keep, keepDeliveredMs: keep },
+    folder: undefined,
+    logger,
+    dedupeWindowMs: DAY_MS,
+    keepDeliveredMs: DAY_MS,
   });
 
   return {
@@ -54,7 +64,7 @@ export const onEmbedded = async (): Promise<Platform> => {
   };
 };
 
-/** For `describe.each`: what holds on one must hold on the other. */
+/** For `describe.each`: both backends must behave alike. */
 export const PLATFORMS = [
   { name: 'Redis', start: onRedis },
   { name: 'the embedded queue', start: onEmbedded },

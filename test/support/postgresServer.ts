@@ -12,8 +12,8 @@ import { freePort } from './redisServer.ts';
 import { waitFor } from './waitFor.ts';
 
 const MISSING =
-  'No PostgreSQL on this machine. These tests run against a real one: `npm run setup` installs it.';
-// Where Debian keeps what is not for every user's PATH.
+  'Found no PostgreSQL on this machine. These tests need one: run `npm run setup` to install it.';
+// Debian installs the server here, outside of PATH.
 const DEBIAN = '/usr/lib/postgresql';
 
 const versions = (): string[] => {
@@ -30,7 +30,7 @@ const find = (name: string): string => {
   return found;
 };
 
-/** PostgreSQL won't run as root: whoever is, lends it another user. */
+/** PostgreSQL refuses to run as root. Tests that run as root start it as `nobody`. */
 const unprivileged = async (): Promise<{ uid: number; gid: number } | undefined> => {
   if (process.getuid?.() !== 0) return undefined;
   const id = async (...args: string[]) =>
@@ -38,7 +38,7 @@ const unprivileged = async (): Promise<{ uid: number; gid: number } | undefined>
   return { uid: await id('-u'), gid: await id('-g') };
 };
 
-/** A PostgreSQL of our own on a free loopback port, in a folder of its own, gone with the test. */
+/** Starts a PostgreSQL on a free loopback port. `stop` removes its data. */
 export const startPostgres = async () => {
   const folder = await mkdtemp(join(tmpdir(), 'seek-postgres-'));
   const user = await unprivileged();
@@ -78,7 +78,7 @@ export const startPostgres = async () => {
     await exited;
   };
 
-  /** It and all that it has forked: each connection has a process of its own. */
+  /** Signals the server and its child processes: PostgreSQL forks one for each connection. */
   const signalAll = async (signal: NodeJS.Signals): Promise<void> => {
     const children = await promisify(execFile)('pgrep', ['-P', String(server.pid)]).catch(() => ({
       stdout: '',
@@ -87,7 +87,7 @@ export const startPostgres = async () => {
       try {
         if (pid) process.kill(pid, signal);
       } catch {
-        // A connection that has just ended.
+        // The connection has ended since, and its process with it.
       }
     }
   };
@@ -95,7 +95,7 @@ export const startPostgres = async () => {
   return {
     url,
     port,
-    /** Says nothing any more, and closes no connection. */
+    /** Stops answering without closing a connection. */
     freeze: () => signalAll('SIGSTOP'),
     thaw: () => signalAll('SIGCONT'),
     kill,

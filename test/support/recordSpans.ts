@@ -10,7 +10,7 @@ import { openTracer } from '../../src/observability/tracing.ts';
 
 type Config = ConstructorParameters<typeof NodeTracerProvider>[0];
 
-/** An SDK that keeps spans in memory, registered as an application's would be. */
+/** Registers an OpenTelemetry SDK, as an application does, that keeps its spans in memory. */
 export const recordSpans = (config: Config = {}) => {
   const exporter = new InMemorySpanExporter();
   const processor = new SimpleSpanProcessor(exporter);
@@ -18,7 +18,7 @@ export const recordSpans = (config: Config = {}) => {
 
   return {
     tracer: openTracer(),
-    /** Those that have ended, the first to begin first. */
+    /** The ended spans, by start time. */
     spans: (kind?: keyof typeof SpanKind): ReadableSpan[] =>
       exporter
         .getFinishedSpans()

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { Redis } from 'ioredis';
 
 const MISSING =
-  'No redis-server on this machine. These tests run against a real Redis: `npm run setup` installs one.';
+  'Found no redis-server on this machine. These tests need one: run `npm run setup` to install it.';
 
 export const freePort = async (): Promise<number> => {
   const server = createServer().listen(0, '127.0.0.1');
@@ -15,13 +15,16 @@ export const freePort = async (): Promise<number> => {
   const address = server.address();
   server.close();
   await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port');
+  if (address === null || typeof address === 'string') throw new Error('Found no free port');
   return address.port;
 };
 
+const toArguments = (settings: Record<string, string>): string[] =>
+  Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
+
 /**
- * A Redis of our own on a free loopback port: append-only, never evicting, gone with the test.
- * `args` of the command line have the last word.
+ * Starts a Redis on a free loopback port: append-only, without eviction. `args` override these settings.
+ * `stop` removes its data.
  */
 export const startRedis = async (port?: number, args: readonly string[] = []) => {
   const folder = await mkdtemp(join(tmpdir(), 'seek-redis-'));
@@ -32,9 +35,16 @@ export const startRedis = async (port?: number, args: readonly string[] = []) =>
     const child = spawn(
       'redis-server',
       [
-        ...['--port', String(chosen), '--bind', '127.0.0.1', '--dir', folder],
-        ...['--appendonly', 'yes', '--appendfsync', 'everysec', '--save', ''],
-        ...['--maxmemory-policy', 'noeviction', '--loglevel', 'warning'],
+        ...toArguments({
+          port: String(chosen),
+          bind: '127.0.0.1',
+          dir: folder,
+          appendonly: 'yes',
+          appendfsync: 'everysec',
+          save: '',
+          'maxmemory-policy': 'noeviction',
+          loglevel: 'warning',
+        }),
         ...args,
       ],
       { stdio: 'ignore' },
@@ -62,7 +72,7 @@ export const startRedis = async (port?: number, args: readonly string[] = []) =>
   return {
     url,
     port: chosen,
-    /** Stops answering without closing a connection, as an overloaded host does. */
+    /** Stops answering without closing a connection, like an overloaded host. */
     freeze: () => server.kill('SIGSTOP'),
     thaw: () => server.kill('SIGCONT'),
     kill,

@@ -1,8 +1,8 @@
 import type { Redis } from 'ioredis';
 
 /**
- * What a killed worker holds comes free when its locks have run out, and the workers have looked
- * twice: up to a minute. Here that minute has passed, and the next worker to start looks at once.
+ * Expires the locks of killed workers. BullMQ returns their jobs to the queue only after the locks expire
+ * and two stalled checks have run, up to a minute. After this call the next worker takes them at once.
  */
 export const runOutLocks = async (client: Redis, prefix: string, queue: string): Promise<void> => {
   const base = `${prefix}:${queue}`;

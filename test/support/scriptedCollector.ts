@@ -23,7 +23,7 @@ const ExportSchema = z.object({
 });
 
 type Attributes = Record<string, unknown>;
-export type ExportedSpan = {
+type ExportedSpan = {
   service: unknown;
   traceId: string;
   spanId: string;
@@ -35,7 +35,7 @@ export type ExportedSpan = {
 const flat = (attributes: z.infer<typeof AttributeSchema>[]): Attributes =>
   Object.fromEntries(attributes.map(({ key, value }) => [key, Object.values(value)[0]]));
 
-/** An OTLP/HTTP collector on a loopback port that keeps what it is sent, or hangs. */
+/** An OTLP/HTTP collector on a loopback port. Records every request; with `hangs` it never answers. */
 export const startScriptedCollector = async ({ hangs = false } = {}) => {
   const spans: ExportedSpan[] = [];
   const requests: { path: string | undefined; type: string | undefined; apiKey: unknown }[] = [];
@@ -62,11 +62,13 @@ export const startScriptedCollector = async ({ hangs = false } = {}) => {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('no port');
+  if (address === null || typeof address === 'string') throw new Error('The collector has no port');
   const url = `http://127.0.0.1:${address.port}`;
 
   return {
-    ...{ url, spans, requests },
+    url,
+    spans,
+    requests,
     close: async (): Promise<void> => {
       const closed = once(server, 'close');
       server.close();

@@ -2,13 +2,13 @@ import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
-/** A request as it came over the wire. */
+/** A request as it arrived. */
 export type RecordedRequest = {
   path: string;
   method: string;
   headers: IncomingHttpHeaders;
   text: string;
-  /** The parsed body; `undefined` where it is not JSON. */
+  /** The parsed body; `undefined` if it is not JSON. */
   body: unknown;
 };
 
@@ -16,8 +16,8 @@ export type RecordedRequest = {
 export type ScriptedAnswer = (response: ServerResponse, socket: Socket) => void;
 
 /**
- * Answers in the order of the requests, the default once they are used up; or a function that looks
- * at the request and its number, from 1.
+ * Either answers in the order of the requests, or a function of the request and its number (from 1). After
+ * the last answer, or where the function returns `undefined`, the default applies.
  */
 export type Script =
   | readonly ScriptedAnswer[]
@@ -28,7 +28,7 @@ export type Script =
 
 type Head = { status?: number; headers?: Record<string, string> };
 
-/** Any body under any head. No content type unless one is given. */
+/** Any body, status and headers. Sets no content type by itself. */
 export const raw =
   (body: string | Buffer, { status = 200, headers = {} }: Head = {}): ScriptedAnswer =>
   (response) => {
@@ -50,10 +50,10 @@ export const html = (status = 502, headers: Record<string, string> = {}): Script
 export const empty = (status = 200, headers: Record<string, string> = {}): ScriptedAnswer =>
   raw('', { status, headers });
 
-/** SEEK took the signal. */
+/** SEEK has processed the signal. */
 export const delivered = (): ScriptedAnswer => json({ data: { sendSignal: true } });
 
-/** SEEK refuses with an error code, as GraphQL does: under HTTP 200 unless told otherwise. */
+/** SEEK refuses with an error code. As usual for GraphQL, the default status is 200. */
 export const refused = (
   code: string,
   {
@@ -68,18 +68,18 @@ export const refused = (
 export const partnerToken = (access_token: string, expires_in = 1800): ScriptedAnswer =>
   json({ access_token, expires_in, token_type: 'Bearer' });
 
-/** The connection is torn down before anything is answered. */
+/** Resets the connection instead of an answer. */
 export const reset = (): ScriptedAnswer => (_response, socket) => {
   socket.resetAndDestroy();
 };
 
-/** The head promises more than comes before the connection ends. */
+/** Closes the connection in the middle of the body. */
 export const cutOff = (): ScriptedAnswer => (response, socket) => {
   response.writeHead(200, { 'content-type': 'application/json', 'content-length': '1000' });
   response.write('{"data":{"sendSig', () => socket.destroy());
 };
 
-/** The head at once, then a byte now and then, for ever: no single read waits long. */
+/** Sends headers at once, then single bytes without end: no single read waits long. */
 export const trickle =
   (everyMs = 5): ScriptedAnswer =>
   (response) => {
@@ -91,7 +91,7 @@ export const trickle =
 /** Never answers. */
 export const hang = (): ScriptedAnswer => () => {};
 
-/** Answers late. */
+/** Answers after a delay. */
 export const slow =
   (delayMs: number, answer: ScriptedAnswer): ScriptedAnswer =>
   (response, socket) => {
@@ -99,7 +99,7 @@ export const slow =
     response.once('close', () => clearTimeout(timer));
   };
 
-/** Answers once the test says so. */
+/** Answers when `ready` resolves. */
 export const after =
   (ready: Promise<unknown>, answer: ScriptedAnswer): ScriptedAnswer =>
   (response, socket) => {
@@ -116,21 +116,21 @@ const parse = (text: string): unknown => {
   }
 };
 
-const createPlayer = (script: Script, fallback: (number: number) => ScriptedAnswer) => {
+const createScriptRunner = (script: Script, fallback: (number: number) => ScriptedAnswer) => {
   let current = script;
   let position = 0;
   const requests: RecordedRequest[] = [];
 
   return {
     requests,
-    play: async (request: RecordedRequest): Promise<ScriptedAnswer> => {
+    answer: async (request: RecordedRequest): Promise<ScriptedAnswer> => {
       requests.push(request);
       const number = requests.length;
       const answer =
         typeof current === 'function' ? await current(request, number) : current[position++];
       return answer ?? fallback(number);
     },
-    follow: (next: Script): void => {
+    replace: (next: Script): void => {
       current = next;
       position = 0;
     },
@@ -138,59 +138,60 @@ const createPlayer = (script: Script, fallback: (number: number) => ScriptedAnsw
 };
 
 type Options = {
-  /** For `/graphql`. Whatever the script leaves open is accepted. */
+  /** For `/graphql`. The default is `delivered()`. */
   answers?: Script;
-  /** For `/oauth/token`. Whatever the script leaves open is `partner-token-<number of the request>`. */
+  /** For `/oauth/token`. The default is the token `partner-token-<number of the request>`. */
   token?: Script;
 };
 
-/** Both of SEEK's endpoints on a loopback port, playing what they are told and recording every request. */
+/** SEEK's two endpoints on a loopback port. They answer by script and record every request. */
 export const startScriptedSeek = async ({ answers = [], token = [] }: Options = {}) => {
-  const graphql = createPlayer(answers, delivered);
-  const oauth = createPlayer(token, (number) => partnerToken(`partner-token-${number}`));
+  const graphql = createScriptRunner(answers, delivered);
+  const oauth = createScriptRunner(token, (number) => partnerToken(`partner-token-${number}`));
 
   const server = createServer(async (request, response) => {
     const chunks: Buffer[] = [];
     try {
       for await (const chunk of request) chunks.push(chunk);
     } catch {
-      // The caller let go before it had said everything.
+      // The caller closed the connection before the end of its request.
       return;
     }
     const text = Buffer.concat(chunks).toString('utf8');
     const { url: path = '', method = '', headers, socket } = request;
     const recorded = { path, method, headers, text, body: parse(text) };
-    const player = { '/graphql': graphql, '/oauth/token': oauth }[path];
-    const answer = player === undefined ? empty(404) : await player.play(recorded);
+    const endpoint = { '/graphql': graphql, '/oauth/token': oauth }[path];
+    const answer = endpoint === undefined ? empty(404) : await endpoint.answer(recorded);
     answer(response, socket);
   });
   server.keepAliveTimeout = 60_000;
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('no port');
+  if (address === null || typeof address === 'string')
+    throw new Error('The scripted SEEK has no port');
   const url = `http://127.0.0.1:${address.port}`;
 
   return {
     url,
     apiUrl: `${url}/graphql`,
     authUrl: `${url}/oauth/token`,
-    /** What a worker needs to speak to this SEEK. */
+    /** The variables with which a worker uses this SEEK. */
     env: {
       SEEK_API_URL: `${url}/graphql`,
       SEEK_AUTH_URL: `${url}/oauth/token`,
       SEEK_CLIENT_ID: 'scripted-client',
       SEEK_CLIENT_SECRET: 'scripted-client-secret',
     },
-    /** To `/graphql`, in the order of their arrival. */
+    /** The requests to `/graphql`, in order of arrival. */
     requests: graphql.requests,
-    /** To `/oauth/token`. */
+    /** The requests to `/oauth/token`, in order of arrival. */
     tokenRequests: oauth.requests,
-    /** The `input` of every mutation, in the order of arrival. */
+    /** The `input` of every mutation, in order of arrival. */
     inputs: (): unknown[] => graphql.requests.map(({ text }) => JSON.parse(text)?.variables?.input),
-    /** From now on. */
-    answerWith: graphql.follow,
-    answerTokenWith: oauth.follow,
+    /** Replaces the script. */
+    answerWith: graphql.replace,
+    answerTokenWith: oauth.replace,
     close: async (): Promise<void> => {
       const closed = once(server, 'close');
       server.close();

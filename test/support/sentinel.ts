@@ -8,7 +8,7 @@ import { Redis } from 'ioredis';
 import { freePort } from './redisServer.ts';
 import { waitFor } from './waitFor.ts';
 
-/** A Sentinel that watches one master, quick to judge; resolves once it knows of a replica. */
+/** Starts a Sentinel with short timeouts for one master. Resolves when it has found a replica. */
 export const startSentinel = async (name: string, masterPort: number) => {
   const folder = await mkdtemp(join(tmpdir(), 'seek-sentinel-'));
   const port = await freePort();
@@ -16,7 +16,10 @@ export const startSentinel = async (name: string, masterPort: number) => {
   await writeFile(
     file,
     [
-      ...[`port ${port}`, 'bind 127.0.0.1', `dir ${folder}`, 'loglevel warning'],
+      `port ${port}`,
+      'bind 127.0.0.1',
+      `dir ${folder}`,
+      'loglevel warning',
       `sentinel monitor ${name} 127.0.0.1 ${masterPort} 1`,
       `sentinel down-after-milliseconds ${name} 500`,
       `sentinel failover-timeout ${name} 5000`,
@@ -34,7 +37,7 @@ export const startSentinel = async (name: string, masterPort: number) => {
   return {
     host: '127.0.0.1',
     port,
-    /** Where it says the master is. */
+    /** The master's port according to this Sentinel. */
     masterPort: async (): Promise<number> => {
       const address = await client.call('SENTINEL', 'get-master-addr-by-name', name);
       return Array.isArray(address) ? Number(address[1]) : 0;

@@ -16,13 +16,13 @@ import { waitFor } from './waitFor.ts';
 
 export const API_KEY = 'api-key-of-the-ats';
 
-const CLOSE_WITHIN_MS = 8_000;
+const CLOSE_TIMEOUT_MS = 8_000;
 
-let made = 0;
-/** No two in a file of tests are alike, and each would be damaged by a careless hop. */
+let created = 0;
+/** A token that no other test in the file uses. Encoding or decoding it once too often would change it. */
 export const newToken = (): string => {
-  made += 1;
-  return `seek-token-${made}+of/one%20application`;
+  created += 1;
+  return `seek-token-${created}+of/one%20application`;
 };
 
 export type Accepted = { signalId: string; duplicate: boolean; state: SignalState };
@@ -30,14 +30,14 @@ export type Accepted = { signalId: string; duplicate: boolean; state: SignalStat
 type Options = {
   answers?: Script;
   token?: Script;
-  /** Variables that all processes start with. */
+  /** Variables for all processes. */
   env?: Record<string, string>;
   workers?: number;
-  /** Where they trace what they do. */
+  /** Used by all processes. */
   tracer?: Tracer;
 };
 
-/** The API and the workers, each as a process would build them, between a queue and a scripted SEEK. */
+/** Starts an API and workers in this process, built as real processes build them, and a scripted SEEK. */
 export const startDispatcher = async (platform: Platform, options: Options = {}) => {
   await platform.clear();
   const { answers = [], token = [], env = {}, workers = 1, tracer } = options;
@@ -48,10 +48,16 @@ export const startDispatcher = async (platform: Platform, options: Options = {})
   const configOf = (more: Record<string, string> = {}) =>
     loadConfig(
       {
-        ...{ ...seek.env, API_KEYS: `ats:${API_KEY}`, LOG_LEVEL: 'trace' },
-        ...{ RETRY_BASE_MS: '5', RETRY_MAX_MS: '40', SEEK_TIMEOUT_MS: '5000' },
+        ...seek.env,
+        API_KEYS: `ats:${API_KEY}`,
+        LOG_LEVEL: 'trace',
+        RETRY_BASE_MS: '5',
+        RETRY_MAX_MS: '40',
+        SEEK_TIMEOUT_MS: '5000',
         DELIVERY_SUSPEND_MAX_MS: '40',
-        ...{ SHUTDOWN_TIMEOUT_MS: '1', ...env, ...more },
+        SHUTDOWN_TIMEOUT_MS: '1',
+        ...env,
+        ...more,
       },
       ['SEEK_CLIENT_ID', 'SEEK_CLIENT_SECRET', 'API_KEYS'],
     );
@@ -92,11 +98,17 @@ export const startDispatcher = async (platform: Platform, options: Options = {})
   };
 
   return {
-    ...{ seek, logs, url, call, get, find, backend: service.backend },
+    seek,
+    logs,
+    url,
+    call,
+    get,
+    find,
+    backend: service.backend,
     startWorker: startOneWorker,
-    /** A queue as a worker has it, without the worker. */
+    /** Opens the queue as a worker does, without starting one. */
     openBackend: (): Backend => openService('patient').backend,
-    /** Accepted with 202, or thrown. */
+    /** Rejects unless the API answers 202. */
     send: async (signal: object, headers: object = {}): Promise<Accepted> => {
       const answer = await call('POST', '/signals', signal, headers);
       const text = await answer.text();
@@ -113,7 +125,7 @@ export const startDispatcher = async (platform: Platform, options: Options = {})
       (await get<{ deadLetters: DeadLetterView[] }>(`/dead-letters${query}`)).deadLetters,
     redrive: async (signalId: string): Promise<number> =>
       (await call('POST', `/dead-letters/${signalId}/redrive`)).status,
-    /** Its life, once it is in this state. */
+    /** Resolves with the signal's record when it is in this state. */
     until: (signalId: string, state: SignalState): Promise<SignalRecord> => {
       let seen: SignalRecord | undefined;
       return waitFor(
@@ -124,7 +136,7 @@ export const startDispatcher = async (platform: Platform, options: Options = {})
         { what: `${signalId} to be ${state}` },
       );
     },
-    /** The dead letter, once a worker has failed it with the reason: the signal is at rest. */
+    /** Resolves with the dead letter when a worker has failed it and the signal's job is removed. */
     untilBuried: (signalId: string, redrives = 0): Promise<DeadLetterView> =>
       waitFor(
         async () => {
@@ -132,14 +144,15 @@ export const startDispatcher = async (platform: Platform, options: Options = {})
           if ((await queue.getJobState(signalId)) !== 'failed') return undefined;
           const answer = await call('GET', `/dead-letters/${signalId}`);
           const deadLetter: DeadLetterView = JSON.parse(await answer.text());
-          const left = await (await service.backend.queue('signals')).getJobState(signalId);
-          return deadLetter.redrives === redrives && left === 'unknown' && deadLetter;
+          const state = await (await service.backend.queue('signals')).getJobState(signalId);
+          return deadLetter.redrives === redrives && state === 'unknown' && deadLetter;
         },
-        { what: `${signalId} to be buried with ${redrives} redrives` },
+        { what: `${signalId} to be a dead letter after ${redrives} redrives` },
       ),
     stop: async (): Promise<void> => {
       const late = () => new Error('A process did not close in time');
-      for (const { close } of running.reverse()) await withDeadline(close(), CLOSE_WITHIN_MS, late);
+      for (const { close } of running.reverse())
+        await withDeadline(close(), CLOSE_TIMEOUT_MS, late);
       await seek.close();
     },
   };

@@ -3,45 +3,45 @@ import { connect, createServer, type Socket } from 'node:net';
 import { setTimeout as delayed } from 'node:timers/promises';
 
 /**
- * Sees what a client sends, before it is passed on. `hold`: the client hears no more answers. `drop`:
- * nothing is passed on either, this included.
+ * Called with what a client sends, before the proxy forwards it. `hold`: the client gets no more answers.
+ * `drop`: nothing is forwarded in either direction, this chunk included.
  */
-export type OnData = (text: string, link: { hold: () => void; drop: () => void }) => void;
+type OnData = (text: string, link: { hold: () => void; drop: () => void }) => void;
 
 type Pair = {
   client: Socket;
   target: Socket | undefined;
-  /** Neither side hears the other any more, and neither is told. */
+  /** Packets vanish in both directions, and both connections stay open. */
   vanished: boolean;
-  /** The client hears the target no more. */
+  /** Packets from the target to the client vanish. */
   held: boolean;
 };
 
-// One that is still connecting would wait for its connection first, and for ever if none comes.
+// `resetAndDestroy` on a connecting socket waits for the connection, possibly without end.
 const reset = (socket: Socket): void => {
   if (socket.connecting) socket.destroy();
   else socket.resetAndDestroy();
 };
 
-/** A network between a client and a loopback port, which a test can hurt. */
+/** A TCP proxy in front of a loopback port. A test can delay, cut or lose its connections. */
 export const startTcpProxy = async (targetPort: number) => {
   const pairs = new Set<Pair>();
   let port = targetPort;
   let delayMs = 0;
   let swallowing = false;
   let refusing = false;
-  let asked = 0;
+  let connected = 0;
   let onData: OnData | undefined;
 
   const forward = (pair: Pair, from: Socket, to: Socket): void => {
     const isAnswer = to === pair.client;
-    // One after the other, so that a shorter delay does not overtake a longer one.
+    // In sequence: a chunk with a shorter delay must not overtake an earlier one.
     let last: Promise<unknown> = Promise.resolve();
     const inOrder = (due: number, act: () => void): void => {
       last = last.then(async () => {
         const wait = due - Date.now();
         if (wait > 0) await delayed(wait);
-        // Asked now: what was on its way when the packets vanished is lost with them.
+        // Checked after the delay: chunks in flight when the packets vanish are lost, too.
         if (!pair.vanished && !(isAnswer && pair.held)) act();
       });
     };
@@ -63,7 +63,7 @@ export const startTcpProxy = async (targetPort: number) => {
   };
 
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
-    asked += 1;
+    connected += 1;
     if (refusing) {
       client.on('error', () => {});
       client.resetAndDestroy();
@@ -88,7 +88,7 @@ export const startTcpProxy = async (targetPort: number) => {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('no port');
+  if (address === null || typeof address === 'string') throw new Error('The proxy has no port');
 
   const cut = (): void => {
     for (const { client, target } of pairs) {
@@ -99,21 +99,21 @@ export const startTcpProxy = async (targetPort: number) => {
 
   return {
     port: address.port,
-    /** How many connections were asked for, refused ones included. */
-    asked: (): number => asked,
-    /** How many connections are open, those whose packets vanish included. */
+    /** How many connections clients have made so far, refused ones included. */
+    countConnected: (): number => connected,
+    /** How many connections are open, including those whose packets vanish. */
     connections: (): number => pairs.size,
     /**
-     * Half-open from now on: nothing of what either side of the present connections says or closes
-     * reaches the other. New connections are forwarded, or swallowed as well.
+     * Makes the current connections half-open: data and closing no longer reach the other side. With
+     * `newToo`, new connections are accepted but not forwarded.
      */
     vanish: ({ newToo = false } = {}): void => {
       swallowing = newToo;
       for (const pair of pairs) pair.vanished = true;
     },
-    /** Resets all present connections, on both sides. */
+    /** Resets all current connections, on both sides. */
     cut,
-    /** Resets all present connections, and every new one. */
+    /** Resets all current connections, and every new one. */
     refuse: (): void => {
       refusing = true;
       cut();
@@ -121,17 +121,17 @@ export const startTcpProxy = async (targetPort: number) => {
     watch: (next: OnData | undefined): void => {
       onData = next;
     },
-    /** From now on every chunk takes this long, each way. */
+    /** Delays every chunk by `ms`, in both directions. */
     delay: (ms: number): void => {
       delayMs = ms;
     },
-    /** New connections are forwarded, without delay. What vanished stays so: its bytes are lost. */
+    /** Forwards new connections again, without delay. Half-open connections stay so. */
     heal: (): void => {
       refusing = false;
       swallowing = false;
       delayMs = 0;
     },
-    /** New connections lead there. */
+    /** Forwards new connections to the port `next`. */
     retarget: (next: number): void => {
       port = next;
     },
@@ -143,5 +143,3 @@ export const startTcpProxy = async (targetPort: number) => {
     },
   };
 };
-
-export type TcpProxy = Awaited<ReturnType<typeof startTcpProxy>>;

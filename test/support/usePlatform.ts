@@ -2,8 +2,8 @@ import type { Platform } from './platforms.ts';
 import { type Dispatcher, startDispatcher } from './startDispatcher.ts';
 
 /**
- * Within a `describe`: one platform for all its tests, and a dispatcher for each that asks for one,
- * stopped after it. `stop` ends it sooner.
+ * Call in a `describe`: starts one platform for all its tests. `setup` starts a dispatcher, which stops
+ * after the test, or earlier with `stop`.
  */
 export const usePlatform = (start: () => Promise<Platform>) => {
   let platform: Platform;

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** Resolves with the first truthy value of `read`; asks again until `timeoutMs` have passed. */
+/** Calls `read` until it returns a truthy value, and resolves with it. Rejects after `timeoutMs`. */
 export const waitFor = async <T>(
   read: () => T | undefined | false | null | Promise<T | undefined | false | null>,
   { timeoutMs = 30_000, everyMs = 10, what = 'condition' } = {},
@@ -9,7 +9,8 @@ export const waitFor = async <T>(
   for (;;) {
     const value = await read();
     if (value) return value;
-    if (Date.now() > deadline) throw new Error(`Waited ${timeoutMs} ms in vain for: ${what}`);
+    if (Date.now() > deadline)
+      throw new Error(`Timed out after ${timeoutMs} ms; waited for: ${what}`);
     await delay(everyMs);
   }
 };

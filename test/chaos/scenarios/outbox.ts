@@ -1,122 +1,147 @@
-import type { Stage } from '../environment.ts';
-import { type OutboxAts, openOutboxAts } from '../outboxProducers.ts';
+import type { Environment } from '../environment.ts';
+import { type OutboxProducer, startOutboxProducer } from '../outboxProducer.ts';
 import type { Scenario } from '../scenario.ts';
-import { takeSlowly } from './takeSlowly.ts';
+import { deliverSlowly } from './deliverSlowly.ts';
+import { restartRedis, syncEveryWrite } from './redis.ts';
 
 const WORKERS = 2;
-const EMPTY_WITHIN_MS = 90_000;
+const RELAYS = 2;
+const PRODUCERS = 3;
+const ROWS_TIMEOUT_MS = 90_000;
 
-const countRows = async (outbox: OutboxAts, where: string): Promise<number> => {
+const countRows = async (outbox: OutboxProducer, where: string): Promise<number> => {
   const [row] = await outbox.query(
     `SELECT count(*)::int AS rows FROM seek_signals.outbox WHERE ${where}`,
   );
   return Number(row?.rows);
 };
 
-const untilMoved = async (stage: Stage, outbox: OutboxAts): Promise<void> => {
+const signalIdsWhere = async (outbox: OutboxProducer, where: string): Promise<Set<string>> => {
+  const rows = await outbox.query(`SELECT signal_id FROM seek_signals.outbox WHERE ${where}`);
+  return new Set(rows.map(({ signal_id: signalId }) => signalId));
+};
+
+const untilMoved = async (environment: Environment, outbox: OutboxProducer): Promise<void> => {
   const isMoved = async () => (await countRows(outbox, "state = 'pending'").catch(() => 1)) === 0;
-  stage.demand(await stage.until(isMoved, EMPTY_WITHIN_MS), 'rows are left in the outbox');
+  environment.verify(
+    await environment.waitUntil(isMoved, ROWS_TIMEOUT_MS),
+    'pending rows are left in the outbox',
+  );
+};
+
+/** Each of them hurts one process; Redis is killed by the last. */
+const faultsOf = (environment: Environment, outbox: OutboxProducer) => {
+  const { workers, random, scale, pause, redis } = environment;
+  return [
+    async () => {
+      const [relay] = outbox.runningRelays();
+      await relay?.end('SIGKILL');
+      outbox.startRelay();
+    },
+    async () => {
+      await workers.kill(random.pick(workers.running()));
+      workers.spawn();
+    },
+    () => outbox.postgres.restart(),
+    async () => {
+      await outbox.postgres.freeze();
+      await pause(scale(5_000, 1_500));
+      await outbox.postgres.thaw();
+    },
+    async () => {
+      await redis.kill();
+      await pause(scale(2_000, 500));
+      await restartRedis(environment);
+    },
+  ];
 };
 
 export const outboxKilled: Scenario = {
-  ...{ name: 'outbox-killed', load: 2, inShort: true },
-  play: async (stage) => {
-    const { crew, makeSignals, random, scale, last, startApi, concurrency, redis, client } = stage;
-    takeSlowly(stage, 10, 60);
-    // The promise is about what Redis has written down: everysec may still have to.
-    await client.config('SET', 'appendfsync', 'always');
-    const outbox = await openOutboxAts(stage);
+  name: 'outbox-killed',
+  load: 2,
+  inShortRun: true,
+  run: async (environment) => {
+    const { workers, buildSignals, random, concurrency } = environment;
+    const { scale, pause, startApi, inBackground } = environment;
+    deliverSlowly(environment, 10, 60);
+    await syncEveryWrite(environment);
+    const outbox = await startOutboxProducer(environment);
     await startApi();
-    await crew.hire(WORKERS);
-    for (let relay = 0; relay < 2; relay += 1) outbox.startRelay();
+    await workers.start(WORKERS);
+    for (let relay = 0; relay < RELAYS; relay += 1) outbox.startRelay();
 
-    const signals = makeSignals(scale(6_000, 900));
-    const third = Math.ceil(signals.length / 3);
-    const offering = stage.meanwhile(
+    const signals = buildSignals(scale(6_000, 900));
+    const share = Math.ceil(signals.length / PRODUCERS);
+    const inserting = inBackground(
       Promise.all(
-        [0, 1, 2].map((n) => outbox.offer(signals.slice(n * third, (n + 1) * third), random.of(n))),
+        Array.from({ length: PRODUCERS }, (_, n) =>
+          outbox.insert(signals.slice(n * share, (n + 1) * share), random.of(n)),
+        ),
       ),
     );
-    const harms = [
-      async () => {
-        const [relay] = outbox.relays();
-        await relay?.end('SIGKILL');
-        outbox.startRelay();
-      },
-      async () => {
-        await crew.kill(random.pick(crew.present()));
-        crew.call();
-      },
-      () => outbox.postgres.restart(),
-      async () => {
-        await outbox.postgres.freeze();
-        await last(scale(5_000, 1_500));
-        await outbox.postgres.thaw();
-      },
-      async () => {
-        await redis.kill();
-        await last(scale(2_000, 500));
-        await redis.restart();
-        await client.config('SET', 'appendfsync', 'always');
-      },
-    ];
-    let redisKills = 0;
-    for (let round = 0; round < scale(3, 1); round += 1) {
-      for (const [number, harm] of harms.entries()) {
-        await last(random.between(300, 1_200));
-        await harm();
-        if (number === harms.length - 1) redisKills += 1;
+    const rounds = scale(3, 1);
+    for (let round = 0; round < rounds; round += 1) {
+      for (const causeFault of faultsOf(environment, outbox)) {
+        await pause(random.between(300, 1_200));
+        await causeFault();
       }
     }
-    await offering;
-    await untilMoved(stage, outbox);
+    await inserting;
+    await untilMoved(environment, outbox);
 
-    return () => ({ duplicates: (crew.killed() + redisKills * WORKERS) * concurrency });
+    // Redis is killed once a round, with the signals of all workers in flight.
+    return () => ({ duplicates: (workers.countKilled() + rounds * WORKERS) * concurrency });
   },
 };
 
+/** Expects of each signal without a record that its row says `delivered`, and that SEEK processed it. */
+const verifyRecordedInOutbox = async (
+  { producer, history, verify }: Environment,
+  outbox: OutboxProducer,
+): Promise<void> => {
+  const delivered = await signalIdsWhere(outbox, "state = 'delivered'");
+  const lookup = await producer.lookup([...producer.accepted.keys()]);
+  for (const [signalId, signal] of producer.accepted) {
+    if (lookup.get(signalId) !== undefined) continue;
+    verify(delivered.has(signalId) && history.isProcessed(signal.mark), `${signalId} is lost`);
+    // The queue has lost its record: the checker must not expect one.
+    producer.accepted.delete(signalId);
+    producer.uncertain.set(signalId, signal);
+  }
+};
+
 export const outboxWiped: Scenario = {
-  ...{ name: 'outbox-wiped', load: 1, inShort: true },
-  play: async (stage) => {
-    const { ats, crew, makeSignals, random, scale, startApi, client, history, concurrency } = stage;
-    takeSlowly(stage, 40, 200);
-    const outbox = await openOutboxAts(stage, { OUTBOX_TRACK_OUTCOMES: 'true' });
+  name: 'outbox-wiped',
+  load: 1,
+  inShortRun: true,
+  run: async (environment) => {
+    const { producer, workers, buildSignals, random, client, history, concurrency } = environment;
+    const { scale, startApi, verify, waitUntil, inBackground } = environment;
+    deliverSlowly(environment, 40, 200);
+    const outbox = await startOutboxProducer(environment, { OUTBOX_TRACK_OUTCOMES: 'true' });
     await startApi();
-    await crew.hire(WORKERS);
+    await workers.start(WORKERS);
     outbox.startRelay();
-    const offering = stage.meanwhile(outbox.offer(makeSignals(scale(3_000, 600)), random));
-    await stage.until(() => history.marks().length > scale(500, 100), 60_000);
+    const inserting = inBackground(outbox.insert(buildSignals(scale(3_000, 600)), random));
+    await waitUntil(() => history.marks().length > scale(500, 100), 60_000);
 
     await client.flushall();
-    await offering;
-    await untilMoved(stage, outbox);
-    // Whose row does not say yet that SEEK has them may be sent again.
-    const open = new Set(
-      (await outbox.query("SELECT signal_id FROM seek_signals.outbox WHERE state = 'queued'")).map(
-        ({ signal_id: signalId }) => signalId,
-      ),
-    );
-    const untold = [...ats.accepted.values()].filter(
-      ({ signalId, mark }) => open.has(signalId) && history.took(mark),
+    await inserting;
+    await untilMoved(environment, outbox);
+    // SEEK has processed these, but their rows do not say so yet: the dispatcher may send them again.
+    const queued = await signalIdsWhere(outbox, "state = 'queued'");
+    const unrecorded = [...producer.accepted.values()].filter(
+      ({ signalId, mark }) => queued.has(signalId) && history.isProcessed(mark),
     ).length;
-    const { code, stdout, stderr } = await stage.run(['outbox', 'reconcile'], outbox.settings);
-    stage.demand(code === 0, `reconcile ended with ${code}: ${stdout}${stderr}`);
-    const isSettled = async () => (await countRows(outbox, "state = 'queued'")) === 0;
-    stage.demand(await stage.until(isSettled, 90_000), 'the ledger does not hear of all');
-
-    // What was delivered before is known to the ledger alone.
-    const rows = await outbox.query(
-      "SELECT signal_id FROM seek_signals.outbox WHERE state = 'delivered'",
+    const { code, stdout, stderr } = await environment.run(['outbox', 'reconcile'], outbox.env);
+    verify(code === 0, `outbox reconcile exited with ${code}: ${stdout}${stderr}`);
+    const isRecorded = async () => (await countRows(outbox, "state = 'queued'")) === 0;
+    verify(
+      await waitUntil(isRecorded, ROWS_TIMEOUT_MS),
+      'rows in the outbox still say queued after the reconciliation',
     );
-    const told = new Set(rows.map(({ signal_id: signalId }) => signalId));
-    const lookup = await ats.lookup([...ats.accepted.keys()]);
-    for (const [signalId, one] of ats.accepted) {
-      if (lookup.get(signalId) !== undefined) continue;
-      stage.demand(told.has(signalId) && history.took(one.mark), `${signalId} is lost`);
-      ats.accepted.delete(signalId);
-      ats.unsure.set(signalId, one);
-    }
+    await verifyRecordedInOutbox(environment, outbox);
 
-    return () => ({ duplicates: untold + WORKERS * concurrency });
+    return () => ({ duplicates: unrecorded + WORKERS * concurrency });
   },
 };

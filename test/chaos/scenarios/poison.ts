@@ -1,49 +1,57 @@
+import { deliver, neverReply } from '../replies.ts';
 import type { Scenario } from '../scenario.ts';
-import { silence, take } from '../verdicts.ts';
 
-const DONE_WITHIN_MS = 300_000;
-// "A few": after so many deaths nobody needs to wonder any more whose fault they are.
-const FEW_DEATHS = 6;
+const DEAD_TIMEOUT_MS = 300_000;
+const SHORT_DEAD_TIMEOUT_MS = 60_000;
+// After so many crashes the dispatcher must have isolated the signal that causes them.
+const MAX_CRASHES = 6;
 
-/** Whoever sends a certain signal dies of it. */
-export const deadlySignal: Scenario = {
-  ...{ name: 'deadly-signal', load: 1, inShort: true, env: { WORKER_CONCURRENCY: '5' } },
-  settleWithinMs: 60_000,
-  play: async (stage) => {
-    const { ats, crew, seek, makeSignals, short, history, startApi, concurrency, demand } = stage;
-    const innocents = makeSignals(60);
-    const [deadly] = makeSignals(1);
-    if (deadly === undefined) throw new Error('no signal');
-    seek.behave((request) => {
-      if (!request.marks.includes(deadly.mark)) return take(request, 200);
-      const worker = crew.byName(request.by);
-      if (worker !== undefined) void crew.kill(worker);
-      return silence();
+/** Every worker that sends a certain signal crashes. */
+export const poisonSignal: Scenario = {
+  name: 'poison-signal',
+  load: 1,
+  inShortRun: true,
+  env: { WORKER_CONCURRENCY: '5' },
+  drainTimeoutMs: 60_000,
+  run: async (environment) => {
+    const { producer, workers, seek, buildSignals, short, history, concurrency } = environment;
+    const { startApi, verify, waitUntil, expireLocks } = environment;
+    const others = buildSignals(60);
+    const [poison] = buildSignals(1);
+    if (poison === undefined) throw new Error('No signal');
+    seek.replyWith((request) => {
+      if (!request.marks.includes(poison.mark)) return deliver(request, 200);
+      const worker = workers.byName(request.worker);
+      if (worker !== undefined) void workers.kill(worker);
+      return neverReply();
     });
     const wanted = short ? 1 : 2;
     await startApi();
-    await crew.hire(wanted);
-    await ats.insist(innocents.slice(0, 30));
-    await ats.insist([deadly, ...innocents.slice(30)]);
+    await workers.start(wanted);
+    await producer.enqueueUntilAccepted(others.slice(0, 30));
+    await producer.enqueueUntilAccepted([poison, ...others.slice(30)]);
 
-    // The supervisor: who dies is replaced. A short run lets the locks of the dead run out at once.
-    const isOver = async () => (await ats.find(deadly.signalId))?.state === 'dead';
-    const deadline = Date.now() + (short ? 60_000 : DONE_WITHIN_MS);
-    while (!(await isOver()) && Date.now() < deadline) {
-      const missing = wanted - crew.present().length;
-      if (missing > 0 && short) await stage.letTimePass();
-      for (let count = 0; count < missing; count += 1) crew.call();
-      await stage.until(() => crew.present().length < wanted, 1_000);
+    // Acts as the supervisor that replaces crashed workers. A short run expires their locks at once.
+    const isDead = async () => (await producer.find(poison.signalId))?.state === 'dead';
+    const deadline = Date.now() + (short ? SHORT_DEAD_TIMEOUT_MS : DEAD_TIMEOUT_MS);
+    while (!(await isDead()) && Date.now() < deadline) {
+      const missing = wanted - workers.running().length;
+      if (missing > 0 && short) await expireLocks();
+      for (let count = 0; count < missing; count += 1) workers.spawn();
+      await waitUntil(() => workers.running().length < wanted, 1_000);
     }
-    const deaths = crew.killed();
-    demand(deaths <= FEW_DEATHS, `${deaths} workers died of one signal; ${FEW_DEATHS} would do`);
-    // Locks take their time, and in all that time the other worker lives.
-    const late = innocents.filter(({ mark }) => !history.took(mark)).length;
-    demand(short || late === 0, `${late} other signals were kept from SEEK by it`);
+    const crashes = workers.countKilled();
+    verify(
+      crashes <= MAX_CRASHES,
+      `${crashes} workers crashed on one signal; at most ${MAX_CRASHES} are expected`,
+    );
+    // Not in a short run: its only worker is down while the locks of the other signals expire.
+    const undelivered = others.filter(({ mark }) => !history.isProcessed(mark)).length;
+    verify(short || undelivered === 0, `the poison signal held up ${undelivered} other signals`);
 
     return () => ({
-      duplicates: deaths * concurrency,
-      mayDie: (mark) => (mark === deadly.mark ? ['STALLED'] : []),
+      duplicates: crashes * concurrency,
+      allowedDeadCodes: (mark) => (mark === poison.mark ? ['STALLED'] : []),
     });
   },
 };

@@ -1,78 +1,92 @@
+import type { DeadLetter } from '../../../src/schemas/deadLetter.ts';
 import { waitFor } from '../../support/waitFor.ts';
-import type { Stage } from '../environment.ts';
+import type { Environment } from '../environment.ts';
+import { deliver, refuse } from '../replies.ts';
 import type { Scenario } from '../scenario.ts';
-import { refuse, take } from '../verdicts.ts';
 
-// What the add of a dead letter carries, and nothing else that workers tell Redis.
-const BURIAL = '"burial":{';
+// Stored by nothing but a dead letter, so it identifies the write that adds one.
+const FIELD = 'failedJob' satisfies keyof DeadLetter;
+const ADD_OF_DEAD_LETTER = `"${FIELD}":{`;
 
-const LETTERS_WITHIN_MS = 120_000;
+const REDRIVE_TIMEOUT_MS = 120_000;
 
-/** Which signals lie in both queues: added to the dead letters, not removed from where they failed. */
-const inBetween = async ({ client, key }: Stage): Promise<string[]> => {
+/** The signals in both queues: added to the dead letters, but not removed from the failed jobs. */
+const findInBothQueues = async ({ client, key }: Environment): Promise<string[]> => {
   const failed = await client.zrange(key('signals', 'failed'), '0', '-1');
-  const lettered = await Promise.all(failed.map((id) => client.exists(key('dead-letters', id))));
-  return failed.filter((_, index) => lettered[index] === 1);
+  const isDeadLetter = await Promise.all(
+    failed.map((id) => client.exists(key('dead-letters', id))),
+  );
+  return failed.filter((_, index) => isDeadLetter[index] === 1);
 };
 
-type Landing = 'hold' | 'drop';
+/** `hold`: Redis gets the write, and its answer is lost. `drop`: the write is lost, too. */
+type Loss = 'hold' | 'drop';
 
-/** The undertaker adds a dead letter; Redis gets it, or does not; and the worker dies before it hears. */
-const killAtNextBurial = async ({ crew, redisRoad }: Stage, landing: Landing): Promise<void> => {
-  const [worker] = crew.present();
-  if (worker === undefined) throw new Error('nobody to kill');
-  redisRoad.watch((text, link) => {
-    if (!text.includes(BURIAL)) return;
-    link[landing]();
-    void crew.kill(worker);
+/** Kills the worker when it adds its next dead letter, before Redis answers. */
+const killAtNextAdd = async ({ workers, redisProxy }: Environment, loss: Loss): Promise<void> => {
+  const [worker] = workers.running();
+  if (worker === undefined) throw new Error('No worker to kill');
+  redisProxy.watch((text, link) => {
+    if (!text.includes(ADD_OF_DEAD_LETTER)) return;
+    link[loss]();
+    void workers.kill(worker);
   });
-  const dies = () => !worker.isRunning();
-  await waitFor(dies, { timeoutMs: 60_000, what: 'a burial that kills its undertaker' });
-  redisRoad.watch(undefined);
+  const isKilled = () => !worker.isRunning();
+  await waitFor(isKilled, { timeoutMs: 60_000, what: 'the sweeper to add a dead letter' });
+  redisProxy.watch(undefined);
 };
 
-export const undertakerKilled: Scenario = {
-  ...{ name: 'undertaker-killed', load: 1, inShort: true, env: { WORKER_CONCURRENCY: '5' } },
-  play: async (stage) => {
-    const { ats, crew, seek, makeSignals, scale, startApi, concurrency, demand } = stage;
-    const { short, letTimePass } = stage;
-    const good = makeSignals(scale(100, 30));
-    const refused = makeSignals(scale(100, 30));
+export const sweeperKilled: Scenario = {
+  name: 'sweeper-killed',
+  load: 1,
+  inShortRun: true,
+  env: { WORKER_CONCURRENCY: '5' },
+  run: async (environment) => {
+    const { producer, workers, seek, buildSignals, short, concurrency } = environment;
+    const { scale, startApi, verify, expireLocks, waitUntil } = environment;
+    const good = buildSignals(scale(100, 30));
+    const refused = buildSignals(scale(100, 30));
     const bad = new Set(refused.map(({ mark }) => mark));
-    seek.behave((request) =>
-      request.marks.some((mark) => bad.has(mark)) ? refuse('FORBIDDEN') : take(request, 20),
+    seek.replyWith((request) =>
+      request.marks.some((mark) => bad.has(mark)) ? refuse('FORBIDDEN') : deliver(request, 20),
     );
     await startApi();
-    await ats.insist(refused.flatMap((one, place) => [one, good[place] ?? one]));
+    await producer.enqueueUntilAccepted(
+      refused.flatMap((signal, place) => [signal, good[place] ?? signal]),
+    );
 
-    const caught = new Set<string>();
+    const inBothQueues = new Set<string>();
     for (let round = scale(12, 4); round > 0; round -= 1) {
-      const hired = crew.hire();
-      await waitFor(() => crew.present().length > 0, { what: 'an undertaker' });
-      // Every third add gets lost on its way: an undertaker that removed first would be found out.
-      await killAtNextBurial(stage, round % 3 === 0 ? 'drop' : 'hold');
-      await hired.catch(() => {});
-      for (const signalId of await inBetween(stage)) caught.add(signalId);
+      const starting = workers.start();
+      await waitFor(() => workers.running().length > 0, { what: 'a worker process' });
+      // Every third write is lost. A sweeper that removed the failed job first would lose the signal.
+      await killAtNextAdd(environment, round % 3 === 0 ? 'drop' : 'hold');
+      await starting.catch(() => {});
+      for (const signalId of await findInBothQueues(environment)) inBothQueues.add(signalId);
     }
-    demand(caught.size > 0, 'no undertaker was caught between its two steps');
+    verify(inBothQueues.size > 0, 'no worker was killed between adding and removing');
 
-    // Somebody presses Retry on half of them, mended meanwhile, while they lie in both queues.
-    const redriven = [...caught].filter((_, place) => place % 2 === 0);
-    for (const one of refused) if (redriven.includes(one.signalId)) bad.delete(one.mark);
-    // A dead letter that a dead worker has in hand is busy, and pressed again.
-    const press = (signalId: string) => async () =>
-      (await ats.call('POST', `/dead-letters/${signalId}/redrive`)).status === 202;
-    const pressing = Promise.all(redriven.map((id) => stage.until(press(id), LETTERS_WITHIN_MS)));
-    if (short) await letTimePass();
-    await crew.hire(2);
-    demand((await pressing).every(Boolean), 'a letter could not be redriven');
-    const delivered = async () =>
-      (await Promise.all(redriven.map(ats.find))).every((record) => record?.state === 'delivered');
-    demand(await stage.until(delivered, LETTERS_WITHIN_MS), 'a redriven letter was not delivered');
+    // Redrives half of them, which SEEK accepts by now, while they are in both queues.
+    const redriven = [...inBothQueues].filter((_, place) => place % 2 === 0);
+    for (const { mark, signalId } of refused) if (redriven.includes(signalId)) bad.delete(mark);
+    // Repeated, because a dead letter that a killed worker holds is busy.
+    const redrive = (signalId: string) => async () =>
+      (await producer.request('POST', `/dead-letters/${signalId}/redrive`)).status === 202;
+    const redriving = Promise.all(
+      redriven.map((signalId) => waitUntil(redrive(signalId), REDRIVE_TIMEOUT_MS)),
+    );
+    if (short) await expireLocks();
+    await workers.start(2);
+    verify((await redriving).every(Boolean), 'a dead letter could not be redriven');
+    const isDelivered = async () =>
+      (await Promise.all(redriven.map(producer.find))).every(
+        (record) => record?.state === 'delivered',
+      );
+    verify(await waitUntil(isDelivered, REDRIVE_TIMEOUT_MS), 'a redriven signal was not delivered');
 
     return () => ({
-      duplicates: crew.killed() * concurrency,
-      mayDie: (mark) => (bad.has(mark) ? ['FORBIDDEN'] : []),
+      duplicates: workers.countKilled() * concurrency,
+      allowedDeadCodes: (mark) => (bad.has(mark) ? ['FORBIDDEN'] : []),
     });
   },
 };

@@ -1,64 +1,71 @@
 import { randomBytes } from 'node:crypto';
 
 import type { Scenario } from '../scenario.ts';
-import { nameApplication } from '../signals.ts';
-import { takeSlowly } from './takeSlowly.ts';
+import { signalOfApplication } from '../signals.ts';
+import { deliverSlowly } from './deliverSlowly.ts';
+import { restartRedis, syncEveryWrite } from './redis.ts';
 
 const WORKERS = 2;
-const AT_ONCE = 20;
+const MAX_RECORDED_AT_ONCE = 20;
 const OLDER = '2026-03-01T10:00:00Z';
 const NEWER = '2026-03-02T10:00:00Z';
 
 /**
- * Redis dies between the tokens and the signals that are to go with them, and again while those are on
- * their way. Each application has two tokens, of which one is never to be seen at SEEK; every fifth has none.
+ * Redis is killed while seek tokens are recorded, after that, and while signals are delivered. Each
+ * application has two tokens, and the older one must never reach SEEK. Every fifth application has none.
  */
-export const tokensKept: Scenario = {
-  ...{ name: 'tokens-kept', load: 1, inShort: true },
+export const seekTokensKept: Scenario = {
+  name: 'seek-tokens-kept',
+  load: 1,
+  inShortRun: true,
   env: { TOKEN_ENCRYPTION_KEYS: randomBytes(32).toString('base64') },
-  play: async (stage) => {
-    const { ats, crew, client, redis, scale, startApi, concurrency, history, secrets } = stage;
+  run: async (environment) => {
+    const { producer, workers, redis, concurrency, history, secrets } = environment;
+    const { scale, startApi, waitUntil, inBackground } = environment;
     const [secret] = secrets;
-    takeSlowly(stage, 20, 200);
-    await client.config('SET', 'appendfsync', 'always');
+    deliverSlowly(environment, 20, 200);
+    await syncEveryWrite(environment);
     await startApi();
-    const restart = async () => {
+    const killAndRestartRedis = async () => {
       await redis.kill();
-      await redis.restart();
-      await client.config('SET', 'appendfsync', 'always');
+      await restartRedis(environment);
     };
 
     const applications = Array.from({ length: scale(400, 100) }, (_, number) => ({
       applicationId: `application ${number}`,
-      ...{ older: `${secret}-older-${number}`, newer: `${secret}-newer+${number}` },
+      older: `${secret}-older-${number}`,
+      newer: `${secret}-newer+${number}`,
       hasTokens: number % 5 !== 0,
     }));
-    const recording = stage.meanwhile(
-      (async () => {
-        const left = applications.filter(({ hasTokens }) => hasTokens);
-        const record = async () => {
-          for (let one = left.pop(); one !== undefined; one = left.pop()) {
-            const { applicationId, older, newer } = one;
-            const source = 'linkOut';
-            await ats.record(applicationId, { token: newer, source, receivedAt: NEWER });
-            await ats.record(applicationId, { token: older, source, receivedAt: OLDER });
-          }
-        };
-        await Promise.all(Array.from({ length: AT_ONCE }, record));
-      })(),
+    const left = applications.filter(({ hasTokens }) => hasTokens);
+    const recordTokens = async () => {
+      for (let one = left.pop(); one !== undefined; one = left.pop()) {
+        const { applicationId, older, newer } = one;
+        const source = 'linkOut';
+        await producer.recordSeekToken(applicationId, { token: newer, source, receivedAt: NEWER });
+        await producer.recordSeekToken(applicationId, { token: older, source, receivedAt: OLDER });
+      }
+    };
+    const recording = inBackground(
+      Promise.all(Array.from({ length: MAX_RECORDED_AT_ONCE }, recordTokens)),
     );
-    await restart();
+    await killAndRestartRedis();
     await recording;
-    await restart();
-    await ats.insist(applications.map((one) => nameApplication(one.applicationId, one.newer)));
-    await crew.hire(WORKERS);
-    await stage.until(() => history.arrivals.length > applications.length / 4, 60_000);
-    await restart();
+    await killAndRestartRedis();
+    await producer.enqueueUntilAccepted(
+      applications.map(({ applicationId, newer }) => signalOfApplication(applicationId, newer)),
+    );
+    await workers.start(WORKERS);
+    await waitUntil(() => history.arrivals.length > applications.length / 4, 60_000);
+    await killAndRestartRedis();
 
-    const without = new Set(applications.filter((one) => !one.hasTokens).map((one) => one.newer));
+    const withoutToken = new Set(
+      applications.filter(({ hasTokens }) => !hasTokens).map(({ newer }) => newer),
+    );
     return () => ({
-      ...{ duplicates: WORKERS * concurrency, attempts: 1 },
-      maySkip: (mark, reason) => without.has(mark) && reason === 'no-token',
+      duplicates: WORKERS * concurrency,
+      attempts: 1,
+      isSkipAllowed: (mark, reason) => withoutToken.has(mark) && reason === 'no-token',
     });
   },
 };

@@ -1,116 +1,131 @@
 import { waitFor } from '../../support/waitFor.ts';
 
+import { deliver } from '../replies.ts';
 import type { Scenario } from '../scenario.ts';
-import { take } from '../verdicts.ts';
-import { takeSlowly } from './takeSlowly.ts';
+import { deliverSlowly } from './deliverSlowly.ts';
 
 export const workerKilled: Scenario = {
-  ...{ name: 'worker-killed', load: 2, inShort: true },
-  play: async (stage) => {
-    const { ats, crew, makeSignals, random, scale, last, startApi, concurrency } = stage;
-    takeSlowly(stage, 100, 300);
+  name: 'worker-killed',
+  load: 2,
+  inShortRun: true,
+  run: async (environment) => {
+    const { producer, workers, buildSignals, random, concurrency } = environment;
+    const { scale, pause, startApi, inBackground } = environment;
+    deliverSlowly(environment, 100, 300);
     await startApi();
-    await crew.hire(3);
-    const offering = stage.meanwhile(ats.insist(makeSignals(scale(1200, 300))));
+    await workers.start(3);
+    const enqueuing = inBackground(producer.enqueueUntilAccepted(buildSignals(scale(1200, 300))));
 
     for (let round = scale(20, 6); round > 0; round -= 1) {
-      await last(1_000);
-      const present = crew.present();
-      await crew.kill(random.pick(present));
-      crew.call();
+      await pause(1_000);
+      await workers.kill(random.pick(workers.running()));
+      workers.spawn();
     }
-    await offering;
+    await enqueuing;
 
-    // A try that its worker did not survive is none.
-    return () => ({ duplicates: crew.killed() * concurrency, attempts: 1 });
+    // A request whose worker crashed is not recorded as an attempt.
+    return () => ({ duplicates: workers.countKilled() * concurrency, attempts: 1 });
   },
 };
 
 export const workerStopped: Scenario = {
-  ...{ name: 'worker-stopped', load: 1, inShort: false },
-  play: async (stage) => {
-    const { ats, crew, history, makeSignals, startApi, concurrency, demand } = stage;
-    takeSlowly(stage, 400, 1_000);
+  name: 'worker-stopped',
+  load: 1,
+  inShortRun: false,
+  run: async (environment) => {
+    const { producer, workers, history, buildSignals, concurrency } = environment;
+    const { startApi, verify } = environment;
+    deliverSlowly(environment, 400, 1_000);
     await startApi();
-    const [sleeper] = await crew.hire(2);
-    if (sleeper === undefined) throw new Error('nobody to stop');
-    await ats.insist(makeSignals(200));
-    const underWay = () =>
-      history.arrivals.filter(({ by, heard }) => by === sleeper.name && !heard);
-    await waitFor(() => underWay().length >= concurrency / 2, { what: 'requests under way' });
+    const [stopped] = await workers.start(2);
+    if (stopped === undefined) throw new Error('No worker to stop');
+    await producer.enqueueUntilAccepted(buildSignals(200));
+    const inFlight = () =>
+      history.arrivals.filter(({ worker, answered }) => worker === stopped.name && !answered);
+    await waitFor(() => inFlight().length >= concurrency / 2, { what: 'requests in flight' });
 
-    sleeper.kill('SIGSTOP');
-    const left = underWay().flatMap(({ marks }) => marks);
-    // Longer than its locks last: others have taken its signals up.
-    const takenUp = () =>
-      left.every((mark) => history.of(mark).some(({ by }) => by !== sleeper.name));
-    const taken = await waitFor(takenUp, { timeoutMs: 120_000, everyMs: 100 }).catch(() => false);
-    demand(taken, 'what a stopped worker held was not taken up by another within two minutes');
-    const awakeAt = Date.now();
-    sleeper.kill('SIGCONT');
-    await ats.insist(makeSignals(100));
-    const works = () => history.since(awakeAt).some(({ by }) => by === sleeper.name);
+    stopped.kill('SIGSTOP');
+    const marks = inFlight().flatMap((arrival) => arrival.marks);
+    // Longer than the locks last: the other worker takes the signals over.
+    const isTakenOver = () =>
+      marks.every((mark) => history.of(mark).some(({ worker }) => worker !== stopped.name));
+    const takenOver = await waitFor(isTakenOver, { timeoutMs: 120_000, everyMs: 100 }).catch(
+      () => false,
+    );
+    verify(takenOver, 'the other worker did not take over the signals within two minutes');
+    const continuedAt = Date.now();
+    stopped.kill('SIGCONT');
+    await producer.enqueueUntilAccepted(buildSignals(100));
+    const works = () => history.since(continuedAt).some(({ worker }) => worker === stopped.name);
     const working = await waitFor(works, { timeoutMs: 60_000 }).catch(() => false);
-    demand(working, 'a worker that was woken up took no more work');
+    verify(working, 'the stopped worker sent no request after SIGCONT');
 
     return () => ({ duplicates: concurrency });
   },
 };
 
 export const rollingDeploy: Scenario = {
-  ...{ name: 'rolling-deploy', load: 2, inShort: true },
-  // A second for what is under way, and then it is let go.
+  name: 'rolling-deploy',
+  load: 2,
+  inShortRun: true,
+  // Leaves one second for requests in flight; the worker then aborts them.
   env: { SHUTDOWN_TIMEOUT_MS: '4000', SEEK_TIMEOUT_MS: '10000' },
-  play: async (stage) => {
-    const { ats, crew, seek, random, makeSignals, scale, startApi, demand, last } = stage;
-    seek.behave((request) => {
+  run: async (environment) => {
+    const { producer, workers, seek, random, buildSignals, history } = environment;
+    const { scale, startApi, verify, pause, inBackground } = environment;
+    seek.replyWith((request) => {
       const dice = random.of(request.marks[0] ?? '', request.nth);
-      return take(request, dice.chance(0.05) ? 3_000 : dice.between(50, 400));
+      return deliver(request, dice.chance(0.05) ? 3_000 : dice.between(50, 400));
     });
     await startApi();
-    await crew.hire(3);
+    await workers.start(3);
     let deploying = true;
-    let stopped = 0;
-    const keepOffering = async () => {
+    let stops = 0;
+    const keepEnqueuing = async () => {
       while (deploying) {
-        await ats.insist(makeSignals(20));
-        await last(200);
+        await producer.enqueueUntilAccepted(buildSignals(20));
+        await pause(200);
       }
     };
-    const offering = stage.meanwhile(keepOffering());
+    const enqueuing = inBackground(keepEnqueuing());
 
     for (let round = scale(4, 1); round > 0; round -= 1) {
-      for (const worker of crew.present()) {
+      for (const worker of workers.running()) {
         const { code, ms } = await worker.end('SIGTERM');
-        stopped += 1;
-        demand(code === 0, `${worker.name} ended with ${code}`);
-        demand(ms < 4_500, `${worker.name} took ${Math.round(ms)} ms to end`);
-        await crew.hire();
+        stops += 1;
+        verify(code === 0, `${worker.name} exited with ${code}`);
+        verify(ms < 4_500, `${worker.name} took ${Math.round(ms)} ms to stop`);
+        await workers.start();
       }
     }
     deploying = false;
-    await offering;
+    await enqueuing;
 
-    // Nobody was killed. Twice comes what was let go after SEEK had taken it, and that is no attempt.
-    // At each stop an answer may be on its way at the very moment at which its request is let go.
-    return () => ({ duplicates: stage.history.unheardTakings() + stopped, attempts: 1 });
+    // An aborted request spends no attempt, and is a duplicate if SEEK processed it. At each stop one
+    // complete reply may cross the abort.
+    return () => ({ duplicates: history.countUnanswered() + stops, attempts: 1 });
   },
 };
 
 export const producerKilled: Scenario = {
-  ...{ name: 'producer-killed', load: 2, inShort: true },
-  play: async (stage) => {
-    const { ats, crew, makeSignals, scale, last, startApi, killApi } = stage;
+  name: 'producer-killed',
+  load: 2,
+  inShortRun: true,
+  run: async (environment) => {
+    const { producer, workers, buildSignals } = environment;
+    const { scale, pause, startApi, killApi, inBackground } = environment;
     await startApi();
-    await crew.hire(2);
-    // Whoever got no answer offers the same signals again: they are known by then, or new.
-    const offering = stage.meanwhile(ats.insist(makeSignals(scale(6_000, 1_500))));
+    await workers.start(2);
+    // Signals without an answer are sent again. The API recognises those that it had enqueued.
+    const enqueuing = inBackground(
+      producer.enqueueUntilAccepted(buildSignals(scale(6_000, 1_500))),
+    );
     for (let round = scale(6, 2); round > 0; round -= 1) {
-      await last(1_500);
+      await pause(1_500);
       await killApi();
       await startApi();
     }
-    await offering;
+    await enqueuing;
 
     return () => ({ attempts: 1 });
   },
