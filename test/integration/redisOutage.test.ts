@@ -12,24 +12,29 @@ import { delivered, refused } from '../support/scriptedSeek.ts';
 import { type Accepted, newToken, startDispatcher } from '../support/startDispatcher.ts';
 import { waitFor } from '../support/waitFor.ts';
 
-// What callers are promised, and the time that it takes to notice on a busy machine.
-const PROMISED_MS = 5_000;
+// The producer's promise to its callers. `SLACK_MS` comes on top for a busy machine.
+const ANSWER_TIMEOUT_MS = 5_000;
 
 const complete = (token = newToken()) => buildApplicationComplete({ token });
 
 const { closing } = closeAfterEach();
 
 const closeInTime = (producer: Producer): Promise<void> =>
-  withDeadline(producer.close(), 3_000 + SLACK_MS, () => new Error('close() hangs'));
+  withDeadline(
+    producer.close(),
+    3_000 + SLACK_MS,
+    () => new Error('close() did not return in time'),
+  );
 
-/** On a Redis of its own, which the test may mistreat. */
+/** Starts a dispatcher and a producer on a Redis of their own, which the test can disturb. */
 const setup = async (options: Parameters<typeof startDispatcher>[1] = {}, given?: RedisServer) => {
   const redis = given ?? (await startRedis());
   if (given === undefined) closing.push(redis.stop);
   const platform: Platform = {
     open: (config, profile, logger) =>
       openRedis({ ...queueOptions(config), url: redis.url, profile, logger }),
-    ...{ clear: async () => {}, stop: redis.stop },
+    clear: async () => {},
+    stop: redis.stop,
   };
   const dispatcher = await startDispatcher(platform, options);
   closing.push(dispatcher.stop);
@@ -38,10 +43,10 @@ const setup = async (options: Parameters<typeof startDispatcher>[1] = {}, given?
   return { ...dispatcher, redis, producer };
 };
 
-/** With next to none, all that adds is refused; what is stored stays. */
-const setMaxMemory = async ({ url }: RedisServer, most: string): Promise<void> => {
+/** With a small limit, Redis rejects every write that needs memory, and keeps what it has stored. */
+const setMaxMemory = async ({ url }: RedisServer, limit: string): Promise<void> => {
   const client = new Redis(url);
-  await client.config('SET', 'maxmemory', most);
+  await client.config('SET', 'maxmemory', limit);
   client.disconnect();
 };
 
@@ -51,7 +56,7 @@ const timed = async <T>(work: Promise<T>) => {
   return { result, ms: performance.now() - began };
 };
 
-const setupAway = async () => {
+const setupWithoutRedis = async () => {
   const redis = await startRedis(await freePort());
   closing.push(redis.stop);
   await redis.kill();
@@ -60,7 +65,7 @@ const setupAway = async () => {
 
 describe.each([
   {
-    lastError: 'is frozen',
+    outage: 'is frozen',
     begin: async () => {
       const subject = await setup({ workers: 0 });
       await subject.producer.enqueue({ typeCode: 'ApplicationComplete', token: newToken() });
@@ -72,7 +77,7 @@ describe.each([
     },
   },
   {
-    lastError: 'has been killed',
+    outage: 'is killed',
     begin: async () => {
       const subject = await setup({ workers: 0 });
       await subject.producer.enqueue({ typeCode: 'ApplicationComplete', token: newToken() });
@@ -82,13 +87,13 @@ describe.each([
     end: (redis: RedisServer) => redis.restart(),
   },
   {
-    lastError: 'was away from the very start',
-    begin: setupAway,
+    outage: 'was never there',
+    begin: setupWithoutRedis,
     end: (redis: RedisServer) => redis.restart(),
   },
   {
-    lastError: 'is full',
-    says: /Redis is out of memory/,
+    outage: 'is out of memory',
+    message: /Redis is out of memory/,
     begin: async () => {
       const subject = await setup({ workers: 0 });
       await setMaxMemory(subject.redis, '1mb');
@@ -96,35 +101,41 @@ describe.each([
     },
     end: (redis: RedisServer) => setMaxMemory(redis, '0'),
   },
-])('a producer whose Redis $trouble', ({ begin, end, says = /did not answer in time/ }) => {
-  it('says so in time, by the library and over HTTP, and works again by itself', async () => {
+])('a producer whose Redis $outage', ({ begin, end, message = /did not answer in time/ }) => {
+  it('rejects in time in the library and over HTTP, and accepts signals again after the outage', async () => {
     const { producer, redis, call, find, status } = await begin();
-    const [own, many, overHttp] = [complete(), complete(), complete()];
+    const inLibrary = complete();
+    const inBatch = complete();
+    const overHttp = complete();
     const signalOf = ({ token }: { token?: string }) => ({
-      ...{ typeCode: 'ApplicationComplete' as const, token: token ?? '' },
+      typeCode: 'ApplicationComplete' as const,
+      token: token ?? '',
     });
 
     const [one, batch, answer] = await Promise.all([
-      timed(producer.enqueue(signalOf(own))),
-      timed(producer.enqueueMany([signalOf(many)])),
+      timed(producer.enqueue(signalOf(inLibrary))),
+      timed(producer.enqueueMany([signalOf(inBatch)])),
       timed(call('POST', '/signals', overHttp)),
     ]);
 
     expect(one.result).toMatchObject({
       name: 'QueueUnavailableError',
-      message: expect.stringMatching(says),
+      message: expect.stringMatching(message),
     });
     expect(batch.result).toMatchObject({ name: 'QueueUnavailableError' });
     expect(answer.result).toMatchObject({ status: 503 });
     expect('headers' in answer.result && answer.result.headers.get('retry-after')).toBe('5');
-    for (const { ms } of [one, batch, answer]) expect(ms).toBeLessThan(PROMISED_MS + SLACK_MS);
+    for (const { ms } of [one, batch, answer])
+      expect(ms).toBeLessThan(ANSWER_TIMEOUT_MS + SLACK_MS);
 
     await end(redis);
-    const accepted = await waitFor(() => producer.enqueue(signalOf(own)).catch(() => undefined));
+    const accepted = await waitFor(() =>
+      producer.enqueue(signalOf(inLibrary)).catch(() => undefined),
+    );
     const again = await waitFor(async () => {
-      const taken = await call('POST', '/signals', overHttp);
-      const body: Accepted = JSON.parse(await taken.text());
-      return taken.status === 202 && body;
+      const repeated = await call('POST', '/signals', overHttp);
+      const body: Accepted = JSON.parse(await repeated.text());
+      return repeated.status === 202 && body;
     });
 
     expect(await find(accepted.signalId)).toMatchObject({ state: 'waiting' });
@@ -134,7 +145,7 @@ describe.each([
 });
 
 describe('a producer', () => {
-  it('closes in time though its Redis was never there', async () => {
+  it('closes in time when its Redis was never there', async () => {
     const producer = createProducer({ redisUrl: `redis://127.0.0.1:${await freePort()}` });
     await expect(
       producer.enqueue({ typeCode: 'ApplicationComplete', token: newToken() }),
@@ -155,23 +166,23 @@ describe('a producer', () => {
 
 describe('workers', () => {
   it.each([
-    ['was killed and restarted', async (redis: RedisServer) => redis.restart()],
+    ['is killed and restarted', async (redis: RedisServer) => redis.restart()],
     [
-      'froze for as long as callers notice',
-      async (redis: RedisServer, isTaken: () => Promise<boolean>) => {
+      'is frozen until the API rejects a signal',
+      async (redis: RedisServer, isAccepted: () => Promise<boolean>) => {
         redis.freeze();
-        await waitFor(async () => !(await isTaken()));
+        await waitFor(async () => !(await isAccepted()));
         redis.thaw();
       },
     ],
-  ])('go on by themselves when Redis %s, and nothing accepted is missing', async (_, hurt) => {
+  ])('continue when Redis %s, and lose no accepted signal', async (_, interrupt) => {
     const { seek, redis, call, send, find, deadLetters } = await setup({
       workers: 2,
       env: { WORKER_CONCURRENCY: '10' },
       answers: (_request, number) => (number % 10 === 0 ? refused('FORBIDDEN') : delivered()),
     });
     const accepted = new Map<string, string>();
-    const offer = async (): Promise<boolean> => {
+    const enqueueOne = async (): Promise<boolean> => {
       const token = newToken();
       const answer = await call('POST', '/signals', complete(token));
       if (answer.status !== 202) return false;
@@ -179,28 +190,28 @@ describe('workers', () => {
       accepted.set(signalId, token);
       return true;
     };
-    const offering = (async () => {
+    const enqueuing = (async () => {
       for (let round = 0; round < 40; round += 1)
-        await Promise.all(Array.from({ length: 10 }, offer));
+        await Promise.all(Array.from({ length: 10 }, enqueueOne));
     })();
 
     await waitFor(() => accepted.size > 100);
-    await hurt(redis, offer);
-    await offering;
+    await interrupt(redis, enqueueOne);
+    await enqueuing;
     const { signalId } = await send(complete());
     await waitFor(async () => ['delivered', 'dead'].includes((await find(signalId))?.state ?? ''));
 
-    const places = new Map<string, string>();
+    const states = new Map<string, string>();
     for (const id of accepted.keys()) {
-      // One that a worker held when Redis died stays active until its lock runs out.
+      // A signal in flight when Redis was killed stays active until its lock expires.
       const state = await waitFor(
         async () => {
           const record = await find(id);
           return ['delivered', 'dead', 'active'].includes(record?.state ?? '') && record?.state;
         },
-        { what: `${id} to be settled` },
+        { what: `${id} to be delivered, dead or active` },
       );
-      places.set(id, state);
+      states.set(id, state);
     }
     const arrived = new Set(
       seek.requests.map(({ text }) => JSON.parse(text).variables.input.token),
@@ -208,12 +219,12 @@ describe('workers', () => {
     const deadLettered = new Set(
       (await deadLetters('?limit=1000')).map((deadLetter) => deadLetter.signalId),
     );
-    for (const [id, state] of places) {
+    for (const [id, state] of states) {
       if (state === 'delivered') expect(arrived).toContain(accepted.get(id));
       if (state === 'dead') expect(deadLettered).toContain(id);
     }
     expect(deadLettered.size).toBeGreaterThan(0);
-    expect([...places.values()].filter((state) => state === 'active').length).toBeLessThanOrEqual(
+    expect([...states.values()].filter((state) => state === 'active').length).toBeLessThanOrEqual(
       20,
     );
   });

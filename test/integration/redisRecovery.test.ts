@@ -15,35 +15,37 @@ import { waitFor } from '../support/waitFor.ts';
 
 const { closing, opened } = closeAfterEach();
 
-/** API, worker and library, all by way of this address. */
+/** Starts an API, workers and a producer that all use this address. */
 const setup = async (address: RedisAddress, workers = 1) => {
   const platform: Platform = {
     open: (config, profile, logger) =>
       openRedis({ ...queueOptions(config), ...address, profile, logger }),
-    ...{ clear: async () => {}, stop: async () => {} },
+    clear: async () => {},
+    stop: async () => {},
   };
   const dispatcher = await opened(startDispatcher(platform, { workers }));
   const producer = createProducer({ redisUrl: address.url, sentinels: address.sentinels ?? [] });
   closing.push(producer.close);
   const enqueue = () =>
     producer.enqueue({ typeCode: 'ApplicationComplete', token: newToken() }).catch(() => undefined);
-  const arrives = async () => {
+  const deliverOne = async () => {
     const accepted = await waitFor(enqueue);
     return dispatcher.until(accepted.signalId, 'delivered');
   };
 
-  return { ...dispatcher, producer, enqueue, arrives };
+  return { ...dispatcher, producer, enqueue, deliverOne };
 };
 
 const setupReplicated = async () => {
   const master = await opened(startMaster());
   const replica = await opened(startReplicaOf(master));
-  const [ofMaster, ofReplica] = [new Redis(master.url), new Redis(replica.url)];
-  for (const client of [ofMaster, ofReplica]) {
+  const masterClient = new Redis(master.url);
+  const replicaClient = new Redis(replica.url);
+  for (const client of [masterClient, replicaClient]) {
     client.on('error', () => {});
     closing.push(async () => client.disconnect());
   }
-  return { master, replica, ofMaster, ofReplica };
+  return { master, replica, masterClient, replicaClient };
 };
 
 const SLACK_S = SLACK_MS / 1_000;
@@ -54,16 +56,16 @@ const secondsOf = async (work: Promise<unknown>): Promise<number> => {
   return (performance.now() - began) / 1000;
 };
 
-describe('connections whose packets vanish', () => {
-  it('are given up for new ones: by producers in seconds, by workers in twenty', async () => {
+describe('half-open connections to Redis', () => {
+  it('are replaced by producers within 5 s and by workers within 20 s', async () => {
     const redis = await opened(startRedis());
     const proxy = await opened(startTcpProxy(redis.port));
-    const { enqueue, arrives, find } = await setup({ url: `redis://127.0.0.1:${proxy.port}` });
-    await arrives();
+    const { enqueue, deliverOne, find } = await setup({ url: `redis://127.0.0.1:${proxy.port}` });
+    await deliverOne();
 
     proxy.vanish();
     let accepted: Awaited<ReturnType<typeof enqueue>>;
-    const taken = await secondsOf(
+    const enqueued = await secondsOf(
       waitFor(async () => {
         accepted = await enqueue();
         return accepted;
@@ -73,17 +75,15 @@ describe('connections whose packets vanish', () => {
       waitFor(
         async () =>
           (await find(accepted?.signalId ?? '').catch(() => undefined))?.state === 'delivered',
-        {
-          timeoutMs: 35_000,
-        },
+        { timeoutMs: 35_000 },
       ),
     );
 
-    expect(taken).toBeLessThan(5 + SLACK_S);
-    expect(taken + delivered).toBeLessThan(20 + SLACK_S);
+    expect(enqueued).toBeLessThan(5 + SLACK_S);
+    expect(enqueued + delivered).toBeLessThan(20 + SLACK_S);
   }, 60_000);
 
-  it('are noticed as well where new ones are swallowed for a while', async () => {
+  it('are replaced when new connections are half-open, too, for a while', async () => {
     const redis = await opened(startRedis());
     const proxy = await opened(startTcpProxy(redis.port));
     const { enqueue } = await setup({ url: `redis://127.0.0.1:${proxy.port}` }, 0);
@@ -98,39 +98,41 @@ describe('connections whose packets vanish', () => {
   });
 });
 
-describe('a master that became a replica', () => {
-  it('is left by producers and workers, though it closes no connection', async () => {
-    const { master, replica, ofMaster, ofReplica } = await setupReplicated();
+describe('a failover of the Redis master', () => {
+  it('makes producers and workers leave the old master, even if it closes no connection', async () => {
+    const { master, replica, masterClient, replicaClient } = await setupReplicated();
     const proxy = await opened(startTcpProxy(master.port));
-    const { arrives } = await setup({ url: `redis://127.0.0.1:${proxy.port}` });
-    await arrives();
+    const { deliverOne } = await setup({ url: `redis://127.0.0.1:${proxy.port}` });
+    await deliverOne();
 
-    await ofReplica.replicaof('NO', 'ONE');
-    await ofMaster.replicaof('127.0.0.1', replica.port);
+    await replicaClient.replicaof('NO', 'ONE');
+    await masterClient.replicaof('127.0.0.1', replica.port);
     proxy.retarget(replica.port);
 
-    expect(await secondsOf(arrives())).toBeLessThan(10 + SLACK_S);
+    expect(await secondsOf(deliverOne())).toBeLessThan(10 + SLACK_S);
   });
 
-  it('is followed to the new one by way of Sentinel', async () => {
-    const { master, replica, ofMaster, ofReplica } = await setupReplicated();
-    for (const client of [ofMaster, ofReplica]) {
+  it('makes producers and workers use the master that Sentinel names', async () => {
+    const { master, replica, masterClient, replicaClient } = await setupReplicated();
+    for (const client of [masterClient, replicaClient]) {
       await client.call('ACL', 'SETUSER', 'app', 'on', '>pw', '~*', '&*', '+@all');
     }
     const sentinel = await opened(startSentinel('seek-master', master.port));
     const { host, port } = sentinel;
     const url = 'redis://app:pw@seek-master/1';
-    const { arrives } = await setup({ url, sentinels: [{ host, port }] });
-    await arrives();
+    const { deliverOne } = await setup({ url, sentinels: [{ host, port }] });
+    await deliverOne();
 
     await master.kill();
     await waitFor(async () => (await sentinel.masterPort()) === replica.port);
 
-    expect(await secondsOf(arrives())).toBeLessThan(10 + SLACK_S);
-    expect(await ofReplica.client('LIST')).toMatch(/ db=1 .* user=app /);
+    expect(await secondsOf(deliverOne())).toBeLessThan(10 + SLACK_S);
+    expect(await replicaClient.client('LIST')).toMatch(/ db=1 .* user=app /);
   });
+});
 
-  it('is found as soon as a Sentinel answers, and callers are told in time until then', async () => {
+describe('a Sentinel that does not answer', () => {
+  it('makes callers get an error in time, and a connection as soon as it answers', async () => {
     const { master } = await setupReplicated();
     const sentinel = await opened(startSentinel('seek-master', master.port));
     const proxy = await opened(startTcpProxy(sentinel.port));
@@ -138,8 +140,9 @@ describe('a master that became a replica', () => {
     const sentinels = [{ host: '127.0.0.1', port: proxy.port }];
     const { enqueue } = await setup({ url: 'redis://seek-master', sentinels }, 0);
 
-    for (let turn = 0; turn < 3; turn += 1)
+    for (let attempt = 0; attempt < 3; attempt += 1) {
       expect(await secondsOf(enqueue())).toBeLessThan(5 + SLACK_S);
+    }
     proxy.heal();
 
     expect(await secondsOf(waitFor(enqueue))).toBeLessThan(5 + SLACK_S);
