@@ -141,5 +141,3 @@ export const createProducerClient = ({ url, apiKey }: Deps) => {
     },
   };
 };
-
-export type ProducerClient = ReturnType<typeof createProducerClient>;

@@ -65,5 +65,3 @@ export const startRecordingSeek = async () => {
     },
   };
 };
-
-export type RecordingSeek = Awaited<ReturnType<typeof startRecordingSeek>>;
