@@ -1,6 +1,9 @@
 import { createHash } from 'node:crypto';
 
-/** What a key is good for: to send signals and seek tokens, to look, or to redrive, discard, export, import and erase. */
+/**
+ * What a key permits. `enqueue`: send signals and seek tokens. `read`: read status, signals and dead
+ * letters. `operate`: redrive, discard, export, import and erase.
+ */
 export const SCOPES = ['enqueue', 'read', 'operate'] as const;
 
 export type Scope = (typeof SCOPES)[number];
@@ -8,9 +11,9 @@ export type Scope = (typeof SCOPES)[number];
 export type ApiKey = {
   name: string;
   scopes: readonly Scope[];
-  /** Of the key itself. */
+  /** The SHA-256 of the key. */
   sha256: Buffer;
-  /** Absent where only its hash was given. */
+  /** Absent if only the hash is configured. */
   key?: string;
 };
 
@@ -19,12 +22,15 @@ export const digestOf = (key: string): Buffer => createHash('sha256').update(key
 const ENTRY = /^(?:([A-Za-z0-9_-]+)((?:\+[a-z]+)*):)?(.*)$/s;
 const HASHED = /^sha256=([0-9a-f]{64})$/i;
 
-/** `KEY`, `NAME:KEY` or `NAME+SCOPE+…:KEY`; for the key there may be `sha256=HASH`. A string: what is wrong. */
+/**
+ * Reads `KEY`, `NAME:KEY` or `NAME+SCOPE+…:KEY`. `sha256=HASH` may replace the key. Returns a string if
+ * the text is invalid: what it must be.
+ */
 export const parseApiKey = (text: string): ApiKey | string => {
   const [, name = 'default', suffix = '', key = ''] = ENTRY.exec(text) ?? [];
-  const asked = suffix.split('+').slice(1);
-  const scopes = SCOPES.filter((scope) => asked.length === 0 || asked.includes(scope));
-  if (asked.some((scope) => !SCOPES.some((known) => known === scope))) {
+  const named = suffix.split('+').slice(1);
+  const scopes = SCOPES.filter((scope) => named.length === 0 || named.includes(scope));
+  if (named.some((scope) => !SCOPES.some((known) => known === scope))) {
     return `must name no scopes but ${SCOPES.join(', ')}`;
   }
   if (!/^[\x21-\x7e]+$/.test(key)) {

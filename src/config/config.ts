@@ -3,7 +3,7 @@ import * as z from 'zod';
 
 import { VARIABLES } from './variables.ts';
 
-/** Refuses to start. Lists every problem, so that one deploy mends them all. */
+/** The configuration is invalid. Lists every problem, so that one deployment can fix them all. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
 }
@@ -13,7 +13,7 @@ const EnvironmentSchema = z.object(VARIABLES);
 type Environment = z.infer<typeof EnvironmentSchema>;
 export type Variable = keyof Environment;
 
-/** What a command can't do without: these are then present. */
+/** `Required` names the variables that a command needs. They are present in its configuration. */
 export type Config<Required extends Variable = never> = Readonly<
   Environment & { [Name in Required]-?: NonNullable<Environment[Name]> }
 >;
@@ -27,8 +27,8 @@ const SECRETS: readonly Variable[] = [
 ];
 
 /**
- * The one reader of the environment. An empty value counts as unset; `NAME_FILE` names a file that
- * holds the value of `NAME`. Throws `ConfigError` with every problem, one a line.
+ * Reads the environment; no other code does. An empty value counts as unset. `NAME_FILE` names a file
+ * that holds the value of `NAME`. Throws `ConfigError` with every problem, one per line.
  */
 export const loadConfig = <Required extends Variable = never>(
   env: NodeJS.ProcessEnv,
@@ -41,7 +41,7 @@ export const loadConfig = <Required extends Variable = never>(
       ...parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`),
     );
   }
-  problems.push(...judgeViewer(values));
+  problems.push(...checkViewer(values));
   for (const name of required) {
     if (
       values[name] === undefined &&
@@ -56,12 +56,12 @@ export const loadConfig = <Required extends Variable = never>(
   throw new ConfigError([...new Set(problems)].join('\n'));
 };
 
-const VIEWER = ['BOARD_VIEWER_USERNAME', 'BOARD_VIEWER_PASSWORD'] as const;
+const VIEWER_VARIABLES = ['BOARD_VIEWER_USERNAME', 'BOARD_VIEWER_PASSWORD'] as const;
 
-const judgeViewer = (values: Record<string, string>): string[] => {
-  const [given, ...more] = VIEWER.filter((name) => values[name] !== undefined);
-  const [missing] = VIEWER.filter((name) => name !== given);
-  return given === undefined || more.length > 0 ? [] : [`${given} is set without ${missing}`];
+const checkViewer = (values: Record<string, string>): string[] => {
+  const [present, ...others] = VIEWER_VARIABLES.filter((name) => values[name] !== undefined);
+  const [missing] = VIEWER_VARIABLES.filter((name) => name !== present);
+  return present === undefined || others.length > 0 ? [] : [`${present} is set without ${missing}`];
 };
 
 const has = <Required extends Variable>(
@@ -75,7 +75,8 @@ const readValues = (env: NodeJS.ProcessEnv) => {
   const problems: string[] = [];
 
   for (const name of Object.keys(VARIABLES)) {
-    const [value, file] = [env[name] || undefined, env[`${name}_FILE`] || undefined];
+    const value = env[name] || undefined;
+    const file = env[`${name}_FILE`] || undefined;
     if (value !== undefined && file !== undefined) {
       problems.push(`${name} and ${name}_FILE are both set; give one of them`);
     } else if (file !== undefined) {
@@ -93,45 +94,52 @@ const readValues = (env: NodeJS.ProcessEnv) => {
   return { values, problems };
 };
 
-/** For the log line at start: of secrets only that they are set, of queue and collector only where they are. */
+/**
+ * The configuration as the log line at start shows it. A secret appears as `[set]`, a URL without its
+ * credentials and query.
+ */
 export const describeConfig = (config: Config): Record<string, unknown> =>
   Object.fromEntries(
     Object.entries({
       ...config,
-      REDIS_URL: placeOf(config.REDIS_URL),
-      DATABASE_URL: placeOf(config.DATABASE_URL),
-      // Some collectors want their key in the query.
-      OTEL_EXPORTER_OTLP_ENDPOINT: placeOf(config.OTEL_EXPORTER_OTLP_ENDPOINT),
-      OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: placeOf(config.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT),
+      REDIS_URL: withoutCredentials(config.REDIS_URL),
+      DATABASE_URL: withoutCredentials(config.DATABASE_URL),
+      // Some collectors expect their key in the query.
+      OTEL_EXPORTER_OTLP_ENDPOINT: withoutCredentials(config.OTEL_EXPORTER_OTLP_ENDPOINT),
+      OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: withoutCredentials(
+        config.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT,
+      ),
     }).map(([name, value]) => [
       name,
       SECRETS.some((secret) => secret === name) && value !== undefined ? '[set]' : value,
     ]),
   );
 
-/** Without login and query. */
-const placeOf = (url: string | undefined): string | undefined => {
+const withoutCredentials = (url: string | undefined): string | undefined => {
   if (url === undefined) return undefined;
   const { protocol, host, pathname } = new URL(url);
   return `${protocol}//${host}${pathname}`;
 };
 
-// Left for what has to be closed after what is under way has come to an end.
-const CLOSING_MS = 3_000;
+// Reserved for closing connections after the work in flight has ended.
+const CLOSE_RESERVE_MS = 3_000;
 
-/** How long a process that is told to stop waits for what is under way. */
+/** How long a process that stops waits for the work in flight. */
 export const shutdownGraceMs = ({ SHUTDOWN_TIMEOUT_MS }: Config): number =>
-  Math.max(0, SHUTDOWN_TIMEOUT_MS - CLOSING_MS);
+  Math.max(0, SHUTDOWN_TIMEOUT_MS - CLOSE_RESERVE_MS);
 
-/** Where traces go; `undefined`: nothing is traced. What OpenTelemetry's specification says of these. */
+/**
+ * The URL that receives traces, from the variables that the OpenTelemetry specification defines.
+ * `undefined`: tracing is off.
+ */
 export const tracesUrlOf = (config: Config): string | undefined => {
   if (config.OTEL_SDK_DISABLED || config.OTEL_TRACES_EXPORTER === 'none') return undefined;
-  const { OTEL_EXPORTER_OTLP_ENDPOINT: base, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: whole } = config;
-  if (whole !== undefined || base === undefined) return whole;
+  const { OTEL_EXPORTER_OTLP_ENDPOINT: base, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: full } = config;
+  if (full !== undefined || base === undefined) return full;
   const url = new URL(base);
   url.pathname = url.pathname.replace(/\/*$/, '/v1/traces');
   return url.href;
 };
 
-/** Platforms that run one web process a container say its port as `PORT`. */
+/** `PORT` is how platforms with one web process per container pass the port. */
 export const apiPort = (config: Config): number => config.API_PORT ?? config.PORT ?? 3000;

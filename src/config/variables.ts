@@ -7,23 +7,24 @@ import { type ApiKey, parseApiKey } from './apiKey.ts';
 
 const HOUR_MS = 3_600_000;
 
-const wholeNumber = (least: number, most: number) =>
+const wholeNumber = (min: number, max: number) =>
   z
     .string()
-    .regex(/^\d+$/, `must be a whole number from ${least} to ${most}`)
+    .regex(/^\d+$/, `must be a whole number from ${min} to ${max}`)
     .transform(Number)
-    .pipe(z.number().min(least, `must be at least ${least}`).max(most, `must be at most ${most}`));
+    .pipe(z.number().min(min, `must be at least ${min}`).max(max, `must be at most ${max}`));
 
-const milliseconds = (least = 1) => wholeNumber(least, MAX_DEDUPE_WINDOW_MS);
+const milliseconds = (min = 1) => wholeNumber(min, MAX_DEDUPE_WINDOW_MS);
 const port = () => wholeNumber(0, 65_535);
 const url = (protocol: RegExp, expected: string) =>
   z.url({ protocol, error: `must be a URL: ${expected}` });
-// Configuration is logged at start, and a URL with it.
+// The URL is logged at start, so credentials in it would reach the log.
 const publicUrl = (expected: string) =>
   url(/^https?$/, expected).refine(
     (text) => !URL.canParse(text) || new URL(text).username + new URL(text).password === '',
     'must hold no credentials',
   );
+// ioredis decodes both parts, and throws on a percent sign that begins no escape.
 const isDecodable = (text: string): boolean => {
   try {
     const { username, password } = new URL(text);
@@ -38,11 +39,13 @@ const flag = () =>
 const otlpProtocol = () =>
   z.enum(['http/protobuf', 'http/json'], 'must be http/protobuf or http/json');
 
-// HTTP Basic can transport nothing else.
-const login = (allowed: RegExp, besides?: string) =>
-  z.string().regex(allowed, `must not hold ${besides ? `${besides} or ` : ''}a control character`);
+// HTTP Basic authentication can transport no other characters.
+const credential = (allowed: RegExp, forbidden: string) =>
+  z.string().regex(allowed, `must not hold ${forbidden}`);
+const username = () => credential(/^[^:\p{Cc}]+$/u, 'a colon or a control character');
+const password = () => credential(/^\P{Cc}+$/u, 'a control character');
 
-// In a file they may stand in lines.
+// A file may hold one key per line.
 const apiKeys = z.string().transform((text, context): ApiKey[] =>
   text.split(/,|\r?\n/).flatMap((entry) => {
     const parsed = parseApiKey(entry.trim());
@@ -71,7 +74,7 @@ const sentinels = z.string().transform((text, context): { host: string; port: nu
   }),
 );
 
-/** One row a variable. What each is for stands in .env.example. */
+/** One row per variable. `.env.example` describes each one. */
 export const VARIABLES = {
   REDIS_URL: url(/^rediss?$/, 'redis://host:6379 or rediss://…')
     .refine(isDecodable, 'must have its user name and password percent-encoded')
@@ -116,11 +119,11 @@ export const VARIABLES = {
   API_KEYS: apiKeys.optional(),
   BOARD_HOST: z.string().default('127.0.0.1'),
   BOARD_PORT: port().default(3001),
-  BOARD_USERNAME: login(/^[^:\p{Cc}]+$/u, 'a colon').optional(),
-  BOARD_PASSWORD: login(/^\P{Cc}+$/u).optional(),
+  BOARD_USERNAME: username().optional(),
+  BOARD_PASSWORD: password().optional(),
   BOARD_READ_ONLY: flag().default(false),
-  BOARD_VIEWER_USERNAME: login(/^[^:\p{Cc}]+$/u, 'a colon').optional(),
-  BOARD_VIEWER_PASSWORD: login(/^\P{Cc}+$/u).optional(),
+  BOARD_VIEWER_USERNAME: username().optional(),
+  BOARD_VIEWER_PASSWORD: password().optional(),
   METRICS_HOST: z.string().default('127.0.0.1'),
   METRICS_PORT: port().optional(),
   SIMULATOR_HOST: z.string().default('127.0.0.1'),

@@ -1,7 +1,7 @@
-/** For what waits for the queue. */
+/** The error of a `withDeadline` on a request to the queue. */
 export const queueTimedOut = (): Error => new Error('The queue does not answer');
 
-/** Rejects with what `onLate` makes if `work` has not settled within `ms`. The work itself goes on. */
+/** Rejects with the error from `onLate` if `work` takes longer than `ms`. It does not stop the work. */
 export const withDeadline = async <T>(
   work: Promise<T>,
   ms: number,
@@ -18,7 +18,7 @@ export const withDeadline = async <T>(
   }
 };
 
-/** Runs once for all who ask while it does: behind one that hangs nothing piles up. */
+/** Concurrent callers share one run, so no calls pile up behind a run that hangs. */
 export const singleFlight = <T>(run: () => Promise<T>): (() => Promise<T>) => {
   let running: Promise<T> | undefined;
   return () => {
@@ -29,62 +29,65 @@ export const singleFlight = <T>(run: () => Promise<T>): (() => Promise<T>) => {
   };
 };
 
-type Waiting<Entry, Answer> = {
+type PendingEntry<Entry, Answer> = {
   entry: Entry;
   resolve: (answer: Answer) => void;
   reject: (err: unknown) => void;
 };
 
 /**
- * Answers together what is asked in the same turn of the loop, by whomever, up to `atOnce` at a time.
- * `answer` gives one for each, in order; if it rejects, all who were asked about hear of it.
+ * Combines calls from one turn of the event loop into one call of `run`, with at most `maxSize` entries.
+ * `run` returns one answer per entry, in order. If it rejects, every combined call rejects.
  */
 export const createMicroBatch = <Entry, Answer>(
-  answer: (entries: Entry[]) => Promise<Answer[]>,
-  atOnce: number,
+  run: (entries: Entry[]) => Promise<Answer[]>,
+  maxSize: number,
 ) => {
-  let gathered: Waiting<Entry, Answer>[] = [];
+  let pending: PendingEntry<Entry, Answer>[] = [];
 
-  const answerAll = async (some: Waiting<Entry, Answer>[]): Promise<void> => {
+  const runBatch = async (batch: PendingEntry<Entry, Answer>[]): Promise<void> => {
     try {
-      const answers = await answer(some.map(({ entry }) => entry));
-      for (const [index, { resolve, reject }] of some.entries()) {
-        const own = answers[index];
-        if (own === undefined) reject(new Error('Asked, but not answered'));
-        else resolve(own);
+      const answers = await run(batch.map(({ entry }) => entry));
+      for (const [index, { resolve, reject }] of batch.entries()) {
+        const answer = answers[index];
+        if (answer === undefined) {
+          reject(
+            new Error('Expected one answer per entry of the batch, found none for this entry'),
+          );
+        } else resolve(answer);
       }
     } catch (err) {
-      for (const { reject } of some) reject(err);
+      for (const { reject } of batch) reject(err);
     }
   };
 
-  const send = (): void => {
-    const some = gathered;
-    gathered = [];
-    if (some.length > 0) void answerAll(some);
+  const flush = (): void => {
+    const batch = pending;
+    pending = [];
+    if (batch.length > 0) void runBatch(batch);
   };
 
   return (entry: Entry): Promise<Answer> =>
     new Promise((resolve, reject) => {
-      if (gathered.length === 0) setImmediate(send);
-      gathered.push({ entry, resolve, reject });
-      // Redis can begin, while the rest of this turn is still to come.
-      if (gathered.length === atOnce) send();
+      if (pending.length === 0) setImmediate(flush);
+      pending.push({ entry, resolve, reject });
+      // A full batch is sent at once, so that Redis works while this turn collects the next one.
+      if (pending.length === maxSize) flush();
     });
 };
 
-/** Runs one piece of work after the other, in the order in which they came. */
+/** Runs tasks one after the other, in the order of the calls. A task that fails does not stop the next. */
 export const createSerialQueue = () => {
   let last: Promise<unknown> = Promise.resolve();
 
-  return <T>(work: () => Promise<T>): Promise<T> => {
-    const mine = last.then(work);
-    last = mine.catch(() => {});
-    return mine;
+  return <T>(task: () => Promise<T>): Promise<T> => {
+    const result = last.then(task);
+    last = result.catch(() => {});
+    return result;
   };
 };
 
-/** Rejects once aborted, with the reason. The work itself goes on: others may wait for the same. */
+/** Rejects with the abort reason. It does not stop the work, which other callers may share. */
 export const abortable = <T>(work: Promise<T>, abort: AbortSignal | undefined): Promise<T> => {
   if (abort === undefined) return work;
   return new Promise((resolve, reject) => {

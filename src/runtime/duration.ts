@@ -5,7 +5,7 @@ const UNITS_MS = new Map([
   ['d', 86_400_000],
 ]);
 
-/** `14d`, `12h`, `30m` or `45s` in milliseconds; `undefined`: it is nothing of that kind. */
+/** Converts `14d`, `12h`, `30m` or `45s` to milliseconds. `undefined`: the text is no duration. */
 export const parseDuration = (text: string): number | undefined => {
   const [, amount, unit = ''] = /^(\d{1,9})([smhd])$/.exec(text) ?? [];
   const unitMs = UNITS_MS.get(unit);

@@ -7,47 +7,50 @@ type App = { fetch: (request: Request) => Response | Promise<Response> };
 
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 30_000;
-// Node looks every 30 seconds otherwise, and the timeouts above would be as much longer.
-const CHECK_EVERY_MS = 1_000;
+// Node checks connections every 30 seconds by default, which would delay the timeouts above as much.
+const CONNECTION_CHECK_INTERVAL_MS = 1_000;
 
-/** Serves an app. Rejects with the system's error (`EADDRINUSE`, …) where it can't listen. */
+/** Serves an app. Rejects with the system's error (`EADDRINUSE`, …) if it cannot listen. */
 export const serve = async (app: App, { host, port }: { host: string; port: number }) => {
   const server = createServer(
-    // A client that dawdles over its request holds a connection, and no more than this long.
+    // These bound how long a slow client holds a connection.
     {
       headersTimeout: HEADERS_TIMEOUT_MS,
       requestTimeout: REQUEST_TIMEOUT_MS,
-      connectionsCheckingInterval: CHECK_EVERY_MS,
+      connectionsCheckingInterval: CONNECTION_CHECK_INTERVAL_MS,
     },
-    // Whoever embeds this keeps its own Request and Response.
+    // An application that embeds this server keeps its own global Request and Response.
     getRequestListener(app.fetch, { overrideGlobalObjects: false }),
   );
-  const open = new Set<Socket>();
+  const sockets = new Set<Socket>();
   server.on('connection', (socket) => {
-    open.add(socket);
-    socket.once('close', () => open.delete(socket));
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
   });
   server.listen(port, host);
   await once(server, 'listening');
   const address = server.address();
-  const bound = typeof address === 'object' && address !== null ? address.port : port;
+  const boundPort = typeof address === 'object' && address !== null ? address.port : port;
 
   return {
-    url: `http://${host.includes(':') ? `[${host}]` : host}:${bound}`,
-    port: bound,
-    /** Answers what was asked, and takes no more. Who has not said all by `patienceMs` is cut off. */
-    close: async (patienceMs: number): Promise<void> => {
+    url: `http://${host.includes(':') ? `[${host}]` : host}:${boundPort}`,
+    port: boundPort,
+    /**
+     * Answers the requests in progress and accepts no more. Closes the connections that are still open
+     * after the grace period.
+     */
+    close: async (gracePeriodMs: number): Promise<void> => {
       const closed = once(server, 'close');
       server.close();
-      // To Node one that has said nothing yet is not idle, and from now on it looks after no timeouts.
-      for (const socket of open) if (socket.bytesRead === 0) socket.destroy();
-      const timer = setTimeout(() => server.closeAllConnections(), patienceMs);
+      // Node does not treat a connection without a request as idle, and a closing server checks no timeouts.
+      for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
+      const timer = setTimeout(() => server.closeAllConnections(), gracePeriodMs);
       await closed.finally(() => clearTimeout(timer));
     },
-    /** Cuts off whoever is still connected. */
+    /** Closes the server and every open connection at once. */
     cut: (): Promise<void> =>
       new Promise((resolve) => {
-        // A second time it finds the server closed already, which is what it wants.
+        // A repeated call gets the error of a closed server, and resolves as well.
         server.close(() => resolve());
         server.closeAllConnections();
       }),

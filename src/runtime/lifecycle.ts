@@ -6,7 +6,7 @@ import { withDeadline } from './async.ts';
 type Log = Pick<Logger, 'info' | 'error' | 'fatal'>;
 type Close = () => Promise<unknown>;
 
-/** Opened in order, closed in reverse: nothing outlives what it depends on. */
+/** Closes resources in the reverse order of opening, so that none is used after it is closed. */
 export const createClosers = (logger: Pick<Log, 'error'>) => {
   const opened: { name: string; close: Close }[] = [];
   let closing: Promise<void> | undefined;
@@ -16,7 +16,7 @@ export const createClosers = (logger: Pick<Log, 'error'>) => {
       try {
         await close();
       } catch (err) {
-        logger.error({ err, name }, 'Close failed');
+        logger.error({ err, name }, 'Failed to close');
       }
     }
   };
@@ -35,14 +35,14 @@ export const createClosers = (logger: Pick<Log, 'error'>) => {
 export type Closers = ReturnType<typeof createClosers>;
 
 /**
- * Resolves at SIGTERM or SIGINT. A second one ends the process at once: by ourselves, for without a
- * listener a container's first process would never hear of either.
+ * Resolves at SIGTERM or SIGINT. A second one ends the process at once. This function calls `exit`
+ * itself, because the kernel ignores both signals for a container's first process without a listener.
  */
 export const terminated = (exit = (code: number): unknown => process.exit(code)) =>
   new Promise<NodeJS.Signals>((resolve) => {
     let isSecond = false;
     const onTermination = (name: NodeJS.Signals) => {
-      // As a shell would put it.
+      // The exit code that a shell reports for a process that a signal ended.
       if (isSecond) exit(128 + constants.signals[name]);
       isSecond = true;
       resolve(name);
@@ -54,19 +54,19 @@ export const terminated = (exit = (code: number): unknown => process.exit(code))
 type Stop = {
   closers: Closers;
   logger: Log;
-  /** Listened for since before anything was opened. */
+  /** The caller starts to listen before it opens anything, so that no signal is missed. */
   termination: Promise<NodeJS.Signals>;
-  /** After this long the process ends, whatever is still open: before the platform kills it. */
+  /** The process ends after this time even if a resource is still open, before the platform kills it. */
   timeoutMs: number;
-  /** Resolves, with the reason, where it turns out later that the process should not have started. */
+  /** Resolves with the reason if a startup check fails after the start. */
   unfit?: Promise<string>;
 };
 
-// What a ConfigError at start comes to.
-const UNFIT = 2;
+// The same exit code as for a ConfigError.
+const FAILED_PRECONDITION_EXIT_CODE = 2;
 
 /**
- * Waits for termination, or for news that make the process unfit, then closes everything, bounded.
+ * Waits for termination or for a failed startup check, then closes everything within `timeoutMs`.
  * Resolves with the exit code.
  */
 export const runUntilTerminated = async ({
@@ -78,9 +78,9 @@ export const runUntilTerminated = async ({
 }: Stop): Promise<number> => {
   const end = await Promise.race([
     termination.then((name) => ({ code: 0, name })),
-    unfit.then((reason) => ({ code: UNFIT, reason })),
+    unfit.then((reason) => ({ code: FAILED_PRECONDITION_EXIT_CODE, reason })),
   ]);
-  if ('reason' in end) logger.fatal({ reason: end.reason }, 'Unfit to run');
+  if ('reason' in end) logger.fatal({ reason: end.reason }, 'Startup check failed');
   logger.info({ termination: 'name' in end ? end.name : undefined, timeoutMs }, 'Stopping');
   try {
     await withDeadline(closers.closeAll(), timeoutMs, () => new Error('Not closed in time'));

@@ -6,36 +6,36 @@ const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 const VERSION = 'v1';
 
-/** Base64 or base64url of 32 bytes; `undefined`: it is no such key. */
+/** Reads 32 bytes in base64 or base64url. `undefined`: the text is no such key. */
 export const parseTokenKey = (text: string): Buffer | undefined => {
   if (!/^[A-Za-z0-9+/_-]+={0,2}$/.test(text)) return undefined;
   const key = Buffer.from(text, 'base64');
   return key.byteLength === KEY_BYTES ? key : undefined;
 };
 
-/** Tells equal tokens from others. Of something as random as a token it gives nothing away. */
+/** Identifies equal tokens. Tokens are random enough that the fingerprint does not reveal them. */
 export const fingerprintOf = (token: string): string =>
   createHash('sha256').update(token).digest('hex').slice(0, 32);
 
 /**
- * Seals seek tokens for as long as they lie in the queue (AES-256-GCM): by the first key, and opens
- * what any of them has sealed. `context` says where a sealed token belongs: nowhere else does it open.
+ * Encrypts seek tokens at rest (AES-256-GCM). Encrypts with the first key and decrypts with any of them.
+ * `context` names where the ciphertext is stored. It decrypts in no other context.
  */
 export const createTokenCipher = (keys: readonly Buffer[]) => {
   const byName = new Map(keys.map((key): [string, Buffer] => [nameOf(key), key]));
   const [first] = byName;
 
-  /** Without a key `undefined`: the token has to be kept in the clear. */
+  /** Returns `undefined` without a key: the caller has to store the token unencrypted. */
   const encrypt = (token: string, context: string): string | undefined => {
     if (first === undefined) return undefined;
     const [name, key] = first;
     const nonce = randomBytes(NONCE_BYTES);
-    const cipher = createCipheriv(ALGORITHM, key, nonce).setAAD(boundTo(name, context));
+    const cipher = createCipheriv(ALGORITHM, key, nonce).setAAD(additionalData(name, context));
     const ciphertext = [nonce, cipher.update(token, 'utf8'), cipher.final(), cipher.getAuthTag()];
     return `${VERSION}.${name}.${Buffer.concat(ciphertext).toString('base64url')}`;
   };
 
-  /** `undefined`: none of our keys has sealed it, or it was changed, or belongs elsewhere. */
+  /** Returns `undefined` if the key is unknown, the ciphertext is damaged, or the context differs. */
   const decrypt = (ciphertext: string, context: string): string | undefined => {
     const [version, name = '', body = ''] = ciphertext.split('.');
     const key = byName.get(name);
@@ -43,7 +43,7 @@ export const createTokenCipher = (keys: readonly Buffer[]) => {
     const end = bytes.byteLength - TAG_BYTES;
     if (version !== VERSION || key === undefined || end < NONCE_BYTES) return undefined;
     const decipher = createDecipheriv(ALGORITHM, key, bytes.subarray(0, NONCE_BYTES))
-      .setAAD(boundTo(name, context))
+      .setAAD(additionalData(name, context))
       .setAuthTag(bytes.subarray(end));
     try {
       const text = [decipher.update(bytes.subarray(NONCE_BYTES, end)), decipher.final()];
@@ -57,34 +57,38 @@ export const createTokenCipher = (keys: readonly Buffer[]) => {
     encrypt,
     decrypt,
 
-    /** Seals with the first key what another has sealed, or none. */
-    renew: ({ token, ciphertext }: Kept, context: string): Renewal => {
-      if (first === undefined) return { kind: 'kept' };
-      if (ciphertext?.startsWith(`${VERSION}.${first[0]}.`)) return { kind: 'kept' };
-      const opened = ciphertext === undefined ? token : decrypt(ciphertext, context);
-      if (opened === undefined)
-        return { kind: ciphertext === undefined ? 'kept' : 'undecryptable' };
-      return { kind: 'reencrypted', ciphertext: encrypt(opened, context) ?? '' };
+    /** Encrypts with the first key a token that is unencrypted or encrypted with another key. */
+    renew: ({ token, ciphertext }: TokenAtRest, context: string): Renewal => {
+      if (first === undefined) return { kind: 'unchanged' };
+      if (ciphertext?.startsWith(`${VERSION}.${first[0]}.`)) return { kind: 'unchanged' };
+      const plaintext = ciphertext === undefined ? token : decrypt(ciphertext, context);
+      if (plaintext === undefined)
+        return { kind: ciphertext === undefined ? 'unchanged' : 'undecryptable' };
+      return { kind: 'reencrypted', ciphertext: encrypt(plaintext, context) ?? '' };
     },
   };
 };
 
-type Kept = { token?: string | undefined; ciphertext?: string | undefined };
+export type TokenCipher = ReturnType<typeof createTokenCipher>;
+
+type TokenAtRest = { token?: string | undefined; ciphertext?: string | undefined };
 
 type Renewal =
-  | { kind: 'kept' }
+  | { kind: 'unchanged' }
   | { kind: 'undecryptable' }
   | { kind: 'reencrypted'; ciphertext: string };
 
-/** How many tokens there were of each. */
-export type Tally = Record<Renewal['kind'], number>;
+/** How many tokens had each result. */
+export type RenewalCounts = Record<Renewal['kind'], number>;
 
-export const newTally = (): Tally => ({ kept: 0, undecryptable: 0, reencrypted: 0 });
+export const newRenewalCounts = (): RenewalCounts => ({
+  unchanged: 0,
+  undecryptable: 0,
+  reencrypted: 0,
+});
 
-export type TokenCipher = ReturnType<typeof createTokenCipher>;
-
-// Enough to find a key again among a few; it is no secret.
+// Long enough to identify one of a few keys. It reveals nothing about the key.
 const nameOf = (key: Buffer): string => createHash('sha256').update(key).digest('hex').slice(0, 8);
 
-const boundTo = (name: string, context: string): Buffer =>
+const additionalData = (name: string, context: string): Buffer =>
   Buffer.from(`${VERSION}.${name}.${context}`, 'utf8');

@@ -12,7 +12,7 @@ import {
 } from '../../src/config/config.ts';
 import { packageInfo } from '../../src/runtime/packageInfo.ts';
 
-/** The lines of the error; none where the environment is fine. */
+/** The lines of the error. None if the environment is valid. */
 const problems = (env: NodeJS.ProcessEnv, required: Parameters<typeof loadConfig>[1] = []) => {
   try {
     loadConfig(env, required);
@@ -24,7 +24,7 @@ const problems = (env: NodeJS.ProcessEnv, required: Parameters<typeof loadConfig
 };
 
 describe('loadConfig', () => {
-  it('has a default for all that has one', () => {
+  it('an empty environment → every default', () => {
     expect(loadConfig({})).toEqual(
       expect.objectContaining({
         QUEUE_PREFIX: '{seek}',
@@ -57,7 +57,7 @@ describe('loadConfig', () => {
     );
   });
 
-  it('has no default for what must be chosen', () => {
+  it('an empty environment → no value for variables that must be chosen', () => {
     const config = loadConfig({});
 
     for (const name of [
@@ -72,7 +72,7 @@ describe('loadConfig', () => {
     }
   });
 
-  it('reads numbers, flags and texts', () => {
+  it('numbers, flags and texts → typed values', () => {
     const env = { WORKER_CONCURRENCY: '7', LOG_BODIES: 'true', QUEUE_PREFIX: '{mine}' };
 
     expect(loadConfig(env)).toMatchObject({
@@ -82,11 +82,11 @@ describe('loadConfig', () => {
     });
   });
 
-  it('ignores what is not ours', () => {
+  it('other variables → are ignored', () => {
     expect(loadConfig({ PATH: '/bin', HOME: '/root' })).toEqual(loadConfig({}));
   });
 
-  it('takes an empty value for unset', () => {
+  it('an empty value → counts as unset', () => {
     const env = {
       REDIS_URL: '',
       WORKER_CONCURRENCY: '',
@@ -99,23 +99,23 @@ describe('loadConfig', () => {
     expect(problems({ REDIS_URL: '' }, ['REDIS_URL'])).toEqual(['REDIS_URL is required']);
   });
 
-  it('cannot be changed afterwards', () => {
+  it('the configuration → is frozen', () => {
     expect(Object.isFrozen(loadConfig({}))).toBe(true);
   });
 });
 
-describe('what is wrong with an environment', () => {
+describe('an invalid environment', () => {
   it.each([
     ['BOARD_VIEWER_USERNAME', 'BOARD_VIEWER_PASSWORD'],
     ['BOARD_VIEWER_PASSWORD', 'BOARD_VIEWER_USERNAME'],
-  ])('is %s alone', (name, missing) => {
+  ])('with %s but not %s → is rejected', (name, missing) => {
     expect(problems({ [name]: 'viewer' }, ['REDIS_URL'])).toEqual([
       `${name} is set without ${missing}`,
       'REDIS_URL is required',
     ]);
   });
 
-  it('is told all at once, one problem a line', () => {
+  it('with several problems → all are reported, one per line', () => {
     const env = {
       REDIS_URL: 'http://redis',
       WORKER_CONCURRENCY: '0',
@@ -162,7 +162,7 @@ describe('what is wrong with an environment', () => {
     { SEEK_AUTH_URL: 'ftp://auth.seek.com' },
     { SEEK_USER_AGENT: 'ü/1' },
     { SEEK_USER_AGENT: 'a\r\nX-Evil: 1' },
-  ])('is named: %j', (env) => {
+  ])('%j → the variable is named', (env) => {
     const [name] = Object.keys(env);
 
     expect(problems(env)).toEqual([expect.stringMatching(new RegExp(`^${name} must be `))]);
@@ -173,17 +173,17 @@ describe('what is wrong with an environment', () => {
     { API_KEYS: 'ats:s3cret key' },
     { WORKER_CONCURRENCY: 's3cret' },
     { SEEK_CLIENT_SECRET: 's3cret', SEEK_CLIENT_SECRET_FILE: '/nowhere' },
-  ])('is told without its value: %j', (env) => {
-    const told = problems(env);
+  ])('%j → the value is not repeated', (env) => {
+    const reported = problems(env);
 
-    expect(told).toHaveLength(1);
-    expect(told.join()).not.toContain('s3cret');
+    expect(reported).toHaveLength(1);
+    expect(reported.join()).not.toContain('s3cret');
   });
 });
 
 describe('REDIS_URL', () => {
   it.each(['redis://127.0.0.1:6379', 'rediss://user:pass@redis.example:6380/2'])(
-    'may be %s',
+    '%s → is accepted',
     (url) => {
       expect(loadConfig({ REDIS_URL: url })).toMatchObject({ REDIS_URL: url });
     },
@@ -204,31 +204,31 @@ describe('NAME_FILE', () => {
     { content: 's3cret\n', value: 's3cret' },
     { content: 's3cret\r\n', value: 's3cret' },
     { content: ' s3cret \n\n', value: ' s3cret \n' },
-  ])('holds the value, but for the last line’s end: $content', ({ content, value }) => {
+  ])('a file with $content → its content without the last line break', ({ content, value }) => {
     const env = { SEEK_CLIENT_SECRET_FILE: file('secret', content) };
 
     expect(loadConfig(env, ['SEEK_CLIENT_SECRET'])).toMatchObject({ SEEK_CLIENT_SECRET: value });
   });
 
-  it('works for every variable', () => {
+  it('a number in a file → is read like any variable', () => {
     expect(loadConfig({ WORKER_CONCURRENCY_FILE: file('number', '7\n') })).toMatchObject({
       WORKER_CONCURRENCY: 7,
     });
   });
 
-  it('that is empty counts as unset', () => {
+  it('an empty file → counts as unset', () => {
     const env = { SEEK_CLIENT_SECRET_FILE: file('empty', '\n') };
 
     expect(problems(env, ['SEEK_CLIENT_SECRET'])).toEqual(['SEEK_CLIENT_SECRET is required']);
   });
 
-  it('may not stand beside NAME', () => {
+  it('together with NAME → is rejected', () => {
     const env = { API_KEYS: 'a', API_KEYS_FILE: file('keys', 'b') };
 
     expect(problems(env)).toEqual(['API_KEYS and API_KEYS_FILE are both set; give one of them']);
   });
 
-  it('that does not exist is named like one that cannot be read, among the other problems', () => {
+  it('a file that does not exist → is reported with the other problems', () => {
     const env = { API_KEYS_FILE: '/nowhere/keys', LOG_LEVEL: 'loud' };
 
     expect(problems(env).toSorted()).toEqual([
@@ -237,7 +237,7 @@ describe('NAME_FILE', () => {
     ]);
   });
 
-  it('that cannot be read is named, among the other problems', () => {
+  it('a file that cannot be read → is reported with the other problems', () => {
     const env = { API_KEYS_FILE: folder, LOG_LEVEL: 'loud' };
 
     expect(problems(env)).toHaveLength(2);
@@ -269,13 +269,13 @@ describe('API_KEYS', () => {
       text: 'ats:k1\ncrm+read:k2',
       keys: [{ name: 'ats' }, { name: 'crm', scopes: ['read'], key: 'k2' }],
     },
-  ])('$text is $keys', ({ text, keys }) => {
+  ])('$text → $keys', ({ text, keys }) => {
     if (typeof keys === 'string')
       expect(problems({ API_KEYS: text })).toEqual([`API_KEYS ${keys}`]);
     else expect(loadConfig({ API_KEYS: text }).API_KEYS).toMatchObject(keys);
   });
 
-  it('may be hashes, and then the key itself is not known', () => {
+  it('a hash → a key without its text', () => {
     const sha256 = createHash('sha256').update('k1').digest();
     const [hashed, plain] =
       loadConfig({ API_KEYS: `ats+read:sha256=${sha256.toString('hex')},k1` }).API_KEYS ?? [];
@@ -284,7 +284,7 @@ describe('API_KEYS', () => {
     expect(plain).toMatchObject({ key: 'k1', sha256 });
   });
 
-  it.each(['k1,', ',', 'ats:', 'two words', 'ü', 'k1,ats:,k2'])('%j is refused', (text) => {
+  it.each(['k1,', ',', 'ats:', 'two words', 'ü', 'k1,ats:,k2'])('%j → is rejected', (text) => {
     expect(problems({ API_KEYS: text })).toContain(
       'API_KEYS must be keys of visible ASCII characters, separated by commas',
     );
@@ -298,35 +298,35 @@ describe('apiPort', () => {
     { env: { API_PORT: '4000' }, port: 4000 },
     { env: { API_PORT: '4000', PORT: '8080' }, port: 4000 },
     { env: { API_PORT: '0', PORT: '8080' }, port: 0 },
-  ])('of $env is $port', ({ env, port }) => {
+  ])('$env → $port', ({ env, port }) => {
     expect(apiPort(loadConfig(env))).toBe(port);
   });
 });
 
-describe('where traces go', () => {
+describe('tracesUrlOf', () => {
   const BASE = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318' };
 
   it.each([
-    ['nowhere', {}, undefined],
-    ['below the endpoint', BASE, 'http://collector:4318/v1/traces'],
+    ['no variables → no URL', {}, undefined],
+    ['an endpoint → the path for traces below it', BASE, 'http://collector:4318/v1/traces'],
     [
-      'below its path, its query kept',
+      'an endpoint with path and query → the path for traces below it, same query',
       { OTEL_EXPORTER_OTLP_ENDPOINT: 'https://collector/otlp/?key=1' },
       'https://collector/otlp/v1/traces?key=1',
     ],
     [
-      'to the endpoint for traces, as it is',
+      'an endpoint for traces → unchanged',
       { ...BASE, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'http://traces:4318/' },
       'http://traces:4318/',
     ],
-    ['nowhere if disabled', { ...BASE, OTEL_SDK_DISABLED: 'TRUE' }, undefined],
-    ['nowhere without an exporter', { ...BASE, OTEL_TRACES_EXPORTER: 'none' }, undefined],
-    ['nowhere if empty', { OTEL_EXPORTER_OTLP_ENDPOINT: '' }, undefined],
+    ['OTEL_SDK_DISABLED → no URL', { ...BASE, OTEL_SDK_DISABLED: 'TRUE' }, undefined],
+    ['the exporter "none" → no URL', { ...BASE, OTEL_TRACES_EXPORTER: 'none' }, undefined],
+    ['an empty endpoint → no URL', { OTEL_EXPORTER_OTLP_ENDPOINT: '' }, undefined],
   ])('%s', (_, env: NodeJS.ProcessEnv, url) => {
     expect(tracesUrlOf(loadConfig(env))).toBe(url);
   });
 
-  it('is refused with every problem, credentials and gRPC among them', () => {
+  it('invalid variables → every problem, credentials and gRPC included', () => {
     expect(
       problems({
         OTEL_EXPORTER_OTLP_ENDPOINT: 'collector:4317',
@@ -344,7 +344,7 @@ describe('where traces go', () => {
 });
 
 describe('describeConfig', () => {
-  it('tells what is set, and no secret', () => {
+  it('a full configuration → shows what is set, and no secret', () => {
     const described = describeConfig(
       loadConfig({
         REDIS_URL: 'redis://user:s3cret@redis:6379',
@@ -370,7 +370,7 @@ describe('describeConfig', () => {
     expect(JSON.stringify(described)).not.toContain('s3cret');
   });
 
-  it('does not claim that a missing secret is set', () => {
+  it('a missing secret → is not shown as set', () => {
     expect(describeConfig(loadConfig({}))).not.toHaveProperty('SEEK_CLIENT_SECRET');
   });
 });

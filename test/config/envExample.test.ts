@@ -61,7 +61,9 @@ describe('.env.example', () => {
   );
 
   it('states for every variable which commands read it', () => {
-    const blocks = readFileSync(new URL('../.env.example', import.meta.url), 'utf8').split('\n\n');
+    const blocks = readFileSync(new URL('../../.env.example', import.meta.url), 'utf8').split(
+      '\n\n',
+    );
     const unread = blocks
       .filter((block) => !/(?:Read|Needed) by: /.test(block))
       .flatMap((block) => block.split('\n').flatMap(setting));

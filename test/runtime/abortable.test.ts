@@ -2,16 +2,16 @@ import { abortable } from '../../src/runtime/async.ts';
 
 const never = new Promise<never>(() => {});
 
-describe('unlessAborted', () => {
+describe('abortable', () => {
   it.each([
-    { what: 'no abort', abort: undefined },
-    { what: 'an abort that does not come', abort: new AbortController().signal },
-  ])('gives what the work gives: $what', async ({ abort }) => {
+    { what: 'without an abort signal', abort: undefined },
+    { what: 'with an abort signal that does not fire', abort: new AbortController().signal },
+  ])('$what → settles as the work does', async ({ abort }) => {
     await expect(abortable(Promise.resolve('done'), abort)).resolves.toBe('done');
     await expect(abortable(Promise.reject(new Error('broken')), abort)).rejects.toThrow('broken');
   });
 
-  it('rejects with the reason when it is aborted, though the work goes on', async () => {
+  it('aborted while the work runs → rejects with the reason', async () => {
     const abort = new AbortController();
 
     const rejected = expect(abortable(never, abort.signal)).rejects.toBe('stopping');
@@ -20,13 +20,13 @@ describe('unlessAborted', () => {
     await rejected;
   });
 
-  it('rejects when it was aborted before, even where the work is done', async () => {
+  it('aborted before the call → rejects, even if the work is done', async () => {
     const abort = AbortSignal.abort('stopping');
 
     await expect(abortable(Promise.resolve('done'), abort)).rejects.toBe('stopping');
   });
 
-  it('keeps to itself what the work comes to later', async () => {
+  it('work that fails after the abort → causes no unhandled rejection', async () => {
     const abort = new AbortController();
     let fail: (err: Error) => void = () => {};
     const work = new Promise<never>((_, reject) => {
@@ -42,7 +42,7 @@ describe('unlessAborted', () => {
     await new Promise(setImmediate);
   });
 
-  it('leaves no listener behind on an abort that outlives the work', async () => {
+  it('work that ends before the abort signal fires → leaves no listener on it', async () => {
     const { signal } = new AbortController();
     const listening: string[] = [];
     const add = signal.addEventListener.bind(signal);

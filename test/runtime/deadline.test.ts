@@ -12,28 +12,28 @@ describe('withDeadline', () => {
 
   const late = () => new Error('late');
 
-  it('gives what the work gives, and leaves no timer behind', async () => {
+  it('work that ends in time → resolves with its result and leaves no timer', async () => {
     await expect(withDeadline(Promise.resolve('done'), 1_000, late)).resolves.toBe('done');
 
     expect(jest.getTimerCount()).toBe(0);
   });
 
-  it('rejects as the work rejects, and leaves no timer behind', async () => {
+  it('work that fails in time → rejects with its error and leaves no timer', async () => {
     const work = Promise.reject(new Error('broken'));
 
     await expect(withDeadline(work, 1_000, late)).rejects.toThrow('broken');
     expect(jest.getTimerCount()).toBe(0);
   });
 
-  it('rejects on the millisecond where the work hangs', async () => {
-    let settled = false;
+  it('work that hangs → rejects after exactly the given time', async () => {
+    let isSettled = false;
     const waiting = withDeadline(new Promise(() => {}), 1_000, late).finally(() => {
-      settled = true;
+      isSettled = true;
     });
     const rejected = expect(waiting).rejects.toThrow('late');
 
     await jest.advanceTimersByTimeAsync(999);
-    expect(settled).toBe(false);
+    expect(isSettled).toBe(false);
     await jest.advanceTimersByTimeAsync(1);
     await rejected;
   });

@@ -15,7 +15,7 @@ describe('parseDuration', () => {
     ['1209600s', 1_209_600_000],
     ['9999999999d', undefined],
     ['', undefined],
-  ])('%s is %s ms', (text, ms) => {
+  ])('%j → %s ms', (text, ms) => {
     expect(parseDuration(text)).toBe(ms);
   });
 });

@@ -1,14 +1,20 @@
 import { messageOf } from '../../src/runtime/errors.ts';
 
-it.each([
-  ['what it says', Object.assign(new Error('refused'), { code: 'NOAUTH' }), 'refused'],
-  [
-    'its code where it says nothing',
-    Object.assign(new AggregateError([]), { code: 'ECONNREFUSED' }),
-    'ECONNREFUSED',
-  ],
-  ['its name where it has neither', new TypeError(), 'TypeError'],
-  ['what was thrown where that is no error', 'text', 'text'],
-])('tells of an error %s', (_, err, message) => {
-  expect(messageOf(err)).toBe(message);
+describe('messageOf', () => {
+  it.each([
+    [
+      'an error with a message → the message',
+      Object.assign(new Error('refused'), { code: 'NOAUTH' }),
+      'refused',
+    ],
+    [
+      'an error without a message → its code',
+      Object.assign(new AggregateError([]), { code: 'ECONNREFUSED' }),
+      'ECONNREFUSED',
+    ],
+    ['an error without message and code → its name', new TypeError(), 'TypeError'],
+    ['a thrown text → the text', 'text', 'text'],
+  ])('%s', (_, err, message) => {
+    expect(messageOf(err)).toBe(message);
+  });
 });

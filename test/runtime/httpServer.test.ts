@@ -3,10 +3,10 @@ import { connect } from 'node:net';
 
 import { serve } from '../../src/runtime/httpServer.ts';
 
-const start = async (answer: (request: Request) => Promise<Response>) =>
-  serve({ fetch: answer }, { host: '127.0.0.1', port: 0 });
+const start = async (respond: (request: Request) => Promise<Response>) =>
+  serve({ fetch: respond }, { host: '127.0.0.1', port: 0 });
 
-const half = async (port: number) => {
+const sendHalfRequest = async (port: number) => {
   const socket = connect(port, '127.0.0.1');
   socket.on('error', () => {});
   await once(socket, 'connect');
@@ -14,34 +14,34 @@ const half = async (port: number) => {
   return socket;
 };
 
-describe('a server that closes', () => {
-  it('answers what was asked', async () => {
-    let answer = (_: Response) => {};
-    let asked = () => {};
-    const isAsked = new Promise<void>((resolve) => {
-      asked = resolve;
+describe('closing the HTTP server', () => {
+  it('a request in progress → is answered', async () => {
+    let respond = (_: Response) => {};
+    let onRequest = () => {};
+    const requested = new Promise<void>((resolve) => {
+      onRequest = resolve;
     });
     const server = await start(() => {
-      asked();
+      onRequest();
       return new Promise((resolve) => {
-        answer = resolve;
+        respond = resolve;
       });
     });
-    const asking = fetch(server.url);
-    await isAsked;
+    const response = fetch(server.url);
+    await requested;
 
     const closing = server.close(60_000);
-    answer(new Response('here', { headers: { connection: 'close' } }));
+    respond(new Response('here', { headers: { connection: 'close' } }));
 
-    expect(await (await asking).text()).toBe('here');
+    expect(await (await response).text()).toBe('here');
     await closing;
   });
 
-  it('waits for nobody who has said nothing', async () => {
+  it('a connection without a request → is closed at once', async () => {
     const server = await start(async () => new Response('here'));
     const socket = connect(server.port, '127.0.0.1');
     await once(socket, 'connect');
-    // By its answer the server has seen both.
+    // Once this request is answered, the server has accepted both connections.
     await (await fetch(server.url)).text();
 
     await server.close(60_000);
@@ -50,9 +50,9 @@ describe('a server that closes', () => {
     socket.destroy();
   });
 
-  it('cuts off who is still talking when its patience ends', async () => {
+  it('a request that is still incomplete after the grace period → is cut off', async () => {
     const server = await start(async (request) => new Response(await request.text()));
-    const socket = await half(server.port);
+    const socket = await sendHalfRequest(server.port);
     const cut = new Promise<void>((resolve) => socket.on('close', () => resolve()));
 
     await server.close(10);

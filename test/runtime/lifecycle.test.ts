@@ -18,8 +18,8 @@ const setup = () => {
 
 const never = () => new Promise(() => {});
 
-describe('closers', () => {
-  it('close in the reverse of the order in which things were opened', async () => {
+describe('closers.closeAll', () => {
+  it('several resources → closes them in reverse order of opening', async () => {
     const { closers, closed, add } = setup();
     for (const name of ['redis', 'queue', 'worker']) add(name);
 
@@ -28,7 +28,7 @@ describe('closers', () => {
     expect(closed).toEqual(['worker', 'queue', 'redis']);
   });
 
-  it('close one after the other', async () => {
+  it('a resource that takes time to close → the next one waits for it', async () => {
     const { closers, closed, add } = setup();
     let release = () => {};
     const gate = new Promise<void>((resolve) => {
@@ -46,7 +46,7 @@ describe('closers', () => {
     expect(closed).toEqual(['worker', 'redis']);
   });
 
-  it('go on when one of them fails, and say which', async () => {
+  it('a resource that fails to close → is logged, and the rest are closed', async () => {
     const { closers, closed, add, logs } = setup();
     add('redis');
     add('queue', () => Promise.reject(new Error('already closed')));
@@ -63,7 +63,7 @@ describe('closers', () => {
     ]);
   });
 
-  it('close once, however often they are asked', async () => {
+  it('called several times → closes each resource once', async () => {
     const { closers, closed, add } = setup();
     add('redis');
 
@@ -74,7 +74,7 @@ describe('closers', () => {
   });
 });
 
-describe('a termination', () => {
+describe('terminated', () => {
   const NAMES = ['SIGTERM', 'SIGINT'] as const;
   const others = NAMES.flatMap((name) => process.listeners(name));
   afterEach(() => {
@@ -85,7 +85,7 @@ describe('a termination', () => {
     }
   });
 
-  it.each(NAMES)('is heard: %s', async (name) => {
+  it.each(NAMES)('%s → resolves with the name and does not exit', async (name) => {
     const exits: number[] = [];
     const termination = terminated((code) => exits.push(code));
 
@@ -99,7 +99,7 @@ describe('a termination', () => {
     ['SIGTERM', 'SIGTERM', 143],
     ['SIGTERM', 'SIGINT', 130],
     ['SIGINT', 'SIGINT', 130],
-  ] as const)('after another ends the process at once: %s, %s', async (first, second, code) => {
+  ] as const)('%s, then %s → exits at once with %i', async (first, second, code) => {
     const exits: number[] = [];
     void terminated((each) => exits.push(each));
 
@@ -119,13 +119,16 @@ describe('runUntilTerminated', () => {
     return { termination, terminate };
   };
 
-  it('closes everything once told to, and exits 0', async () => {
+  it('termination → closes everything and exits 0', async () => {
     const { closers, closed, add, logs } = setup();
     const { termination, terminate } = terminable();
     add('redis');
 
     const exit = runUntilTerminated({
-      ...{ closers, logger: logs.logger, termination, timeoutMs: 1_000 },
+      closers,
+      logger: logs.logger,
+      termination,
+      timeoutMs: 1_000,
     });
     expect(closed).toEqual([]);
     terminate('SIGTERM');
@@ -135,14 +138,18 @@ describe('runUntilTerminated', () => {
     expect(logs.lines()).toMatchObject([{ termination: 'SIGTERM' }, { msg: 'Stopped' }]);
   });
 
-  it('closes everything where it turns out unfit, says why, and exits 2', async () => {
+  it('a startup check that fails later → logs the reason, closes everything and exits 2', async () => {
     const { closers, closed, add, logs } = setup();
     const { termination } = terminable();
     add('redis');
     const unfit = Promise.resolve('Redis may evict signals');
 
     const exit = runUntilTerminated({
-      ...{ closers, logger: logs.logger, termination, timeoutMs: 1_000, unfit },
+      closers,
+      logger: logs.logger,
+      termination,
+      timeoutMs: 1_000,
+      unfit,
     });
 
     await expect(exit).resolves.toBe(2);
@@ -150,7 +157,7 @@ describe('runUntilTerminated', () => {
     expect(logs.lines()[0]).toMatchObject({ level: 'fatal', reason: 'Redis may evict signals' });
   });
 
-  it('exits 1 when something does not close in time', async () => {
+  it('a resource that does not close in time → exits 1', async () => {
     jest.useFakeTimers();
     try {
       const { closers, add, logs } = setup();
@@ -158,7 +165,10 @@ describe('runUntilTerminated', () => {
       add('worker', never);
 
       const exit = runUntilTerminated({
-        ...{ closers, logger: logs.logger, termination, timeoutMs: 1_000 },
+        closers,
+        logger: logs.logger,
+        termination,
+        timeoutMs: 1_000,
       });
       terminate('SIGINT');
       await jest.advanceTimersByTimeAsync(1_000);

@@ -3,57 +3,57 @@ import { createSerialQueue } from '../../src/runtime/async.ts';
 const setup = () => {
   const serialQueue = createSerialQueue();
   const log: string[] = [];
-  const ends: Record<string, (err?: Error) => void> = {};
-  const work = (name: string) =>
+  const finish: Record<string, (err?: Error) => void> = {};
+  const run = (name: string) =>
     serialQueue(
       () =>
         new Promise<string>((resolve, reject) => {
           log.push(`${name} begins`);
-          ends[name] = (err) => {
+          finish[name] = (err) => {
             log.push(`${name} ends`);
             if (err === undefined) resolve(name);
             else reject(err);
           };
         }),
     );
-  /** Ends what runs, and lets the next begin. */
+  /** Ends the running task, and waits until the next one has begun. */
   const end = async (name: string, err?: Error) => {
-    ends[name]?.(err);
+    finish[name]?.(err);
     await new Promise(setImmediate);
   };
 
-  return { serialQueue, work, end, log };
+  return { serialQueue, run, end, log };
 };
 
-describe('one at a time', () => {
-  it('runs each when the one before it has ended, in the order in which they came', async () => {
-    const { work, end, log } = setup();
+describe('createSerialQueue', () => {
+  it('several tasks → each begins when the one before it has ended', async () => {
+    const { run, end, log } = setup();
 
-    const all = Promise.all(['a', 'b', 'c'].map(work));
+    const all = Promise.all(['a', 'b', 'c'].map(run));
     await end('');
     expect(log).toEqual(['a begins']);
     for (const name of ['a', 'b', 'c']) await end(name);
 
     await expect(all).resolves.toEqual(['a', 'b', 'c']);
-    expect(log).toEqual([...['a begins', 'a ends', 'b begins', 'b ends', 'c begins', 'c ends']]);
+    expect(log).toEqual(['a begins', 'a ends', 'b begins', 'b ends', 'c begins', 'c ends']);
   });
 
-  it('begins at once where nothing runs', async () => {
-    const { work, end, log } = setup();
-    const first = work('a');
+  it('a task while no other runs → begins at once', async () => {
+    const { run, end, log } = setup();
+    const first = run('a');
     await end('');
     await end('a');
     await first;
 
-    void work('b');
+    void run('b');
     await end('');
 
     expect(log.at(-1)).toBe('b begins');
   });
 
-  it('tells who failed, and goes on with the next', async () => {
-    const { work, end } = setup();
-    const [failed, next] = [work('a'), work('b')];
+  it('a task that fails → rejects its own call, and the next task runs', async () => {
+    const { run, end } = setup();
+    const [failed, next] = [run('a'), run('b')];
     const rejected = expect(failed).rejects.toThrow('broken');
 
     await end('');
@@ -64,7 +64,7 @@ describe('one at a time', () => {
     await expect(next).resolves.toBe('b');
   });
 
-  it('goes on after what throws before it begins', async () => {
+  it('a task that throws synchronously → rejects, and the next task runs', async () => {
     const { serialQueue } = setup();
 
     const thrown = serialQueue(() => {

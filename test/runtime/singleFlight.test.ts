@@ -1,15 +1,15 @@
 import { singleFlight } from '../../src/runtime/async.ts';
 
-it('runs once for all who ask meanwhile, and anew for who asks later, whatever became of it', async () => {
+it('singleFlight: concurrent calls share one run, also if it fails; a later call starts a new run', async () => {
   let runs = 0;
-  const ask = singleFlight(async () => {
+  const call = singleFlight(async () => {
     runs += 1;
     if (runs === 1) throw new Error('refused');
     return runs;
   });
 
-  const first = await Promise.allSettled([ask(), ask()]);
-  const second = await Promise.all([ask(), ask()]);
+  const first = await Promise.allSettled([call(), call()]);
+  const second = await Promise.all([call(), call()]);
 
   expect(first.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
   expect(second).toEqual([2, 2]);

@@ -3,11 +3,13 @@ import fc from 'fast-check';
 
 import { createTokenCipher, fingerprintOf, parseTokenKey } from '../../src/runtime/tokenCipher.ts';
 
-const [OLD, NEW, STRANGE] = [randomBytes(32), randomBytes(32), randomBytes(32)];
+const OLD = randomBytes(32);
+const NEW = randomBytes(32);
+const UNKNOWN = randomBytes(32);
 const TOKEN = 'seek+token%2B=ü';
 
-describe('a sealed token', () => {
-  it('opens again, byte for byte, where it belongs and nowhere else', () => {
+describe('an encrypted token', () => {
+  it('with any content → decrypts byte for byte in its own context only', () => {
     const cipher = createTokenCipher([NEW]);
 
     fc.assert(
@@ -21,7 +23,7 @@ describe('a sealed token', () => {
     );
   });
 
-  it('shows nothing of the token, and looks different each time', () => {
+  it('encrypted twice → differs each time and shows nothing of the token', () => {
     const cipher = createTokenCipher([NEW]);
     const [one, other] = [cipher.encrypt(TOKEN, 'a'), cipher.encrypt(TOKEN, 'a')];
 
@@ -29,7 +31,7 @@ describe('a sealed token', () => {
     expect(Buffer.from(one?.split('.')[2] ?? '', 'base64url').includes('seek')).toBe(false);
   });
 
-  it('is sealed by the first key, and opened by any', () => {
+  it('with several keys → is encrypted with the first and decrypts with any', () => {
     const ciphertext = createTokenCipher([OLD]).encrypt(TOKEN, 'a') ?? '';
     const rotated = createTokenCipher([NEW, OLD]);
 
@@ -39,42 +41,46 @@ describe('a sealed token', () => {
   });
 
   it.each([
-    ['in the clear', { token: TOKEN }, 'reencrypted'],
+    ['unencrypted → is encrypted', { token: TOKEN }, 'reencrypted'],
     [
-      'sealed by another of our keys',
+      'encrypted with another known key → is re-encrypted',
       { ciphertext: createTokenCipher([OLD]).encrypt(TOKEN, 'a') },
       'reencrypted',
     ],
-    ['sealed by the first', { ciphertext: createTokenCipher([NEW]).encrypt(TOKEN, 'a') }, 'kept'],
     [
-      'sealed by a stranger',
-      { ciphertext: createTokenCipher([STRANGE]).encrypt(TOKEN, 'a') },
+      'encrypted with the first key → is unchanged',
+      { ciphertext: createTokenCipher([NEW]).encrypt(TOKEN, 'a') },
+      'unchanged',
+    ],
+    [
+      'encrypted with an unknown key → is undecryptable',
+      { ciphertext: createTokenCipher([UNKNOWN]).encrypt(TOKEN, 'a') },
       'undecryptable',
     ],
-    ['none', {}, 'kept'],
-  ])('is renewed where it is to be: %s', (_, kept, kind) => {
-    const renewal = createTokenCipher([NEW, OLD]).renew(kept, 'a');
+    ['absent → is unchanged', {}, 'unchanged'],
+  ])('renewed while %s', (_, stored, kind) => {
+    const renewal = createTokenCipher([NEW, OLD]).renew(stored, 'a');
 
     expect(renewal.kind).toBe(kind);
     if (renewal.kind !== 'reencrypted') return;
     expect(createTokenCipher([NEW]).decrypt(renewal.ciphertext, 'a')).toBe(TOKEN);
   });
 
-  it('stays as it is where there is no key', () => {
-    expect(createTokenCipher([]).renew({ token: TOKEN }, 'a')).toEqual({ kind: 'kept' });
+  it('renewed without a key → is unchanged', () => {
+    expect(createTokenCipher([]).renew({ token: TOKEN }, 'a')).toEqual({ kind: 'unchanged' });
   });
 
   it.each([
-    // Not in its last character, of which some bits stand for nothing.
+    // The last character has unused bits, so the change is in the one before it.
     [
-      'changed',
+      'that was changed',
       (ciphertext: string) => ciphertext.replace(/.(?=.$)/, (one) => (one === 'A' ? 'B' : 'A')),
     ],
-    ['cut short', (ciphertext: string) => ciphertext.slice(0, 20)],
+    ['that was cut short', (ciphertext: string) => ciphertext.slice(0, 20)],
     ['of another version', (ciphertext: string) => ciphertext.replace('v1', 'v2')],
-    ['no sealed token at all', () => TOKEN],
-    ['empty', () => ''],
-  ])('does not open where it is %s', (_, change) => {
+    ['replaced by a plain token', () => TOKEN],
+    ['replaced by an empty text', () => ''],
+  ])('%s → does not decrypt', (_, change) => {
     const cipher = createTokenCipher([NEW]);
 
     expect(
@@ -82,29 +88,29 @@ describe('a sealed token', () => {
     ).toBeUndefined();
   });
 
-  it('is none where there is no key', () => {
+  it('without a key → is undefined', () => {
     expect(createTokenCipher([]).encrypt(TOKEN, 'a')).toBeUndefined();
   });
 });
 
-describe('a key', () => {
+describe('parseTokenKey', () => {
   const bytes = Buffer.alloc(32, 0xfb);
 
   it.each([
-    ['base64', bytes.toString('base64'), true],
-    ['base64url', bytes.toString('base64url'), true],
-    ['16 bytes', Buffer.alloc(16).toString('base64'), false],
-    ['33 bytes', Buffer.alloc(33).toString('base64'), false],
-    ['hex', bytes.toString('hex'), false],
-    ['other characters', `${bytes.toString('base64').slice(0, -2)}!=`, false],
-    ['nothing', '', false],
-  ])('has 32 bytes in base64: %s', (_, text, isKey) => {
+    ['base64 → a key', bytes.toString('base64'), true],
+    ['base64url → a key', bytes.toString('base64url'), true],
+    ['16 bytes → no key', Buffer.alloc(16).toString('base64'), false],
+    ['33 bytes → no key', Buffer.alloc(33).toString('base64'), false],
+    ['hex → no key', bytes.toString('hex'), false],
+    ['other characters → no key', `${bytes.toString('base64').slice(0, -2)}!=`, false],
+    ['an empty text → no key', '', false],
+  ])('%s', (_, text, isKey) => {
     expect(parseTokenKey(text)?.equals(bytes) ?? false).toBe(isKey);
   });
 });
 
-describe('a fingerprint', () => {
-  it('is the same for the same token, and shows nothing of it', () => {
+describe('fingerprintOf', () => {
+  it('the same token → the same fingerprint, which shows nothing of it', () => {
     expect(fingerprintOf(TOKEN)).toBe(fingerprintOf(TOKEN));
     expect(fingerprintOf(TOKEN)).not.toBe(fingerprintOf(`${TOKEN} `));
     expect(fingerprintOf(TOKEN)).toMatch(/^[0-9a-f]{32}$/);
