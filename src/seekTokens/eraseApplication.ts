@@ -12,19 +12,21 @@ import { ApplicationIdSchema } from '../schemas/seekToken.ts';
 import { VERSION } from '../schemas/signalJob.ts';
 import type { SeekTokens } from './registry.ts';
 
-// A signal that is buried or redriven while we look is in the other queue by then, and may be missed.
-const CLEAN_LOOKS = 2;
-const LOOK_AGAIN_MS = 250;
+// One pass may miss a signal that moves to the dead letters, or back, while the pass reads.
+const REQUIRED_CLEAN_PASSES = 2;
+const PASS_INTERVAL_MS = 250;
 
-/** In milliseconds: a signal that is being sent may take most of it, and so may a long queue. */
+/** In milliseconds. A signal that is in flight may take most of it, and so may a long queue. */
 export const ERASE_TIMEOUT_MS = 60_000;
+// The erasure gives up before its caller does, so that the caller receives the reason.
+const ANSWER_RESERVE_MS = 1_000;
 
-/** Signals of it are being sent, or come in, faster than they can be erased. */
+/** Signals of the application stay in flight, or arrive faster than they can be erased. */
 export class SignalsInFlightError extends Error {
   override readonly name = 'SignalsInFlightError';
 
   constructor() {
-    super('Signals of this application are still on their way');
+    super('Signals of this application are still in flight. Erase the application again.');
   }
 }
 
@@ -36,64 +38,29 @@ type Deps = {
 };
 
 /**
- * Erases an application on request: its seek tokens, and every signal that names it or holds one of
- * them, whether it waits, was given up, or was delivered and is kept for lookups. What had not been
- * sent is skipped, with the reason. What is being sent at this moment is waited for. May be repeated
- * after any failure, by many at once, and does the rest.
+ * Erases an application on request: its seek tokens, and every signal that names it or holds one of the
+ * tokens. That includes waiting signals, dead letters, and delivered signals that are kept for lookups.
+ * A signal that was not sent yet is skipped, and its record states the reason. The erasure waits for
+ * signals that are in flight. After a failure, repeat it; several callers may run it at once.
  */
 export const createEraseApplication = ({ backend, tokens, deadLetters, pause = wait }: Deps) => {
-  const eraseSignal = async (signalId: string): Promise<boolean> => {
-    const queue = await backend.queue(SIGNALS);
-    const job = await queue.getJob(signalId);
-    if (job === undefined) return false;
-    const { applicationId, candidateApplicationProfileId, positionProfileIds, ...known } =
-      toSignalRecord(job, 'skipped');
-    const record = { ...known, reason: ERASED };
-    const told = { record, dedupe: dedupeRecordOf(signalId, job.data, job.timestamp) };
-    const finished = { jobId: signalId, finishedAt: job.finishedOn ?? 0 };
-    const isRemoved =
-      (await backend.jobs.removeWaiting(SIGNALS, signalId, told)) ||
-      (await backend.jobs.removeFinished(SIGNALS, 'failed', finished, told));
-    if (isRemoved) await backend.bookkeeping.recordOutcomes([{ signalId, outcome: 'skipped' }]);
-    return isRemoved || backend.jobs.removeFinished(SIGNALS, 'completed', finished);
-  };
+  const runPass = createPass({ backend, deadLetters });
 
-  const eraseLetter = async (signalId: string): Promise<boolean> =>
-    (await deadLetters.discard(signalId, ERASED)) === 'discarded';
-
-  /** How many there were, and how many of them could be erased at once. */
-  const look = async (isOfIt: Match) => {
-    const seen = { found: 0, erased: 0 };
-    const note = async (erasing: Promise<boolean>): Promise<void> => {
-      seen.found += 1;
-      if (await erasing) seen.erased += 1;
-    };
-    for await (const { id, text } of backend.jobs.every(SIGNALS)) {
-      if (isOfIt.perhaps(text) && isOfIt.surely(parseJson(text))) await note(eraseSignal(id));
-    }
-    for await (const { text } of backend.jobs.every(DEAD_LETTERS)) {
-      const deadLetter = isOfIt.perhaps(text) ? parseDeadLetter(parseJson(text)) : undefined;
-      if (deadLetter && isOfIt.surely(deadLetter.job)) await note(eraseLetter(deadLetter.signalId));
-    }
-    return seen;
-  };
-
-  /** Resolves with how many signals were erased with it. */
+  /** Resolves with the number of erased signals. */
   return async (id: string): Promise<number> => {
-    // A caller's slip, such as undefined, would match every signal that names no application.
+    // An id such as `undefined`, passed by mistake, would match every signal without an application.
     const applicationId = ApplicationIdSchema.parse(id);
     const since = performance.now();
-    // Before the caller gives up, who is to hear why.
-    const deadline = since + ERASE_TIMEOUT_MS - 1_000;
+    const deadline = since + ERASE_TIMEOUT_MS - ANSWER_RESERVE_MS;
     const fingerprints = new Set(await tokens.erase(applicationId));
-    const isOfIt = createMatch(applicationId, fingerprints);
+    const match = createMatch(applicationId, fingerprints);
     let erased = 0;
-    for (let clean = 0; clean < CLEAN_LOOKS; ) {
-      const seen = await look(isOfIt);
-      erased += seen.erased;
-      clean = seen.found === 0 ? clean + 1 : 0;
+    for (let cleanPasses = 0; cleanPasses < REQUIRED_CLEAN_PASSES; ) {
+      const pass = await runPass(match);
+      erased += pass.erased;
+      cleanPasses = pass.found === 0 ? cleanPasses + 1 : 0;
       if (performance.now() > deadline) throw new SignalsInFlightError();
-      if (seen.erased < seen.found) await pause(LOOK_AGAIN_MS);
+      if (pass.erased < pass.found) await pause(PASS_INTERVAL_MS);
     }
     await backend.index.forget({ kind: 'application', value: applicationId });
     await backend.replicated(since);
@@ -103,17 +70,62 @@ export const createEraseApplication = ({ backend, tokens, deadLetters, pause = w
 
 export type EraseApplication = ReturnType<typeof createEraseApplication>;
 
+/** One pass over both queues. It returns how many matching signals it found, and how many it erased. */
+const createPass = ({ backend, deadLetters }: Pick<Deps, 'backend' | 'deadLetters'>) => {
+  const eraseSignal = createEraseSignal(backend);
+
+  const eraseDeadLetter = async (signalId: string): Promise<boolean> =>
+    (await deadLetters.discard(signalId, ERASED)) === 'discarded';
+
+  return async (match: Match) => {
+    const pass = { found: 0, erased: 0 };
+    const count = async (erasing: Promise<boolean>): Promise<void> => {
+      pass.found += 1;
+      if (await erasing) pass.erased += 1;
+    };
+    for await (const { id, text } of backend.jobs.every(SIGNALS)) {
+      if (match.mayMatch(text) && match.matches(parseJson(text))) await count(eraseSignal(id));
+    }
+    for await (const { text } of backend.jobs.every(DEAD_LETTERS)) {
+      const deadLetter = match.mayMatch(text) ? parseDeadLetter(parseJson(text)) : undefined;
+      if (deadLetter && match.matches(deadLetter.job)) {
+        await count(eraseDeadLetter(deadLetter.signalId));
+      }
+    }
+    return pass;
+  };
+};
+
+const createEraseSignal =
+  (backend: Backend) =>
+  /** Resolves with `false` for a signal that is in flight or gone. */
+  async (signalId: string): Promise<boolean> => {
+    const queue = await backend.queue(SIGNALS);
+    const job = await queue.getJob(signalId);
+    if (job === undefined) return false;
+    const { applicationId, candidateApplicationProfileId, positionProfileIds, ...anonymous } =
+      toSignalRecord(job, 'skipped');
+    const record = { ...anonymous, reason: ERASED };
+    const skip = { record, dedupe: dedupeRecordOf(signalId, job.data, job.timestamp) };
+    const finished = { jobId: signalId, finishedAt: job.finishedOn ?? 0 };
+    const isSkipped =
+      (await backend.jobs.removeWaiting(SIGNALS, signalId, skip)) ||
+      (await backend.jobs.removeFinished(SIGNALS, 'failed', finished, skip));
+    if (isSkipped) await backend.bookkeeping.recordOutcomes([{ signalId, outcome: 'skipped' }]);
+    return isSkipped || backend.jobs.removeFinished(SIGNALS, 'completed', finished);
+  };
+
 type Match = ReturnType<typeof createMatch>;
 
 const createMatch = (applicationId: string, fingerprints: ReadonlySet<string>) => {
-  // Of a token in the clear only its fingerprint can tell.
-  const marks = [JSON.stringify(applicationId).slice(1, -1), '"token"', ...fingerprints];
+  // An unencrypted token has to be parsed before its fingerprint can be compared.
+  const needles = [JSON.stringify(applicationId).slice(1, -1), '"token"', ...fingerprints];
 
   return {
-    /** Spares most of a long queue the reading. */
-    perhaps: (text: string): boolean => marks.some((mark) => text.includes(mark)),
-    /** Whatever version wrote it: no more is looked at than where all of them have kept these. */
-    surely: (stored: unknown): boolean => {
+    /** A fast check of the stored text, so that most jobs of a long queue need not be parsed. */
+    mayMatch: (text: string): boolean => needles.some((needle) => text.includes(needle)),
+    /** Works for jobs of every version: it reads only fields that no version has changed. */
+    matches: (stored: unknown): boolean => {
       const data = upgradeSignalJob(stored, VERSION);
       if (!isObject(data) || !isObject(data.signal)) return false;
       const { signal, encryptedToken } = data;

@@ -1,18 +1,25 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { type Backend, DEAD_LETTERS, type QueueName, SIGNALS } from '../queue/backend.ts';
 import { parseDeadLetter } from '../queue/readDeadLetters.ts';
-import { fingerprintOf, newTally, type Tally, type TokenCipher } from '../runtime/tokenCipher.ts';
+import {
+  fingerprintOf,
+  newRenewalCounts,
+  type RenewalCounts,
+  type TokenCipher,
+} from '../runtime/tokenCipher.ts';
 import { parseJson } from '../schemas/json.ts';
 import { SignalJobSchema, VERSION } from '../schemas/signalJob.ts';
 import type { SeekTokens } from './registry.ts';
-import { UnreadableTokensError } from './registry.ts';
+import { UnreadableTokensError } from './tokenRecords.ts';
 
-const AT_ONCE = 50;
-// Most signals are in hand for less than a second, and few for longer than SEEK may take to answer.
-const LOOK_AGAIN_MS = 250;
-const MOST_LOOKS = 240;
-const MOST_ROUNDS = 10;
-const SEALED = /v1\.[0-9a-f]{8}\.[\w-]+/g;
+const MAX_CONCURRENT_APPLICATIONS = 50;
+// Most signals are in flight for less than a second. SEEK's response time bounds nearly all of them.
+const STATE_CHECK_INTERVAL_MS = 250;
+const MAX_STATE_CHECKS = 240;
+const MAX_ROUNDS = 10;
+// One round may miss a signal that moves to the dead letters, or back, while the round reads.
+const REQUIRED_CLEAN_ROUNDS = 2;
+const CIPHERTEXT = /v1\.[0-9a-f]{8}\.[\w-]+/g;
 
 type Deps = {
   backend: Pick<Backend, 'queue' | 'tokens' | 'jobs'>;
@@ -23,115 +30,128 @@ type Deps = {
 
 export type ReencryptResult = {
   reencrypted: number;
-  /** No key that we were given opens them. They stay as they are. */
+  /** How many tokens none of the given keys decrypts. They stay as they are. */
   undecryptable: number;
-  /** Whether a last round found nothing left to do, and nobody with old data in hand. */
+  /** Whether the last rounds found nothing to re-encrypt and no worker still holds old data. */
   done: boolean;
 };
 
 /**
- * Seals every token that the queue keeps with the first key: in the registry, in signals, in dead
- * dead letters. Once that is done, and no producer seals with another key any more, only those that could
- * not be opened need one.
+ * Encrypts every stored token with the first key: in the registry, in signals and in dead letters. When
+ * it is done, and no producer encrypts with another key, only undecryptable tokens need the other keys.
  */
 export const createReencrypt = ({ backend, tokens, cipher, pause = wait }: Deps) => {
-  const renew = (data: unknown, signalId: string) => {
-    const job = SignalJobSchema.safeParse(data).data;
-    if (job === undefined) return judgeUnreadable(JSON.stringify(data) ?? '');
-    const { token, ...signal } = job.signal;
-    const { ciphertext, fingerprint = fingerprintOf(token ?? '') } = job.encryptedToken ?? {};
-    const renewal = cipher.renew({ token, ciphertext }, signalId);
-    if (renewal.kind !== 'reencrypted') return renewal;
-    const renewed = {
-      ...job,
-      signal,
-      encryptedToken: { ciphertext: renewal.ciphertext, fingerprint },
-    };
-    return { ...renewal, data: { ...renewed, version: VERSION } };
-  };
+  const reencryptJobs = createReencryptJobs({ backend, cipher, pause });
 
-  /** Of a version that came after this one: what it holds can be seen, but not put back. */
-  const judgeUnreadable = (text: string) => {
-    const isOther = (ciphertext: string) =>
-      cipher.renew({ ciphertext }, '').kind === 'undecryptable';
-    return { kind: (text.match(SEALED) ?? []).some(isOther) ? 'undecryptable' : 'kept' } as const;
-  };
-
-  const renewLetter = (data: unknown) => {
-    const deadLetter = parseDeadLetter(data);
-    if (deadLetter === undefined) return judgeUnreadable(JSON.stringify(data) ?? '');
-    const renewal = renew(deadLetter.job, deadLetter.failedJob.jobId);
-    return 'data' in renewal ? { ...renewal, data: { ...deadLetter, job: renewal.data } } : renewal;
-  };
-
-  const isInHand = async (name: QueueName, id: string): Promise<boolean> =>
-    (await (await backend.queue(name)).getJobState(id)) === 'active';
-
-  /** Resolves with the ids of those that somebody had in hand: read as they were, written back so. */
-  const resealJobs = async (name: QueueName, tally: Tally): Promise<string[]> => {
-    const inFlight: string[] = [];
-    for await (const { id, text } of backend.jobs.every(name)) {
-      const data = parseJson(text);
-      const renewal = name === SIGNALS ? renew(data, id) : renewLetter(data);
-      tally[renewal.kind] += 1;
-      if (!('data' in renewal)) continue;
-      await backend.jobs.swap(name, { id, text }, renewal.data);
-      if (await isInHand(name, id)) inFlight.push(id);
-    }
-    return inFlight;
-  };
-
-  /** Says whether they are. */
-  const waitUntilLetGo = async (name: QueueName, inFlight: string[]): Promise<boolean> => {
-    for (let looks = 0; looks < MOST_LOOKS; looks += 1) {
-      const still = await Promise.all(inFlight.map((id) => isInHand(name, id)));
-      if (!still.includes(true)) return true;
-      await pause(LOOK_AGAIN_MS);
-    }
-    return false;
-  };
-
-  const resealApplications = async (tally: Tally): Promise<void> => {
-    const reencrypt = async (applicationId: string): Promise<void> => {
-      const one = await tokens.reencrypt(applicationId).catch((err: unknown) => {
-        if (!(err instanceof UnreadableTokensError)) throw err;
-        return { reencrypted: 0, undecryptable: 1 };
-      });
-      tally.reencrypted += one.reencrypted;
-      tally.undecryptable += one.undecryptable;
-    };
-    let some: string[] = [];
-    for await (const applicationId of backend.tokens.applications()) {
-      some.push(applicationId);
-      if (some.length < AT_ONCE) continue;
-      await Promise.all(some.map(reencrypt));
-      some = [];
-    }
-    await Promise.all(some.map(reencrypt));
-  };
-
-  const round = async () => {
-    const tally = newTally();
-    await resealApplications(tally);
-    let letGo = true;
+  const runRound = async () => {
+    const counts = newRenewalCounts();
+    await reencryptApplications(backend, tokens, counts);
+    let isReleased = true;
     for (const name of [SIGNALS, DEAD_LETTERS] as const) {
-      const inFlight = await resealJobs(name, tally);
-      if (!(await waitUntilLetGo(name, inFlight))) letGo = false;
+      if (!(await reencryptJobs(name, counts))) isReleased = false;
     }
-    return { ...tally, letGo };
+    return { ...counts, isReleased };
   };
 
   return async (): Promise<ReencryptResult> => {
     const total: ReencryptResult = { reencrypted: 0, undecryptable: 0, done: false };
-    // Two rounds in a row: a signal that is buried or redriven meanwhile may be missed by one.
-    for (let rounds = 0, clean = 0; rounds < MOST_ROUNDS && !total.done; rounds += 1) {
-      const { reencrypted, undecryptable, letGo } = await round();
+    for (let rounds = 0, cleanRounds = 0; rounds < MAX_ROUNDS && !total.done; rounds += 1) {
+      const { reencrypted, undecryptable, isReleased } = await runRound();
       total.reencrypted += reencrypted;
       total.undecryptable = undecryptable;
-      if (!letGo) break;
-      clean = reencrypted === 0 ? clean + 1 : 0;
-      total.done = clean === 2;
+      if (!isReleased) break;
+      cleanRounds = reencrypted === 0 ? cleanRounds + 1 : 0;
+      total.done = cleanRounds === REQUIRED_CLEAN_ROUNDS;
     }
     return total;
   };
+};
+
+type JobDeps = Pick<Deps, 'backend' | 'cipher'> & { pause: (ms: number) => Promise<unknown> };
+
+/**
+ * Re-encrypts the tokens in the jobs of one queue. Resolves with `false` if a worker still holds one of
+ * the jobs: the worker may write back the data that it read before.
+ */
+const createReencryptJobs = ({ backend, cipher, pause }: JobDeps) => {
+  const { renewSignal, renewDeadLetter } = createRenewals(cipher);
+
+  const isInFlight = async (name: QueueName, id: string): Promise<boolean> =>
+    (await (await backend.queue(name)).getJobState(id)) === 'active';
+
+  const waitUntilReleased = async (name: QueueName, inFlight: string[]): Promise<boolean> => {
+    for (let checks = 0; checks < MAX_STATE_CHECKS; checks += 1) {
+      const active = await Promise.all(inFlight.map((id) => isInFlight(name, id)));
+      if (!active.includes(true)) return true;
+      await pause(STATE_CHECK_INTERVAL_MS);
+    }
+    return false;
+  };
+
+  return async (name: QueueName, counts: RenewalCounts): Promise<boolean> => {
+    const inFlight: string[] = [];
+    for await (const { id, text } of backend.jobs.every(name)) {
+      const data = parseJson(text);
+      const renewal = name === SIGNALS ? renewSignal(data, id) : renewDeadLetter(data);
+      counts[renewal.kind] += 1;
+      if (!('data' in renewal)) continue;
+      await backend.jobs.swap(name, { id, text }, renewal.data);
+      if (await isInFlight(name, id)) inFlight.push(id);
+    }
+    return waitUntilReleased(name, inFlight);
+  };
+};
+
+const createRenewals = (cipher: Pick<TokenCipher, 'renew'>) => {
+  /** A job of a newer version: its ciphertexts can be found, but not replaced. */
+  const checkUnreadable = (data: unknown) => {
+    const text = JSON.stringify(data) ?? '';
+    const isUndecryptable = (ciphertext: string) =>
+      cipher.renew({ ciphertext }, '').kind === 'undecryptable';
+    const hasOtherKey = (text.match(CIPHERTEXT) ?? []).some(isUndecryptable);
+    return { kind: hasOtherKey ? 'undecryptable' : 'unchanged' } as const;
+  };
+
+  const renewSignal = (data: unknown, signalId: string) => {
+    const job = SignalJobSchema.safeParse(data).data;
+    if (job === undefined) return checkUnreadable(data);
+    const { token, ...signal } = job.signal;
+    const { ciphertext, fingerprint = fingerprintOf(token ?? '') } = job.encryptedToken ?? {};
+    const renewal = cipher.renew({ token, ciphertext }, signalId);
+    if (renewal.kind !== 'reencrypted') return renewal;
+    const encryptedToken = { ciphertext: renewal.ciphertext, fingerprint };
+    return { ...renewal, data: { ...job, signal, encryptedToken, version: VERSION } };
+  };
+
+  const renewDeadLetter = (data: unknown) => {
+    const deadLetter = parseDeadLetter(data);
+    if (deadLetter === undefined) return checkUnreadable(data);
+    const renewal = renewSignal(deadLetter.job, deadLetter.failedJob.jobId);
+    return 'data' in renewal ? { ...renewal, data: { ...deadLetter, job: renewal.data } } : renewal;
+  };
+
+  return { renewSignal, renewDeadLetter };
+};
+
+const reencryptApplications = async (
+  backend: Pick<Backend, 'tokens'>,
+  tokens: Pick<SeekTokens, 'reencrypt'>,
+  counts: RenewalCounts,
+): Promise<void> => {
+  const reencryptOne = async (applicationId: string): Promise<void> => {
+    const one = await tokens.reencrypt(applicationId).catch((err: unknown) => {
+      if (!(err instanceof UnreadableTokensError)) throw err;
+      return { reencrypted: 0, undecryptable: 1 };
+    });
+    counts.reencrypted += one.reencrypted;
+    counts.undecryptable += one.undecryptable;
+  };
+  let applicationIds: string[] = [];
+  for await (const applicationId of backend.tokens.applications()) {
+    applicationIds.push(applicationId);
+    if (applicationIds.length < MAX_CONCURRENT_APPLICATIONS) continue;
+    await Promise.all(applicationIds.map(reencryptOne));
+    applicationIds = [];
+  }
+  await Promise.all(applicationIds.map(reencryptOne));
 };

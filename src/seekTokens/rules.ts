@@ -4,27 +4,28 @@ import {
   type StoredToken,
 } from '../schemas/seekToken.ts';
 
-// A candidate who comes back often leaves a trail; what counts is never cut off it.
-const MOST_KEPT = 50;
-const MOST_PAST = 1_000;
+// A candidate may apply again many times. `byPrecedence` keeps the current token among those kept.
+const MAX_TOKENS = 50;
+const MAX_PAST_FINGERPRINTS = 1_000;
 
 export const NO_TOKENS: ApplicationTokens = { version: APPLICATION_TOKENS_VERSION, tokens: [] };
 
 /**
- * What is known of an application once a token has come in. In whatever order tokens come, and
- * however often, it comes to the same: one that comes again is as old as it was at first, for its life
- * began when SEEK made it. One from before an erasure stays erased.
+ * Adds a token to an application. Order-independent and idempotent: recording a known token again keeps
+ * its earliest `receivedAt`, because a token's lifetime begins when SEEK creates it. A token that was
+ * received before an erasure is not added.
  */
 export const withToken = (known: ApplicationTokens, token: StoredToken): ApplicationTokens => {
   if (isErasedSince(known, token)) return known;
   const same = known.tokens.find((each) => isSame(each, token));
   const receivedAt = same && !isNewer(same, token) ? same.receivedAt : token.receivedAt;
   const others = known.tokens.filter((each) => !isSame(each, token));
-  const all = [...others, { ...token, receivedAt }].sort(byStanding);
+  const all = [...others, { ...token, receivedAt }].sort(byPrecedence);
   return {
-    ...{ ...NO_TOKENS, tokens: all.slice(0, MOST_KEPT) },
+    ...NO_TOKENS,
+    tokens: all.slice(0, MAX_TOKENS),
     ...(known.erasedAt && { erasedAt: known.erasedAt }),
-    ...pastOf([...all.slice(MOST_KEPT).map(fingerprintOf), ...(known.past ?? [])]),
+    ...pastOf([...all.slice(MAX_TOKENS).map(fingerprintOf), ...(known.past ?? [])]),
   };
 };
 
@@ -33,27 +34,30 @@ export const isErasedSince = (
   { receivedAt }: StoredToken,
 ): boolean => erasedAt !== undefined && Date.parse(receivedAt) <= Date.parse(erasedAt);
 
-/** What is left of an application that is erased: enough to find the signals that hold its tokens. */
+/** What stays of an erased application: enough to find the signals that hold its tokens. */
 export const withoutTokens = (known: ApplicationTokens, erasedAt: string): ApplicationTokens => ({
-  ...{ ...NO_TOKENS, erasedAt },
+  ...NO_TOKENS,
+  erasedAt,
   ...pastOf([...known.tokens.map(fingerprintOf), ...(known.past ?? [])]),
 });
 
 /**
- * The token that counts: one of Apply with SEEK overrides those of the link-out, and among equals the
- * newest does (developer.seek.com, "Send application complete signal"). Any that was received after
- * `livingSince`, and so has not expired, goes before those that have.
+ * Selects the token to send. A token from Apply with SEEK overrides tokens from link-outs; of the same
+ * source the newest wins (developer.seek.com, "Send application complete signal"). A token received
+ * after `validSince` has not expired and takes precedence over all expired ones.
  */
 export const currentToken = (
   known: ApplicationTokens,
-  livingSince: number,
+  validSince: number,
 ): StoredToken | undefined =>
-  known.tokens.find(({ receivedAt }) => Date.parse(receivedAt) > livingSince) ?? known.tokens[0];
+  known.tokens.find(({ receivedAt }) => Date.parse(receivedAt) > validSince) ?? known.tokens[0];
 
 const fingerprintOf = ({ fingerprint }: StoredToken): string => fingerprint;
 
 const pastOf = (fingerprints: string[]): { past?: string[] } =>
-  fingerprints.length === 0 ? {} : { past: [...new Set(fingerprints)].slice(0, MOST_PAST) };
+  fingerprints.length === 0
+    ? {}
+    : { past: [...new Set(fingerprints)].slice(0, MAX_PAST_FINGERPRINTS) };
 
 const isSame = (one: StoredToken, other: StoredToken): boolean =>
   one.fingerprint === other.fingerprint && one.source === other.source;
@@ -61,10 +65,11 @@ const isSame = (one: StoredToken, other: StoredToken): boolean =>
 const isNewer = (one: StoredToken, other: StoredToken): boolean =>
   Date.parse(one.receivedAt) > Date.parse(other.receivedAt);
 
-/** The one that counts first. */
-const byStanding = (one: StoredToken, other: StoredToken): number => {
+/** Sorts the token to send first. */
+const byPrecedence = (one: StoredToken, other: StoredToken): number => {
   if (one.source !== other.source) return one.source === 'applyWithSeek' ? -1 : 1;
-  const later = Date.parse(other.receivedAt) - Date.parse(one.receivedAt);
-  // Received at the same instant: whichever, but always the same one.
-  return later === 0 ? (one.fingerprint < other.fingerprint ? -1 : 1) : later;
+  const difference = Date.parse(other.receivedAt) - Date.parse(one.receivedAt);
+  if (difference !== 0) return difference;
+  // Received at the same instant: any order will do, as long as it is always the same one.
+  return one.fingerprint < other.fingerprint ? -1 : 1;
 };

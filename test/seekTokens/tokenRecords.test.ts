@@ -1,9 +1,9 @@
-import { createTokenRecords, UnreadableTokensError } from '../../src/seekTokens/registry.ts';
+import { createTokenRecords, UnreadableTokensError } from '../../src/seekTokens/tokenRecords.ts';
 
 it.each([
-  ['no JSON', 'tokens'],
-  ['of a newer version', '{"version":2,"tokens":[]}'],
-])('what is kept of an application and is %s passes for nothing else', async (_, text) => {
+  ['that are not JSON', 'tokens'],
+  ['of a newer version', '{"version":3,"tokens":[]}'],
+])('stored seek tokens %s → reads and writes fail, and nothing is written', async (_, text) => {
   const written: unknown[] = [];
   const records = createTokenRecords({
     store: {
@@ -15,7 +15,7 @@ it.each([
   });
 
   await expect(records.read('a')).rejects.toBeInstanceOf(UnreadableTokensError);
-  const erasing = records.change('a', () => ({ version: 2, tokens: [] }));
-  await expect(erasing).rejects.toBeInstanceOf(UnreadableTokensError);
+  const changing = records.change('a', () => ({ version: 2, tokens: [] }));
+  await expect(changing).rejects.toBeInstanceOf(UnreadableTokensError);
   expect(written).toEqual([]);
 });
