@@ -1,20 +1,21 @@
 import type { DeadLetter } from '../schemas/deadLetter.ts';
 import { isObject } from '../schemas/json.ts';
 
-/** Which dead letters are meant: those of which all of it is true. */
+/** Selects dead letters. A dead letter matches if it meets every condition that is present. */
 export type DeadLetterFilter = {
   code?: string | undefined;
   type?: string | undefined;
-  /** Died at or after. */
+  /** Died at or after this time. */
   since?: Date | undefined;
-  /** Died before. */
+  /** Died before this time. */
   until?: Date | undefined;
-  /** Of signals that name this application. */
+  /** The signal names this application. */
   applicationId?: string | undefined;
-  /** Of signals that name this position profile. */
+  /** The signal names this position profile. */
   positionProfileId?: string | undefined;
-  /** Stands somewhere in its id, type, code or reason, in whatever case. */
+  /** The id, type, code or reason contains this text. Case does not matter. */
   text?: string | undefined;
+  /** How many dead letters the caller wants at most. `matches` ignores it. */
   limit?: number | undefined;
 };
 
@@ -23,22 +24,23 @@ export const matches = (deadLetter: DeadLetter, filter: DeadLetterFilter): boole
   return (
     (code === undefined || deadLetter.code === code) &&
     (type === undefined || deadLetter.typeCode === type) &&
-    (applicationId === undefined || applicationOf(deadLetter) === applicationId) &&
-    (positionProfileId === undefined || positionsOf(deadLetter).includes(positionProfileId)) &&
-    (text === undefined || holds(deadLetter, text)) &&
+    (applicationId === undefined || applicationIdOf(deadLetter) === applicationId) &&
+    (positionProfileId === undefined ||
+      positionProfileIdsOf(deadLetter).includes(positionProfileId)) &&
+    (text === undefined || containsText(deadLetter, text)) &&
     (since === undefined || Date.parse(deadLetter.diedAt) >= since.getTime()) &&
     (until === undefined || Date.parse(deadLetter.diedAt) < until.getTime())
   );
 };
 
-/** Of a signal that names one; anything may stand there. */
-export const applicationOf = ({ job }: DeadLetter): unknown =>
+/** The application that the signal names. The job may be unreadable, so the value may be of any type. */
+export const applicationIdOf = ({ job }: DeadLetter): unknown =>
   isObject(job) && isObject(job.signal) ? job.signal.applicationId : undefined;
 
-const positionsOf = ({ job }: DeadLetter): readonly unknown[] => {
+const positionProfileIdsOf = ({ job }: DeadLetter): readonly unknown[] => {
   const ids = isObject(job) && isObject(job.signal) ? job.signal.positionProfileIds : undefined;
   return Array.isArray(ids) ? ids : [];
 };
 
-const holds = ({ signalId, typeCode, code, reason }: DeadLetter, text: string): boolean =>
+const containsText = ({ signalId, typeCode, code, reason }: DeadLetter, text: string): boolean =>
   [signalId, typeCode, code, reason].join('\n').toLowerCase().includes(text.toLowerCase());

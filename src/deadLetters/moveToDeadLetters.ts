@@ -12,44 +12,47 @@ import {
 } from '../schemas/signalJob.ts';
 
 /**
- * Makes a dead letter of a failed job: adds the dead letter, reads it back, and removes the job only if
- * the dead letter holds this very burial. Killed at any line, it leaves the signal in at least one queue;
- * repeated by anybody at any time, it doubles nothing.
+ * Moves a failed job to the dead letters: adds the dead letter, reads it back, and removes the job only
+ * if the dead letter holds this very failure. A crash at any line leaves the signal in at least one
+ * queue. Any process may repeat the move at any time: it never creates a second dead letter.
  *
- * The reading back matters because `add` is ignored while a dead letter of that id exists: one that is
- * just being redriven would complete and vanish, and a job removed by then would be gone with it.
+ * The dead letter is read back because `add` has no effect while a dead letter of that id exists. That
+ * one may be on its way back to the queue and about to disappear. If this function then removed the
+ * job, the signal would be lost.
  *
- * Resolves with the dead letter if this call buried it, `undefined` if somebody else did or it must wait.
+ * Resolves with the dead letter if this call moved the job. Resolves with `undefined` if another
+ * process did, or if the move has to wait.
  */
 export const createMoveToDeadLetters =
   (backend: Backend) =>
   async (job: Job): Promise<DeadLetter | undefined> => {
-    const fresh = toDeadLetter(job);
-    if (fresh === undefined) return undefined;
+    const deadLetter = toDeadLetter(job);
+    if (deadLetter === undefined) return undefined;
     const deadLetters = await backend.queue(DEAD_LETTERS);
-    const deadLetterId = fresh.signalId;
+    const deadLetterId = deadLetter.signalId;
 
-    await deadLetters.add(fresh.typeCode, fresh, deadLetterJobOptions(deadLetterId));
-    const stored = await deadLetters.getJob(deadLetterId);
-    const held = readDeadLetter(stored);
-    if (stored === undefined) return undefined;
+    await deadLetters.add(deadLetter.typeCode, deadLetter, deadLetterJobOptions(deadLetterId));
+    const storedJob = await deadLetters.getJob(deadLetterId);
+    const stored = readDeadLetter(storedJob);
+    if (storedJob === undefined) return undefined;
 
-    if (held === undefined || failureId(held) !== failureId(fresh)) {
-      // An older burial of the same signal. While it is on its way back to the queue, wait for it.
-      if ((await stored.getState()) !== 'failed') return undefined;
-      await stored.updateData({ ...fresh, attempts: merge(held?.attempts ?? [], fresh.attempts) });
-      // Retried as new, so that a worker fails it again, now with the reason that is true.
-      await stored.retry('failed', { resetAttemptsMade: true });
+    if (stored === undefined || failureId(stored) !== failureId(deadLetter)) {
+      // The stored dead letter is of an older failure. While its redrive is in progress, wait for it.
+      if ((await storedJob.getState()) !== 'failed') return undefined;
+      const attempts = mergeAttempts(stored?.attempts ?? [], deadLetter.attempts);
+      await storedJob.updateData({ ...deadLetter, attempts });
+      // Retried like a new dead letter, so that the redrive worker fails it with the newer reason.
+      await storedJob.retry('failed', { resetAttemptsMade: true });
     }
 
-    return (await backend.jobs.removeFinished(SIGNALS, 'failed', fresh.failedJob))
-      ? fresh
+    return (await backend.jobs.removeFinished(SIGNALS, 'failed', deadLetter.failedJob))
+      ? deadLetter
       : undefined;
   };
 
-const merge = (older: Attempt[], newer: Attempt[]): Attempt[] => {
-  const known = new Set(newer.map(({ at }) => at));
-  return [...older.filter(({ at }) => !known.has(at)), ...newer];
+const mergeAttempts = (older: Attempt[], newer: Attempt[]): Attempt[] => {
+  const newerTimes = new Set(newer.map(({ at }) => at));
+  return [...older.filter(({ at }) => !newerTimes.has(at)), ...newer];
 };
 
 const toDeadLetter = (job: Job): DeadLetter | undefined => {
@@ -70,35 +73,37 @@ const toDeadLetter = (job: Job): DeadLetter | undefined => {
   };
 };
 
-// A foreign job may carry any number for the time at which it was added.
+// Another program may have added the job with any number as its timestamp.
 const addedAt = ({ timestamp, finishedOn }: Job): Date => {
   const added = Number.isInteger(timestamp) && timestamp > 0 ? timestamp : 0;
   return new Date(Math.min(added, finishedOn ?? 0));
 };
 
-const causeOf = (job: Job, last: Attempt | undefined, readable: boolean) => {
+const causeOf = (job: Job, lastAttempt: Attempt | undefined, isReadable: boolean) => {
   const reason = job.failedReason;
-  if (!readable) return { code: UNREADABLE, reason: reason.replace(`${UNREADABLE}: `, '') };
-  if (last?.outcome === 'dead' && reason === failureText(last)) {
-    return { code: last.code ?? 'UNKNOWN', reason: last.reason ?? reason };
+  if (!isReadable) return { code: UNREADABLE, reason: reason.replace(`${UNREADABLE}: `, '') };
+  if (lastAttempt?.outcome === 'dead' && reason === failureText(lastAttempt)) {
+    return { code: lastAttempt.code ?? 'UNKNOWN', reason: lastAttempt.reason ?? reason };
   }
-  // No attempt came to this end: its workers kept dying under it.
+  // No recorded attempt explains the failure: the workers crashed while they processed the job.
   return { code: STALLED, reason: reason.replace(`${STALLED}: `, '') };
 };
 
-/** BullMQ refuses ids that are whole numbers, which it gives itself to jobs that were added without. */
+/** BullMQ gives integer ids to jobs that are added without an id, and rejects such an id in `add`. */
 export const deadLetterIdOf = (jobId: string): string =>
   /^\d+$/.test(jobId) ? `job-${jobId}` : jobId;
 
-const MOST_CHARACTERS = 1_000;
-// With one colon it could be the name of another job's lock; with two BullMQ once named jobs itself.
-const PARTS: ReadonlySet<number> = new Set([1, 3]);
-// Under these names a queue keeps what is no job.
-const TAKEN: ReadonlySet<string> = new Set(Object.keys(new QueueKeys().getKeys(DEAD_LETTERS)));
+const MAX_ID_LENGTH = 1_000;
+// An id with one colon could equal the key of another job's lock. BullMQ's own old repeat ids have two.
+const ALLOWED_PARTS: ReadonlySet<number> = new Set([1, 3]);
+// BullMQ stores something other than a job under these names.
+const RESERVED_IDS: ReadonlySet<string> = new Set(
+  Object.keys(new QueueKeys().getKeys(DEAD_LETTERS)),
+);
 
-/** As BullMQ wants ids, so that a dead letter may be added under it that did not come from our own queue. */
+/** Whether BullMQ accepts the id. Checked for dead letters that come from a file. */
 export const isDeadLetterId = (id: string): boolean =>
-  id.length <= MOST_CHARACTERS &&
-  !TAKEN.has(id) &&
-  PARTS.has(id.split(':').length) &&
+  id.length <= MAX_ID_LENGTH &&
+  !RESERVED_IDS.has(id) &&
+  ALLOWED_PARTS.has(id.split(':').length) &&
   String(Number.parseInt(id, 10)) !== id;

@@ -2,102 +2,121 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { DeadLetter } from '../schemas/deadLetter.ts';
 import type { InvalidFields } from '../schemas/invalidFields.ts';
 import { type DeadLetterFilter, matches } from './filter.ts';
+import { revalidate } from './revalidate.ts';
 
-// Whoever waits for the answer has to hear something, and may call again.
-const WORK_MS = 20_000;
-const ANSWER_BY_MS = 50_000;
+// The caller waits for one HTTP answer, so a run ends early and the caller repeats it.
+const WORK_TIMEOUT_MS = 20_000;
+const ANSWER_TIMEOUT_MS = 50_000;
 
-export type RedriveRun = {
+/** The result of one run. */
+export type RedriveResult = {
   redriven: number;
-  /** Would not be accepted today, and stay. */
+  /** How many would fail validation today, and stay dead letters. */
   invalid: number;
-  /** Dead letters that the filter takes are left, or it was stopped before that was known. */
+  /** Matching dead letters are left, or the run stopped before it could know. */
   more: boolean;
-  /** When the first of several runs began: dead letters that died later are not meant. */
+  /** When the first of several runs began. Dead letters that died later are not redriven. */
   until: string;
 };
 
-export type RedrivePace = {
-  /** So many a second, at most. */
+export type RedriveOptions = {
+  /** How many dead letters to redrive per second at most. */
   rate?: number | undefined;
   signal?: AbortSignal | undefined;
 };
 
 type Deps = {
-  every: () => AsyncIterable<{ deadLetter: DeadLetter }>;
-  ask: (signalId: string, by: string) => Promise<{ kind: string }>;
+  eachOnce: () => AsyncIterable<{ deadLetter: DeadLetter }>;
+  request: (signalId: string, by: string) => Promise<{ kind: string }>;
   now: () => Date;
-  /** In ms, as `performance.now()` counts them. */
+  /** Monotonic time in milliseconds, like `performance.now()`. */
   clock?: () => number;
   pause?: (ms: number, signal: AbortSignal | undefined) => Promise<unknown>;
 };
 
 /**
- * Puts back what a filter takes for as long as somebody may wait for it. Keeps nothing in mind: what
- * has gone is no dead letter any more, so that the same call again does the rest.
+ * Redrives the dead letters that match a filter, until all are done or the time is up. Keeps no state
+ * between runs: a redriven dead letter is gone, so the same call again continues with the rest.
  */
 export const createRedriveMany =
-  ({ every, ask, now, clock = () => performance.now(), pause = rest }: Deps) =>
+  ({ eachOnce, request, now, clock = () => performance.now(), pause = abortableWait }: Deps) =>
   async (
     filter: DeadLetterFilter,
     by: string,
-    { rate, signal }: RedrivePace = {},
-  ): Promise<RedriveRun> => {
+    { rate, signal }: RedriveOptions = {},
+  ): Promise<RedriveResult> => {
     const { limit = Number.POSITIVE_INFINITY } = filter;
-    // A dead letter that dies again meanwhile would be taken again, and again.
+    // Without this bound a signal that dies again during the run would be redriven again and again.
     const until = new Date(Math.min(now().getTime(), filter.until?.getTime() ?? Number.MAX_VALUE));
-    const run = { redriven: 0, invalid: 0, more: false, until: until.toISOString() };
-    const answerBy = clock() + ANSWER_BY_MS;
-    // Counted from the first that goes: or the same call again might come to none, and again.
+    const result = { redriven: 0, invalid: 0, more: false, until: until.toISOString() };
+    const answerBy = clock() + ANSWER_TIMEOUT_MS;
+    // The time counts from the first redrive. A run that ends before it would make no progress, and
+    // neither would the next one.
     let endAt = Number.POSITIVE_INFINITY;
 
-    for await (const { deadLetter } of every()) {
-      if (signal?.aborted) return { ...run, more: true };
+    for await (const { deadLetter } of eachOnce()) {
+      if (signal?.aborted) return { ...result, more: true };
       if (!matches(deadLetter, { ...filter, until })) continue;
-      if (run.redriven === limit) break;
-      if (clock() >= endAt) return { ...run, more: true };
-      const { kind } = await ask(deadLetter.signalId, by);
-      if (kind === 'invalid') run.invalid += 1;
+      if (result.redriven === limit) break;
+      if (clock() >= endAt) return { ...result, more: true };
+      const { kind } = await request(deadLetter.signalId, by);
+      if (kind === 'invalid') result.invalid += 1;
       if (kind !== 'redriven') continue;
-      if (run.redriven === 0) endAt = Math.min(clock() + WORK_MS, answerBy);
-      run.redriven += 1;
+      if (result.redriven === 0) endAt = Math.min(clock() + WORK_TIMEOUT_MS, answerBy);
+      result.redriven += 1;
       if (rate !== undefined) await pause(Math.min(1000 / rate, endAt - clock()), signal);
     }
-    return run;
+    return result;
   };
 
-const rest = (ms: number, signal: AbortSignal | undefined): Promise<unknown> =>
+const abortableWait = (ms: number, signal: AbortSignal | undefined): Promise<unknown> =>
   wait(ms, undefined, signal && { signal }).catch(() => {});
 
-/** What a redrive would do. Holds no token. */
+/** What a redrive would do. Holds no seek token. */
 export type RedrivePreview = {
   wouldRedrive: number;
-  /** Would not be accepted today, and would stay. */
+  /** How many would fail validation today, and stay dead letters. */
   invalid: number;
-  /** Why they would, the most frequent first. */
-  refusals: Refusal[];
-  /** Of those that would go, the newest few. */
+  /** Why they would fail, the most frequent problem first. */
+  refusals: ProblemCount[];
+  /** The newest few of those that would be redriven. */
   samples: Sample[];
 };
 
-type Refusal = { pointer: string; message: string; count: number; example: string };
+type ProblemCount = { pointer: string; message: string; count: number; example: string };
 type Sample = Pick<DeadLetter, 'signalId' | 'typeCode' | 'code' | 'reason' | 'diedAt'>;
 
-const MOST_SAMPLES = 5;
-const MOST_REFUSALS = 20;
+const MAX_SAMPLES = 5;
+const MAX_PROBLEMS = 20;
 
-/** Adds up what is found out of one dead letter after the other. */
+/** Predicts the result of `redriveMany` and changes nothing. */
+export const createPreviewRedrive =
+  ({ eachOnce, now }: Pick<Deps, 'eachOnce' | 'now'>) =>
+  async ({
+    limit = Number.POSITIVE_INFINITY,
+    ...filter
+  }: DeadLetterFilter): Promise<RedrivePreview> => {
+    const preview = createRedrivePreview();
+    for await (const { deadLetter } of eachOnce()) {
+      if (!matches(deadLetter, filter)) continue;
+      if (preview.wouldRedrive() === limit) break;
+      preview.add(deadLetter, revalidate(deadLetter, now()));
+    }
+    return preview.outcome();
+  };
+
+/** Collects the checks of single dead letters into one preview. */
 export const createRedrivePreview = () => {
   const counts = { wouldRedrive: 0, invalid: 0 };
-  const refusals = new Map<string, Refusal>();
+  const problems = new Map<string, ProblemCount>();
   const samples: Sample[] = [];
 
-  const refuse = (invalidFields: InvalidFields, example: string): void => {
+  const addInvalid = (invalidFields: InvalidFields, example: string): void => {
     counts.invalid += 1;
     for (const [pointer, message] of Object.entries(invalidFields)) {
       const name = JSON.stringify([pointer, message]);
-      const known = refusals.get(name) ?? { pointer, message, count: 0, example };
-      refusals.set(name, { ...known, count: known.count + 1 });
+      const known = problems.get(name) ?? { pointer, message, count: 0, example };
+      problems.set(name, { ...known, count: known.count + 1 });
     }
   };
 
@@ -106,15 +125,15 @@ export const createRedrivePreview = () => {
     add: (deadLetter: Sample, invalidFields: InvalidFields | undefined): void => {
       const { signalId, typeCode, code, reason, diedAt } = deadLetter;
       if (invalidFields !== undefined) {
-        refuse(invalidFields, signalId);
+        addInvalid(invalidFields, signalId);
         return;
       }
       counts.wouldRedrive += 1;
-      if (samples.length < MOST_SAMPLES) samples.push({ signalId, typeCode, code, reason, diedAt });
+      if (samples.length < MAX_SAMPLES) samples.push({ signalId, typeCode, code, reason, diedAt });
     },
     outcome: (): RedrivePreview => ({
       ...counts,
-      refusals: [...refusals.values()].sort((a, b) => b.count - a.count).slice(0, MOST_REFUSALS),
+      refusals: [...problems.values()].sort((a, b) => b.count - a.count).slice(0, MAX_PROBLEMS),
       samples,
     }),
   };

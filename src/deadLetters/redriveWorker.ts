@@ -8,23 +8,24 @@ import { readDeadLetter } from '../queue/readDeadLetters.ts';
 import { type DeadLetter, failureId, NewerDeadLetterSchema } from '../schemas/deadLetter.ts';
 import { nameProblems } from '../schemas/invalidFields.ts';
 import { failureText, SignalJobSchema, withRedrive } from '../schemas/signalJob.ts';
-import { annotateDeadLetter, revalidate } from './redrive.ts';
+import { annotateDeadLetter } from './redrive.ts';
+import { revalidate } from './revalidate.ts';
 
 const CONCURRENCY = 10;
-const LEFT_FOR_NEWER_MS = 15_000;
+const NEWER_VERSION_DELAY_MS = 15_000;
 
 type Deps = {
   backend: Backend;
   logger: Logger;
   metrics: { redriven: { inc: () => void } };
-  /** Called when a dead letter has gone: a newer burial of its signal may have waited for that. */
+  /** Called when a dead letter is gone. A newer failure of its signal may have waited for that. */
   onRedriven: () => void;
   now?: () => Date;
 };
 
 /**
- * The worker on `dead-letters`. It fails a new dead letter with SEEK's answer as the reason, so that it
- * shows as failed in Bull Board; a dead letter that was retried since goes back to the queue.
+ * The worker on `dead-letters`. It fails a new dead letter with SEEK's answer as the reason, so that
+ * Bull Board shows it as failed. It puts a dead letter that was retried since back into the queue.
  */
 export const startRedriveWorker = ({ onRedriven, ...deps }: Deps): Promise<JobWorker> =>
   deps.backend.work(DEAD_LETTERS, createRedriveProcessor(deps), {
@@ -36,18 +37,11 @@ export const createRedriveProcessor =
   ({ backend, logger, metrics, now = () => new Date() }: Omit<Deps, 'onRedriven'>) =>
   async (job: Job, lock?: string): Promise<void> => {
     const deadLetter = readDeadLetter(job);
-    if (deadLetter === undefined) {
-      const reason = reasonOfNewer(job.data);
-      if (reason === undefined) throw new UnrecoverableError('Not a dead letter of ours');
-      if (job.attemptsMade === 0) throw new UnrecoverableError(reason);
-      // Retried: only a worker of its own version knows how to put the signal back.
-      await job.moveToDelayed(now().getTime() + LEFT_FOR_NEWER_MS, lock);
-      throw new DelayedError();
-    }
+    if (deadLetter === undefined) return leaveToNewerVersion(job, lock, now());
     if (job.attemptsMade === 0 && !deadLetter.redriveRequested) {
       throw new UnrecoverableError(failureText(deadLetter));
     }
-    // Retry in the board asks nobody but us.
+    // Bull Board's own Retry validates nothing before it.
     const invalidFields = revalidate(deadLetter, now());
     if (invalidFields !== undefined) {
       await annotateDeadLetter(backend, job, { redriveBy: undefined, redriveRequested: undefined });
@@ -56,58 +50,71 @@ export const createRedriveProcessor =
       );
     }
 
-    if (!(await putBack(backend, deadLetter, now())))
+    if (!(await requeue(backend, deadLetter, now())))
       throw new UnrecoverableError(failureText(deadLetter));
-    const { signalId, typeCode, redrives, redriveBy } = deadLetter;
     metrics.redriven.inc();
-    logger.info(
-      {
-        signalId,
-        typeCode,
-        redrives: redrives + 1,
-        by: redriveBy?.by,
-        ...withTraceId(deadLetter.job),
-      },
-      'signal.redriven',
-    );
+    logger.info(toLogFields(deadLetter), 'signal.redriven');
   };
 
-/** A dead letter that a newer version wrote shows its reason all the same. */
-const reasonOfNewer = (data: unknown): string | undefined => {
-  const newer = NewerDeadLetterSchema.safeParse(data).data;
-  return newer && failureText(newer);
+const toLogFields = ({ signalId, typeCode, redrives, redriveBy, job }: DeadLetter) => ({
+  signalId,
+  typeCode,
+  redrives: redrives + 1,
+  by: redriveBy?.by,
+  ...withTraceId(job),
+});
+
+/** Fails a dead letter of a newer version with its reason. Delays it if it was retried. */
+const leaveToNewerVersion = async (
+  job: Job,
+  lock: string | undefined,
+  now: Date,
+): Promise<never> => {
+  const newer = NewerDeadLetterSchema.safeParse(job.data).data;
+  if (newer === undefined) {
+    throw new UnrecoverableError(
+      'Expected a dead letter, found other data. Remove this job if another program added it.',
+    );
+  }
+  if (job.attemptsMade === 0) throw new UnrecoverableError(failureText(newer));
+  // Only a worker of the newer version can put this signal back into the queue.
+  await job.moveToDelayed(now.getTime() + NEWER_VERSION_DELAY_MS, lock);
+  throw new DelayedError();
 };
 
 /**
- * Puts the signal back under its own id. Says `false` where a newer failure of the same signal still
- * waits for its burial: the dead letter has to stay, to take that up. Adds before the dead letter goes, and may
- * be repeated after a crash: the burial in `redriveOf` tells whose life the queue already holds.
+ * Puts the signal back into the queue under its own id. Resolves with `false` if a newer failure of the
+ * same signal waits to be moved here: then this dead letter must stay and take that failure over.
+ *
+ * The signal is added before the dead letter is removed, so a crash in between loses nothing. A repeat
+ * is safe: `redriveOf` in the queued job names the failure that it follows.
  */
-const putBack = async (backend: Backend, deadLetter: DeadLetter, now: Date): Promise<boolean> => {
+const requeue = async (backend: Backend, deadLetter: DeadLetter, now: Date): Promise<boolean> => {
   const { signalId, failedJob } = deadLetter;
   const queue = await backend.queue(SIGNALS);
-  // The undertaker may have been killed between its two steps.
+  // A sweeper that crashed between its two steps leaves the failed job, and `add` would ignore ours.
   await backend.jobs.removeFinished(SIGNALS, 'failed', failedJob);
 
   const acceptedAt = Date.parse(deadLetter.acceptedAt);
   await queue.add(
     deadLetter.typeCode,
-    revive(deadLetter, now),
+    toRedrivenJob(deadLetter, now),
     signalJobOptions(signalId, acceptedAt),
   );
   await backend.bookkeeping.markUnsent({ signalId, acceptedAt });
 
-  const held = await queue.getJob(signalId);
-  const ours = SignalJobSchema.safeParse(held?.data).data?.redriveOf === failureId(deadLetter);
-  return held === undefined || ours || (await held.getState()) !== 'failed';
+  const queued = await queue.getJob(signalId);
+  const redriveOf = SignalJobSchema.safeParse(queued?.data).data?.redriveOf;
+  const isOurs = redriveOf === failureId(deadLetter);
+  return queued === undefined || isOurs || (await queued.getState()) !== 'failed';
 };
 
-/** The job as it was, one life further. What could not be read goes back untouched. */
-const revive = (deadLetter: DeadLetter, now: Date): unknown => {
+/** The job with one more redrive. A job that cannot be read goes back unchanged. */
+const toRedrivenJob = (deadLetter: DeadLetter, now: Date): unknown => {
   const job = SignalJobSchema.safeParse(deadLetter.job).data;
   if (job === undefined) return deadLetter.job;
   const redrivenAt = now.toISOString();
-  // Retried in the board, all at once: nobody has said who.
+  // The board's Retry of all dead letters records no name.
   const logged = withRedrive(job, deadLetter.redriveBy ?? { at: redrivenAt });
   const { nextAttemptAt, deferrals, lastDeferral, isolatedCrashes, ...rest } = logged;
   return {

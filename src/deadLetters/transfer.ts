@@ -7,60 +7,83 @@ import { type DeadLetter, DeadLetterSchema, failureId } from '../schemas/deadLet
 import { nameProblems, toInvalidFields } from '../schemas/invalidFields.ts';
 import { isObject } from '../schemas/json.ts';
 import { canReimport } from './deadLetters.ts';
-import { applicationOf, type DeadLetterFilter, matches } from './filter.ts';
+import { applicationIdOf, type DeadLetterFilter, matches } from './filter.ts';
 import { deadLetterIdOf, isDeadLetterId } from './moveToDeadLetters.ts';
 
-/** What became of the lines of a file. */
+/** The result of an import. */
 export type Imported = {
   imported: number;
-  /** Left out: their signal lies in a queue, was settled, or is of an application that was erased. */
+  /** The signal is in a queue, has an outcome already, or belongs to an erased application. */
   skipped: number;
-  /** By their numbers, from 1, among the lines that were given. */
+  /** The lines that hold no valid dead letter, by line number. The first line is 1. */
   invalid: { line: number; message: string }[];
 };
 
 type Deps = {
   backend: Backend;
   lookup: Pick<SignalLookup, 'find'>;
-  /** Whether the application was erased, and no token recorded for it since. */
+  /** Whether the application was erased and no token was recorded for it since. */
   isErased: (applicationId: string) => Promise<boolean>;
 };
 
 /**
- * Takes dead letters out of a file back. A worker fails each anew, with the reason that it had. May be
- * repeated, by many at once: what is known is left out.
+ * Adds dead letters from an exported file. A worker then fails each of them with its original reason.
+ * Several callers may import the same file at once, and again: signals that are known are skipped.
  */
 export const createImportDeadLetters = ({ backend, lookup, isErased }: Deps) => {
-  const isOfErased = async (deadLetter: DeadLetter): Promise<boolean> => {
-    const applicationId = applicationOf(deadLetter);
+  const importOne = createImportOne({ backend, lookup, isErased });
+
+  /** Resolves once the imported dead letters are as durable as accepted signals. Repeat it on failure. */
+  return async (lines: readonly Uint8Array[]): Promise<Imported> => {
+    const since = performance.now();
+    const outcome: Imported = { imported: 0, skipped: 0, invalid: [] };
+    for (const [index, bytes] of lines.entries()) {
+      const read = readExportLine(bytes);
+      if (read === undefined) continue;
+      if ('problem' in read) outcome.invalid.push({ line: index + 1, message: read.problem });
+      else outcome[await importOne(read.deadLetter)] += 1;
+    }
+    // Skipped signals count too: the answer promises that they are durable as well.
+    if (outcome.imported + outcome.skipped > 0) await backend.replicated(since);
+    return outcome;
+  };
+};
+
+export type ImportDeadLetters = ReturnType<typeof createImportDeadLetters>;
+
+const createImportOne = ({ backend, lookup, isErased }: Deps) => {
+  const isApplicationErased = async (deadLetter: DeadLetter): Promise<boolean> => {
+    const applicationId = applicationIdOf(deadLetter);
     return typeof applicationId === 'string' && (await isErased(applicationId));
   };
 
-  /** Not if its signal is known, unless all that is known is that it was discarded, and it may come back. */
-  const mayCome = async (deadLetter: DeadLetter): Promise<boolean> => {
+  /** True for an unknown signal, and for one that an operator discarded. */
+  const canImport = async (deadLetter: DeadLetter): Promise<boolean> => {
     const { signalId } = deadLetter;
     const record = await lookup.find(signalId);
-    if (
-      record === undefined &&
-      (await backend.bookkeeping.findDedupeRecord(signalId)) !== undefined
-    )
-      return false;
-    const comesBack =
+    const hasOnlyDedupeRecord =
+      record === undefined && (await backend.bookkeeping.findDedupeRecord(signalId)) !== undefined;
+    if (hasOnlyDedupeRecord) return false;
+    const isAbsent =
       record === undefined || (record.state === 'skipped' && canReimport(record.reason));
-    return comesBack && !(await isOfErased(deadLetter));
+    return isAbsent && !(await isApplicationErased(deadLetter));
   };
 
-  const bringBack = async (deadLetter: DeadLetter): Promise<'imported' | 'skipped'> => {
+  return async (deadLetter: DeadLetter): Promise<'imported' | 'skipped'> => {
     const { signalId, typeCode } = deadLetter;
-    if (!(await mayCome(deadLetter))) return 'skipped';
+    if (!(await canImport(deadLetter))) return 'skipped';
     const deadLetters = await backend.queue(DEAD_LETTERS);
-    // The record of a discard stays, and is outweighed until the signal is settled anew: it could be that
-    // of somebody who discards the dead letter as it comes back, and then there is nothing else left to tell of it.
+    // The skip record of an earlier discard stays until the signal has a new outcome. A lookup prefers
+    // the dead letter. If this code removed the record, it could remove that of a concurrent discard,
+    // and the signal would be lost without a record.
     await deadLetters.add(typeCode, deadLetter, deadLetterJobOptions(signalId));
-    const stored = await deadLetters.getJob(signalId);
-    const held = readDeadLetter(stored);
-    // Ignored where one of that id is there already, of whatever version.
-    if (stored !== undefined && (held === undefined || failureId(held) !== failureId(deadLetter))) {
+    const storedJob = await deadLetters.getJob(signalId);
+    const stored = readDeadLetter(storedJob);
+    // `add` has no effect if a dead letter of this id exists, of whatever version.
+    if (
+      storedJob !== undefined &&
+      (stored === undefined || failureId(stored) !== failureId(deadLetter))
+    ) {
       return 'skipped';
     }
     const signal = isObject(deadLetter.job) ? deadLetter.job.signal : undefined;
@@ -69,28 +92,11 @@ export const createImportDeadLetters = ({ backend, lookup, isErased }: Deps) => 
       .catch(() => {});
     return 'imported';
   };
-
-  /** Resolves once all that it counts is as safe as an accepted signal; may be repeated otherwise. */
-  return async (lines: readonly Uint8Array[]): Promise<Imported> => {
-    const since = performance.now();
-    const outcome: Imported = { imported: 0, skipped: 0, invalid: [] };
-    for (const [index, bytes] of lines.entries()) {
-      const read = readExportLine(bytes);
-      if (read === undefined) continue;
-      if ('problem' in read) outcome.invalid.push({ line: index + 1, message: read.problem });
-      else outcome[await bringBack(read.deadLetter)] += 1;
-    }
-    // For those that were known too: the answer promises as much.
-    if (outcome.imported + outcome.skipped > 0) await backend.replicated(since);
-    return outcome;
-  };
 };
 
-export type ImportDeadLetters = ReturnType<typeof createImportDeadLetters>;
-
 /**
- * Dead letters as they lie there, each with its signal, and so with its token: sealed if it is. Those that
- * a newer version wrote are left out, as they are from every list.
+ * Yields stored dead letters with their signals, and so with their tokens. A token is encrypted if it is
+ * encrypted in the queue. Dead letters of a newer version are left out, as in every list.
  */
 export const createExportDeadLetters = (backend: Pick<Backend, 'queue'>) =>
   async function* ({
@@ -108,53 +114,54 @@ export const createExportDeadLetters = (backend: Pick<Backend, 'queue'>) =>
 
 export type ExportDeadLetters = ReturnType<typeof createExportDeadLetters>;
 
-export type ExportLine = { deadLetter: DeadLetter } | { problem: string };
-
-const decoder = new TextDecoder('utf-8', { fatal: true });
-
-/** A dead letter as it is written into a file: what is asked of it at present goes its own way. */
+/** One line of an exported file. A redrive request that is pending in the queue is left out. */
 export const writeExportLine = ({
   redriveBy,
   redriveRequested,
   ...deadLetter
 }: DeadLetter): string => `${JSON.stringify(deadLetter)}\n`;
 
-/** A line of such a file; what is wrong is named, and nothing repeated. `undefined`: it is empty. */
+type ExportLine = { deadLetter: DeadLetter } | { problem: string };
+
+/** Reads one line. A problem repeats no value of the line. `undefined`: the line is empty. */
 export const readExportLine = (bytes: Uint8Array): ExportLine | undefined => {
-  const read = parse(bytes);
+  const read = parseLine(bytes);
   if (read === undefined || 'problem' in read) return read;
   const parsed = DeadLetterSchema.safeParse(read.value, { reportInput: true });
   if (!parsed.success) return { problem: nameProblems(toInvalidFields(parsed.error)) };
   const { redriveBy, redriveRequested, ...deadLetter } = parsed.data;
   const { signalId, failedJob } = deadLetter;
-  // By its own name alone a signal is found, and its sealed token opened.
+  // A signal is found by its id, and its encrypted token is bound to the id of its job.
   if (signalId !== deadLetterIdOf(failedJob.jobId) || !isDeadLetterId(signalId)) {
-    return { problem: '/signalId: Is not the name of a letter of /burial/jobId' };
+    return { problem: '/signalId: Must be the dead letter id of /failedJob/jobId' };
   }
   return { deadLetter };
 };
 
-const parse = (bytes: Uint8Array): { value: unknown } | { problem: string } | undefined => {
+const decoder = new TextDecoder('utf-8', { fatal: true });
+
+const parseLine = (bytes: Uint8Array): { value: unknown } | { problem: string } | undefined => {
   try {
     const text = decoder.decode(bytes).trim();
-    return text === '' ? undefined : { value: JSON.parse(text, refuseUnstorable) };
+    return text === '' ? undefined : { value: JSON.parse(text, rejectUnstorable) };
   } catch (err) {
-    if (err instanceof UnstorableError) return { problem: err.message };
-    // Not in the parser's words, which quote the line. What is nested too deep is no dead letter either.
+    if (err instanceof UnstorableTextError) return { problem: err.message };
+    // The parser's own message quotes the line. JSON that is nested too deep fails here as well.
     return { problem: 'Is not JSON in UTF-8' };
   }
 };
 
-class UnstorableError extends Error {
-  override readonly name = 'UnstorableError';
+class UnstorableTextError extends Error {
+  override readonly name = 'UnstorableTextError';
 }
 
-/** One such text would keep everything behind it from being stored. */
-const refuseUnstorable = (key: string, value: unknown): unknown => {
+// The embedded queue's PostgreSQL stores neither text. One such line would stop the import of all lines
+// after it.
+const rejectUnstorable = (key: string, value: unknown): unknown => {
   for (const text of [key, value]) {
     if (typeof text !== 'string') continue;
-    if (text.includes('\0')) throw new UnstorableError('Has a NUL character in it');
-    if (!text.isWellFormed()) throw new UnstorableError('Is not well-formed Unicode');
+    if (text.includes('\0')) throw new UnstorableTextError('Has a NUL character in it');
+    if (!text.isWellFormed()) throw new UnstorableTextError('Is not well-formed Unicode');
   }
   return value;
 };

@@ -2,14 +2,14 @@ import { canReimport, discardReason, ERASED } from '../../src/deadLetters/deadLe
 
 const reasonFor = (reason: string) => discardReason(new Date(0), reason);
 
-describe('mayComeBack', () => {
+describe('canReimport', () => {
   it.each([
-    ['discarded', reasonFor('withdrawn'), true],
-    ['discarded, with a line break', reasonFor('a\nb'), true],
-    ['erased as a letter', reasonFor(ERASED), false],
-    ['erased', ERASED, false],
-    ['without a token', 'no-token', false],
-    ['for no reason that is known', undefined, false],
+    ['a discard → true', reasonFor('withdrawn'), true],
+    ['a discard whose reason has a line break → true', reasonFor('a\nb'), true],
+    ['a discard by an erasure → false', reasonFor(ERASED), false],
+    ['an erased signal → false', ERASED, false],
+    ['a signal without a token → false', 'no-token', false],
+    ['no reason → false', undefined, false],
   ])('%s', (_, reason, expected) => {
     expect(canReimport(reason)).toBe(expected);
   });

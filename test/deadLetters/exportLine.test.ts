@@ -8,48 +8,57 @@ const read = (line: unknown) =>
 const named = (signalId: string, jobId = signalId) =>
   buildLetter({ signalId, failedJob: { jobId, finishedAt: 1 } });
 
-describe('a line of a file of letters', () => {
-  it('is read as it was written, without what is asked of the letter at present', () => {
-    const asked = {
+describe('a line of an exported file', () => {
+  it('that was just written → is read back without its pending redrive request', () => {
+    const requested = {
       ...deadLetter,
-      ...{ redriveRequested: true, redriveBy: { at: deadLetter.diedAt, by: 'somebody' } },
+      redriveRequested: true,
+      redriveBy: { at: deadLetter.diedAt, by: 'operator' },
     };
 
-    expect(read(writeExportLine(asked))).toEqual({ deadLetter });
-    expect(read(asked)).toEqual({ deadLetter });
+    expect(read(writeExportLine(requested))).toEqual({ deadLetter });
+    expect(read(requested)).toEqual({ deadLetter });
     expect(read(named('repeat:a:1'))).toEqual({ deadLetter: named('repeat:a:1') });
     expect(read(named('job-12', '12'))).toEqual({ deadLetter: named('job-12', '12') });
   });
 
-  it('may be empty', () => {
+  it('that is empty → is ignored', () => {
     expect([read(''), read(' \r')]).toEqual([undefined, undefined]);
   });
 
   it.each([
-    ['no JSON', '{"secret', /^Is not JSON in UTF-8$/],
-    ['nested ever so deep', `${'['.repeat(1e6)}${']'.repeat(1e6)}`, /^Is not JSON in UTF-8$/],
-    ['a list', [], /expected object/],
+    ['that is not JSON', '{"secret', /^Is not JSON in UTF-8$/],
+    [
+      'nested a million levels deep',
+      `${'['.repeat(1e6)}${']'.repeat(1e6)}`,
+      /^Is not JSON in UTF-8$/,
+    ],
+    ['that holds an array', [], /expected object/],
     ['of a newer version', buildLetter({ version: 3 }), /^\/version: /],
-    ['of no time', buildLetter({ diedAt: 'secret' }), /^\/diedAt: Invalid ISO datetime$/],
-    ['that says little', {}, /\/version: .*; and \d+ more$/],
-    ['with a NUL', buildLetter({ job: { secret: 'a\0' } }), /^Has a NUL/],
-    ['with a NUL in a name', buildLetter({ job: { 'a\0': 1 } }), /^Has a NUL/],
-    ['with half a character', buildLetter({ reason: '\ud800' }), /^Is not well-formed Unicode$/],
-    ['of another signal', named('one', 'other'), /^\/signalId: /],
-    ['of no name', named(''), /^\/signalId: /],
-    ['of a number', named('12'), /^\/signalId: /],
-    ['of a negative number', named('-12'), /^\/signalId: /],
-    ["of a list of the queue's", named('wait'), /^\/signalId: /],
-    ["of a job's lock", named('other:lock'), /^\/signalId: /],
-    ['of an endless name', named('x'.repeat(1_001)), /^\/signalId: /],
-  ])('is bad: %s', (_, line, problem) => {
+    ['with an invalid time', buildLetter({ diedAt: 'secret' }), /^\/diedAt: Invalid ISO datetime$/],
+    ['without most fields', {}, /\/version: .*; and \d+ more$/],
+    ['with a NUL character', buildLetter({ job: { secret: 'a\0' } }), /^Has a NUL/],
+    ['with a NUL character in a field name', buildLetter({ job: { 'a\0': 1 } }), /^Has a NUL/],
+    [
+      'with half a surrogate pair',
+      buildLetter({ reason: '\ud800' }),
+      /^Is not well-formed Unicode$/,
+    ],
+    ['whose id differs from that of its job', named('one', 'other'), /^\/signalId: /],
+    ['with an empty id', named(''), /^\/signalId: /],
+    ['with an integer as id', named('12'), /^\/signalId: /],
+    ['with a negative integer as id', named('-12'), /^\/signalId: /],
+    ["with the name of one of the queue's lists as id", named('wait'), /^\/signalId: /],
+    ["with the name of a job's lock as id", named('other:lock'), /^\/signalId: /],
+    ['with an id that is too long', named('x'.repeat(1_001)), /^\/signalId: /],
+  ])('%s → is rejected without its values', (_, line, problem) => {
     const outcome = read(line);
 
     expect(outcome).toEqual({ problem: expect.stringMatching(problem) });
     expect(JSON.stringify(outcome)).not.toContain('secret');
   });
 
-  it('is bad: other bytes than UTF-8', () => {
+  it('that is not UTF-8 → is rejected', () => {
     expect(readExportLine(Uint8Array.from([0x22, 0xff, 0x22]))).toEqual({
       problem: 'Is not JSON in UTF-8',
     });

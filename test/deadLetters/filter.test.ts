@@ -3,40 +3,50 @@ import { referencesOf } from '../../src/queue/searchIndex.ts';
 import { DeadLetterSchema } from '../../src/schemas/deadLetter.ts';
 import { buildLetter, buildSignalJob } from '../support/buildSignal.ts';
 
-const letterOf = (change: object) => DeadLetterSchema.parse(buildLetter(change));
-const about = (signal: object) => letterOf({ job: buildSignalJob({ signal }) });
+const parsed = (change: object) => DeadLetterSchema.parse(buildLetter(change));
+const withSignal = (signal: object) => parsed({ job: buildSignalJob({ signal }) });
 
-describe('letters by what their signals name', () => {
-  const positions = about({ typeCode: 'PositionStatusUpdate', positionProfileIds: ['a', 'b'] });
-  const application = about({ typeCode: 'ApplicationComplete', applicationId: 'a' });
+describe('a filter of dead letters', () => {
+  const positions = withSignal({
+    typeCode: 'PositionStatusUpdate',
+    positionProfileIds: ['a', 'b'],
+  });
+  const application = withSignal({ typeCode: 'ApplicationComplete', applicationId: 'a' });
 
   it.each([
-    { filter: { positionProfileId: 'b' }, deadLetter: positions, is: true },
-    { filter: { positionProfileId: 'c' }, deadLetter: positions, is: false },
-    { filter: { positionProfileId: 'a' }, deadLetter: application, is: false },
-    { filter: { applicationId: 'a' }, deadLetter: application, is: true },
-    { filter: { applicationId: 'a' }, deadLetter: positions, is: false },
-    { filter: { positionProfileId: 'a' }, deadLetter: letterOf({ job: 'no job' }), is: false },
-  ])('$filter is $is of $letter.job.signal', ({ filter, deadLetter, is }) => {
-    expect(matches(deadLetter, filter)).toBe(is);
-  });
+    { filter: { positionProfileId: 'b' }, deadLetter: positions, expected: true },
+    { filter: { positionProfileId: 'c' }, deadLetter: positions, expected: false },
+    { filter: { positionProfileId: 'a' }, deadLetter: application, expected: false },
+    { filter: { applicationId: 'a' }, deadLetter: application, expected: true },
+    { filter: { applicationId: 'a' }, deadLetter: positions, expected: false },
+    {
+      filter: { positionProfileId: 'a' },
+      deadLetter: parsed({ job: 'no job' }),
+      expected: false,
+    },
+  ])(
+    '$filter with the job $deadLetter.job → matches: $expected',
+    ({ filter, deadLetter, expected }) => {
+      expect(matches(deadLetter, filter)).toBe(expected);
+    },
+  );
 });
 
-describe('what a signal is about', () => {
+describe('referencesOf', () => {
   it.each([
-    { data: { signal: { applicationId: 'a' } }, is: { applicationId: 'a' } },
+    { data: { signal: { applicationId: 'a' } }, references: { applicationId: 'a' } },
     {
       data: { signal: { positionProfileIds: ['p', 'q'] } },
-      is: { positionProfileIds: ['p', 'q'] },
+      references: { positionProfileIds: ['p', 'q'] },
     },
     {
       data: { signal: { candidateApplicationProfileId: 'c' } },
-      is: { candidateApplicationProfileId: 'c' },
+      references: { candidateApplicationProfileId: 'c' },
     },
-    { data: { signal: { candidateApplicationProfileId: 7 } }, is: {} },
-    { data: { signal: { token: 'secret' } }, is: {} },
-    { data: 'anything', is: {} },
-  ])('is told of $data', ({ data, is }) => {
-    expect(referencesOf(data)).toEqual(is);
+    { data: { signal: { candidateApplicationProfileId: 7 } }, references: {} },
+    { data: { signal: { token: 'secret' } }, references: {} },
+    { data: 'anything', references: {} },
+  ])('$data → $references', ({ data, references }) => {
+    expect(referencesOf(data)).toEqual(references);
   });
 });

@@ -5,23 +5,27 @@ import { buildLetter } from '../support/buildSignal.ts';
 const NOW = Date.parse('2026-03-02T00:00:00Z');
 const DIED = new Date(NOW - 1).toISOString();
 
-type Options = { deadLetters?: object[]; askMs?: number; outcome?: (signalId: string) => string };
+type Options = {
+  deadLetters?: object[];
+  requestMs?: number;
+  outcome?: (signalId: string) => string;
+};
 
-/** A clock that goes on by what is done, and dead letters that stay where they are. */
-const setup = ({ deadLetters = [], askMs = 0, outcome = () => 'redriven' }: Options = {}) => {
+/** Requests and pauses advance the clock. The dead letters stay where they are. */
+const setup = ({ deadLetters = [], requestMs = 0, outcome = () => 'redriven' }: Options = {}) => {
   let time = 0;
-  const asked: string[] = [];
+  const requested: string[] = [];
   const pauses: number[] = [];
   const redriveMany = createRedriveMany({
-    every: async function* () {
+    eachOnce: async function* () {
       for (const [n, change] of deadLetters.entries()) {
         const deadLetter = buildLetter({ signalId: `signal-${n}`, diedAt: DIED, ...change });
         yield { deadLetter: DeadLetterSchema.parse(deadLetter) };
       }
     },
-    ask: async (signalId) => {
-      asked.push(signalId);
-      time += askMs;
+    request: async (signalId) => {
+      requested.push(signalId);
+      time += requestMs;
       return { kind: outcome(signalId) };
     },
     now: () => new Date(NOW),
@@ -31,57 +35,65 @@ const setup = ({ deadLetters = [], askMs = 0, outcome = () => 'redriven' }: Opti
       time += ms;
     },
   });
-  return { redriveMany, asked, pauses };
+  return { redriveMany, requested, pauses };
 };
-const some = (count: number, change: object = {}) => Array.from({ length: count }, () => change);
+const repeat = (count: number, change: object = {}) => Array.from({ length: count }, () => change);
 
-describe('createRedriveMatching', () => {
-  it('counts what went and what would not be accepted, and says when it began', async () => {
-    const outcomes = ['redriven', 'invalid', 'not-found', 'busy', 'under way', 'redriven'];
+describe('redriveMany', () => {
+  it('several outcomes → counts the redriven and the invalid, and states when the run began', async () => {
+    const outcomes = ['redriven', 'invalid', 'not-found', 'busy', 'in-progress', 'redriven'];
     const { redriveMany } = setup({
-      deadLetters: some(6),
+      deadLetters: repeat(6),
       outcome: (signalId) => outcomes[Number(signalId.slice(-1))] ?? '',
     });
 
     expect(await redriveMany({}, 'ats')).toEqual({
-      ...{ redriven: 2, invalid: 1, more: false, until: new Date(NOW).toISOString() },
+      redriven: 2,
+      invalid: 1,
+      more: false,
+      until: new Date(NOW).toISOString(),
     });
   });
 
-  it('leaves what died since it began, or since the run before it did', async () => {
+  it('dead letters that died after the first run began → stay', async () => {
     const deadLetters = [{ diedAt: new Date(NOW).toISOString() }, {}];
-    const { redriveMany, asked } = setup({ deadLetters });
+    const { redriveMany, requested } = setup({ deadLetters });
     const later = new Date(NOW + 1);
     const earlier = new Date(NOW - 1);
 
     expect(await redriveMany({ until: later }, 'ats')).toMatchObject({
-      ...{ redriven: 1, until: new Date(NOW).toISOString() },
+      redriven: 1,
+      until: new Date(NOW).toISOString(),
     });
     expect(await redriveMany({ until: earlier }, 'ats')).toMatchObject({
-      ...{ redriven: 0, until: earlier.toISOString() },
+      redriven: 0,
+      until: earlier.toISOString(),
     });
-    expect(asked).toEqual(['signal-1']);
+    expect(requested).toEqual(['signal-1']);
   });
 
-  it('stops after 20 seconds where there is more, and says so', async () => {
-    const { redriveMany } = setup({ deadLetters: some(100), askMs: 1_000 });
+  it('20 seconds since the first redrive → stops, and reports that there is more', async () => {
+    const { redriveMany } = setup({ deadLetters: repeat(100), requestMs: 1_000 });
 
     expect(await redriveMany({}, 'ats')).toMatchObject({ redriven: 21, more: true });
   });
 
-  it('does not stop before one went, be there ever so many that would not be accepted', async () => {
+  it('many invalid dead letters before the first valid one → redrives that one before it stops', async () => {
     const { redriveMany } = setup({
-      ...{ deadLetters: some(31), askMs: 1_000 },
+      deadLetters: repeat(31),
+      requestMs: 1_000,
       outcome: (signalId) => (signalId === 'signal-30' ? 'redriven' : 'invalid'),
     });
 
     expect(await redriveMany({}, 'ats')).toMatchObject({
-      ...{ redriven: 1, invalid: 30, more: false },
+      redriven: 1,
+      invalid: 30,
+      more: false,
     });
   });
 
-  it('keeps the pace', async () => {
-    const { redriveMany, pauses } = setup({ deadLetters: some(100) });
+  it('a rate → pauses between redrives', async () => {
+    const { redriveMany, pauses } = setup({ deadLetters: repeat(100) });
 
     const run = await redriveMany({}, 'ats', { rate: 0.25 });
 
@@ -89,19 +101,20 @@ describe('createRedriveMatching', () => {
     expect(pauses).toEqual([4_000, 4_000, 4_000, 4_000, 4_000]);
   });
 
-  it('takes no more than it may, and that is the end', async () => {
-    const { redriveMany } = setup({ deadLetters: some(10) });
+  it('a limit → redrives no more, and reports that there is no more', async () => {
+    const { redriveMany } = setup({ deadLetters: repeat(10) });
 
     expect(await redriveMany({ limit: 3 }, 'ats')).toMatchObject({ redriven: 3, more: false });
   });
 
-  it('stops when it is told to, also between letters that are not meant', async () => {
-    const { redriveMany, asked } = setup({ deadLetters: some(10, { code: 'OTHER' }) });
+  it('an abort while no dead letter matches → stops, and reports that there is more', async () => {
+    const { redriveMany, requested } = setup({ deadLetters: repeat(10, { code: 'OTHER' }) });
     const signal = AbortSignal.abort();
 
     expect(await redriveMany({ code: 'FORBIDDEN' }, 'ats', { signal })).toMatchObject({
-      ...{ redriven: 0, more: true },
+      redriven: 0,
+      more: true,
     });
-    expect(asked).toEqual([]);
+    expect(requested).toEqual([]);
   });
 });

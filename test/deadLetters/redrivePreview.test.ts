@@ -4,8 +4,8 @@ import { buildLetter } from '../support/buildSignal.ts';
 
 const deadLetter = (signalId: string) => DeadLetterSchema.parse(buildLetter({ signalId }));
 
-describe('createRehearsal', () => {
-  it('counts, names the most frequent problem first, and shows a few letters without their jobs', () => {
+describe('createRedrivePreview', () => {
+  it('valid and invalid dead letters → counts, the most frequent problem first, and five samples without their jobs', () => {
     const { add, outcome } = createRedrivePreview();
     for (let n = 0; n < 7; n += 1) add(deadLetter(`good-${n}`), undefined);
     add(deadLetter('bad-1'), { '/a': 'once', '/b': 'twice' });
@@ -14,7 +14,8 @@ describe('createRehearsal', () => {
     const { samples, ...rest } = outcome();
 
     expect(rest).toEqual({
-      ...{ wouldRedrive: 7, invalid: 2 },
+      wouldRedrive: 7,
+      invalid: 2,
       refusals: [
         { pointer: '/b', message: 'twice', count: 2, example: 'bad-1' },
         { pointer: '/a', message: 'once', count: 1, example: 'bad-1' },
@@ -22,7 +23,11 @@ describe('createRehearsal', () => {
     });
     expect(samples).toHaveLength(5);
     expect(Object.keys(samples[0] ?? {})).toEqual([
-      ...['signalId', 'typeCode', 'code', 'reason', 'diedAt'],
+      'signalId',
+      'typeCode',
+      'code',
+      'reason',
+      'diedAt',
     ]);
   });
 });

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 
-import { revalidate } from '../../src/deadLetters/redrive.ts';
+import { revalidate } from '../../src/deadLetters/revalidate.ts';
 import { DeadLetterSchema } from '../../src/schemas/deadLetter.ts';
 import { accepted, NOW } from '../schemas/parse.ts';
 import { signalInput } from '../support/arbitraries.ts';
@@ -13,20 +13,22 @@ import {
   buildState,
 } from '../support/buildSignal.ts';
 
-const recheck = (job: unknown) =>
+const check = (job: unknown) =>
   revalidate(DeadLetterSchema.parse(JSON.parse(JSON.stringify(buildLetter({ job })))), NOW);
-const recheckSignal = (signal: object, change: object = {}) =>
-  recheck(buildSignalJob({ signal, ...change }));
+const checkSignal = (signal: object, change: object = {}) =>
+  check(buildSignalJob({ signal, ...change }));
 
-const SEALED = { encryptedToken: { sealed: 'v1.00000000.abc', fingerprint: '0'.repeat(32) } };
+const ENCRYPTED = {
+  encryptedToken: { ciphertext: 'v1.00000000.abc', fingerprint: '0'.repeat(32) },
+};
 
-describe('recheckLetter', () => {
-  it('has nothing against what was accepted', () => {
+describe('revalidate', () => {
+  it('a signal that was accepted → passes, with its token in the clear or encrypted', () => {
     fc.assert(
       fc.property(signalInput, (input) => {
-        expect(recheckSignal(accepted(input))).toBeUndefined();
+        expect(checkSignal(accepted(input))).toBeUndefined();
         const { token, ...rest } = accepted(input);
-        if (token !== undefined) expect(recheckSignal(rest, SEALED)).toBeUndefined();
+        if (token !== undefined) expect(checkSignal(rest, ENCRYPTED)).toBeUndefined();
       }),
     );
   });
@@ -34,9 +36,9 @@ describe('recheckLetter', () => {
   it.each([
     ['that names an application', buildSignal({ token: undefined, applicationId: 'one' })],
     ['of a type that SEEK added since', { typeCode: 'InterviewBooked', token: 't' }],
-    ['as SEEK shows it', accepted(buildSeekSample())],
-  ])('has nothing against a signal %s', (_, signal) => {
-    expect(recheckSignal(signal)).toBeUndefined();
+    ["from SEEK's documentation", accepted(buildSeekSample())],
+  ])('a signal %s → passes', (_, signal) => {
+    expect(checkSignal(signal)).toBeUndefined();
   });
 
   it.each([
@@ -46,36 +48,38 @@ describe('recheckLetter', () => {
       pointers: ['/token'],
     },
     {
-      what: 'with a sealed token beside a profile',
+      what: 'with both an encrypted token and a profile',
       signal: buildSignal({ token: undefined, candidateApplicationProfileId: 'profile' }),
-      change: SEALED,
+      change: ENCRYPTED,
       pointers: ['/candidateApplicationProfileId'],
     },
     {
-      what: 'with a state that its type does not have',
+      what: 'with a state that its type does not allow',
       signal: buildApplicationComplete({ current: buildState() }),
       pointers: ['/current'],
     },
     {
-      what: 'of the day after tomorrow',
+      what: 'dated two days in the future',
       signal: buildSignal({ current: buildState({ timestamp: '2026-03-05T00:00:00Z' }) }),
       pointers: ['/current/timestamp'],
     },
-  ])('names what is wrong with a signal $what', ({ signal, change = {}, pointers }) => {
-    expect(Object.keys(recheckSignal(signal, change) ?? {})).toEqual(pointers);
+  ])('a signal $what → fails with $pointers', ({ signal, change = {}, pointers }) => {
+    expect(Object.keys(checkSignal(signal, change) ?? {})).toEqual(pointers);
   });
 
-  it('names what is wrong with what is no signal, and repeats none of it', () => {
-    const problems = recheck({ version: 3, signal: { typeCode: 'A', token: ' secret ' } });
+  it('data that is no signal → fails, and the problems repeat no value', () => {
+    const problems = check({ version: 3, signal: { typeCode: 'A', token: ' secret ' } });
 
     expect(Object.keys(problems ?? {}).toSorted()).toEqual([
-      ...['/acceptedAt', '/acceptedFrom', '/signal/token'],
+      '/acceptedAt',
+      '/acceptedFrom',
+      '/signal/token',
     ]);
     expect(JSON.stringify(problems)).not.toContain('secret');
-    expect(recheck('text')).toEqual({ '': expect.any(String) });
+    expect(check('text')).toEqual({ '': expect.any(String) });
   });
 
-  it('leaves what a newer version wrote to that', () => {
-    expect(recheck({ version: 4, anything: 1 })).toBeUndefined();
+  it('a job of a newer version → passes', () => {
+    expect(check({ version: 5, anything: 1 })).toBeUndefined();
   });
 });

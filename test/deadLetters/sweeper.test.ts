@@ -12,7 +12,7 @@ import { captureLogs } from '../support/captureLogs.ts';
 import { PLATFORMS, type Platform } from '../support/platforms.ts';
 import { waitFor } from '../support/waitFor.ts';
 
-describe.each(PLATFORMS)('a burial on $name', ({ start }) => {
+describe.each(PLATFORMS)('the sweeper on $name', ({ start }) => {
   const { logger } = captureLogs();
   let platform: Platform;
   let backend: Backend;
@@ -40,7 +40,7 @@ describe.each(PLATFORMS)('a burial on $name', ({ start }) => {
     await worker.close();
   };
 
-  it('takes away no reason of somebody who discards the letter before it is noted', async () => {
+  it('a discard before the sweeper records the outcome → the reason of the discard stays', async () => {
     const signalId = randomUUID();
     await fail(signalId);
     const { discard } = createDeadLetters({ backend });
@@ -52,12 +52,14 @@ describe.each(PLATFORMS)('a burial on $name', ({ start }) => {
         bookkeeping: {
           ...backend.bookkeeping,
           recordOutcomes: async (entries) => {
-            discarded.push(await discard(signalId, 'by hand'));
+            discarded.push(await discard(signalId, 'manual'));
             await recordOutcomes(entries);
           },
         },
       },
-      ...{ logger, metrics: { dead: { inc: () => {} } }, sweepEveryMs: 3_600_000 },
+      logger,
+      metrics: { dead: { inc: () => {} } },
+      sweepIntervalMs: 3_600_000,
     });
 
     await sweeper.sweep();
@@ -65,7 +67,8 @@ describe.each(PLATFORMS)('a burial on $name', ({ start }) => {
 
     expect(discarded).toEqual(['discarded']);
     expect(await createLookup(backend).find(signalId)).toMatchObject({
-      ...{ state: 'skipped', reason: expect.stringMatching(/: by hand$/) },
+      state: 'skipped',
+      reason: expect.stringMatching(/: manual$/),
     });
   });
 });

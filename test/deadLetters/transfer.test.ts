@@ -25,14 +25,14 @@ describe.each(PLATFORMS)('an import on $name', ({ start }) => {
     await platform.stop();
   });
 
-  const importBy = (way: Backend) => {
+  const importThrough = (queue: Backend) => {
     const cipher = createTokenCipher([]);
     const { isErased } = createSeekTokens({ store: backend.tokens, cipher, ttlDays: 180 });
-    return createImportDeadLetters({ backend: way, lookup: createLookup(backend), isErased });
+    return createImportDeadLetters({ backend: queue, lookup: createLookup(backend), isErased });
   };
 
-  /** Does something in the very moment at which an import has read its dead letter back. */
-  const onceReadBack = (act: (id: string) => Promise<unknown>): Backend => ({
+  /** Runs `act` right after the import has read its dead letter back. */
+  const afterReadBack = (act: (id: string) => Promise<unknown>): Backend => ({
     ...backend,
     queue: async (name) => {
       const queue = await backend.queue(name);
@@ -49,20 +49,21 @@ describe.each(PLATFORMS)('an import on $name', ({ start }) => {
     },
   });
 
-  it('takes away no reason of somebody who discards the letter as it comes back', async () => {
+  it('a second discard during the import → the reason of the second discard stays', async () => {
     const signalId = randomUUID();
     const deadLetter = buildLetter({ signalId, failedJob: { jobId: signalId, finishedAt: 1 } });
     const lines = [Buffer.from(JSON.stringify(deadLetter))];
     const { discard } = createDeadLetters({ backend });
     const { find } = createLookup(backend);
-    await importBy(backend)(lines);
+    await importThrough(backend)(lines);
     expect(await discard(signalId, 'first')).toBe('discarded');
 
-    const told = await importBy(onceReadBack((id) => discard(id, 'second')))(lines);
+    const outcome = await importThrough(afterReadBack((id) => discard(id, 'second')))(lines);
 
-    expect(told).toEqual({ imported: 1, skipped: 0, invalid: [] });
+    expect(outcome).toEqual({ imported: 1, skipped: 0, invalid: [] });
     expect(await find(signalId)).toMatchObject({
-      ...{ state: 'skipped', reason: expect.stringMatching(/: second$/) },
+      state: 'skipped',
+      reason: expect.stringMatching(/: second$/),
     });
   });
 });
