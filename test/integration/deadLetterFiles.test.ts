@@ -14,23 +14,26 @@ const withFiles = (dispatcher: Dispatcher) => ({
   exported: async (query = '') => {
     const answer = await dispatcher.call('GET', `/dead-letters/export${query}`);
     expect([answer.status, answer.headers.get('content-type')]).toEqual([
-      ...[200, 'application/x-ndjson'],
+      200,
+      'application/x-ndjson',
     ]);
     const text = await answer.text();
     return {
       text,
-      ids: [...text.matchAll(/^{"version":1,"signalId":"([^"]+)"/gm)].map(([, id]) => id),
+      ids: [...text.matchAll(/^{"version":2,"signalId":"([^"]+)"/gm)].map(([, id]) => id),
     };
   },
   imported: async (body: string) => {
     const answer = await fetch(`${dispatcher.url}/dead-letters/import`, {
-      ...{ method: 'POST', headers: { authorization: `Bearer ${API_KEY}` }, body },
+      method: 'POST',
+      headers: { authorization: `Bearer ${API_KEY}` },
+      body,
     });
     return { status: answer.status, json: await answer.json() };
   },
 });
 
-const moveToDeadLetters = async (
+const sendToDeadLetters = async (
   { sendAll, untilBuried }: Dispatcher,
   count: number,
 ): Promise<string[]> => {
@@ -40,13 +43,13 @@ const moveToDeadLetters = async (
   return ids;
 };
 
-const always = (code: string) => ({ answers: () => refused(code) });
+const rejectAll = (code: string) => ({ answers: () => refused(code) });
 
-describe.each(PLATFORMS)('files of letters on $name', ({ start }) => {
+describe.each(PLATFORMS)('dead letters in a file, on $name', ({ start }) => {
   const { setup: setupDispatcher } = usePlatform(start);
   const setup = async (count = 1, options: Parameters<typeof setupDispatcher>[0] = {}) => {
-    const dispatcher = await setupDispatcher({ ...always('FORBIDDEN'), ...options });
-    const ids = await moveToDeadLetters(dispatcher, count);
+    const dispatcher = await setupDispatcher({ ...rejectAll('FORBIDDEN'), ...options });
+    const ids = await sendToDeadLetters(dispatcher, count);
     dispatcher.seek.answerWith([]);
     const discard = async (id: string, reason = 'test') => {
       const { status } = await dispatcher.call('DELETE', `/dead-letters/${id}?reason=${reason}`);
@@ -55,19 +58,21 @@ describe.each(PLATFORMS)('files of letters on $name', ({ start }) => {
     return { ...withFiles(dispatcher), ids, id: ids[0] ?? '', discard };
   };
 
-  it('hold every letter once, whole, by the filter that lists them take', async () => {
+  it('exported → the file holds each match once, with its signal', async () => {
     const { ids, exported, deadLetters, logs } = await setup(130);
 
     const [all, two, none] = [
       await exported(),
       await exported('?code=FORBIDDEN&limit=2'),
-      await exported('?applicationId=nobody'),
+      await exported('?applicationId=none'),
     ];
 
     expect(all.ids.toSorted()).toEqual(ids.toSorted());
     expect([two.ids.length, none.text]).toEqual([2, '']);
     expect(JSON.parse(all.text.split('\n')[0] ?? '')).toMatchObject({
-      ...{ version: 2, code: 'FORBIDDEN', job: { signal: { token: expect.any(String) } } },
+      version: 2,
+      code: 'FORBIDDEN',
+      job: { signal: { token: expect.any(String) } },
     });
     expect(await deadLetters('?limit=1000')).toHaveLength(130);
     expect(logs.lines().filter(({ msg }) => msg === 'deadLetters.exported')).toEqual([
@@ -77,7 +82,7 @@ describe.each(PLATFORMS)('files of letters on $name', ({ start }) => {
     ]);
   }, 60_000);
 
-  it('bring back what was discarded, as it was, and can be redriven', async () => {
+  it('discarded and imported → are as before and can be redriven', async () => {
     const { id, exported, imported, discard, find, untilBuried, redrive, until, seek, logs } =
       await setup();
     const before = await untilBuried(id);
@@ -85,7 +90,8 @@ describe.each(PLATFORMS)('files of letters on $name', ({ start }) => {
     await discard(id);
 
     expect(await imported(text)).toEqual({
-      ...{ status: 200, json: { imported: 1, skipped: 0, invalid: [] } },
+      status: 200,
+      json: { imported: 1, skipped: 0, invalid: [] },
     });
 
     expect(await untilBuried(id)).toEqual(before);
@@ -96,11 +102,14 @@ describe.each(PLATFORMS)('files of letters on $name', ({ start }) => {
     expect(seek.requests).toHaveLength(2);
     expect((await imported(text)).json).toEqual({ imported: 0, skipped: 1, invalid: [] });
     expect(logs.lines().find(({ msg }) => msg === 'deadLetters.imported')).toMatchObject({
-      ...{ by: 'ats', imported: 1, skipped: 0, invalid: 0 },
+      by: 'ats',
+      imported: 1,
+      skipped: 0,
+      invalid: 0,
     });
   });
 
-  it('bring back what is discarded a second time', async () => {
+  it('discarded twice → can be imported twice', async () => {
     const { id, exported, imported, discard, untilBuried, until } = await setup();
     const { text } = await exported();
     await discard(id, 'first');
@@ -114,22 +123,22 @@ describe.each(PLATFORMS)('files of letters on $name', ({ start }) => {
     await untilBuried(id);
   });
 
-  it('leave out what is here, or was settled in another way', async () => {
+  it('that still exist, or were delivered → are skipped', async () => {
     const { ids, exported, imported, redrive, until, deadLetters } = await setup(2);
     const { text } = await exported();
-    const [lying = '', sent = ''] = ids;
+    const [existing = '', sent = ''] = ids;
     await redrive(sent);
     await until(sent, 'delivered');
     await waitFor(async () => (await deadLetters()).length === 1);
 
     expect((await imported(text)).json).toEqual({ imported: 0, skipped: 2, invalid: [] });
 
-    expect((await deadLetters()).map(({ signalId }) => signalId)).toEqual([lying]);
+    expect((await deadLetters()).map(({ signalId }) => signalId)).toEqual([existing]);
     expect(await until(sent, 'delivered')).toMatchObject({ redrives: 1 });
   });
 
-  it('do not bring back the signals of an application that was erased', async () => {
-    const dispatcher = withFiles(await setupDispatcher(always('FORBIDDEN')));
+  it('of an erased application → are skipped', async () => {
+    const dispatcher = withFiles(await setupDispatcher(rejectAll('FORBIDDEN')));
     const { call, send, untilBuried, exported, imported, deadLetters } = dispatcher;
     const applicationId = `application-${newToken()}`.replaceAll(/[^\w-]/g, '-');
     const path = `/applications/${applicationId}/seek-token`;
@@ -141,12 +150,16 @@ describe.each(PLATFORMS)('files of letters on $name', ({ start }) => {
     expect((await call('DELETE', path)).status).toBe(204);
 
     expect((await imported(text)).json).toEqual({ imported: 0, skipped: 1, invalid: [] });
-    const forgotten = text.replaceAll(signalId, `of-${applicationId}`);
-    expect((await imported(forgotten)).json).toEqual({ imported: 0, skipped: 1, invalid: [] });
+    const ofUnknownSignal = text.replaceAll(signalId, `of-${applicationId}`);
+    expect((await imported(ofUnknownSignal)).json).toEqual({
+      imported: 0,
+      skipped: 1,
+      invalid: [],
+    });
     expect(await deadLetters()).toEqual([]);
   });
 
-  it('name the lines that are bad, and take the others', async () => {
+  it('among invalid lines → are imported, and the invalid lines are named', async () => {
     const { id, exported, imported, discard, untilBuried } = await setup();
     const { text } = await exported();
     await discard(id);
@@ -155,7 +168,8 @@ describe.each(PLATFORMS)('files of letters on $name', ({ start }) => {
 
     expect(status).toBe(200);
     expect(json).toEqual({
-      ...{ imported: 1, skipped: 0 },
+      imported: 1,
+      skipped: 0,
       invalid: [
         { line: 1, message: 'Is not JSON in UTF-8' },
         { line: 4, message: expect.stringMatching(/^\/signalId: Is required; /) },
@@ -166,7 +180,7 @@ describe.each(PLATFORMS)('files of letters on $name', ({ start }) => {
     expect((await imported('x'.repeat(4 * 1024 * 1024 + 1))).status).toBe(413);
   });
 
-  it('take the signal of a letter that was never here, and its sender need not send it again', async () => {
+  it('from another deployment → are imported and their signals can be delivered', async () => {
     const { imported, untilBuried, call, until, redrive, seek, deadLetters } = await setup(0);
     const signal = complete();
     const signalId = `from-elsewhere-${newToken()}`.replaceAll(/[^\w-]/g, '-');
@@ -193,7 +207,7 @@ describe.each(PLATFORMS)('files of letters on $name', ({ start }) => {
     expect((await call('GET', `/dead-letters/${signalId}`)).status).toBe(404);
   });
 
-  it('are discarded like any other', async () => {
+  it('imported and discarded → are skipped', async () => {
     const { imported, untilBuried, discard, until } = await setup(0);
     const signalId = `from-elsewhere-${newToken()}`.replaceAll(/[^\w-]/g, '-');
     const deadLetter = buildLetter({ signalId, failedJob: { jobId: signalId, finishedAt: 1 } });
@@ -205,7 +219,7 @@ describe.each(PLATFORMS)('files of letters on $name', ({ start }) => {
     expect((await until(signalId, 'skipped')).reason).toContain('test');
   });
 
-  it('may come in many at once, and twice', async () => {
+  it('imported three times at once → exist once each', async () => {
     const { ids, exported, imported, discard, untilBuried, deadLetters } = await setup(20);
     const { text } = await exported();
     for (const id of ids) await discard(id);
@@ -218,18 +232,18 @@ describe.each(PLATFORMS)('files of letters on $name', ({ start }) => {
   });
 });
 
-describe('files of letters between two deployments', () => {
+describe('dead letters in a file, between two deployments', () => {
   const platforms: Platform[] = [];
   afterAll(async () => {
     for (const platform of platforms) await platform.stop();
   });
 
-  it('carry sealed tokens, which those open who have the key', async () => {
+  it('with encrypted tokens → are delivered by the deployment that has the key', async () => {
     const env = { TOKEN_ENCRYPTION_KEYS: Buffer.alloc(32, 7).toString('base64') };
     platforms.push(await onRedis(), await onRedis());
     const [first, second] = await Promise.all(
       platforms.map(async (platform) =>
-        withFiles(await startDispatcher(platform, { ...always('FORBIDDEN'), env })),
+        withFiles(await startDispatcher(platform, { ...rejectAll('FORBIDDEN'), env })),
       ),
     );
     if (first === undefined || second === undefined) throw new Error('not started');

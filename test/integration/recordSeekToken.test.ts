@@ -33,26 +33,27 @@ afterAll(async () => {
   await redis.stop();
 });
 
-describe('the library', () => {
-  it('records what a candidate arrived with, and queues signals that name the application', async () => {
-    const arrived = readSeekToken('/apply?seek-token=a-token+from%2Bseek');
-    if (arrived === undefined) throw new Error('no token');
+describe('seek tokens in the library', () => {
+  it('recordSeekToken → records the token for signals that name the application', async () => {
+    const seekToken = readSeekToken('/apply?seek-token=a-token+from%2Bseek');
+    if (seekToken === undefined) throw new Error('no token');
 
-    await expect(producer.recordSeekToken({ applicationId: '17', ...arrived })).resolves.toEqual(
+    await expect(producer.recordSeekToken({ applicationId: '17', ...seekToken })).resolves.toEqual(
       {},
     );
     const receivedAt = new Date(Date.now() - 1_000);
-    const again = await producer.recordSeekToken({ applicationId: '18', ...arrived, receivedAt });
+    const again = await producer.recordSeekToken({ applicationId: '18', ...seekToken, receivedAt });
     const { state } = await producer.enqueue({
-      ...{ typeCode: 'ApplicationComplete', applicationId: '17' },
+      typeCode: 'ApplicationComplete',
+      applicationId: '17',
     });
 
     expect(again.warnings).toEqual([expect.stringMatching(/^\/token: .*another application.*17/)]);
     expect(state).toBe('waiting');
-    expect(await contents()).not.toContain(arrived.token);
+    expect(await contents()).not.toContain(seekToken.token);
   });
 
-  it('erases an application with all that it has queued', async () => {
+  it('eraseApplication → erases the queued signals of the application', async () => {
     await producer.recordSeekToken({ applicationId: '19', token: 't-19', source: 'applyWithSeek' });
     await producer.enqueue({ typeCode: 'ApplicationComplete', applicationId: '19' });
     await producer.enqueue({ typeCode: 'ApplicationComplete', token: 't-19' });
@@ -62,7 +63,7 @@ describe('the library', () => {
   });
 
   it.each([undefined, '', ' 17'])(
-    'erases nothing for what names no application: %j',
+    'eraseApplication with the invalid id %j → rejects and erases nothing',
     async (id) => {
       const { signalId } = await producer.enqueue({
         typeCode: 'ApplicationComplete',
@@ -76,7 +77,7 @@ describe('the library', () => {
     },
   );
 
-  it('names every problem of a recording at once', async () => {
+  it('recordSeekToken with invalid fields → rejects with every problem', async () => {
     const wrong = { applicationId: '', token: '\n', source: 'linkOut' as const };
 
     const err = await producer.recordSeekToken(wrong).catch((cause: unknown) => cause);
@@ -88,7 +89,7 @@ describe('the library', () => {
     ]);
   });
 
-  it('says in time that nothing is known to be recorded, and records it once Redis answers', async () => {
+  it('recordSeekToken while Redis hangs → rejects in time; works again once Redis answers', async () => {
     const recording = { applicationId: '20', token: 't-20', source: 'linkOut' as const };
     redis.freeze();
 
@@ -104,7 +105,7 @@ describe('the library', () => {
     expect(await client.exists('{seek}:tokens:of:20')).toBe(1);
   });
 
-  it('takes no key that is none', () => {
+  it('createProducer with an invalid encryption key → throws', () => {
     const options = { redisUrl: redis.url, tokenEncryptionKeys: ['short'] };
 
     expect(() => createProducer(options)).toThrow('tokenEncryptionKeys must be 32 bytes each');

@@ -13,10 +13,10 @@ import { waitFor } from '../support/waitFor.ts';
 const complete = () => buildApplicationComplete({ token: newToken() });
 const TIME = expect.any(String);
 
-describe.each(PLATFORMS)('redrives on $name', ({ start }) => {
+describe.each(PLATFORMS)('redrive on $name', ({ start }) => {
   const { setup, stop } = usePlatform(start);
 
-  /** Signals that SEEK has refused, and would take now. */
+  /** Signals that SEEK has rejected, and would accept now. */
   const setupDead = async (count = 1, options: Parameters<typeof setup>[0] = {}) => {
     const dispatcher = await setup({ answers: () => refused('FORBIDDEN'), ...options });
     const accepted = await dispatcher.sendAll(Array.from({ length: count }, complete));
@@ -26,21 +26,22 @@ describe.each(PLATFORMS)('redrives on $name', ({ start }) => {
     const { backend } = dispatcher;
     return {
       ...dispatcher,
-      ...{ ids, id: ids[0] ?? '' },
+      ids,
+      id: ids[0] ?? '',
       deadLetters: createDeadLetters({ backend }),
       signals: await backend.bullQueue(SIGNALS),
       deadLetterQueue: await backend.bullQueue(DEAD_LETTERS),
     };
   };
 
-  describe('are recorded', () => {
-    it('with who asked and when, over all lives, wherever the signal is', async () => {
+  describe('the redrive log', () => {
+    it('after several redrives → holds time and name of each, as dead letter and as signal', async () => {
       const { id, seek, redrive, deadLetters, untilBuried, until, call, logs } = await setupDead();
       seek.answerWith(() => refused('BAD_USER_INPUT'));
 
       await redrive(id);
       const deadLetter = await untilBuried(id, 1);
-      await deadLetters.redriveMany({ code: 'BAD_USER_INPUT' }, 'board:somebody');
+      await deadLetters.redriveMany({ code: 'BAD_USER_INPUT' }, 'board:operator');
       await untilBuried(id, 2);
       seek.answerWith([]);
       await redrive(id);
@@ -48,7 +49,7 @@ describe.each(PLATFORMS)('redrives on $name', ({ start }) => {
 
       const log = [
         { at: TIME, by: 'ats' },
-        { at: TIME, by: 'board:somebody' },
+        { at: TIME, by: 'board:operator' },
         { at: TIME, by: 'ats' },
       ];
       expect(deadLetter.redriveLog).toEqual(log.slice(0, 1));
@@ -61,47 +62,48 @@ describe.each(PLATFORMS)('redrives on $name', ({ start }) => {
       expect((await call('GET', `/dead-letters/${id}`)).status).toBe(404);
     });
 
-    it('without a name where all were retried in the board, and with the one that was noted', async () => {
+    it('after a retry in the board → holds a name only if it was noted before', async () => {
       const { ids, deadLetters, deadLetterQueue, until } = await setupDead(2);
       const [noted = '', nameless = ''] = ids;
 
-      await deadLetters.noteRedriver(noted, 'board:somebody');
+      await deadLetters.noteRedriver(noted, 'board:operator');
       for (const deadLetter of await deadLetterQueue.getFailed()) await deadLetter.retry('failed');
 
       expect((await until(noted, 'delivered')).redriveLog).toEqual([
-        { at: TIME, by: 'board:somebody' },
+        { at: TIME, by: 'board:operator' },
       ]);
       expect((await until(nameless, 'delivered')).redriveLog).toEqual([{ at: TIME }]);
     });
 
-    it('and a name that is noted changes nothing else', async () => {
+    it('of a dead letter with a noted name → changes nothing else', async () => {
       const { id, deadLetters, deadLetterQueue, find } = await setupDead();
       const before = await deadLetterQueue.getJob(id);
       const record = await find(id);
 
-      await deadLetters.noteRedriver('no such letter', 'board:somebody');
-      await deadLetters.noteRedriver(id, 'board:somebody');
+      await deadLetters.noteRedriver('no-such-dead-letter', 'board:operator');
+      await deadLetters.noteRedriver(id, 'board:operator');
 
       const after = await deadLetterQueue.getJob(id);
       expect(after?.data).toEqual({
         ...before?.data,
-        redriveBy: { at: TIME, by: 'board:somebody' },
+        redriveBy: { at: TIME, by: 'board:operator' },
       });
       expect([after?.finishedOn, await deadLetterQueue.getJobState(id)]).toEqual([
-        ...[before?.finishedOn, 'failed'],
+        before?.finishedOn,
+        'failed',
       ]);
       expect(await find(id)).toEqual(record);
     });
 
-    it('once, whichever of those who ask at the same time it is', async () => {
+    it('after three concurrent requests for each dead letter → holds one of them, and it is sent once', async () => {
       const { ids, deadLetters, seek, until } = await setupDead(20);
       const names = ['one', 'two', 'three'];
 
-      const asked = await Promise.all(
+      const outcomes = await Promise.all(
         ids.flatMap((id) => names.map((by) => deadLetters.redrive(id, by))),
       );
 
-      expect(asked.filter(({ kind }) => kind === 'busy')).toEqual([]);
+      expect(outcomes.filter(({ kind }) => kind === 'busy')).toEqual([]);
       for (const id of ids) {
         const { redriveLog, redrives } = await until(id, 'delivered');
         expect([redrives, redriveLog?.length]).toEqual([1, 1]);
@@ -110,7 +112,7 @@ describe.each(PLATFORMS)('redrives on $name', ({ start }) => {
       expect(seek.requests).toHaveLength(2 * ids.length);
     });
 
-    it('where no worker had failed the letter yet, too', async () => {
+    it('of a dead letter that no worker failed yet → holds the redrive', async () => {
       const { id, deadLetters, deadLetterQueue, until, startWorker } = await setupDead();
       const deadLetter = await deadLetterQueue.getJob(id);
       await deadLetter?.remove();
@@ -119,13 +121,13 @@ describe.each(PLATFORMS)('redrives on $name', ({ start }) => {
         removeOnComplete: true,
       });
 
-      expect(await deadLetters.redrive(id, 'somebody')).toEqual({ kind: 'redriven' });
+      expect(await deadLetters.redrive(id, 'operator')).toEqual({ kind: 'redriven' });
       await startWorker();
 
-      expect((await until(id, 'delivered')).redriveLog).toEqual([{ at: TIME, by: 'somebody' }]);
+      expect((await until(id, 'delivered')).redriveLog).toEqual([{ at: TIME, by: 'operator' }]);
     });
 
-    it('and the discarded signal keeps them', async () => {
+    it('after a discard → stays with the signal', async () => {
       const { id, seek, redrive, untilBuried, call, until } = await setupDead();
       seek.answerWith([refused('FORBIDDEN')]);
       await redrive(id);
@@ -136,27 +138,28 @@ describe.each(PLATFORMS)('redrives on $name', ({ start }) => {
       expect((await until(id, 'skipped')).redriveLog).toEqual([{ at: TIME, by: 'ats' }]);
     });
 
-    it('and anything that stands in their place is no reason to keep a signal back', async () => {
+    it('with invalid data → does not prevent a redrive', async () => {
       const { id, deadLetterQueue, redrive, until } = await setupDead();
       const deadLetter = await deadLetterQueue.getJob(id);
-      const job = { ...deadLetter?.data.job, redriveLog: 'spoilt' };
+      const job = { ...deadLetter?.data.job, redriveLog: 'invalid' };
       await deadLetter?.updateData({ ...deadLetter.data, redriveBy: 7, job });
 
       expect(await redrive(id)).toBe(202);
 
       expect(await until(id, 'delivered')).toMatchObject({
-        ...{ redrives: 1, redriveLog: [{ at: TIME, by: 'ats' }] },
+        redrives: 1,
+        redriveLog: [{ at: TIME, by: 'ats' }],
       });
       await waitFor(async () => (await deadLetterQueue.getJobState(id)) === 'unknown');
     });
   });
 
-  describe('of what would not be accepted today', () => {
-    /** Beside one that would: an `ApplicationComplete` of nobody, as an older version let it in, say. */
+  describe('of a signal that is invalid today', () => {
+    /** Two dead letters. One is an `ApplicationComplete` without a token, which an older version accepted. */
     const setupInvalid = async () => {
       const subject = await setupDead();
       subject.seek.answerWith(() => refused('BAD_USER_INPUT', { message: 'Is not valid' }));
-      const id = `of-nobody-${newToken()}`.replaceAll(/[^a-z0-9-]/g, '-');
+      const id = `invalid-${newToken()}`.replaceAll(/[^a-z0-9-]/g, '-');
       const job = buildSignalJob({
         signal: { typeCode: 'ApplicationComplete' },
         acceptedAt: new Date().toISOString(),
@@ -164,38 +167,39 @@ describe.each(PLATFORMS)('redrives on $name', ({ start }) => {
       await subject.signals.add('ApplicationComplete', job, { jobId: id });
       const deadLetter = await subject.untilBuried(id);
       subject.seek.answerWith([]);
-      return { ...subject, id, deadLetter, good: subject.id };
+      return { ...subject, id, deadLetter, valid: subject.id };
     };
     const invalidFields = { '/token': expect.stringMatching(/^Is required/) };
 
-    it('are refused, and say why', async () => {
+    it('is answered with 422 with the invalid fields, and the dead letter stays', async () => {
       const { id, deadLetter, call, seek, untilBuried } = await setupInvalid();
       const sent = seek.requests.length;
 
       const answer = await call('POST', `/dead-letters/${id}/redrive`);
 
       expect([answer.status, await answer.json()]).toEqual([
-        ...[422, { message: 'The signal fails validation today', invalidFields }],
+        422,
+        { message: 'The signal fails validation today', invalidFields },
       ]);
       expect(await untilBuried(id)).toEqual(deadLetter);
       expect(seek.requests).toHaveLength(sent);
     });
 
-    it('do not keep the others back', async () => {
-      const { good, id, call, until, find } = await setupInvalid();
+    it('among others → the others are redriven', async () => {
+      const { valid, id, call, until, find } = await setupInvalid();
 
       const answer = await call('POST', '/dead-letters/redrive');
 
       expect(await answer.json()).toMatchObject({ redriven: 1, invalid: 1 });
-      await until(good, 'delivered');
+      await until(valid, 'delivered');
       expect(await find(id)).toMatchObject({ state: 'dead', redrives: 0 });
     });
 
-    it('fail again in the board, with a reason that says so, and keep the old one', async () => {
+    it('by the board’s own Retry → fails again with the old reason and the problem', async () => {
       const { id, deadLetter, deadLetters, deadLetterQueue, untilBuried, seek } =
         await setupInvalid();
       const sent = seek.requests.length;
-      await deadLetters.noteRedriver(id, 'board:somebody');
+      await deadLetters.noteRedriver(id, 'board:operator');
 
       await (await deadLetterQueue.getJob(id))?.retry('failed');
 
@@ -211,42 +215,44 @@ describe.each(PLATFORMS)('redrives on $name', ({ start }) => {
       expect(seek.requests).toHaveLength(sent);
     });
 
-    it('are known beforehand, with nothing done', async () => {
-      const { good, id, call, find } = await setupInvalid();
+    it('as a dry run → is reported, and nothing changes', async () => {
+      const { valid, id, call, find } = await setupInvalid();
 
       const [all, none] = [
         await call('POST', '/dead-letters/redrive?dryRun=true'),
         await call('POST', '/dead-letters/redrive', { dryRun: true, code: 'NONE' }),
       ];
       const [one, other] = [
-        await call('POST', `/dead-letters/${good}/redrive?dryRun=true`),
+        await call('POST', `/dead-letters/${valid}/redrive?dryRun=true`),
         await call('POST', `/dead-letters/${id}/redrive?dryRun=true`),
       ];
 
       expect([all.status, await all.json()]).toEqual([
         200,
         {
-          ...{ wouldRedrive: 1, invalid: 1 },
+          wouldRedrive: 1,
+          invalid: 1,
           refusals: [{ pointer: '/token', message: TIME, count: 1, example: id }],
-          samples: [expect.objectContaining({ signalId: good, code: 'FORBIDDEN', diedAt: TIME })],
+          samples: [expect.objectContaining({ signalId: valid, code: 'FORBIDDEN', diedAt: TIME })],
         },
       ]);
       expect(await none.json()).toEqual({
-        ...{ wouldRedrive: 0, invalid: 0, refusals: [], samples: [] },
+        wouldRedrive: 0,
+        invalid: 0,
+        refusals: [],
+        samples: [],
       });
       expect([one.status, other.status]).toEqual([200, 422]);
-      expect([await find(good), await find(id)]).toMatchObject([
-        ...[
-          { state: 'dead', redrives: 0 },
-          { state: 'dead', redrives: 0 },
-        ],
+      expect([await find(valid), await find(id)]).toMatchObject([
+        { state: 'dead', redrives: 0 },
+        { state: 'dead', redrives: 0 },
       ]);
       expect((await call('POST', '/dead-letters/redrive?dryRun=1')).status).toBe(422);
-      expect((await call('POST', `/dead-letters/${good}/redrive?dry=true`)).status).toBe(422);
+      expect((await call('POST', `/dead-letters/${valid}/redrive?dry=true`)).status).toBe(422);
     });
   });
 
-  it('go, although SEEK said no, where our rules have nothing against it', async () => {
+  it('of a valid signal that SEEK rejected as invalid → is sent again', async () => {
     const { id, seek, redrive, until, untilBuried } = await setupDead();
     seek.answerWith([refused('BAD_USER_INPUT', { message: 'Is not valid' })]);
     await redrive(id);
@@ -257,7 +263,7 @@ describe.each(PLATFORMS)('redrives on $name', ({ start }) => {
     expect(await until(id, 'delivered')).toMatchObject({ redrives: 2 });
   });
 
-  it('do not look at a token that is sealed', async () => {
+  it('of a signal with an encrypted token → is sent again', async () => {
     const env = { TOKEN_ENCRYPTION_KEYS: Buffer.alloc(32, 7).toString('base64') };
     const { id, redrive, until } = await setupDead(1, { env });
 
@@ -265,9 +271,9 @@ describe.each(PLATFORMS)('redrives on $name', ({ start }) => {
     expect(await until(id, 'delivered')).toMatchObject({ redrives: 1 });
   });
 
-  describe('of many over HTTP', () => {
-    /** Dead letters that a worker has failed, without the signals that they would be of. */
-    const addLetters = async (queue: Queue, code: string, count: number): Promise<string[]> => {
+  describe('of many dead letters', () => {
+    /** Adds failed dead letters directly, without sending signals. */
+    const addDeadLetters = async (queue: Queue, code: string, count: number): Promise<string[]> => {
       const name = newToken().replaceAll(/[^\w-]/g, '-');
       const ids = Array.from({ length: count }, (_, n) => `${code}-${n}-of-${name}`);
       const before = await queue.getFailedCount();
@@ -284,9 +290,9 @@ describe.each(PLATFORMS)('redrives on $name', ({ start }) => {
       return ids;
     };
 
-    it('pass none over where others take letters away meanwhile', async () => {
+    it('while other callers remove some → reads each of the rest', async () => {
       const { backend, deadLetterQueue } = await setupDead(0);
-      const ids = await addLetters(deadLetterQueue, 'MEANT', 250);
+      const ids = await addDeadLetters(deadLetterQueue, 'WANTED', 250);
       const seen: string[] = [];
 
       for await (const { deadLetter } of allDeadLettersOnce(await backend.queue(DEAD_LETTERS))) {
@@ -298,40 +304,40 @@ describe.each(PLATFORMS)('redrives on $name', ({ start }) => {
       expect(seen.toSorted()).toEqual(ids.toSorted());
     }, 60_000);
 
-    it('are listed once each, though others die meanwhile', async () => {
+    it('listed while signals die → lists each of the earlier ones once', async () => {
       const { backend, deadLetterQueue } = await setupDead(0);
-      const ids = await addLetters(deadLetterQueue, 'LISTED', 150);
+      const ids = await addDeadLetters(deadLetterQueue, 'LISTED', 150);
       const seen: string[] = [];
 
       for await (const { deadLetter } of allDeadLetters(await backend.queue(DEAD_LETTERS))) {
         seen.push(deadLetter.signalId);
-        if (seen.length === 50) await addLetters(deadLetterQueue, 'LATER', 20);
+        if (seen.length === 50) await addDeadLetters(deadLetterQueue, 'LATER', 20);
       }
 
       expect(seen.toSorted()).toEqual(ids.toSorted());
     }, 60_000);
 
-    it('take every letter that is meant once, and none else, however many there are', async () => {
+    it('by code → redrives each match once, and no other', async () => {
       const { deadLetterQueue, call, until } = await setupDead();
-      const meant = await addLetters(deadLetterQueue, 'MEANT', 250);
-      await addLetters(deadLetterQueue, 'OTHER', 150);
+      const wanted = await addDeadLetters(deadLetterQueue, 'WANTED', 250);
+      await addDeadLetters(deadLetterQueue, 'OTHER', 150);
 
-      // On a busy machine one call may not come to the end of them in its time.
+      // On a busy machine one call may run out of time.
       let redriven = 0;
       await waitFor(async () => {
-        const answer = await call('POST', '/dead-letters/redrive', { code: 'MEANT' });
+        const answer = await call('POST', '/dead-letters/redrive', { code: 'WANTED' });
         const run = JSON.parse(await answer.text());
         redriven += run.redriven;
         return !run.more;
       });
 
-      expect(redriven).toBe(meant.length);
-      for (const id of meant) await until(id, 'delivered');
+      expect(redriven).toBe(wanted.length);
+      for (const id of wanted) await until(id, 'delivered');
       await waitFor(async () => (await deadLetterQueue.getFailedCount()) === 151);
     }, 60_000);
 
-    /** One has gone, and the next is waited for. */
-    const setupPaced = async (signal?: AbortSignal) => {
+    /** A rate-limited run that has redriven one and waits before the next. */
+    const setupRateLimited = async (signal?: AbortSignal) => {
       const subject = await setupDead(4, { env: { SHUTDOWN_TIMEOUT_MS: '5000' } });
       const answer = fetch(`${subject.url}/dead-letters/redrive?rate=0.1`, {
         method: 'POST',
@@ -344,9 +350,9 @@ describe.each(PLATFORMS)('redrives on $name', ({ start }) => {
       return { ...subject, answer, left, requested };
     };
 
-    it('end when the client hangs up, and the same call again goes on', async () => {
+    it('when the client disconnects → stops, and the same call again continues', async () => {
       const client = new AbortController();
-      const { answer, left, requested, call } = await setupPaced(client.signal);
+      const { answer, left, requested, call } = await setupRateLimited(client.signal);
 
       client.abort();
       await expect(answer).rejects.toThrow();
@@ -357,8 +363,8 @@ describe.each(PLATFORMS)('redrives on $name', ({ start }) => {
       expect(await again.json()).toMatchObject({ redriven: 3, more: false });
     });
 
-    it('end with an answer when the process is told to stop', async () => {
-      const { answer } = await setupPaced();
+    it('when the process stops → stops and answers', async () => {
+      const { answer } = await setupRateLimited();
 
       const stopped = stop();
 
@@ -366,7 +372,7 @@ describe.each(PLATFORMS)('redrives on $name', ({ start }) => {
       await stopped;
     });
 
-    it.each(['rate=0', 'rate=x', 'rate=-1', 'rate=1e9'])('have no %s', async (query) => {
+    it.each(['rate=0', 'rate=x', 'rate=-1', 'rate=1e9'])('with %s → 422', async (query) => {
       const { call } = await setup();
 
       expect((await call('POST', `/dead-letters/redrive?${query}`)).status).toBe(422);
