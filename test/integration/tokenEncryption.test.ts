@@ -184,7 +184,10 @@ describe.each(PLATFORMS)('encrypted seek tokens on $name', ({ start }) => {
     for (const id of ids) await until(id, 'retrying');
     expect(await find(ids[0] ?? '')).toMatchObject({
       attempts: [],
-      lastDeferral: { code: 'TOKEN_KEY', reason: 'No key in TOKEN_ENCRYPTION_KEYS decrypts the seek token' },
+      lastDeferral: {
+        code: 'TOKEN_KEY',
+        reason: 'No key in TOKEN_ENCRYPTION_KEYS decrypts the seek token',
+      },
     });
     expect(seek.requests).toEqual([]);
     await without.close();
