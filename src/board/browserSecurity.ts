@@ -58,7 +58,7 @@ export const pageHeaders = secureHeaders({
 });
 
 /** Only Bull Board's static files may be cached, and only by the browser of the logged-in user. */
-export const caching: MiddlewareHandler = async (c, next) => {
+export const cacheHeaders: MiddlewareHandler = async (c, next) => {
   await next();
   const isFile = c.res.ok && c.req.path.startsWith(`${QUEUES}/static/`);
   c.header('Cache-Control', isFile ? 'private, max-age=3600' : 'no-store');

@@ -5,7 +5,7 @@ import { type Backend, DEAD_LETTERS, SIGNALS } from '../queue/backend.ts';
 import type { FindSignals, SignalLookup } from '../queue/lookup.ts';
 import type { QueueStatus } from '../queue/status.ts';
 import {
-  caching,
+  cacheHeaders,
   pageHeaders,
   refuseForeignOrigins,
   removeExternalLinks,
@@ -14,7 +14,7 @@ import { mountBullBoard } from './bullBoard.ts';
 import { type Account, createLogin, type LoggedIn } from './login.ts';
 import { QUEUES } from './pages/layout.ts';
 import { createPages, type PagesDeps } from './pages/routes.ts';
-import { noAnswer } from './pages/unavailable.ts';
+import { queueUnavailable } from './pages/unavailable.ts';
 
 type Deps = {
   signals: Queue;
@@ -41,7 +41,7 @@ export const createBoard = ({ log = () => {}, pages, ...deps }: Deps): Hono<Logg
   const fetchBullBoard = async (c: Context<LoggedIn>, request: Request): Promise<Response> =>
     (await bullBoards.get(c.get('account'))?.fetch(request, c.env)) ?? notFound(c);
 
-  app.use(caching, pageHeaders, createLogin({ ...deps, log }), refuseForeignOrigins);
+  app.use(cacheHeaders, pageHeaders, createLogin({ ...deps, log }), refuseForeignOrigins);
   app.use(removeExternalLinks);
   app.route('/', createPages({ ...pages, log }));
   // Bull Board links to its start page with a trailing slash.
@@ -63,7 +63,7 @@ export const createBoard = ({ log = () => {}, pages, ...deps }: Deps): Hono<Logg
   app.notFound(notFound);
   app.onError((err, c) => {
     log({ err, path: c.req.path }, 'Board page failed');
-    return noAnswer(c);
+    return queueUnavailable(c);
   });
 
   return app;

@@ -39,7 +39,7 @@ export type DeadLetterCount = {
   reason: string;
 };
 
-export type Discarded = 'discarded' | 'not-found' | 'busy';
+export type DiscardResult = 'discarded' | 'not-found' | 'busy';
 
 type Deps = { backend: Backend; now?: () => Date };
 
@@ -112,7 +112,7 @@ type DiscardDeps = {
 const createDiscard =
   ({ backend, find, now }: DiscardDeps) =>
   /** `by` names the API key or the operator that discards the dead letter. */
-  async (signalId: string, reason: string, by?: string): Promise<Discarded> => {
+  async (signalId: string, reason: string, by?: string): Promise<DiscardResult> => {
     const job = await find(signalId);
     const deadLetter = readDeadLetter(job);
     if (job === undefined || deadLetter === undefined) return 'not-found';

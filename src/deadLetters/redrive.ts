@@ -10,12 +10,12 @@ import { createPreviewRedrive, createRedriveMany } from './redriveMany.ts';
 import { revalidate } from './revalidate.ts';
 
 /** The outcome of a redrive of one dead letter. */
-export type Redriven =
+export type RedriveOutcome =
   | { kind: 'redriven' | 'not-found' | 'busy' }
   /** The signal would fail validation today, so the dead letter stays. */
   | { kind: 'invalid'; invalidFields: InvalidFields };
 
-type RequestOutcome = Redriven | { kind: 'in-progress' };
+type RequestOutcome = RedriveOutcome | { kind: 'in-progress' };
 
 // A dead letter that changes its state is checked again this often before the answer is `busy`.
 const MAX_STATE_CHECKS = 40;
@@ -36,13 +36,13 @@ export const createRedrive = ({ backend, find, eachOnce, now, pause = wait }: De
 
   return {
     /** `by` names the API key or the operator that requests the redrive. */
-    redrive: async (signalId: string, by: string): Promise<Redriven> => {
+    redrive: async (signalId: string, by: string): Promise<RedriveOutcome> => {
       const outcome = await request(signalId, by);
       return outcome.kind === 'in-progress' ? { kind: 'redriven' } : outcome;
     },
 
     /** Predicts the result of `redrive` and changes nothing. It cannot predict `busy`. */
-    wouldRedrive: async (signalId: string): Promise<Redriven> => {
+    wouldRedrive: async (signalId: string): Promise<RedriveOutcome> => {
       const deadLetter = readDeadLetter(await find(signalId));
       if (deadLetter === undefined) return { kind: 'not-found' };
       const invalidFields = revalidate(deadLetter, now());

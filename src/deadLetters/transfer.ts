@@ -11,7 +11,7 @@ import { applicationIdOf, type DeadLetterFilter, matches } from './filter.ts';
 import { deadLetterIdOf, isDeadLetterId } from './moveToDeadLetters.ts';
 
 /** The result of an import. */
-export type Imported = {
+export type ImportResult = {
   imported: number;
   /** The signal is in a queue, has an outcome already, or belongs to an erased application. */
   skipped: number;
@@ -34,9 +34,9 @@ export const createImportDeadLetters = ({ backend, lookup, isErased }: Deps) => 
   const importOne = createImportOne({ backend, lookup, isErased });
 
   /** Resolves once the imported dead letters are as durable as accepted signals. Repeat it on failure. */
-  return async (lines: readonly Uint8Array[]): Promise<Imported> => {
+  return async (lines: readonly Uint8Array[]): Promise<ImportResult> => {
     const since = performance.now();
-    const outcome: Imported = { imported: 0, skipped: 0, invalid: [] };
+    const outcome: ImportResult = { imported: 0, skipped: 0, invalid: [] };
     for (const [index, bytes] of lines.entries()) {
       const read = readExportLine(bytes);
       if (read === undefined) continue;

@@ -13,7 +13,7 @@ type Deps = {
 };
 
 /** Health checks and metrics: the same in every process, and without a key. */
-export const createProbes = ({ ping, isAlive, metrics }: Deps): Hono => {
+export const createHealthChecks = ({ ping, isAlive, metrics }: Deps): Hono => {
   const app = new Hono();
 
   app.get('/health/live', (c) =>

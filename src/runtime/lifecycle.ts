@@ -59,7 +59,7 @@ type Stop = {
   /** The process ends after this time even if a resource is still open, before the platform kills it. */
   timeoutMs: number;
   /** Resolves with the reason if a startup check fails after the start. */
-  unfit?: Promise<string>;
+  failedPrecondition?: Promise<string>;
 };
 
 // The same exit code as for a ConfigError.
@@ -74,11 +74,11 @@ export const runUntilTerminated = async ({
   logger,
   termination,
   timeoutMs,
-  unfit = new Promise(() => {}),
+  failedPrecondition = new Promise(() => {}),
 }: Stop): Promise<number> => {
   const end = await Promise.race([
     termination.then((name) => ({ code: 0, name })),
-    unfit.then((reason) => ({ code: FAILED_PRECONDITION_EXIT_CODE, reason })),
+    failedPrecondition.then((reason) => ({ code: FAILED_PRECONDITION_EXIT_CODE, reason })),
   ]);
   if ('reason' in end) logger.fatal({ reason: end.reason }, 'Startup check failed');
   logger.info({ termination: 'name' in end ? end.name : undefined, timeoutMs }, 'Stopping');

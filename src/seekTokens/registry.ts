@@ -13,7 +13,7 @@ import { createTokenRecords } from './tokenRecords.ts';
 export type SeekToken = { token: string; source: TokenSource; receivedAt: string };
 
 /** The token to send with an application's signals now. */
-export type Lookup =
+export type TokenLookup =
   | ({ kind: 'found'; expiresAt: string } & SeekToken)
   /** No token was recorded, or the application was erased. */
   | { kind: 'none'; erased: boolean }
@@ -50,7 +50,7 @@ export const createSeekTokens = ({ store, cipher, ttlDays, now = Date.now }: Dep
     return { applicationId, ...view(current), history: known.tokens.map(view) };
   };
 
-  const lookup = async (applicationId: string): Promise<Lookup> => {
+  const lookup = async (applicationId: string): Promise<TokenLookup> => {
     const known = await read(applicationId);
     const current = currentToken(known, now() - ttlMs);
     if (current === undefined) return { kind: 'none', erased: known.erasedAt !== undefined };

@@ -3,7 +3,7 @@ import { Redis } from 'ioredis';
 
 import type { Commands, Env } from '../support/commands.ts';
 import { startRedis } from '../support/redisServer.ts';
-import { runOutLocks } from '../support/runOutLocks.ts';
+import { expireLocks } from '../support/runOutLocks.ts';
 import { startTcpProxy } from '../support/tcpProxy.ts';
 import { waitFor } from '../support/waitFor.ts';
 import { createProducerClient } from './producerClient.ts';
@@ -134,8 +134,8 @@ export const startEnvironment = async ({ commands, random, short, env: more }: O
     /** Expires the locks of killed workers at once. A running worker would lose its jobs. */
     expireLocks: async (): Promise<void> => {
       if (workers.running().length > 0) throw new Error('Locks cannot expire: a worker is running');
-      await runOutLocks(client, QUEUE_PREFIX, 'signals');
-      await runOutLocks(client, QUEUE_PREFIX, 'dead-letters');
+      await expireLocks(client, QUEUE_PREFIX, 'signals');
+      await expireLocks(client, QUEUE_PREFIX, 'dead-letters');
     },
     key: (...parts: string[]): string => [QUEUE_PREFIX, ...parts].join(':'),
     outputs: (): { name: string; text: string }[] => [

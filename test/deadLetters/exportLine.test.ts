@@ -1,12 +1,12 @@
 import { readExportLine, writeExportLine } from '../../src/deadLetters/transfer.ts';
 import { DeadLetterSchema } from '../../src/schemas/deadLetter.ts';
-import { buildLetter } from '../support/buildSignal.ts';
+import { buildDeadLetter } from '../support/buildSignal.ts';
 
-const deadLetter = DeadLetterSchema.parse(buildLetter());
+const deadLetter = DeadLetterSchema.parse(buildDeadLetter());
 const read = (line: unknown) =>
   readExportLine(Buffer.from(typeof line === 'string' ? line : JSON.stringify(line)));
 const named = (signalId: string, jobId = signalId) =>
-  buildLetter({ signalId, failedJob: { jobId, finishedAt: 1 } });
+  buildDeadLetter({ signalId, failedJob: { jobId, finishedAt: 1 } });
 
 describe('a line of an exported file', () => {
   it('that was just written → is read back without its pending redrive request', () => {
@@ -34,14 +34,18 @@ describe('a line of an exported file', () => {
       /^Is not JSON in UTF-8$/,
     ],
     ['that holds an array', [], /expected object/],
-    ['of a newer version', buildLetter({ version: 3 }), /^\/version: /],
-    ['with an invalid time', buildLetter({ diedAt: 'secret' }), /^\/diedAt: Invalid ISO datetime$/],
+    ['of a newer version', buildDeadLetter({ version: 3 }), /^\/version: /],
+    [
+      'with an invalid time',
+      buildDeadLetter({ diedAt: 'secret' }),
+      /^\/diedAt: Invalid ISO datetime$/,
+    ],
     ['without most fields', {}, /\/version: .*; and \d+ more$/],
-    ['with a NUL character', buildLetter({ job: { secret: 'a\0' } }), /^Has a NUL/],
-    ['with a NUL character in a field name', buildLetter({ job: { 'a\0': 1 } }), /^Has a NUL/],
+    ['with a NUL character', buildDeadLetter({ job: { secret: 'a\0' } }), /^Has a NUL/],
+    ['with a NUL character in a field name', buildDeadLetter({ job: { 'a\0': 1 } }), /^Has a NUL/],
     [
       'with half a surrogate pair',
-      buildLetter({ reason: '\ud800' }),
+      buildDeadLetter({ reason: '\ud800' }),
       /^Is not well-formed Unicode$/,
     ],
     ['whose id differs from that of its job', named('one', 'other'), /^\/signalId: /],

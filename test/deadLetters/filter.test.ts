@@ -1,9 +1,9 @@
 import { matches } from '../../src/deadLetters/filter.ts';
 import { referencesOf } from '../../src/queue/searchIndex.ts';
 import { DeadLetterSchema } from '../../src/schemas/deadLetter.ts';
-import { buildLetter, buildSignalJob } from '../support/buildSignal.ts';
+import { buildDeadLetter, buildSignalJob } from '../support/buildSignal.ts';
 
-const parsed = (change: object) => DeadLetterSchema.parse(buildLetter(change));
+const parsed = (change: object) => DeadLetterSchema.parse(buildDeadLetter(change));
 const withSignal = (signal: object) => parsed({ job: buildSignalJob({ signal }) });
 
 describe('a filter of dead letters', () => {

@@ -1,6 +1,6 @@
 import { createRedriveMany } from '../../src/deadLetters/redriveMany.ts';
 import { DeadLetterSchema } from '../../src/schemas/deadLetter.ts';
-import { buildLetter } from '../support/buildSignal.ts';
+import { buildDeadLetter } from '../support/buildSignal.ts';
 
 const NOW = Date.parse('2026-03-02T00:00:00Z');
 const DIED = new Date(NOW - 1).toISOString();
@@ -19,7 +19,7 @@ const setup = ({ deadLetters = [], requestMs = 0, outcome = () => 'redriven' }: 
   const redriveMany = createRedriveMany({
     eachOnce: async function* () {
       for (const [n, change] of deadLetters.entries()) {
-        const deadLetter = buildLetter({ signalId: `signal-${n}`, diedAt: DIED, ...change });
+        const deadLetter = buildDeadLetter({ signalId: `signal-${n}`, diedAt: DIED, ...change });
         yield { deadLetter: DeadLetterSchema.parse(deadLetter) };
       }
     },

@@ -1,8 +1,8 @@
 import { createRedrivePreview } from '../../src/deadLetters/redriveMany.ts';
 import { DeadLetterSchema } from '../../src/schemas/deadLetter.ts';
-import { buildLetter } from '../support/buildSignal.ts';
+import { buildDeadLetter } from '../support/buildSignal.ts';
 
-const deadLetter = (signalId: string) => DeadLetterSchema.parse(buildLetter({ signalId }));
+const deadLetter = (signalId: string) => DeadLetterSchema.parse(buildDeadLetter({ signalId }));
 
 describe('createRedrivePreview', () => {
   it('valid and invalid dead letters → counts, the most frequent problem first, and five samples without their jobs', () => {

@@ -6,7 +6,7 @@ import { accepted, NOW } from '../schemas/parse.ts';
 import { signalInput } from '../support/arbitraries.ts';
 import {
   buildApplicationComplete,
-  buildLetter,
+  buildDeadLetter,
   buildSeekSample,
   buildSignal,
   buildSignalJob,
@@ -14,7 +14,7 @@ import {
 } from '../support/buildSignal.ts';
 
 const check = (job: unknown) =>
-  revalidate(DeadLetterSchema.parse(JSON.parse(JSON.stringify(buildLetter({ job })))), NOW);
+  revalidate(DeadLetterSchema.parse(JSON.parse(JSON.stringify(buildDeadLetter({ job })))), NOW);
 const checkSignal = (signal: object, change: object = {}) =>
   check(buildSignalJob({ signal, ...change }));
 

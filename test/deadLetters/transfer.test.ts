@@ -7,7 +7,7 @@ import { type Backend, DEAD_LETTERS } from '../../src/queue/backend.ts';
 import { createLookup } from '../../src/queue/lookup.ts';
 import { createTokenCipher } from '../../src/runtime/tokenCipher.ts';
 import { createSeekTokens } from '../../src/seekTokens/registry.ts';
-import { buildLetter } from '../support/buildSignal.ts';
+import { buildDeadLetter } from '../support/buildSignal.ts';
 import { captureLogs } from '../support/captureLogs.ts';
 import { PLATFORMS, type Platform } from '../support/platforms.ts';
 
@@ -51,7 +51,7 @@ describe.each(PLATFORMS)('an import on $name', ({ start }) => {
 
   it('a second discard during the import → the reason of the second discard stays', async () => {
     const signalId = randomUUID();
-    const deadLetter = buildLetter({ signalId, failedJob: { jobId: signalId, finishedAt: 1 } });
+    const deadLetter = buildDeadLetter({ signalId, failedJob: { jobId: signalId, finishedAt: 1 } });
     const lines = [Buffer.from(JSON.stringify(deadLetter))];
     const { discard } = createDeadLetters({ backend });
     const { find } = createLookup(backend);

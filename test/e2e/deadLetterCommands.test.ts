@@ -8,7 +8,7 @@ import { Queue } from 'bullmq';
 
 import { lockFolder } from '../../src/queue/embedded/folderLock.ts';
 
-import { buildApplicationComplete, buildLetter } from '../support/buildSignal.ts';
+import { buildApplicationComplete, buildDeadLetter } from '../support/buildSignal.ts';
 import { buildCommands, type Commands, type Env } from '../support/commands.ts';
 import { startRedis } from '../support/redisServer.ts';
 import { refused, startScriptedSeek } from '../support/scriptedSeek.ts';
@@ -221,7 +221,7 @@ const startFakeDev = async (answer: (response: ServerResponse) => void): Promise
 
 it('dead-letters export of more than a pipe holds → all of it on standard output, exit code 0', async () => {
   const deadLetters = Array.from({ length: 20 }, () =>
-    buildLetter({ reason: 'x'.repeat(1_000_000) }),
+    buildDeadLetter({ reason: 'x'.repeat(1_000_000) }),
   );
   const text = deadLetters.map((deadLetter) => `${JSON.stringify(deadLetter)}\n`).join('');
   const env = await startFakeDev((response) => response.end(text));
@@ -235,7 +235,7 @@ it('dead-letters export of more than a pipe holds → all of it on standard outp
 it('dead-letters export whose connection breaks → exit code 1, and no file is left', async () => {
   const file = join(folder, 'dead-letters.ndjson');
   const env = await startFakeDev((response) => {
-    response.write(`${JSON.stringify(buildLetter())}\n`, () => response.destroy());
+    response.write(`${JSON.stringify(buildDeadLetter())}\n`, () => response.destroy());
   });
 
   const { code, stderr } = await commands.run(['dead-letters', 'export', file], env);

@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis';
 import { buildPositionStatusUpdate, buildSignal } from '../support/buildSignal.ts';
 import { SLACK_MS } from '../support/inTime.ts';
-import { runOutLocks } from '../support/runOutLocks.ts';
+import { expireLocks } from '../support/runOutLocks.ts';
 import { delivered, hang, slow } from '../support/scriptedSeek.ts';
 import { waitFor } from '../support/waitFor.ts';
 import { BOARD, type Deployments, openDeployments, waitUntilDelivered } from './deployment.ts';
@@ -75,7 +75,7 @@ describe('the processes of a deployment', () => {
     await worker.end('SIGKILL');
     isKilled = true;
     const client = new Redis(deployments.redis.url);
-    await runOutLocks(client, env.QUEUE_PREFIX ?? '', 'signals');
+    await expireLocks(client, env.QUEUE_PREFIX ?? '', 'signals');
     client.disconnect();
     await startWorker();
     await waitUntilDelivered(find, ids);

@@ -20,10 +20,10 @@ describe.each(PLATFORMS)('a dead letter on $name', ({ start }) => {
     const dispatcher = await setup({
       answers: Array.from({ length: 15 }, () => refused('FORBIDDEN')),
     });
-    const { sendAll, call, redrive, until, untilBuried, seek } = dispatcher;
+    const { sendAll, call, redrive, until, untilDeadLettered, seek } = dispatcher;
     const signals = Array.from({ length: 15 }, () => complete());
     const ids = (await sendAll(signals)).map(({ signalId }) => signalId);
-    for (const id of ids) await untilBuried(id);
+    for (const id of ids) await untilDeadLettered(id);
 
     const outcomes = await Promise.all(
       ids.map(async (id) => {
@@ -117,13 +117,13 @@ describe('a signal past its dedupe window, on Redis', () => {
   });
 
   it('discarded within its dedupe window → duplicate, skipped', async () => {
-    const { send, call, untilBuried } = await setup({
+    const { send, call, untilDeadLettered } = await setup({
       answers: [refused('FORBIDDEN')],
       env: { DEDUPE_WINDOW_MS: '60000', KEEP_DELIVERED_MS: '1' },
     });
     const signal = complete();
     const { signalId } = await send(signal);
-    await untilBuried(signalId);
+    await untilDeadLettered(signalId);
     await call('DELETE', `/dead-letters/${signalId}?reason=test`);
 
     expect(await send(signal)).toEqual({ signalId, duplicate: true, state: 'skipped' });

@@ -95,14 +95,14 @@ describe.each(PLATFORMS)('batches on $name', ({ start }) => {
     async (_, reject) => {
       const all = tokens(60);
       const bad = new Set([3, 4, 21, 59].flatMap((index) => all[index] ?? []));
-      const { seek, sendAll, until, untilBuried, find } = await setup({
+      const { seek, sendAll, until, untilDeadLettered, find } = await setup({
         env: { ...env, RETRY_MAX_ATTEMPTS: '2' },
         answers: rejectBad(reject, (token) => bad.has(token)),
       });
 
       const accepted = await sendAll(all.map(complete));
       for (const [index, { signalId }] of accepted.entries()) {
-        if (bad.has(all[index] ?? '')) await untilBuried(signalId);
+        if (bad.has(all[index] ?? '')) await untilDeadLettered(signalId);
         else await until(signalId, 'delivered');
       }
 
@@ -121,13 +121,13 @@ describe.each(PLATFORMS)('batches on $name', ({ start }) => {
   it('bad row of a batch → dead letter with the reason it would have alone', async () => {
     const all = tokens(30);
     const bad = all[25] ?? '';
-    const { sendAll, untilBuried, logs } = await setup({
+    const { sendAll, untilDeadLettered, logs } = await setup({
       env,
       answers: rejectBad(nameRows, (token) => token === bad),
     });
 
     const accepted = await sendAll(all.map(complete));
-    const deadLetter = await untilBuried(accepted[25]?.signalId ?? '');
+    const deadLetter = await untilDeadLettered(accepted[25]?.signalId ?? '');
 
     expect(deadLetter).toMatchObject({
       code: 'BAD_USER_INPUT',

@@ -50,7 +50,7 @@ describe.each(PLATFORMS)('board on $name', ({ start }) => {
     });
     const signals = tokens.map((token) => buildApplicationComplete({ token }));
     const ids = (await subject.sendAll(signals)).map(({ signalId }) => signalId);
-    for (const id of ids) await subject.untilBuried(id);
+    for (const id of ids) await subject.untilDeadLettered(id);
     return { ...subject, tokens, ids, id: ids[0] ?? '' };
   };
 
@@ -182,12 +182,12 @@ describe.each(PLATFORMS)('board on $name', ({ start }) => {
     ['PATCH', '/{id}/update-data'],
     ['POST', '/add'],
   ])('%s %s on the dead letters → refused, the dead letter is unchanged', async (method, path) => {
-    const { request, id, untilBuried } = await setupRejected();
+    const { request, id, untilDeadLettered } = await setupRejected();
 
     const answer = await request(method, `/api/queues/dead-letters${path.replace('{id}', id)}`);
 
     expect(answer.status).toBe(403);
-    expect(await untilBuried(id)).toMatchObject({ redrives: 0 });
+    expect(await untilDeadLettered(id)).toMatchObject({ redrives: 0 });
   });
 
   it('signals in different states → no page holds a token', async () => {

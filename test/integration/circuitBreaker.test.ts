@@ -106,13 +106,13 @@ describe('the circuit breaker', () => {
 
   it('stays closed when only one signal fails, however often', async () => {
     const failingToken = newToken();
-    const { sendAll, until, untilBuried, send, logs } = await setup({
+    const { sendAll, until, untilDeadLettered, send, logs } = await setup({
       env: { RETRY_MAX_ATTEMPTS: '8' },
       answers: ({ text }) => (text.includes(failingToken) ? html(500) : delivered()),
     });
 
     const { signalId } = await send(complete(failingToken));
-    const deadLetter = await untilBuried(signalId);
+    const deadLetter = await untilDeadLettered(signalId);
     const others = await sendAll(many(20));
     for (const other of others) await until(other.signalId, 'delivered');
 
@@ -171,13 +171,13 @@ describe('the circuit breaker', () => {
   });
 
   it('moves a rate-limited signal over the maximum age to the dead letters, though it spent no attempt', async () => {
-    const { send, untilBuried } = await setup({
+    const { send, untilDeadLettered } = await setup({
       env: { RETRY_MAX_AGE_MS: '1' },
       answers: () => refused('RATE_LIMITED', { message: 'Slow down' }),
     });
 
     const { signalId } = await send(complete());
-    const deadLetter = await untilBuried(signalId);
+    const deadLetter = await untilDeadLettered(signalId);
 
     expect(deadLetter.code).toBe('RATE_LIMITED');
     expect(deadLetter.reason).toMatch(/Slow down \(given up after/);

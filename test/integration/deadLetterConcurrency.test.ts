@@ -2,7 +2,7 @@ import { Worker } from 'bullmq';
 import { Redis } from 'ioredis';
 import { DEAD_LETTERS, SIGNALS } from '../../src/queue/backend.ts';
 import { onRedis } from '../support/platforms.ts';
-import { runOutLocks } from '../support/runOutLocks.ts';
+import { expireLocks } from '../support/runOutLocks.ts';
 import { waitFor } from '../support/waitFor.ts';
 import { always, many, useDeadLetters } from './setupDeadLetters.ts';
 
@@ -10,7 +10,7 @@ describe('dead letters on one Redis with several workers', () => {
   const { setup } = useDeadLetters(onRedis);
 
   it('50 rejected at once and redriven four times → none is lost or sent twice', async () => {
-    const { seek, sendAll, call, untilBuried, places, status, until } = await setup({
+    const { seek, sendAll, call, untilDeadLettered, places, status, until } = await setup({
       answers: always('FORBIDDEN'),
       workers: 3,
     });
@@ -18,7 +18,7 @@ describe('dead letters on one Redis with several workers', () => {
     const ids = accepted.map(({ signalId }) => signalId);
 
     for (let redrives = 0; redrives <= 3; redrives += 1) {
-      const lookup = await Promise.all(ids.map((id) => untilBuried(id, redrives)));
+      const lookup = await Promise.all(ids.map((id) => untilDeadLettered(id, redrives)));
       expect(lookup.every(({ attempts }) => attempts.length === redrives + 1)).toBe(true);
       expect(await places(ids)).toEqual(ids.map(() => ['dead letter']));
       expect((await status()).counts).toMatchObject({
@@ -40,12 +40,12 @@ describe('dead letters on one Redis with several workers', () => {
   });
 
   it('one call of BullMQ’s retryJobs → redrives all', async () => {
-    const { seek, deadLetters, sendAll, untilBuried, until } = await setup({
+    const { seek, deadLetters, sendAll, untilDeadLettered, until } = await setup({
       answers: always('FORBIDDEN'),
       workers: 2,
     });
     const ids = (await sendAll(many(30))).map(({ signalId }) => signalId);
-    for (const id of ids) await untilBuried(id);
+    for (const id of ids) await untilDeadLettered(id);
     seek.answerWith([]);
 
     await deadLetters.retryJobs({ state: 'failed' });
@@ -54,12 +54,12 @@ describe('dead letters on one Redis with several workers', () => {
   });
 
   it('ten concurrent redrives of one → redrive it once', async () => {
-    const { seek, call, sendAll, untilBuried, until } = await setup({
+    const { seek, call, sendAll, untilDeadLettered, until } = await setup({
       answers: always('FORBIDDEN'),
       workers: 3,
     });
     const [{ signalId } = { signalId: '' }] = await sendAll(many(1));
-    await untilBuried(signalId);
+    await untilDeadLettered(signalId);
     seek.answerWith([]);
 
     const answers = await Promise.all(
@@ -73,13 +73,14 @@ describe('dead letters on one Redis with several workers', () => {
   });
 
   it('a crash of the worker during a redrive → another worker completes it', async () => {
-    const { backend, seek, deadLetters, sendAll, untilBuried, until, startWorker } = await setup({
-      answers: always('FORBIDDEN'),
-      workers: 0,
-    });
+    const { backend, seek, deadLetters, sendAll, untilDeadLettered, until, startWorker } =
+      await setup({
+        answers: always('FORBIDDEN'),
+        workers: 0,
+      });
     const first = await startWorker();
     const [{ signalId } = { signalId: '' }] = await sendAll(many(1));
-    await untilBuried(signalId);
+    await untilDeadLettered(signalId);
     await first.close();
     seek.answerWith([]);
     await (await deadLetters.getJob(signalId))?.retry('failed');
@@ -90,7 +91,7 @@ describe('dead letters on one Redis with several workers', () => {
     const crashed = new Worker(DEAD_LETTERS, null, { connection, prefix, skipLockRenewal: true });
     expect((await crashed.getNextJob('crashed', { block: false }))?.id).toBe(signalId);
     expect(await deadLetters.getActiveCount()).toBe(1);
-    await runOutLocks(connection, prefix, DEAD_LETTERS);
+    await expireLocks(connection, prefix, DEAD_LETTERS);
     await crashed.close();
     await startWorker();
 

@@ -38,23 +38,24 @@ describe.each(PLATFORMS)('dead letters on $name', ({ start }) => {
     });
 
     it('the next sweep → completes every move and repeats none', async () => {
-      const { startWorker, untilBuried, ids, places, status } = await setupHalfMoved();
+      const { startWorker, untilDeadLettered, ids, places, status } = await setupHalfMoved();
 
       await startWorker();
-      for (const id of ids) await untilBuried(id);
+      for (const id of ids) await untilDeadLettered(id);
 
       expect(await places(ids)).toEqual(ids.map(() => ['dead letter']));
       expect((await status()).counts).toMatchObject({ waiting: 0, active: 0, dead: 5 });
     });
 
     it('a redrive → is delivered once', async () => {
-      const { seek, startWorker, redrive, until, untilBuried, ids, id } = await setupHalfMoved();
+      const { seek, startWorker, redrive, until, untilDeadLettered, ids, id } =
+        await setupHalfMoved();
 
       expect(await redrive(id)).toBe(202);
       await startWorker();
 
       expect(await until(id, 'delivered')).toMatchObject({ redrives: 1 });
-      for (const other of ids.slice(1)) await untilBuried(other);
+      for (const other of ids.slice(1)) await untilDeadLettered(other);
       expect(seek.requests).toHaveLength(1);
     });
 
@@ -77,22 +78,23 @@ describe.each(PLATFORMS)('dead letters on $name', ({ start }) => {
     });
 
     it('a discard → the dead letter does not come back', async () => {
-      const { call, find, startWorker, untilBuried, deadLetters, ids, id } = await setupHalfMoved();
+      const { call, find, startWorker, untilDeadLettered, deadLetters, ids, id } =
+        await setupHalfMoved();
 
       expect((await call('DELETE', `/dead-letters/${id}?reason=test`)).status).toBe(204);
       await startWorker();
-      for (const other of ids.slice(1)) await untilBuried(other);
+      for (const other of ids.slice(1)) await untilDeadLettered(other);
 
       expect(await find(id)).toMatchObject({ state: 'skipped' });
       expect(await deadLetters.getJobState(id)).toBe('unknown');
     });
 
     it('failed jobs without dead letters → the next sweep moves them', async () => {
-      const { fail, startWorker, untilBuried, places } = await setup({ workers: 0 });
+      const { fail, startWorker, untilDeadLettered, places } = await setup({ workers: 0 });
       const ids = await fail(5);
 
       await startWorker();
-      for (const id of ids) await untilBuried(id);
+      for (const id of ids) await untilDeadLettered(id);
 
       expect(await places(ids)).toEqual(ids.map(() => ['dead letter']));
     });
@@ -102,10 +104,10 @@ describe.each(PLATFORMS)('dead letters on $name', ({ start }) => {
     /** The signal is back in the queue, and its failed dead letter still exists. */
     const setupHalfRedriven = async (answers: Script = []) => {
       const subject = await setup({ workers: 0 });
-      const { backend, logs, startWorker, untilBuried, deadLetters } = subject;
+      const { backend, logs, startWorker, untilDeadLettered, deadLetters } = subject;
       const [id = ''] = await subject.fail(1);
       const first = await startWorker();
-      await untilBuried(id);
+      await untilDeadLettered(id);
       await first.close();
       subject.seek.answerWith(answers);
 
@@ -131,12 +133,12 @@ describe.each(PLATFORMS)('dead letters on $name', ({ start }) => {
     });
 
     it('a newer rejection of the signal → replaces the old one in the dead letter', async () => {
-      const { id, startWorker, untilBuried, places } = await setupHalfRedriven([
+      const { id, startWorker, untilDeadLettered, places } = await setupHalfRedriven([
         refused('BAD_USER_INPUT'),
       ]);
 
       await startWorker();
-      const deadLetter = await untilBuried(id, 1);
+      const deadLetter = await untilDeadLettered(id, 1);
 
       expect(deadLetter).toMatchObject({ code: 'BAD_USER_INPUT', redrives: 1 });
       expect(await places([id])).toEqual([['dead letter']]);

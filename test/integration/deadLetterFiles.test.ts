@@ -1,4 +1,8 @@
-import { buildApplicationComplete, buildLetter, buildSignalJob } from '../support/buildSignal.ts';
+import {
+  buildApplicationComplete,
+  buildDeadLetter,
+  buildSignalJob,
+} from '../support/buildSignal.ts';
 import { onRedis, PLATFORMS, type Platform } from '../support/platforms.ts';
 import { refused } from '../support/scriptedSeek.ts';
 import { API_KEY, newToken, startDispatcher } from '../support/startDispatcher.ts';
@@ -34,12 +38,12 @@ const withFiles = (dispatcher: Dispatcher) => ({
 });
 
 const sendToDeadLetters = async (
-  { sendAll, untilBuried }: Dispatcher,
+  { sendAll, untilDeadLettered }: Dispatcher,
   count: number,
 ): Promise<string[]> => {
   const accepted = await sendAll(Array.from({ length: count }, complete));
   const ids = accepted.map(({ signalId }) => signalId);
-  for (const id of ids) await untilBuried(id);
+  for (const id of ids) await untilDeadLettered(id);
   return ids;
 };
 
@@ -83,9 +87,9 @@ describe.each(PLATFORMS)('dead letters in a file, on $name', ({ start }) => {
   }, 60_000);
 
   it('discarded and imported → are as before and can be redriven', async () => {
-    const { id, exported, imported, discard, find, untilBuried, redrive, until, seek, logs } =
+    const { id, exported, imported, discard, find, untilDeadLettered, redrive, until, seek, logs } =
       await setup();
-    const before = await untilBuried(id);
+    const before = await untilDeadLettered(id);
     const { text } = await exported();
     await discard(id);
 
@@ -94,7 +98,7 @@ describe.each(PLATFORMS)('dead letters in a file, on $name', ({ start }) => {
       json: { imported: 1, skipped: 0, invalid: [] },
     });
 
-    expect(await untilBuried(id)).toEqual(before);
+    expect(await untilDeadLettered(id)).toEqual(before);
     expect(await find(id)).toMatchObject({ state: 'dead', reason: 'FORBIDDEN' });
     expect((await imported(text)).json).toEqual({ imported: 0, skipped: 1, invalid: [] });
     expect(await redrive(id)).toBe(202);
@@ -110,17 +114,17 @@ describe.each(PLATFORMS)('dead letters in a file, on $name', ({ start }) => {
   });
 
   it('discarded twice → can be imported twice', async () => {
-    const { id, exported, imported, discard, untilBuried, until } = await setup();
+    const { id, exported, imported, discard, untilDeadLettered, until } = await setup();
     const { text } = await exported();
     await discard(id, 'first');
     await imported(text);
-    await untilBuried(id);
+    await untilDeadLettered(id);
 
     await discard(id, 'second');
 
     expect((await until(id, 'skipped')).reason).toMatch(/: second$/);
     expect((await imported(text)).json).toMatchObject({ imported: 1 });
-    await untilBuried(id);
+    await untilDeadLettered(id);
   });
 
   it('that still exist, or were delivered → are skipped', async () => {
@@ -139,12 +143,12 @@ describe.each(PLATFORMS)('dead letters in a file, on $name', ({ start }) => {
 
   it('of an erased application → are skipped', async () => {
     const dispatcher = withFiles(await setupDispatcher(rejectAll('FORBIDDEN')));
-    const { call, send, untilBuried, exported, imported, deadLetters } = dispatcher;
+    const { call, send, untilDeadLettered, exported, imported, deadLetters } = dispatcher;
     const applicationId = `application-${newToken()}`.replaceAll(/[^\w-]/g, '-');
     const path = `/applications/${applicationId}/seek-token`;
     await call('PUT', path, { token: newToken(), source: 'linkOut' });
     const { signalId } = await send(buildApplicationComplete({ token: undefined, applicationId }));
-    await untilBuried(signalId);
+    await untilDeadLettered(signalId);
     const { text } = await exported(`?applicationId=${applicationId}`);
 
     expect((await call('DELETE', path)).status).toBe(204);
@@ -160,7 +164,7 @@ describe.each(PLATFORMS)('dead letters in a file, on $name', ({ start }) => {
   });
 
   it('among invalid lines → are imported, and the invalid lines are named', async () => {
-    const { id, exported, imported, discard, untilBuried } = await setup();
+    const { id, exported, imported, discard, untilDeadLettered } = await setup();
     const { text } = await exported();
     await discard(id);
 
@@ -175,18 +179,18 @@ describe.each(PLATFORMS)('dead letters in a file, on $name', ({ start }) => {
         { line: 4, message: expect.stringMatching(/^\/signalId: Is required; /) },
       ],
     });
-    await untilBuried(id);
+    await untilDeadLettered(id);
     expect((await imported('\n'.repeat(1_001))).status).toBe(413);
     expect((await imported('x'.repeat(4 * 1024 * 1024 + 1))).status).toBe(413);
   });
 
   it('from another deployment → are imported and their signals can be delivered', async () => {
-    const { imported, untilBuried, call, until, redrive, seek, deadLetters } = await setup(0);
+    const { imported, untilDeadLettered, call, until, redrive, seek, deadLetters } = await setup(0);
     const signal = complete();
     const signalId = `from-elsewhere-${newToken()}`.replaceAll(/[^\w-]/g, '-');
     const job = buildSignalJob({ signal, contentId: signalId });
     const change = { signalId, failedJob: { jobId: signalId, finishedAt: 1_772_370_000_000 }, job };
-    const deadLetter = buildLetter({
+    const deadLetter = buildDeadLetter({
       ...change,
       typeCode: signal.typeCode,
       redriveRequested: true,
@@ -194,7 +198,7 @@ describe.each(PLATFORMS)('dead letters in a file, on $name', ({ start }) => {
 
     expect((await imported(JSON.stringify(deadLetter))).json).toMatchObject({ imported: 1 });
 
-    const deadLettered = await untilBuried(signalId);
+    const deadLettered = await untilDeadLettered(signalId);
     expect(deadLettered).toMatchObject({
       diedAt: deadLetter.diedAt,
       acceptedAt: deadLetter.acceptedAt,
@@ -208,11 +212,11 @@ describe.each(PLATFORMS)('dead letters in a file, on $name', ({ start }) => {
   });
 
   it('imported and discarded → are skipped', async () => {
-    const { imported, untilBuried, discard, until } = await setup(0);
+    const { imported, untilDeadLettered, discard, until } = await setup(0);
     const signalId = `from-elsewhere-${newToken()}`.replaceAll(/[^\w-]/g, '-');
-    const deadLetter = buildLetter({ signalId, failedJob: { jobId: signalId, finishedAt: 1 } });
+    const deadLetter = buildDeadLetter({ signalId, failedJob: { jobId: signalId, finishedAt: 1 } });
     await imported(JSON.stringify(deadLetter));
-    await untilBuried(signalId);
+    await untilDeadLettered(signalId);
 
     await discard(signalId);
 
@@ -220,13 +224,13 @@ describe.each(PLATFORMS)('dead letters in a file, on $name', ({ start }) => {
   });
 
   it('imported three times at once → exist once each', async () => {
-    const { ids, exported, imported, discard, untilBuried, deadLetters } = await setup(20);
+    const { ids, exported, imported, discard, untilDeadLettered, deadLetters } = await setup(20);
     const { text } = await exported();
     for (const id of ids) await discard(id);
 
     await Promise.all([imported(text), imported(text), imported(text)]);
 
-    for (const id of ids) await untilBuried(id);
+    for (const id of ids) await untilDeadLettered(id);
     expect(await deadLetters()).toHaveLength(20);
     expect((await imported(text)).json).toEqual({ imported: 0, skipped: 20, invalid: [] });
   });
@@ -249,12 +253,12 @@ describe('dead letters in a file, between two deployments', () => {
     if (first === undefined || second === undefined) throw new Error('not started');
     const signal = complete();
     const { signalId } = await first.send(signal);
-    await first.untilBuried(signalId);
+    await first.untilDeadLettered(signalId);
     second.seek.answerWith([]);
 
     const { text } = await first.exported();
     expect((await second.imported(text)).json).toEqual({ imported: 1, skipped: 0, invalid: [] });
-    await second.untilBuried(signalId);
+    await second.untilDeadLettered(signalId);
     expect(await second.send(signal)).toEqual({ signalId, duplicate: true, state: 'dead' });
     expect(await second.redrive(signalId)).toBe(202);
     await second.until(signalId, 'delivered');

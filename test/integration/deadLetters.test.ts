@@ -32,14 +32,14 @@ describe.each(PLATFORMS)('dead letters on $name', ({ start }) => {
     });
 
     it('and are redriven → go back once a worker starts; it fails the others', async () => {
-      const { ids, redrive, startWorker, until, untilBuried } = await setupUnfailed();
+      const { ids, redrive, startWorker, until, untilDeadLettered } = await setupUnfailed();
       const [redriven = '', ...others] = ids;
 
       expect(await redrive(redriven)).toBe(202);
       await startWorker();
 
       expect(await until(redriven, 'delivered')).toMatchObject({ redrives: 1 });
-      for (const id of others) await untilBuried(id);
+      for (const id of others) await untilDeadLettered(id);
     });
 
     it('and are redriven twice → are counted as redriven once', async () => {
@@ -52,12 +52,13 @@ describe.each(PLATFORMS)('dead letters on $name', ({ start }) => {
     });
 
     it('and are discarded → are skipped', async () => {
-      const { ids, call, find, startWorker, untilBuried, deadLetters } = await setupUnfailed();
+      const { ids, call, find, startWorker, untilDeadLettered, deadLetters } =
+        await setupUnfailed();
       const [discarded = '', ...others] = ids;
 
       expect((await call('DELETE', `/dead-letters/${discarded}?reason=test`)).status).toBe(204);
       await startWorker();
-      for (const id of others) await untilBuried(id);
+      for (const id of others) await untilDeadLettered(id);
 
       expect(await find(discarded)).toMatchObject({ state: 'skipped' });
       expect(await deadLetters.getJobState(discarded)).toBe('unknown');
@@ -74,13 +75,13 @@ describe.each(PLATFORMS)('dead letters on $name', ({ start }) => {
           refused('BAD_USER_INPUT', { message: 'Not valid' }),
         ],
       });
-      const { send, call, untilBuried } = subject;
+      const { send, call, untilDeadLettered } = subject;
       const applicationId = `application of ${newToken()}`;
       const path = `/applications/${encodeURIComponent(applicationId)}/seek-token`;
       await call('PUT', path, { token: newToken(), source: 'linkOut' });
       const sendToDeadLetters = async (signal: object): Promise<string> => {
         const { signalId } = await send(signal);
-        await untilBuried(signalId);
+        await untilDeadLettered(signalId);
         return signalId;
       };
       const one = await sendToDeadLetters(
@@ -172,7 +173,7 @@ describe.each(PLATFORMS)('dead letters on $name', ({ start }) => {
   });
 
   it('listed by code, type and time → only those that match, newest first', async () => {
-    const { seek, send, untilBuried, get } = await setup();
+    const { seek, send, untilDeadLettered, get } = await setup();
     const list = async (query: Record<string, string>) => {
       const path = `/dead-letters?${new URLSearchParams(query)}`;
       const { deadLetters } = await get<{ deadLetters: { signalId: string }[] }>(path);
@@ -181,7 +182,7 @@ describe.each(PLATFORMS)('dead letters on $name', ({ start }) => {
     const sendToDeadLetters = async (code: string, signal: object) => {
       seek.answerWith([refused(code)]);
       const { signalId } = await send(signal);
-      return untilBuried(signalId);
+      return untilDeadLettered(signalId);
     };
     const a = await sendToDeadLetters('FORBIDDEN', complete());
     const b = await sendToDeadLetters('BAD_USER_INPUT', buildSignal({ token: newToken() }));

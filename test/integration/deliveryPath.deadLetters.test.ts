@@ -12,7 +12,7 @@ describe.each(PLATFORMS)('path of a dead letter on $name', ({ start }) => {
   describe('move to dead letters', () => {
     it('SEEK rejects the signal → dead letter after one attempt, with all details and no secret', async () => {
       const token = newToken();
-      const { seek, send, untilBuried, until, find, logs } = await setup({
+      const { seek, send, untilDeadLettered, until, find, logs } = await setup({
         answers: [
           refused('BAD_USER_INPUT', {
             message: 'Input validation failed',
@@ -22,7 +22,7 @@ describe.each(PLATFORMS)('path of a dead letter on $name', ({ start }) => {
       });
 
       const { signalId } = await send(complete(token));
-      const deadLetter = await untilBuried(signalId);
+      const deadLetter = await untilDeadLettered(signalId);
 
       const [requestId] = header(seek.requests, 'x-request-id');
       const reason = 'Input validation failed; /input/token: Is not valid: [masked]';
@@ -55,11 +55,11 @@ describe.each(PLATFORMS)('path of a dead letter on $name', ({ start }) => {
     });
 
     it('dead letter → holds the whole signal, so that a redrive can send it', async () => {
-      const { backend, send, untilBuried } = await setup({ answers: [refused('FORBIDDEN')] });
+      const { backend, send, untilDeadLettered } = await setup({ answers: [refused('FORBIDDEN')] });
       const token = newToken();
 
       const { signalId } = await send(complete(token));
-      await untilBuried(signalId);
+      await untilDeadLettered(signalId);
 
       const { deadLetters } = await bullQueues(backend);
       const deadLetter = await deadLetters.getJob(signalId);
@@ -68,13 +68,13 @@ describe.each(PLATFORMS)('path of a dead letter on $name', ({ start }) => {
     });
 
     it('unknown code at every attempt → dead letter after the last attempt', async () => {
-      const { seek, send, untilBuried } = await setup({
+      const { seek, send, untilDeadLettered } = await setup({
         answers: () => refused('SOMETHING_NEW', { message: 'No idea' }),
         env: { RETRY_MAX_ATTEMPTS: '3' },
       });
 
       const { signalId } = await send(complete());
-      const deadLetter = await untilBuried(signalId);
+      const deadLetter = await untilDeadLettered(signalId);
 
       expect(deadLetter.code).toBe('SOMETHING_NEW');
       expect(deadLetter.reason).toContain('No idea');
@@ -86,13 +86,13 @@ describe.each(PLATFORMS)('path of a dead letter on $name', ({ start }) => {
     });
 
     it('UNAUTHENTICATED at every attempt → dead letter, after growing waits', async () => {
-      const { seek, send, untilBuried, logs } = await setup({
+      const { seek, send, untilDeadLettered, logs } = await setup({
         answers: () => refused('UNAUTHENTICATED'),
         env: { RETRY_MAX_ATTEMPTS: '5', RETRY_BASE_MS: '40', RETRY_MAX_MS: '5000' },
       });
 
       const { signalId } = await send(complete());
-      const { code, attempts } = await untilBuried(signalId);
+      const { code, attempts } = await untilDeadLettered(signalId);
 
       expect(code).toBe('UNAUTHENTICATED');
       expect(attempts).toHaveLength(5);
@@ -111,13 +111,13 @@ describe.each(PLATFORMS)('path of a dead letter on $name', ({ start }) => {
     });
 
     it('maximum age reached → dead letter, although attempts are left', async () => {
-      const { send, untilBuried } = await setup({
+      const { send, untilDeadLettered } = await setup({
         answers: () => refused('INTERNAL_SERVER_ERROR'),
         env: { RETRY_MAX_AGE_MS: '60', RETRY_MAX_ATTEMPTS: '1000' },
       });
 
       const { signalId } = await send(complete());
-      const deadLetter = await untilBuried(signalId);
+      const deadLetter = await untilDeadLettered(signalId);
 
       expect(deadLetter.code).toBe('INTERNAL_SERVER_ERROR');
       expect(deadLetter.reason).toMatch(/given up after \d+ seconds/);
@@ -126,13 +126,13 @@ describe.each(PLATFORMS)('path of a dead letter on $name', ({ start }) => {
 
     it('redriven signal → its age counts from the redrive', async () => {
       let broken = true;
-      const { send, untilBuried, redrive, until } = await setup({
+      const { send, untilDeadLettered, redrive, until } = await setup({
         answers: (_, number) =>
           broken || number % 2 === 0 ? refused('INTERNAL_SERVER_ERROR') : delivered(),
         env: { RETRY_MAX_AGE_MS: '400', RETRY_BASE_MS: '50', RETRY_MAX_MS: '50' },
       });
       const { signalId } = await send(complete());
-      const { attempts } = await untilBuried(signalId);
+      const { attempts } = await untilDeadLettered(signalId);
 
       broken = attempts.length % 2 !== 0;
       await redrive(signalId);
@@ -144,13 +144,16 @@ describe.each(PLATFORMS)('path of a dead letter on $name', ({ start }) => {
 
   describe('jobs that another program added', () => {
     it('unreadable jobs with any id → dead letters, and later signals are delivered', async () => {
-      const { seek, backend, deadLetters, send, until, untilBuried } = await setup();
+      const { seek, backend, deadLetters, send, until, untilDeadLettered } = await setup();
       const { signals } = await bullQueues(backend);
 
       const anonymous = await signals.add('mail', { to: 'an address' });
       const { id: named = '' } = await signals.add('mail', 'text', { jobId: 'another-program' });
       expect(anonymous.id).toMatch(/^\d+$/);
-      const [first] = [await untilBuried(`job-${anonymous.id}`), await untilBuried(named)];
+      const [first] = [
+        await untilDeadLettered(`job-${anonymous.id}`),
+        await untilDeadLettered(named),
+      ];
       const { signalId } = await send(complete());
       await until(signalId, 'delivered');
 
@@ -168,28 +171,28 @@ describe.each(PLATFORMS)('path of a dead letter on $name', ({ start }) => {
     });
 
     it('job of a newer version, redriven unchanged → dead letter again', async () => {
-      const { backend, redrive, untilBuried, logs } = await setup({
+      const { backend, redrive, untilDeadLettered, logs } = await setup({
         env: { RETRY_MAX_AGE_MS: '1' },
       });
       const { signals } = await bullQueues(backend);
       const { id } = await signals.add('mail', { version: 99, to: 'an address' });
-      const { diedAt } = await untilBuried(`job-${id}`);
+      const { diedAt } = await untilDeadLettered(`job-${id}`);
 
       expect(await redrive(`job-${id}`)).toBe(202);
 
       await waitFor(
         () => logs.lines().filter(({ msg }) => msg === 'signal.deadLettered').length === 2,
       );
-      const deadLetter = await untilBuried(`job-${id}`);
+      const deadLetter = await untilDeadLettered(`job-${id}`);
       expect(Date.parse(deadLetter.diedAt)).toBeGreaterThanOrEqual(Date.parse(diedAt));
       expect(deadLetter.code).toBe('UNREADABLE');
     });
 
     it('redrive of an unreadable job → 422, the dead letter stays', async () => {
-      const { backend, call, untilBuried } = await setup();
+      const { backend, call, untilDeadLettered } = await setup();
       const { signals } = await bullQueues(backend);
       const { id } = await signals.add('mail', { to: 'an address' });
-      const before = await untilBuried(`job-${id}`);
+      const before = await untilDeadLettered(`job-${id}`);
 
       const answer = await call('POST', `/dead-letters/job-${id}/redrive`);
 
@@ -197,7 +200,7 @@ describe.each(PLATFORMS)('path of a dead letter on $name', ({ start }) => {
       expect(JSON.parse(await answer.text())).toMatchObject({
         invalidFields: { '/signal': expect.any(String) },
       });
-      expect(await untilBuried(`job-${id}`)).toEqual(before);
+      expect(await untilDeadLettered(`job-${id}`)).toEqual(before);
     });
 
     it('job with attempts: 1 and no backoff → is retried all the same', async () => {
@@ -220,7 +223,7 @@ describe.each(PLATFORMS)('path of a dead letter on $name', ({ start }) => {
     });
 
     it('readable job with a number as its id → dead letter, then redriven and delivered', async () => {
-      const { seek, backend, redrive, until, untilBuried } = await setup({
+      const { seek, backend, redrive, until, untilDeadLettered } = await setup({
         answers: [refused('FORBIDDEN')],
       });
       const { signals } = await bullQueues(backend);
@@ -228,7 +231,7 @@ describe.each(PLATFORMS)('path of a dead letter on $name', ({ start }) => {
       const job = buildSignalJob({ signal, acceptedAt: new Date().toISOString() });
 
       const { id } = await signals.add('ApplicationComplete', job);
-      await untilBuried(`job-${id}`);
+      await untilDeadLettered(`job-${id}`);
       expect(await redrive(`job-${id}`)).toBe(202);
       await until(`job-${id}`, 'delivered');
 
@@ -241,7 +244,7 @@ describe.each(PLATFORMS)('path of a dead letter on $name', ({ start }) => {
       const dispatcher = await setup({ answers: () => refused('FORBIDDEN') });
       const accepted = await dispatcher.sendAll(Array.from({ length: signals }, () => complete()));
       const ids = accepted.map(({ signalId }) => signalId);
-      for (const id of ids) await dispatcher.untilBuried(id);
+      for (const id of ids) await dispatcher.untilDeadLettered(id);
       dispatcher.seek.answerWith([]);
       return { ...dispatcher, ids, id: ids[0] ?? '', ...(await bullQueues(dispatcher.backend)) };
     };
@@ -294,11 +297,11 @@ describe.each(PLATFORMS)('path of a dead letter on $name', ({ start }) => {
     });
 
     it('several redrives → the attempts before each of them are kept', async () => {
-      const { seek, redrive, until, untilBuried, id } = await setupDead();
+      const { seek, redrive, until, untilDeadLettered, id } = await setupDead();
       seek.answerWith([refused('BAD_USER_INPUT'), html(502)]);
 
       await redrive(id);
-      const deadLetter = await untilBuried(id, 1);
+      const deadLetter = await untilDeadLettered(id, 1);
       await redrive(id);
       const record = await until(id, 'delivered');
 

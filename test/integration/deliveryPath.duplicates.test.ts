@@ -50,10 +50,10 @@ describe.each(PLATFORMS)('path of a duplicate on $name', ({ start }) => {
     });
 
     it('duplicate of a dead signal → state dead, nothing is queued', async () => {
-      const { seek, send, untilBuried } = await setup({ answers: [refused('FORBIDDEN')] });
+      const { seek, send, untilDeadLettered } = await setup({ answers: [refused('FORBIDDEN')] });
       const signal = complete();
       const { signalId } = await send(signal);
-      await untilBuried(signalId);
+      await untilDeadLettered(signalId);
 
       expect(await send(signal)).toEqual({ signalId, duplicate: true, state: 'dead' });
       expect(seek.requests).toHaveLength(1);

@@ -137,7 +137,7 @@ describe.each(PLATFORMS)('path of a signal on $name', ({ start }) => {
     it('signals in every state → counts by state, and the oldest unsent signal', async () => {
       const { open, opened } = gate();
       const retryForever = { RETRY_BASE_MS: FOREVER, RETRY_MAX_MS: FOREVER };
-      const { seek, status, send, startWorker, until, untilBuried, call } = await setup({
+      const { seek, status, send, startWorker, until, untilDeadLettered, call } = await setup({
         workers: 0,
         env: retryForever,
       });
@@ -174,7 +174,7 @@ describe.each(PLATFORMS)('path of a signal on $name', ({ start }) => {
 
       seek.answerWith([refused('FORBIDDEN')]);
       const { signalId: third } = await send(complete());
-      await untilBuried(third);
+      await untilDeadLettered(third);
       expect(await difference()).toEqual({ retrying: 1, delivered: 1, dead: 1, oldest: first });
 
       await call('DELETE', `/dead-letters/${third}`);
@@ -182,12 +182,12 @@ describe.each(PLATFORMS)('path of a signal on $name', ({ start }) => {
     });
 
     it('redriven signal → oldest unsent by its first acceptance; a dead one → none', async () => {
-      const { seek, send, status, until, untilBuried, redrive } = await setup({
+      const { seek, send, status, until, untilDeadLettered, redrive } = await setup({
         answers: [refused('FORBIDDEN')],
         env: { RETRY_BASE_MS: FOREVER, RETRY_MAX_MS: FOREVER },
       });
       const { signalId } = await send(complete());
-      const { acceptedAt } = await untilBuried(signalId);
+      const { acceptedAt } = await untilDeadLettered(signalId);
       expect((await status()).oldestUnsent).toBeUndefined();
 
       seek.answerWith([html(503)]);

@@ -43,14 +43,14 @@ describe.each(PLATFORMS)('an erasure on $name', ({ start }) => {
   });
 
   it('removes the tokens from dead letters and delivered signals', async () => {
-    const { put, send, erase, find, stored, until, untilBuried, seek } = await setup();
+    const { put, send, erase, find, stored, until, untilDeadLettered, seek } = await setup();
     const [applicationId, token] = [newApplication(), newToken()];
     await put(applicationId, { token, source: 'linkOut' });
     const delivered = await send(buildApplicationComplete({ token }));
     await until(delivered.signalId, 'delivered');
     seek.answerWith(() => refused('FORBIDDEN'));
     const dead = await send(named(applicationId));
-    await untilBuried(dead.signalId);
+    await untilDeadLettered(dead.signalId);
 
     expect(await erase(applicationId)).toBe(204);
 
@@ -104,15 +104,16 @@ describe.each(PLATFORMS)('an erasure on $name', ({ start }) => {
   });
 
   it('requested three times at once → all succeed, and every signal is skipped', async () => {
-    const { put, send, erase, find, redrive, until, startWorker, untilBuried, seek } = await setup({
-      workers: 0,
-    });
+    const { put, send, erase, find, redrive, until, startWorker, untilDeadLettered, seek } =
+      await setup({
+        workers: 0,
+      });
     const [applicationId, token] = [newApplication(), newToken()];
     await put(applicationId, { token, source: 'linkOut' });
     seek.answerWith(() => refused('FORBIDDEN'));
     const worker = await startWorker();
     const dead = await send(buildApplicationComplete({ token }));
-    await untilBuried(dead.signalId);
+    await untilDeadLettered(dead.signalId);
     await worker.close();
     const waiting = await Promise.all(
       Array.from({ length: 20 }, (_, n) =>

@@ -80,12 +80,12 @@ describe.each(PLATFORMS)('a search for signals on $name', ({ start }) => {
   });
 
   it('by a search key that the index has lost → dead letters are still found', async () => {
-    const { send, search, untilBuried, backend } = await setup({
+    const { send, search, untilDeadLettered, backend } = await setup({
       answers: () => refused('FORBIDDEN'),
     });
     const position = newName();
     const { signalId } = await send(buildPositionStatusUpdate({ positionProfileIds: [position] }));
-    const { attempts } = await untilBuried(signalId);
+    const { attempts } = await untilDeadLettered(signalId);
     await backend.index.forget({ kind: 'position', value: position });
 
     const dead = [expect.objectContaining({ signalId, state: 'dead', acceptedFrom: 'ats' })];
@@ -105,12 +105,12 @@ describe.each(PLATFORMS)('a search for signals on $name', ({ start }) => {
   });
 
   it('a signal with a candidate application profile → every record shows it', async () => {
-    const { send, find, get, call, untilBuried } = await setup({
+    const { send, find, get, call, untilDeadLettered } = await setup({
       answers: () => refused('FORBIDDEN'),
     });
     const references = { candidateApplicationProfileId: newName() };
     const { signalId } = await send(buildSignal({ token: undefined, ...references }));
-    await untilBuried(signalId);
+    await untilDeadLettered(signalId);
 
     expect(await find(signalId)).toMatchObject({ state: 'dead', ...references });
     expect(await get(`/dead-letters/${signalId}`)).toMatchObject(references);

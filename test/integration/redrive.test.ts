@@ -3,7 +3,11 @@ import { createDeadLetters } from '../../src/deadLetters/deadLetters.ts';
 import { DEAD_LETTERS, SIGNALS } from '../../src/queue/backend.ts';
 import { allDeadLetters, allDeadLettersOnce } from '../../src/queue/readDeadLetters.ts';
 
-import { buildApplicationComplete, buildLetter, buildSignalJob } from '../support/buildSignal.ts';
+import {
+  buildApplicationComplete,
+  buildDeadLetter,
+  buildSignalJob,
+} from '../support/buildSignal.ts';
 import { PLATFORMS } from '../support/platforms.ts';
 import { refused } from '../support/scriptedSeek.ts';
 import { API_KEY, newToken } from '../support/startDispatcher.ts';
@@ -21,7 +25,7 @@ describe.each(PLATFORMS)('redrive on $name', ({ start }) => {
     const dispatcher = await setup({ answers: () => refused('FORBIDDEN'), ...options });
     const accepted = await dispatcher.sendAll(Array.from({ length: count }, complete));
     const ids = accepted.map(({ signalId }) => signalId);
-    for (const id of ids) await dispatcher.untilBuried(id);
+    for (const id of ids) await dispatcher.untilDeadLettered(id);
     dispatcher.seek.answerWith([]);
     const { backend } = dispatcher;
     return {
@@ -36,13 +40,14 @@ describe.each(PLATFORMS)('redrive on $name', ({ start }) => {
 
   describe('the redrive log', () => {
     it('after several redrives → holds time and name of each, as dead letter and as signal', async () => {
-      const { id, seek, redrive, deadLetters, untilBuried, until, call, logs } = await setupDead();
+      const { id, seek, redrive, deadLetters, untilDeadLettered, until, call, logs } =
+        await setupDead();
       seek.answerWith(() => refused('BAD_USER_INPUT'));
 
       await redrive(id);
-      const deadLetter = await untilBuried(id, 1);
+      const deadLetter = await untilDeadLettered(id, 1);
       await deadLetters.redriveMany({ code: 'BAD_USER_INPUT' }, 'board:operator');
-      await untilBuried(id, 2);
+      await untilDeadLettered(id, 2);
       seek.answerWith([]);
       await redrive(id);
       const record = await until(id, 'delivered');
@@ -128,10 +133,10 @@ describe.each(PLATFORMS)('redrive on $name', ({ start }) => {
     });
 
     it('after a discard → stays with the signal', async () => {
-      const { id, seek, redrive, untilBuried, call, until } = await setupDead();
+      const { id, seek, redrive, untilDeadLettered, call, until } = await setupDead();
       seek.answerWith([refused('FORBIDDEN')]);
       await redrive(id);
-      await untilBuried(id, 1);
+      await untilDeadLettered(id, 1);
 
       expect((await call('DELETE', `/dead-letters/${id}`)).status).toBe(204);
 
@@ -165,14 +170,14 @@ describe.each(PLATFORMS)('redrive on $name', ({ start }) => {
         acceptedAt: new Date().toISOString(),
       });
       await subject.signals.add('ApplicationComplete', job, { jobId: id });
-      const deadLetter = await subject.untilBuried(id);
+      const deadLetter = await subject.untilDeadLettered(id);
       subject.seek.answerWith([]);
       return { ...subject, id, deadLetter, valid: subject.id };
     };
     const invalidFields = { '/token': expect.stringMatching(/^Is required/) };
 
     it('is answered with 422 with the invalid fields, and the dead letter stays', async () => {
-      const { id, deadLetter, call, seek, untilBuried } = await setupInvalid();
+      const { id, deadLetter, call, seek, untilDeadLettered } = await setupInvalid();
       const sent = seek.requests.length;
 
       const answer = await call('POST', `/dead-letters/${id}/redrive`);
@@ -181,7 +186,7 @@ describe.each(PLATFORMS)('redrive on $name', ({ start }) => {
         422,
         { message: 'The signal fails validation today', invalidFields },
       ]);
-      expect(await untilBuried(id)).toEqual(deadLetter);
+      expect(await untilDeadLettered(id)).toEqual(deadLetter);
       expect(seek.requests).toHaveLength(sent);
     });
 
@@ -196,7 +201,7 @@ describe.each(PLATFORMS)('redrive on $name', ({ start }) => {
     });
 
     it('by the board’s own Retry → fails again with the old reason and the problem', async () => {
-      const { id, deadLetter, deadLetters, deadLetterQueue, untilBuried, seek } =
+      const { id, deadLetter, deadLetters, deadLetterQueue, untilDeadLettered, seek } =
         await setupInvalid();
       const sent = seek.requests.length;
       await deadLetters.noteRedriver(id, 'board:operator');
@@ -210,7 +215,7 @@ describe.each(PLATFORMS)('redrive on $name', ({ start }) => {
       expect(failed.failedReason).toMatch(
         /^BAD_USER_INPUT: .*Is not valid.*; not sent again: \/token: Is required/,
       );
-      expect(await untilBuried(id)).toEqual(deadLetter);
+      expect(await untilDeadLettered(id)).toEqual(deadLetter);
       expect(failed.data.redriveBy).toBeUndefined();
       expect(seek.requests).toHaveLength(sent);
     });
@@ -253,10 +258,10 @@ describe.each(PLATFORMS)('redrive on $name', ({ start }) => {
   });
 
   it('of a valid signal that SEEK rejected as invalid → is sent again', async () => {
-    const { id, seek, redrive, until, untilBuried } = await setupDead();
+    const { id, seek, redrive, until, untilDeadLettered } = await setupDead();
     seek.answerWith([refused('BAD_USER_INPUT', { message: 'Is not valid' })]);
     await redrive(id);
-    await untilBuried(id, 1);
+    await untilDeadLettered(id, 1);
 
     expect(await redrive(id)).toBe(202);
 
@@ -282,7 +287,7 @@ describe.each(PLATFORMS)('redrive on $name', ({ start }) => {
           const acceptedAt = new Date().toISOString();
           const job = buildSignalJob({ signal: complete(), acceptedAt, contentId: signalId });
           const failedJob = { jobId: signalId, finishedAt: 1 };
-          const data = buildLetter({ signalId, code, failedJob, job });
+          const data = buildDeadLetter({ signalId, code, failedJob, job });
           return { name: 'x', data, opts: { jobId: signalId, removeOnComplete: true } };
         }),
       );

@@ -2,7 +2,7 @@ import { Redis } from 'ioredis';
 import { queueOptions } from '../../src/cli/processes/service.ts';
 import { createProducer, type EnqueueResult, QueueUnavailableError } from '../../src/index.ts';
 import { openRedis } from '../../src/queue/redis/openRedis.ts';
-import { buildLetter } from '../support/buildSignal.ts';
+import { buildDeadLetter } from '../support/buildSignal.ts';
 import { closeAfterEach } from '../support/closeAfterEach.ts';
 import { SLACK_MS } from '../support/inTime.ts';
 import type { Platform } from '../support/platforms.ts';
@@ -88,7 +88,7 @@ describe('WAIT_REPLICAS', () => {
       const answer = await fetch(`${url}/dead-letters/import`, {
         method: 'POST',
         headers: { authorization: `Bearer ${API_KEY}` },
-        body: JSON.stringify(buildLetter()),
+        body: JSON.stringify(buildDeadLetter()),
       });
       return { status: answer.status, body: await answer.json() };
     };

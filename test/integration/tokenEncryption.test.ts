@@ -31,7 +31,7 @@ describe.each(PLATFORMS)('encrypted seek tokens on $name', ({ start }) => {
 
   it('are unencrypted nowhere: not in a job, a dead letter or the registry', async () => {
     const subject = await setup({ env: { TOKEN_ENCRYPTION_KEYS: oldKey }, workers: 0 });
-    const { put, send, startWorker, untilBuried, redrive, until, sentTokens, backend, seek } =
+    const { put, send, startWorker, untilDeadLettered, redrive, until, sentTokens, backend, seek } =
       subject;
     const [direct, recorded, applicationId] = [newToken(), newToken(), newApplication()];
     await put(applicationId, { token: recorded, source: 'linkOut' });
@@ -42,7 +42,7 @@ describe.each(PLATFORMS)('encrypted seek tokens on $name', ({ start }) => {
 
     seek.answerWith([refused('FORBIDDEN')]);
     await startWorker();
-    await untilBuried(signalId);
+    await untilDeadLettered(signalId);
     await expectEncrypted(subject, signalId, direct);
     await redrive(signalId);
     await until(signalId, 'delivered');
@@ -57,7 +57,7 @@ describe.each(PLATFORMS)('encrypted seek tokens on $name', ({ start }) => {
       put,
       send,
       startWorker,
-      untilBuried,
+      untilDeadLettered,
       until,
       redrive,
       backend,
@@ -81,7 +81,7 @@ describe.each(PLATFORMS)('encrypted seek tokens on $name', ({ start }) => {
     const delivery = await direct(ofDelivered);
     await until(delivery.signalId, 'delivered');
     const dead = await direct(ofDead);
-    await untilBuried(dead.signalId);
+    await untilDeadLettered(dead.signalId);
     await worker.close();
     const waiting = await direct(ofWaiting);
 

@@ -84,13 +84,13 @@ describe.each([
   });
 
   it('keeps its trace through retries, dead letters and a redrive', async () => {
-    const { send, until, untilBuried, redrive, logs } = await setup({
+    const { send, until, untilDeadLettered, redrive, logs } = await setup({
       tracer: recorded.tracer,
       answers: [html(502), refused('FORBIDDEN')],
     });
 
     const { signalId } = await send(complete(), SAMPLED);
-    await untilBuried(signalId);
+    await untilDeadLettered(signalId);
     expect((await until(signalId, 'dead')).traceId).toBe(TRACE);
     await redrive(signalId);
     await until(signalId, 'delivered');

@@ -1,11 +1,11 @@
-import { createProbes } from '../../src/observability/health.ts';
+import { createHealthChecks } from '../../src/observability/health.ts';
 
 const { jest } = import.meta;
 
 type Doubles = { ping?: () => Promise<void>; isAlive?: () => boolean };
 
 const setup = ({ ping = async () => {}, isAlive = () => true }: Doubles = {}) => {
-  const app = createProbes({
+  const app = createHealthChecks({
     ping,
     isAlive,
     metrics: {

@@ -7,7 +7,7 @@ import {
 } from '../../src/queue/backend.ts';
 import { createTokenCipher } from '../../src/runtime/tokenCipher.ts';
 import type { SignalRecord, SignalState } from '../../src/schemas/signalRecord.ts';
-import { buildLetter } from '../support/buildSignal.ts';
+import { buildDeadLetter } from '../support/buildSignal.ts';
 
 const NOW = Date.parse('2026-03-01T12:00:00Z');
 const DAY_MS = 24 * 3_600_000;
@@ -106,7 +106,7 @@ describe('accepting a signal reads no more than the answer needs', () => {
       what: 'a duplicate in the dead letters',
       known: {
         admissions: [{ kind: 'known', queued: false }],
-        deadLetter: { data: buildLetter() } as Job,
+        deadLetter: { data: buildDeadLetter() } as Job,
         state: 'dead',
       },
       answer: duplicate('dead'),

@@ -142,14 +142,14 @@ describe('runUntilTerminated', () => {
     const { closers, closed, add, logs } = setup();
     const { termination } = terminable();
     add('redis');
-    const unfit = Promise.resolve('Redis may evict signals');
+    const failedPrecondition = Promise.resolve('Redis may evict signals');
 
     const exit = runUntilTerminated({
       closers,
       logger: logs.logger,
       termination,
       timeoutMs: 1_000,
-      unfit,
+      failedPrecondition,
     });
 
     await expect(exit).resolves.toBe(2);

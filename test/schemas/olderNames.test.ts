@@ -2,7 +2,7 @@ import { DeadLetterSchema } from '../../src/schemas/deadLetter.ts';
 import { upgradeSignalJob } from '../../src/schemas/olderNames.ts';
 import { ApplicationTokensSchema } from '../../src/schemas/seekToken.ts';
 import { SignalJobSchema } from '../../src/schemas/signalJob.ts';
-import { buildLetter, buildSignalJob } from '../support/buildSignal.ts';
+import { buildDeadLetter, buildSignalJob } from '../support/buildSignal.ts';
 
 const AT = '2026-03-01T12:00:00.000Z';
 const USED = { source: 'linkOut', receivedAt: AT, expired: false };
@@ -41,7 +41,10 @@ describe('data of an older version', () => {
   });
 
   it('dead letter of version 1 → read, with its job unchanged', () => {
-    const { failedJob, ...rest } = buildLetter({ version: 1, job: { version: 2, rememberMs: 5 } });
+    const { failedJob, ...rest } = buildDeadLetter({
+      version: 1,
+      job: { version: 2, rememberMs: 5 },
+    });
 
     expect(DeadLetterSchema.parse({ ...rest, burial: failedJob })).toEqual({
       ...rest,
@@ -51,7 +54,7 @@ describe('data of an older version', () => {
   });
 
   it('attempt of a dead letter of version 1 → read under the names of this version', () => {
-    const older = buildLetter({ version: 1, attempts: [{ ...ATTEMPT, bound: USED }] });
+    const older = buildDeadLetter({ version: 1, attempts: [{ ...ATTEMPT, bound: USED }] });
 
     expect(DeadLetterSchema.parse(older).attempts).toEqual([{ ...ATTEMPT, tokenUsed: USED }]);
   });

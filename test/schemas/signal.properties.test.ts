@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { DateTimeSchema, toUtc } from '../../src/schemas/dateTime.ts';
 import { AnySignalSchema, SIGNAL_SCHEMAS } from '../../src/schemas/signal.ts';
-import { moment, offset, signalInput, writeMoment } from '../support/arbitraries.ts';
+import { formatInstant, instant, offset, signalInput } from '../support/arbitraries.ts';
 import { SLACK_MS } from '../support/inTime.ts';
 import { accepted, parse, problems } from './parse.ts';
 
@@ -54,15 +54,15 @@ describe('every valid signal', () => {
 describe('a timestamp', () => {
   it('parsed → the same instant in UTC, and toUtc → one canonical text', () => {
     fc.assert(
-      fc.property(moment, offset, fc.nat(5), (when, minutes, zeros) => {
-        const given = writeMoment(when, minutes, zeros);
+      fc.property(instant, offset, fc.nat(5), (when, minutes, zeros) => {
+        const given = formatInstant(when, minutes, zeros);
         const sent = DateTimeSchema.parse(given);
         const utc = toUtc(sent);
 
         expect(sent).toBe(given.endsWith('Z') ? given : utc);
-        expect(utc).toBe(toUtc(writeMoment(when, 0)));
+        expect(utc).toBe(toUtc(formatInstant(when, 0)));
         expect(utc).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d*[1-9])?Z$/);
-        expect(instantOf(utc)).toEqual(instantOf(writeMoment(when, minutes, zeros)));
+        expect(instantOf(utc)).toEqual(instantOf(formatInstant(when, minutes, zeros)));
       }),
     );
   });

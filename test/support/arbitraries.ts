@@ -19,7 +19,7 @@ type Instant = { seconds: number; fraction: string };
 const MIN_SECONDS = -57_782_073_600;
 
 /** Never in the future. Any offset keeps the year between 1 and 9999. */
-export const moment: fc.Arbitrary<Instant> = fc.record({
+export const instant: fc.Arbitrary<Instant> = fc.record({
   seconds: fc.integer({ min: MIN_SECONDS, max: Date.UTC(2026, 2, 2) / 1000 }),
   fraction: fc.string({ unit: fc.constantFrom(...'0123456789'), maxLength: 12 }),
 });
@@ -30,7 +30,11 @@ const MAX_OFFSET_MINUTES = 23 * 60 + 59;
 export const offset = fc.integer({ min: -MAX_OFFSET_MINUTES, max: MAX_OFFSET_MINUTES });
 
 /** RFC 3339 text of the instant at an offset in minutes, with `zeros` appended to the fraction. */
-export const writeMoment = ({ seconds, fraction }: Instant, minutes: number, zeros = 0): string => {
+export const formatInstant = (
+  { seconds, fraction }: Instant,
+  minutes: number,
+  zeros = 0,
+): string => {
   const local = new Date((seconds + minutes * 60) * 1000).toISOString().slice(0, 19);
   const digits = `${fraction}${'0'.repeat(zeros)}`;
   const [hours, rest] = [Math.trunc(Math.abs(minutes) / 60), Math.abs(minutes) % 60];
@@ -39,7 +43,7 @@ export const writeMoment = ({ seconds, fraction }: Instant, minutes: number, zer
   return `${local}${digits === '' ? '' : `.${digits}`}${zone}`;
 };
 
-const timestamp = fc.tuple(moment, offset).map(([when, minutes]) => writeMoment(when, minutes));
+const timestamp = fc.tuple(instant, offset).map(([when, minutes]) => formatInstant(when, minutes));
 
 const rankNumber = fc.integer({ min: 0, max: 2 ** 31 - 1 });
 const rank = fc.record({ label: text, index: rankNumber, total: rankNumber });

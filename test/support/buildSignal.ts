@@ -59,7 +59,7 @@ export const buildSignalJob = (change: object = {}) => ({
 });
 
 /** The job data of a dead letter. */
-export const buildLetter = (change: object = {}) => ({
+export const buildDeadLetter = (change: object = {}) => ({
   version: 2,
   signalId: 'signal-1',
   failedJob: { jobId: 'signal-1', finishedAt: Date.parse('2026-03-01T13:00:00Z') },

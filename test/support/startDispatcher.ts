@@ -137,7 +137,7 @@ export const startDispatcher = async (platform: Platform, options: Options = {})
       );
     },
     /** Resolves with the dead letter when a worker has failed it and the signal's job is removed. */
-    untilBuried: (signalId: string, redrives = 0): Promise<DeadLetterView> =>
+    untilDeadLettered: (signalId: string, redrives = 0): Promise<DeadLetterView> =>
       waitFor(
         async () => {
           const queue = await service.backend.queue('dead-letters');

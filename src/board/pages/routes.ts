@@ -1,6 +1,6 @@
 import { Hono } from 'hono';
 import type { DeadLetterView } from '../../deadLetters/deadLetters.ts';
-import type { Redriven } from '../../deadLetters/redrive.ts';
+import type { RedriveOutcome } from '../../deadLetters/redrive.ts';
 import type { QueueStatus } from '../../queue/status.ts';
 import type { WorkerStats } from '../../queue/workerStats.ts';
 import { queueTimedOut, singleFlight, withDeadline } from '../../runtime/async.ts';
@@ -21,7 +21,7 @@ export type PagesDeps = {
   find: (signalId: string) => Promise<SignalRecord | undefined>;
   /** Finds signals by any of their search keys, such as an application id. */
   search: (text: string, limit: number) => Promise<SignalRecord[]>;
-  redrive: (signalId: string, by: string) => Promise<Redriven>;
+  redrive: (signalId: string, by: string) => Promise<RedriveOutcome>;
   log: (fields: Record<string, unknown>, message: string) => void;
   now?: () => number;
 };

@@ -7,7 +7,7 @@ const RETRY_AFTER_SECONDS = 5;
 const HEADERS = { 'retry-after': String(RETRY_AFTER_SECONDS) };
 
 /** The answer while Redis is unavailable or slow: a page that reloads itself, or one line of text for a script. */
-export const noAnswer = (c: Context): Response | Promise<Response> => {
+export const queueUnavailable = (c: Context): Response | Promise<Response> => {
   const acceptsHtml = c.req.header('accept')?.includes('text/html') ?? false;
   if (!acceptsHtml) return c.text('The queue does not answer\n', 503, HEADERS);
   // Only a GET is repeated automatically: repeating a write could redrive a signal that the operator gave up on.

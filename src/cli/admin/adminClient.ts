@@ -1,8 +1,12 @@
-import type { DeadLetterCount, DeadLetterView, Discarded } from '../../deadLetters/deadLetters.ts';
+import type {
+  DeadLetterCount,
+  DeadLetterView,
+  DiscardResult,
+} from '../../deadLetters/deadLetters.ts';
 import type { DeadLetterFilter } from '../../deadLetters/filter.ts';
-import type { Redriven } from '../../deadLetters/redrive.ts';
+import type { RedriveOutcome } from '../../deadLetters/redrive.ts';
 import type { RedrivePreview } from '../../deadLetters/redriveMany.ts';
-import type { Imported } from '../../deadLetters/transfer.ts';
+import type { ImportResult } from '../../deadLetters/transfer.ts';
 import type { EnqueueResult, InvalidResult } from '../../producer/enqueue.ts';
 import type { Search } from '../../producer/search.ts';
 import type { QueueStatus } from '../../queue/status.ts';
@@ -25,13 +29,13 @@ export type AdminClient = {
   countDeadLetters: (filter: DeadLetterFilter) => Promise<DeadLetterCount[]>;
   deadLetter: (signalId: string) => Promise<DeadLetterView | undefined>;
   /** With `dryRun`, reports the result of a redrive and changes nothing. */
-  redrive: (signalId: string, options?: { dryRun: boolean }) => Promise<Redriven>;
+  redrive: (signalId: string, options?: { dryRun: boolean }) => Promise<RedriveOutcome>;
   previewRedrive: (filter: DeadLetterFilter) => Promise<RedrivePreview>;
   /** Complete dead letters, including their signals. */
   exportDeadLetters: (filter: DeadLetterFilter) => AsyncIterable<DeadLetter>;
   /** Takes up to 1000 lines and 4 MiB. It is safe to repeat. */
-  importDeadLetters: (lines: readonly Uint8Array[]) => Promise<Imported>;
-  discard: (signalId: string, reason: string) => Promise<Discarded>;
+  importDeadLetters: (lines: readonly Uint8Array[]) => Promise<ImportResult>;
+  discard: (signalId: string, reason: string) => Promise<DiscardResult>;
   /** Applications whose seek token expires within `ms`, earliest first. */
   expiring: (ms: number, limit: number) => Promise<ApplicationView[]>;
   close: () => Promise<void>;

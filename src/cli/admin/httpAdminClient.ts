@@ -1,8 +1,8 @@
 import type { DeadLetterCount, DeadLetterView } from '../../deadLetters/deadLetters.ts';
 import type { DeadLetterFilter } from '../../deadLetters/filter.ts';
-import type { Redriven } from '../../deadLetters/redrive.ts';
+import type { RedriveOutcome } from '../../deadLetters/redrive.ts';
 import type { RedrivePreview } from '../../deadLetters/redriveMany.ts';
-import type { Imported } from '../../deadLetters/transfer.ts';
+import type { ImportResult } from '../../deadLetters/transfer.ts';
 import type { EnqueueResult, InvalidResult } from '../../producer/enqueue.ts';
 import type { QueueStatus } from '../../queue/status.ts';
 import type { DeadLetter } from '../../schemas/deadLetter.ts';
@@ -153,7 +153,7 @@ const createDeadLetterRequests = ({
     const body = Buffer.concat(lines.flatMap((line, n) => (n === 0 ? [line] : [NEWLINE, line])));
     const signal = AbortSignal.timeout(LONG_REQUEST_TIMEOUT_MS);
     const response = await requestOk('POST', '/dead-letters/import', { body, signal });
-    const imported: Imported = JSON.parse(await response.text());
+    const imported: ImportResult = JSON.parse(await response.text());
     return imported;
   },
   discard: async (signalId, reason) => {
@@ -165,7 +165,7 @@ const createDeadLetterRequests = ({
 
 const pathOf = (signalId: string): string => `/dead-letters/${encodeURIComponent(signalId)}`;
 
-const readRedriven = async (response: Response): Promise<Redriven> => {
+const readRedriven = async (response: Response): Promise<RedriveOutcome> => {
   switch (response.status) {
     case 404:
       return { kind: 'not-found' };

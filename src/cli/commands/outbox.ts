@@ -3,9 +3,9 @@ import { MIGRATIONS, migrate, printMigrations } from '../../producer/outbox/migr
 import { createOutcomeRows } from '../../producer/outbox/outcomeRows.ts';
 import { openPostgres } from '../../producer/outbox/postgres.ts';
 import {
-  createAskQueue,
+  createOutcomeLookup,
   createReconcile,
-  type Reconciled,
+  type ReconcileResult,
 } from '../../producer/outbox/reconcile.ts';
 import { createOutboxStore } from '../../producer/outbox/rows.ts';
 import { connectRedis } from '../admin/openAdminClient.ts';
@@ -52,7 +52,7 @@ export const reconcileOutbox = async (
     const reconcile = createReconcile({
       store: createOutboxStore(postgres, true),
       outcomeRows: createOutcomeRows(postgres),
-      ask: createAskQueue(lookup),
+      lookUpOutcome: createOutcomeLookup(lookup),
       enqueue: await openEnqueue(),
     });
     const { dryRun = false } = options;
@@ -66,7 +66,7 @@ export const reconcileOutbox = async (
 };
 
 const renderReconciled = (
-  { checked, reenqueued, rejected, recorded, samples }: Reconciled,
+  { checked, reenqueued, rejected, recorded, samples }: ReconcileResult,
   dryRun: boolean,
 ): string =>
   [

@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline/promises';
 import { setTimeout as wait } from 'node:timers/promises';
 
-import type { Redriven } from '../../deadLetters/redrive.ts';
+import type { RedriveOutcome } from '../../deadLetters/redrive.ts';
 import { createRedrivePreview, type RedrivePreview } from '../../deadLetters/redriveMany.ts';
 import { type InvalidFields, nameProblems } from '../../schemas/invalidFields.ts';
 import type { AdminClient } from '../admin/adminClient.ts';
@@ -106,7 +106,7 @@ const previewRedrive = async (
   return preview.outcome();
 };
 
-const describeFailure = (outcome: Redriven): string => {
+const describeFailure = (outcome: RedriveOutcome): string => {
   switch (outcome.kind) {
     case 'busy':
       return 'is already being redriven';

@@ -20,7 +20,7 @@ export const api = async (
 ): Promise<number> => {
   const config = loadConfig(env, REQUIRED);
   const service = openService(config, 'fail-fast');
-  const { unfit } = await guardRedis(service, config.ALLOW_UNSAFE_REDIS);
+  const { failedPrecondition } = await guardRedis(service, config.ALLOW_UNSAFE_REDIS);
   const tracer = await startTracing(config, service, 'api');
   const secrets = watchSecrets(env, REQUIRED, service);
   const { url } = await onPort(
@@ -32,7 +32,7 @@ export const api = async (
   return runUntilTerminated({
     ...service,
     termination,
-    unfit,
+    failedPrecondition,
     timeoutMs: config.SHUTDOWN_TIMEOUT_MS,
   });
 };

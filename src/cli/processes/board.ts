@@ -1,8 +1,8 @@
 import { Hono } from 'hono';
-import { caching, pageHeaders } from '../../board/browserSecurity.ts';
+import { cacheHeaders, pageHeaders } from '../../board/browserSecurity.ts';
 import { openBoard } from '../../board/createBoard.ts';
 import type { Account } from '../../board/login.ts';
-import { noAnswer } from '../../board/pages/unavailable.ts';
+import { queueUnavailable } from '../../board/pages/unavailable.ts';
 import { type Config, ConfigError, loadConfig, shutdownGraceMs } from '../../config/config.ts';
 import { queueTimedOut, withDeadline } from '../../runtime/async.ts';
 import { serve } from '../../runtime/httpServer.ts';
@@ -67,14 +67,14 @@ export const startBoard = async (service: Service, config: BoardConfig, port: nu
 
   const app = new Hono();
   // Also here, because the unavailable page is served without the board and needs the same headers.
-  app.use(caching, pageHeaders);
+  app.use(cacheHeaders, pageHeaders);
   app.route('/', probes);
   app.all('*', async (c) => {
     const answered = getBoard().then((board) => board.fetch(c.req.raw, c.env));
     const response = await withDeadline(answered, RESPONSE_TIMEOUT_MS, queueTimedOut).catch(
       () => undefined,
     );
-    return response ?? noAnswer(c);
+    return response ?? queueUnavailable(c);
   });
   const server = await serve(app, { host: config.BOARD_HOST, port });
   closers.add('board', () => server.close(shutdownGraceMs(config)));

@@ -12,13 +12,13 @@ type Deps = { backend: Pick<Backend, 'inspect' | 'onReached'>; logger: Logger };
 
 /**
  * Checks whether Redis may evict signals, as soon as Redis is first reached. Throws `ConfigError` if it may.
- * If Redis is not reached in time, `unfit` resolves with the reason as soon as the check fails.
+ * If Redis is not reached in time, `failedPrecondition` resolves with the reason as soon as the check fails.
  * The same finding about a later Redis, after a failover, is logged and does not stop the process.
  */
 export const guardRedis = async (
   { backend, logger }: Deps,
   allowUnsafe: boolean,
-): Promise<{ unfit: Promise<string> }> => {
+): Promise<{ failedPrecondition: Promise<string> }> => {
   let isFirst = true;
   const inspect = async (): Promise<SafetyFinding[]> => {
     const findings = await backend.inspect();
@@ -46,7 +46,7 @@ export const guardRedis = async (
   ).catch(() => undefined);
   if (reason !== undefined) throw new ConfigError(reason);
   return {
-    unfit: new Promise((resolve) => {
+    failedPrecondition: new Promise((resolve) => {
       void refusal.then((late) => {
         if (late !== undefined) resolve(late);
       });

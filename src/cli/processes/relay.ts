@@ -3,7 +3,7 @@ import { typeLabel } from '../../observability/metrics.ts';
 import { listenForRows } from '../../producer/outbox/notifications.ts';
 import { createOutcomeRows } from '../../producer/outbox/outcomeRows.ts';
 import { openPostgres } from '../../producer/outbox/postgres.ts';
-import { createAskQueue } from '../../producer/outbox/reconcile.ts';
+import { createOutcomeLookup } from '../../producer/outbox/reconcile.ts';
 import { createRelay } from '../../producer/outbox/relay.ts';
 import { createOutboxStore } from '../../producer/outbox/rows.ts';
 import { syncOutcomes } from '../../producer/outbox/syncOutcomes.ts';
@@ -32,7 +32,7 @@ export const relay = async (
   const service = openService(config, 'fail-fast', store);
   const { backend, logger, closers, metrics, livenessChecks } = service;
   closers.add('database', postgres.close);
-  const { unfit } = await guardRedis(service, config.ALLOW_UNSAFE_REDIS);
+  const { failedPrecondition } = await guardRedis(service, config.ALLOW_UNSAFE_REDIS);
   const url = await serveProbes(service, config);
 
   const onAccepted = (typeCode: string) => metrics.accepted.inc({ type: typeLabel(typeCode) });
@@ -47,7 +47,7 @@ export const relay = async (
     const outcomeSync = syncOutcomes({
       outcomeStream: backend.outcomeStream,
       outcomeRows: createOutcomeRows(postgres),
-      ask: createAskQueue(service.lookup),
+      lookUpOutcome: createOutcomeLookup(service.lookup),
       keepMs: config.OUTBOX_KEEP_MS,
       logger,
       metrics,
@@ -60,13 +60,13 @@ export const relay = async (
   closers.add('listener', listener.close);
   // Added last, so it runs first: it starts the grace period of the closers above.
   closers.add('grace period', async () => {
-    setTimeout(postgres.letGo, Math.min(ABORT_AFTER_MS, shutdownGraceMs(config))).unref();
+    setTimeout(postgres.destroy, Math.min(ABORT_AFTER_MS, shutdownGraceMs(config))).unref();
   });
   logger.info({ metrics: url }, 'Relay started');
   return runUntilTerminated({
     ...service,
     termination,
-    unfit,
+    failedPrecondition,
     timeoutMs: config.SHUTDOWN_TIMEOUT_MS,
   });
 };

@@ -1,6 +1,6 @@
 import type { Config } from '../../config/config.ts';
 import { describeConfig } from '../../config/config.ts';
-import { createProbes } from '../../observability/health.ts';
+import { createHealthChecks } from '../../observability/health.ts';
 import { createLogger, type Logger } from '../../observability/logger.ts';
 import { createMetrics } from '../../observability/metrics.ts';
 import type { Tracer } from '../../observability/tracing.ts';
@@ -62,7 +62,7 @@ export const createService = (
   // A worker and a relay add a check. The other processes have none.
   const livenessChecks: (() => boolean)[] = [];
   const isAlive = () => livenessChecks.every((isHealthy) => isHealthy());
-  const probes = createProbes({
+  const probes = createHealthChecks({
     ping: () => Promise.all([backend.ping(), outbox.ping()]),
     isAlive,
     metrics,

@@ -24,7 +24,7 @@ export const worker = async (
   setFlagsFromString(`--heap-growing-percent=${HEAP_GROWING_PERCENT}`);
   const config = loadConfig(env, REQUIRED);
   const service = openService(config, 'patient');
-  const { unfit } = await guardRedis(service, config.ALLOW_UNSAFE_REDIS);
+  const { failedPrecondition } = await guardRedis(service, config.ALLOW_UNSAFE_REDIS);
   const url = await serveProbes(service, config);
   const tracer = await startTracing(config, service, 'worker');
   const { concurrency } = await startWorker({
@@ -37,7 +37,7 @@ export const worker = async (
   return runUntilTerminated({
     ...service,
     termination,
-    unfit,
+    failedPrecondition,
     timeoutMs: config.SHUTDOWN_TIMEOUT_MS,
   });
 };

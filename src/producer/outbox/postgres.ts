@@ -85,7 +85,7 @@ export const openPostgres = async (url: string, max: number) => {
     },
 
     /** Closes all connections at once. PostgreSQL rolls back what was not committed, as after a crash. */
-    letGo: (): void => {
+    destroy: (): void => {
       for (const socket of sockets) socket.destroy();
     },
 

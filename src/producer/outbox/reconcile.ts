@@ -9,7 +9,7 @@ import type { OpenLockedRow, OutboxStore, RowResult } from './rows.ts';
 const PAGE_SIZE = 500;
 const MAX_SAMPLES = 5;
 
-export type Reconciled = {
+export type ReconcileResult = {
   /** Rows whose outcome was unknown or could still change. */
   checked: number;
   /** Rows whose signals the queue had lost, enqueued again. With `dryRun`: that would be. */
@@ -25,7 +25,7 @@ export type Reconciled = {
 type Deps = {
   store: Pick<OutboxStore, 'recheck'>;
   outcomeRows: Pick<OutcomeRows, 'recordOutcomes'>;
-  ask: AskQueue;
+  lookUpOutcome: OutcomeLookup;
   enqueue: Enqueue;
 };
 
@@ -34,13 +34,25 @@ type Deps = {
  * Safe to interrupt, to repeat, and to run beside relays and workers.
  */
 export const createReconcile =
-  ({ store, outcomeRows, ask, enqueue }: Deps) =>
-  async ({ dryRun, signal }: { dryRun: boolean; signal?: AbortSignal }): Promise<Reconciled> => {
-    const total: Reconciled = { checked: 0, reenqueued: 0, rejected: 0, recorded: 0, samples: [] };
+  ({ store, outcomeRows, lookUpOutcome, enqueue }: Deps) =>
+  async ({
+    dryRun,
+    signal,
+  }: {
+    dryRun: boolean;
+    signal?: AbortSignal;
+  }): Promise<ReconcileResult> => {
+    const total: ReconcileResult = {
+      checked: 0,
+      reenqueued: 0,
+      rejected: 0,
+      recorded: 0,
+      samples: [],
+    };
     let outcomes: OutcomeEvent[] = [];
 
     const reenqueueLost = async (rows: OpenLockedRow[]): Promise<RowResult[]> => {
-      const found = await Promise.all(rows.map(({ signalId }) => ask(signalId)));
+      const found = await Promise.all(rows.map(({ signalId }) => lookUpOutcome(signalId)));
       outcomes = knownOutcomes(found);
       const lost = rows.filter((_, index) => found[index]?.kind === 'missing');
       total.checked += rows.length;
@@ -70,7 +82,7 @@ export type LookedUpOutcome =
   | { kind: 'pending' | 'missing' };
 
 /** Looks up the outcome of a signal in the queue, because outcome events may be lost. */
-export const createAskQueue =
+export const createOutcomeLookup =
   ({ find, stateOf }: Pick<SignalLookup, 'find' | 'stateOf'>, now: () => number = Date.now) =>
   async (signalId: string): Promise<LookedUpOutcome> => {
     const record = await find(signalId);
@@ -82,7 +94,7 @@ export const createAskQueue =
       : { kind: 'known', event: { signalId, outcome: 'delivered', at: now() } };
   };
 
-export type AskQueue = ReturnType<typeof createAskQueue>;
+export type OutcomeLookup = ReturnType<typeof createOutcomeLookup>;
 
 export const knownOutcomes = (found: readonly LookedUpOutcome[]): OutcomeEvent[] =>
   found.flatMap((one) => (one.kind === 'known' ? [one.event] : []));

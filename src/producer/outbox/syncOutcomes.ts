@@ -2,7 +2,7 @@ import type { Logger } from '../../observability/logger.ts';
 import { createThrottle } from '../../observability/logger.ts';
 import type { OutcomeEvent, OutcomeStream, StreamedOutcome } from '../../queue/backend.ts';
 import type { OpenRow, OutcomeRows } from './outcomeRows.ts';
-import { type AskQueue, knownOutcomes } from './reconcile.ts';
+import { knownOutcomes, type OutcomeLookup } from './reconcile.ts';
 
 const MAX_EVENTS = 1_000;
 const SYNC_INTERVAL_MS = 500;
@@ -16,7 +16,7 @@ const WARN_INTERVAL_MS = 60_000;
 type Deps = {
   outcomeStream: OutcomeStream;
   outcomeRows: OutcomeRows;
-  ask: AskQueue;
+  lookUpOutcome: OutcomeLookup;
   /** How long a row stays after its signal is settled. */
   keepMs: number;
   logger: Logger;
@@ -38,7 +38,7 @@ export const syncOutcomes = ({
   now = Date.now,
   ...deps
 }: Deps) => {
-  const { outcomeStream, outcomeRows, ask, keepMs, logger, metrics } = deps;
+  const { outcomeStream, outcomeRows, lookUpOutcome, keepMs, logger, metrics } = deps;
   let isStopped = false;
   const shouldWarn = createThrottle(WARN_INTERVAL_MS);
   let maintainedAt = Number.NEGATIVE_INFINITY;
@@ -49,7 +49,7 @@ export const syncOutcomes = ({
    */
   const isCurrent = async ({ signalId, outcome }: OutcomeEvent): Promise<boolean> => {
     if (outcome !== 'skipped') return true;
-    const found = await ask(signalId);
+    const found = await lookUpOutcome(signalId);
     if (found.kind === 'known') return found.event.outcome === outcome;
     return found.kind === 'missing';
   };
@@ -72,7 +72,7 @@ export const syncOutcomes = ({
   };
 
   const lookUpStale = async (stale: readonly OpenRow[]): Promise<void> => {
-    const found = await Promise.all(stale.map(({ signalId }) => ask(signalId)));
+    const found = await Promise.all(stale.map(({ signalId }) => lookUpOutcome(signalId)));
     await outcomeRows.recordOutcomes(knownOutcomes(found));
     await outcomeRows.markChecked(stale.map(({ id }) => id));
     const [first, ...more] = stale.filter((_, index) => found[index]?.kind === 'missing');

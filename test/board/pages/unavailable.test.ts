@@ -1,8 +1,8 @@
 import { Hono } from 'hono';
-import { noAnswer } from '../../../src/board/pages/unavailable.ts';
+import { queueUnavailable } from '../../../src/board/pages/unavailable.ts';
 
 describe('page for a queue that does not answer', () => {
-  const app = new Hono().all('*', noAnswer);
+  const app = new Hono().all('*', queueUnavailable);
   const request = (method: string, accept: string) =>
     app.request('/x', { method, headers: { accept } });
 

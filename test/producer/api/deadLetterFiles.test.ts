@@ -1,11 +1,11 @@
 import { createDeadLetterFileRoutes } from '../../../src/producer/api/deadLetterFiles.ts';
 import { serve } from '../../../src/runtime/httpServer.ts';
 import { type DeadLetter, DeadLetterSchema } from '../../../src/schemas/deadLetter.ts';
-import { buildLetter } from '../../support/buildSignal.ts';
+import { buildDeadLetter } from '../../support/buildSignal.ts';
 import { captureLogs } from '../../support/captureLogs.ts';
 import { waitFor } from '../../support/waitFor.ts';
 
-const deadLetter = DeadLetterSchema.parse(buildLetter({ reason: 'x'.repeat(10_000) }));
+const deadLetter = DeadLetterSchema.parse(buildDeadLetter({ reason: 'x'.repeat(10_000) }));
 
 let stop = async () => {};
 afterEach(() => stop());

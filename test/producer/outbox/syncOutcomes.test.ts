@@ -1,5 +1,5 @@
 import type { OpenRow } from '../../../src/producer/outbox/outcomeRows.ts';
-import { type AskQueue, createAskQueue } from '../../../src/producer/outbox/reconcile.ts';
+import { createOutcomeLookup, type OutcomeLookup } from '../../../src/producer/outbox/reconcile.ts';
 import { syncOutcomes } from '../../../src/producer/outbox/syncOutcomes.ts';
 import type { OutcomeEvent, StreamedOutcome } from '../../../src/queue/backend.ts';
 import type { SignalRecord } from '../../../src/schemas/signalRecord.ts';
@@ -14,7 +14,7 @@ describe('syncOutcomes', () => {
   const setup = (given: {
     streamed?: StreamedOutcome[];
     stale?: OpenRow[];
-    ask?: AskQueue;
+    lookUpOutcome?: OutcomeLookup;
     /** How many rows each call of `prune` deletes. */
     pruned?: number[];
   }) => {
@@ -47,7 +47,7 @@ describe('syncOutcomes', () => {
         },
         prune: async () => pruned.shift() ?? 0,
       },
-      ask: given.ask ?? (async () => ({ kind: 'pending' })),
+      lookUpOutcome: given.lookUpOutcome ?? (async () => ({ kind: 'pending' })),
       keepMs: 1_000,
       logger: logs.logger,
       metrics,
@@ -102,7 +102,7 @@ describe('syncOutcomes', () => {
   ])('skipped event of $what', async ({ found, isWritten }) => {
     const settlement = { ...delivered('a'), outcome: 'skipped' as const };
     const streamed = [{ id: '1-1', settlement }];
-    const { sync, written, done } = setup({ streamed, ask: async () => found });
+    const { sync, written, done } = setup({ streamed, lookUpOutcome: async () => found });
 
     await waitFor(() => done.length > 0);
     await sync.close();
@@ -117,7 +117,7 @@ describe('syncOutcomes', () => {
     ];
     const { sync, written, checked } = setup({
       stale,
-      ask: async (signalId) =>
+      lookUpOutcome: async (signalId) =>
         signalId === 'waits' ? { kind: 'pending' } : { kind: 'known', event: delivered(signalId) },
     });
 
@@ -135,7 +135,7 @@ describe('syncOutcomes', () => {
         { id: '2', signalId: 'waits', state: 'queued' },
         { id: '3', signalId: 'lost, too', state: 'dead' },
       ],
-      ask: async (signalId) => ({ kind: signalId === 'waits' ? 'pending' : 'missing' }),
+      lookUpOutcome: async (signalId) => ({ kind: signalId === 'waits' ? 'pending' : 'missing' }),
     });
 
     await waitFor(() => logs.text().includes('outbox.missing'));
@@ -206,8 +206,11 @@ describe('looking up an outcome in the queue', () => {
       outcome: { kind: 'known', event: { signalId: 's', outcome: 'delivered', at: 7 } },
     },
   ])('$what', async ({ found, state, outcome }) => {
-    const ask = createAskQueue({ find: async () => found, stateOf: async () => state }, () => 7);
+    const lookUpOutcome = createOutcomeLookup(
+      { find: async () => found, stateOf: async () => state },
+      () => 7,
+    );
 
-    expect(await ask('s')).toEqual(outcome);
+    expect(await lookUpOutcome('s')).toEqual(outcome);
   });
 });

@@ -1,4 +1,4 @@
-import type { Lookup } from '../../../src/seekTokens/registry.ts';
+import type { TokenLookup } from '../../../src/seekTokens/registry.ts';
 import { createResolveToken } from '../../../src/worker/delivery/resolveToken.ts';
 import { accepted } from '../../schemas/parse.ts';
 import {
@@ -15,10 +15,10 @@ const FOUND = {
   source: 'linkOut',
   receivedAt: '2026-01-01T00:00:00Z',
   expiresAt: '2026-03-01T00:00:00.001Z',
-} as const satisfies Lookup;
+} as const satisfies TokenLookup;
 const EXPIRED = { ...FOUND, expiresAt: '2026-03-01T00:00:00Z' };
 
-const setup = (found: Lookup = FOUND, expired: 'send' | 'skip' = 'send') => {
+const setup = (found: TokenLookup = FOUND, expired: 'send' | 'skip' = 'send') => {
   const lookups: string[] = [];
   const resolveToken = createResolveToken({
     tokens: {
@@ -71,7 +71,7 @@ describe('signal', () => {
     expect(lookups).toEqual(['application-1']);
   });
 
-  it.each<{ what: string; found: Lookup; expired?: 'skip'; result: object }>([
+  it.each<{ what: string; found: TokenLookup; expired?: 'skip'; result: object }>([
     {
       what: 'no token → skipped',
       found: { kind: 'none', erased: false },
