@@ -1,0 +1,85 @@
+import { digestOf } from '../../src/config/apiKey.ts';
+import { API_KEY, newToken } from '../support/startDispatcher.ts';
+import { complete, useApi } from './apiUnderTest.ts';
+
+const { setup } = useApi();
+
+describe('API keys', () => {
+  it.each([
+    ['no key', undefined],
+    ['a wrong key', 'Bearer wrong'],
+    ['a key with an additional character', `Bearer ${API_KEY}x`],
+    ['an empty key', 'Bearer '],
+    ['another scheme', `Basic ${API_KEY}`],
+  ])('%s → 401, and nothing is queued', async (_, authorization) => {
+    const { url, status } = await setup();
+
+    const answer = await fetch(`${url}/signals`, {
+      method: 'POST',
+      headers: authorization === undefined ? {} : { authorization },
+      body: JSON.stringify(complete()),
+    });
+
+    expect(answer.status).toBe(401);
+    expect(answer.headers.get('www-authenticate')).toBe('Bearer');
+    expect((await status()).counts.waiting).toBe(0);
+  });
+
+  it('key with scopes → only the requests of these scopes are allowed', async () => {
+    const hash = digestOf('looks').toString('hex');
+    const API_KEYS = `ats:${API_KEY},a+enqueue:sends,b+read:sha256=${hash},c+operate:works`;
+    const { url, send } = await setup({ env: { API_KEYS }, workers: 0 });
+    const { signalId } = await send(complete());
+    const token = JSON.stringify({ token: newToken(), source: 'linkOut' });
+    const calls: [string, string, string?][] = [
+      ['POST', '/signals', JSON.stringify(complete())],
+      ['POST', '/signals/batch', '{"signals":[]}'],
+      ['PUT', '/applications/a/seek-token', token],
+      ['GET', `/signals/${signalId}`],
+      ['GET', '/status'],
+      ['GET', '/dead-letters'],
+      ['GET', '/applications/a/seek-token'],
+      ['POST', '/dead-letters/redrive'],
+      ['POST', `/dead-letters/${signalId}/redrive`],
+      ['DELETE', `/dead-letters/${signalId}`],
+      ['GET', '/dead-letters/export'],
+      ['POST', '/dead-letters/import'],
+      ['DELETE', '/applications/a/seek-token'],
+    ];
+    const mayCall = async (key: string): Promise<boolean[]> => {
+      const may: boolean[] = [];
+      for (const [method, path, body = null] of calls) {
+        const headers = { authorization: `Bearer ${key}` };
+        const answer = await fetch(url + path, { method, headers, body });
+        await answer.text();
+        may.push(answer.status !== 403 && answer.status !== 401);
+      }
+      return may;
+    };
+    const [yes, no] = [true, false];
+
+    expect(await mayCall('sends')).toEqual([yes, yes, yes, ...Array(10).fill(no)]);
+    expect(await mayCall('looks')).toEqual([no, no, no, yes, yes, yes, yes, ...Array(6).fill(no)]);
+    expect(await mayCall('works')).toEqual([...Array(7).fill(no), ...Array(6).fill(yes)]);
+    expect(await mayCall(`sha256=${hash}`)).toEqual(calls.map(() => no));
+    expect(await mayCall(API_KEY)).toEqual(calls.map(() => yes));
+  });
+
+  it('no key → 401 except for health, metrics and the OpenAPI document', async () => {
+    const { url } = await setup();
+    const publicPaths = ['/health/live', '/health/ready', '/metrics', '/openapi.json'];
+    const protectedPaths = [
+      '/status',
+      '/dead-letters',
+      '/signals/x',
+      '/dead-letters/x',
+      '/nothing',
+    ];
+
+    const statuses = (paths: string[]) =>
+      Promise.all(paths.map(async (path) => (await fetch(`${url}${path}`)).status));
+
+    expect(await statuses(publicPaths)).toEqual([200, 200, 200, 200]);
+    expect(await statuses(protectedPaths)).toEqual([401, 401, 401, 401, 401]);
+  });
+});
