@@ -1,3 +1,4 @@
+// The public API of the library. What is not exported here may change without notice.
 export {
   createProducer,
   type EnqueueOptions,

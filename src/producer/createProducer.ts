@@ -11,7 +11,11 @@ import { LIVE_AUDIENCE } from '../schemas/seekApi.ts';
 import { ApplicationIdSchema, type SeekTokenInput } from '../schemas/seekToken.ts';
 import type { SignalInput } from '../schemas/signal.ts';
 import { DEDUPE_WINDOW_MS } from '../schemas/signalJob.ts';
-import { createEraseApplication, ERASE_TIMEOUT_MS } from '../seekTokens/eraseApplication.ts';
+import {
+  createEraseApplication,
+  ERASE_TIMEOUT_MS,
+  type EraseApplication,
+} from '../seekTokens/eraseApplication.ts';
 import { createSeekTokens } from '../seekTokens/registry.ts';
 import { createEnqueue, type EnqueueResult, type InvalidResult, toResults } from './enqueue.ts';
 import { InvalidSeekTokenError, QueueUnavailableError } from './errors.ts';
@@ -88,9 +92,9 @@ export type Producer = {
    */
   recordSeekToken: (recording: SeekTokenInput) => Promise<{ warnings?: string[] }>;
   /**
-   * Erases an application: its seek tokens and its signals, in the queue and in the dead letters. Unsent
-   * signals are skipped with the reason `application-erased`; the call waits for signals that are being
-   * sent. Resolves with the number of signals that it erased. The time grows with the length of the queue.
+   * Erases an application: its seek tokens and its signals, whether waiting, dead or delivered. Signals that
+   * were not delivered become `skipped` with the reason `application-erased`. The call waits for signals
+   * that are being sent, and takes longer the longer the queue is. Resolves with the number of signals.
    *
    * @throws {InvalidSeekTokenError} `applicationId` is empty, over 255 bytes, or has surrounding white space.
    * @throws {QueueUnavailableError} The erasure did not finish within 60 seconds. Erase the application again.
@@ -158,21 +162,26 @@ export const createProducer = ({
 
     recordSeekToken: createRecordSeekToken({ tokens, replicated: backend.replicated, logger }),
 
-    eraseApplication: async (applicationId) => {
-      const parsed = ApplicationIdSchema.safeParse(applicationId, { reportInput: true });
-      if (!parsed.success) {
-        const { '': problem = '' } = toInvalidFields(parsed.error);
-        throw new InvalidSeekTokenError({ '/applicationId': problem });
-      }
-      const unavailable = (cause?: unknown) => new QueueUnavailableError({ cause });
-      const erasing = erase(parsed.data).catch((cause: unknown) => {
-        throw unavailable(cause);
-      });
-      return withDeadline(erasing, ERASE_TIMEOUT_MS, unavailable);
-    },
+    eraseApplication: (applicationId) => eraseWithTimeout(erase, applicationId),
 
     close: backend.close,
   };
+};
+
+const eraseWithTimeout = async (
+  erase: EraseApplication,
+  applicationId: string,
+): Promise<number> => {
+  const parsed = ApplicationIdSchema.safeParse(applicationId, { reportInput: true });
+  if (!parsed.success) {
+    const { '': problem = '' } = toInvalidFields(parsed.error);
+    throw new InvalidSeekTokenError({ '/applicationId': problem });
+  }
+  const unavailable = (cause?: unknown) => new QueueUnavailableError({ cause });
+  const erasing = erase(parsed.data).catch((cause: unknown) => {
+    throw unavailable(cause);
+  });
+  return withDeadline(erasing, ERASE_TIMEOUT_MS, unavailable);
 };
 
 const checkOptions = ({

@@ -15,7 +15,7 @@ export type Sender = {
 
 export type Prepared = { signal: NewSignal; warnings: string[] };
 
-/** The configured part of the validation. */
+/** The options of `parseSignal` that come from the configuration. */
 export type ValidationRules = Omit<ParseOptions, 'now' | 'isModelled'>;
 
 /** Validates a signal and computes its id. Returns the error instead of throwing it. */

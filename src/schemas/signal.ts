@@ -12,7 +12,7 @@ import { ApplicationIdSchema } from './seekToken.ts';
 const NOT_A_COUNT = 'Expected a whole number from 0 to 2147483647';
 const countSchema = z.int32(NOT_A_COUNT).min(0, NOT_A_COUNT);
 
-/** The position of a status or phase among all of its process. SEEK recommends to count from 1. */
+/** The position of a status or phase among all of its process. SEEK recommends counting from 1. */
 const RankSchema = z.strictObject(
   { label: TextSchema, index: countSchema, total: countSchema },
   'Expected an object with label, index and total',
@@ -74,7 +74,7 @@ const OWN_FIELDS = { applicationId: ApplicationIdSchema.optional() };
 
 export const FIELD_NAMES: ReadonlySet<string> = new Set(Object.keys({ ...FIELDS, ...OWN_FIELDS }));
 
-/** A signal as it is sent to SEEK: parsed, timestamps in UTC, with a token and no `applicationId`. */
+/** A signal as it is sent to SEEK: parsed, timestamps in UTC. The worker has replaced `applicationId` by a token. */
 export type SeekSignal = Omit<Signal, 'applicationId'> & { applicationId?: never };
 
 /** A signal as the producer accepts it: parsed. It may name an application in place of a seek token. */
