@@ -52,12 +52,12 @@ describe('the other routes', () => {
   });
 
   it('invalid filter → 422, and nothing is redriven', async () => {
-    const { call, send, untilBuried } = await setup({
+    const { call, send, untilDeadLettered } = await setup({
       workers: 1,
       answers: () => refused('FORBIDDEN'),
     });
     const { signalId } = await send(complete());
-    await untilBuried(signalId);
+    await untilDeadLettered(signalId);
 
     const queries = ['since=yesterday', 'limit=0', 'limit=x', 'codes=FORBIDDEN'];
     for (const query of queries) {
@@ -67,7 +67,7 @@ describe('the other routes', () => {
     expect((await call('POST', '/dead-letters/redrive', { codes: 'FORBIDDEN' })).status).toBe(422);
     expect((await call('GET', '/dead-letters?cursor=made-up')).status).toBe(422);
     expect((await call('POST', '/dead-letters/redrive', [])).status).toBe(400);
-    expect(await untilBuried(signalId)).toMatchObject({ redrives: 0 });
+    expect(await untilDeadLettered(signalId)).toMatchObject({ redrives: 0 });
   });
 
   it('GET /metrics → counts accepted and waiting signals', async () => {
@@ -130,7 +130,7 @@ describe('LOG_BODIES', () => {
       answers: [refused('BAD_USER_INPUT', { message: `not good: ${token}` })],
     });
     const { signalId } = await subject.send(buildSignal({ token }));
-    await subject.untilBuried(signalId);
+    await subject.untilDeadLettered(signalId);
     await subject.call('POST', '/signals', { typeCode: 'ApplicationComplete', tokne: token });
     await stop();
     return { ...subject, token };
