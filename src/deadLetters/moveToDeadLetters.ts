@@ -94,7 +94,8 @@ export const deadLetterIdOf = (jobId: string): string =>
   /^\d+$/.test(jobId) ? `job-${jobId}` : jobId;
 
 const MAX_ID_LENGTH = 1_000;
-// An id with one colon could equal the key of another job's lock. BullMQ's own old repeat ids have two.
+// An id with one colon could equal the key of another job's lock. Repeat ids of older BullMQ versions
+// have two colons.
 const ALLOWED_PARTS: ReadonlySet<number> = new Set([1, 3]);
 // BullMQ stores something other than a job under these names.
 const RESERVED_IDS: ReadonlySet<string> = new Set(

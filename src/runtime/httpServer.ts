@@ -42,7 +42,7 @@ export const serve = async (app: App, { host, port }: { host: string; port: numb
     close: async (gracePeriodMs: number): Promise<void> => {
       const closed = once(server, 'close');
       server.close();
-      // Node does not treat a connection without a request as idle, and a closing server checks no timeouts.
+      // Node does not treat a connection without a request as idle, and stops checking timeouts here.
       for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
       const timer = setTimeout(() => server.closeAllConnections(), gracePeriodMs);
       await closed.finally(() => clearTimeout(timer));

@@ -50,7 +50,8 @@ export const createTokenRecords = ({ store, ttlMs, now }: Deps) => {
         if (await store.replace(applicationId, text, after)) return;
       }
       throw new Error(
-        `Gave up after ${MAX_TRIES} attempts: concurrent updates to the seek tokens of application ${applicationId}. Try again.`,
+        `Gave up after ${MAX_TRIES} attempts: concurrent updates to the seek tokens of ` +
+          `application ${applicationId}. Try again.`,
       );
     },
   };

@@ -13,7 +13,7 @@ describe.each(PLATFORMS)('dead letters on $name', ({ start }) => {
 
   describe('after a crash of the sweeper between its two steps', () => {
     /** Both the dead letter and the failed job exist. */
-    const setupHalfMoved = async (workers = 0) => {
+    const setupHalfMoved = async () => {
       const subject = await setup({ workers: 0 });
       const ids = await subject.fail(5);
       const crashing = createMoveToDeadLetters({
@@ -26,7 +26,6 @@ describe.each(PLATFORMS)('dead letters on $name', ({ start }) => {
       for (const job of await subject.signals.getFailed()) {
         await expect(crashing(job)).rejects.toThrow('crashed');
       }
-      for (let started = 0; started < workers; started += 1) await subject.startWorker();
       return { ...subject, ids, id: ids[0] ?? '' };
     };
 
