@@ -43,22 +43,7 @@ export const createDeadLetterRoutes = ({
     c.json({ counts: await deadLetters.count(readQuery(CountSchema, c.req.query())) }),
   );
 
-  app.post('/redrive', async (c) => {
-    const input = { ...c.req.query(), ...(await readFilter(c)) };
-    const { dryRun, rate, ...filter } = readQuery(RedriveSchema, input);
-    if (dryRun) return c.json(await deadLetters.previewRedrive(filter));
-    const by = c.get('keyName');
-    // Stops when the client disconnects, on shutdown, and at the latest when the request has timed out.
-    const signal = AbortSignal.any([
-      c.req.raw.signal,
-      stopping,
-      AbortSignal.timeout(REDRIVE_TIMEOUT_MS),
-    ]);
-    const result = await deadLetters.redriveMany(filter, by, { rate, signal });
-    const { redriven, invalid, more } = result;
-    logger.info({ by, redriven, invalid, more }, 'Redrive requested');
-    return c.json(result, 202);
-  });
+  app.post('/redrive', (c) => redriveMatching(c, { deadLetters, stopping, logger }));
 
   app.route('/', createDeadLetterFileRoutes(deps));
 
@@ -68,23 +53,7 @@ export const createDeadLetterRoutes = ({
     return c.json(deadLetter);
   });
 
-  app.post('/:signalId/redrive', async (c) => {
-    const signalId = readSignalId(c);
-    const { dryRun } = readQuery(RedriveOneSchema, c.req.query());
-    const by = c.get('keyName');
-    const outcome = await (dryRun
-      ? deadLetters.wouldRedrive(signalId)
-      : deadLetters.redrive(signalId, by));
-    if (outcome.kind === 'not-found') throw notFound();
-    if (outcome.kind === 'busy') throw busy();
-    if (outcome.kind === 'invalid') {
-      const { invalidFields } = outcome;
-      return c.json({ message: 'The signal fails validation today', invalidFields }, 422);
-    }
-    if (dryRun) return c.json({ signalId });
-    logger.info({ by, signalId }, 'Redrive requested');
-    return c.json({ signalId }, 202);
-  });
+  app.post('/:signalId/redrive', (c) => redriveOne(c, { deadLetters, logger }));
 
   app.delete('/:signalId', async (c) => {
     const signalId = readSignalId(c);
@@ -99,6 +68,47 @@ export const createDeadLetterRoutes = ({
   });
 
   return app;
+};
+
+const redriveMatching = async (
+  c: Context<Caller>,
+  { deadLetters, stopping, logger }: Pick<DeadLetterDeps, 'deadLetters' | 'stopping' | 'logger'>,
+) => {
+  const input = { ...c.req.query(), ...(await readFilter(c)) };
+  const { dryRun, rate, ...filter } = readQuery(RedriveSchema, input);
+  if (dryRun) return c.json(await deadLetters.previewRedrive(filter));
+  const by = c.get('keyName');
+  // Stops when the client disconnects, on shutdown, and at the latest when the request has timed out.
+  const signal = AbortSignal.any([
+    c.req.raw.signal,
+    stopping,
+    AbortSignal.timeout(REDRIVE_TIMEOUT_MS),
+  ]);
+  const result = await deadLetters.redriveMany(filter, by, { rate, signal });
+  const { redriven, invalid, more } = result;
+  logger.info({ by, redriven, invalid, more }, 'Redrive requested');
+  return c.json(result, 202);
+};
+
+const redriveOne = async (
+  c: Context<Caller>,
+  { deadLetters, logger }: Pick<DeadLetterDeps, 'deadLetters' | 'logger'>,
+) => {
+  const signalId = readSignalId(c);
+  const { dryRun } = readQuery(RedriveOneSchema, c.req.query());
+  const by = c.get('keyName');
+  const outcome = await (dryRun
+    ? deadLetters.wouldRedrive(signalId)
+    : deadLetters.redrive(signalId, by));
+  if (outcome.kind === 'not-found') throw notFound();
+  if (outcome.kind === 'busy') throw busy();
+  if (outcome.kind === 'invalid') {
+    const { invalidFields } = outcome;
+    return c.json({ message: 'The signal fails validation today', invalidFields }, 422);
+  }
+  if (dryRun) return c.json({ signalId });
+  logger.info({ by, signalId }, 'Redrive requested');
+  return c.json({ signalId }, 202);
 };
 
 // Not always a UUID: a job that another program added to the queue has an id of its own.

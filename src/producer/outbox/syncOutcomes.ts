@@ -2,7 +2,7 @@ import type { Logger } from '../../observability/logger.ts';
 import { createThrottle } from '../../observability/logger.ts';
 import type { OutcomeEvent, OutcomeStream, StreamedOutcome } from '../../queue/backend.ts';
 import type { OpenRow, OutcomeRows } from './outcomeRows.ts';
-import { knownOutcomes, type OutcomeLookup } from './reconcile.ts';
+import { type AskQueue, knownOutcomes } from './reconcile.ts';
 
 const MAX_EVENTS = 1_000;
 const SYNC_INTERVAL_MS = 500;
@@ -16,7 +16,7 @@ const WARN_INTERVAL_MS = 60_000;
 type Deps = {
   outcomeStream: OutcomeStream;
   outcomeRows: OutcomeRows;
-  lookUpOutcome: OutcomeLookup;
+  ask: AskQueue;
   /** How long a row stays after its signal is settled. */
   keepMs: number;
   logger: Logger;
@@ -38,26 +38,17 @@ export const syncOutcomes = ({
   now = Date.now,
   ...deps
 }: Deps) => {
-  const { outcomeStream, outcomeRows, lookUpOutcome, keepMs, logger, metrics } = deps;
+  const { outcomeStream, outcomeRows, ask, keepMs, logger } = deps;
   let isStopped = false;
   const shouldWarn = createThrottle(WARN_INTERVAL_MS);
   let maintainedAt = Number.NEGATIVE_INFINITY;
 
-  /**
-   * Whether the event is still true. A signal that was skipped as `no-token` may have been enqueued again by
-   * another row. Recording `skipped` then would hide it from `reconcile` if the queue lost it.
-   */
-  const isCurrent = async ({ signalId, outcome }: OutcomeEvent): Promise<boolean> => {
-    if (outcome !== 'skipped') return true;
-    const found = await lookUpOutcome(signalId);
-    if (found.kind === 'known') return found.event.outcome === outcome;
-    return found.kind === 'missing';
-  };
-
   const recordEvents = async (): Promise<void> => {
     for (;;) {
       const streamed = await outcomeStream.take(MAX_EVENTS);
-      const isTrue = await Promise.all(streamed.map(({ settlement }) => isCurrent(settlement)));
+      const isTrue = await Promise.all(
+        streamed.map(({ settlement }) => isCurrent(ask, settlement)),
+      );
       const current = streamed.filter((_, index) => isTrue[index]);
       const written = await outcomeRows.recordOutcomes(current.map(({ settlement }) => settlement));
       // A worker may deliver a signal before the relay has committed that its row is queued. Such an event is
@@ -71,20 +62,9 @@ export const syncOutcomes = ({
     }
   };
 
-  const lookUpStale = async (stale: readonly OpenRow[]): Promise<void> => {
-    const found = await Promise.all(stale.map(({ signalId }) => lookUpOutcome(signalId)));
-    await outcomeRows.recordOutcomes(knownOutcomes(found));
-    await outcomeRows.markChecked(stale.map(({ id }) => id));
-    const [first, ...more] = stale.filter((_, index) => found[index]?.kind === 'missing');
-    if (first === undefined) return;
-    const signals = 1 + more.length;
-    metrics.outboxMissing.inc(signals);
-    logger.warn({ signals, signalId: first.signalId }, 'outbox.missing');
-  };
-
   const maintain = async (): Promise<void> => {
     maintainedAt = performance.now();
-    await lookUpStale(await outcomeRows.findStale(lookUpAfterSeconds, MAX_LOOKUPS));
+    await lookUp(deps, await outcomeRows.findStale(lookUpAfterSeconds, MAX_LOOKUPS));
     while ((await outcomeRows.prune(keepMs / 1_000, MAX_EVENTS)) === MAX_EVENTS && !isStopped);
   };
 
@@ -113,4 +93,30 @@ export const syncOutcomes = ({
       await running;
     },
   };
+};
+
+/**
+ * Whether the event is still true. A signal that was skipped as `no-token` may have been enqueued again by
+ * another row. Recording `skipped` then would hide it from `reconcile` if the queue lost it.
+ */
+const isCurrent = async (ask: AskQueue, { signalId, outcome }: OutcomeEvent): Promise<boolean> => {
+  if (outcome !== 'skipped') return true;
+  const found = await ask(signalId);
+  if (found.kind === 'known') return found.event.outcome === outcome;
+  return found.kind === 'missing';
+};
+
+/** Looks up rows in the queue, records the outcomes that it knows, and reports the signals that it has lost. */
+const lookUp = async (
+  { ask, outcomeRows, metrics, logger }: Pick<Deps, 'ask' | 'outcomeRows' | 'metrics' | 'logger'>,
+  rows: readonly OpenRow[],
+): Promise<void> => {
+  const found = await Promise.all(rows.map(({ signalId }) => ask(signalId)));
+  await outcomeRows.recordOutcomes(knownOutcomes(found));
+  await outcomeRows.markChecked(rows.map(({ id }) => id));
+  const [first, ...more] = rows.filter((_, index) => found[index]?.kind === 'missing');
+  if (first === undefined) return;
+  const signals = 1 + more.length;
+  metrics.outboxMissing.inc(signals);
+  logger.warn({ signals, signalId: first.signalId }, 'outbox.missing');
 };
