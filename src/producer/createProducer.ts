@@ -24,7 +24,10 @@ import { createRecordSeekToken } from './recordSeekToken.ts';
 export type ProducerOptions = {
   /** `redis://` or `rediss://`, with user name and password if Redis requires them. */
   redisUrl: string;
-  /** Redis Sentinels that know the address of the master. The host of `redisUrl` is then the master's name. */
+  /**
+   * Redis Sentinels that know the address of the master. The host of `redisUrl` is then the master's
+   * name.
+   */
   sentinels?: readonly { host: string; port: number }[];
   /**
    * How many replicas must acknowledge a write before `enqueue` resolves. With fewer, it rejects with
@@ -33,9 +36,15 @@ export type ProducerOptions = {
   waitReplicas?: number;
   /** The `QUEUE_PREFIX` of the workers. Default `{seek}`. */
   queuePrefix?: string;
-  /** The name of the sender: logged and stored with each signal, and the scope of its idempotency keys. Default `library`. */
+  /**
+   * The name of the sender: logged and stored with each signal, and the scope of its idempotency keys.
+   * Default `library`.
+   */
   name?: string;
-  /** How long after acceptance a signal is recognised as a duplicate, in milliseconds; at most 366 days. Default 24 hours. */
+  /**
+   * How long after acceptance a signal is recognised as a duplicate, in milliseconds; at most 366 days.
+   * Default 24 hours.
+   */
   dedupeWindowMs?: number;
   /** Accept a `typeCode` that this version does not know. Default `false`. */
   allowUnknownTypes?: boolean;
@@ -46,7 +55,10 @@ export type ProducerOptions = {
    * tokens in Redis; all of them decrypt. Default: none, and tokens are stored in plain text.
    */
   tokenEncryptionKeys?: readonly string[];
-  /** The `SEEK_AUDIENCE` of the workers. Tokens from SEEK's documentation get a warning for the live one. Default: live. */
+  /**
+   * The `SEEK_AUDIENCE` of the workers. Tokens from SEEK's documentation get a warning for the live
+   * one. Default: live.
+   */
   seekAudience?: string;
   /** A pino logger. No token is ever logged. Default: nothing is logged. */
   logger?: Logger;

@@ -142,7 +142,10 @@ const toResult = (
 
 export type Enqueue = ReturnType<typeof createEnqueue>;
 
-/** Maps results for `enqueueMany` and the batch API: an invalid signal is reported in place and does not fail the others. */
+/**
+ * Maps results for `enqueueMany` and the batch API: an invalid signal is reported in place and does not
+ * fail the others.
+ */
 export const toResults = (results: readonly Result[]): (EnqueueResult | InvalidResult)[] =>
   results.map((result) => {
     if (result instanceof InvalidSignalError) return { invalidFields: result.invalidFields };

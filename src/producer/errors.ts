@@ -53,7 +53,8 @@ const describeCause = (cause: unknown): string => {
   return 'did not answer in time';
 };
 
-// An error of ioredis holds the failed command, and so the signal and its token. Copies message and code only.
+// An error of ioredis holds the failed command, and so the signal and its token. Copies message and
+// code only.
 const withoutCommand = (cause: unknown): unknown =>
   typeof cause === 'object' && cause !== null && 'message' in cause
     ? Object.assign(new Error(String(cause.message)), 'code' in cause ? { code: cause.code } : {})

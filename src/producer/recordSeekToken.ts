@@ -65,7 +65,10 @@ export type RecordSeekToken = ReturnType<typeof createRecordSeekToken>;
 // Tolerates clocks that differ. A later time is a mistake, and would override newer tokens.
 const MAX_FUTURE_MS = 24 * 60 * 60 * 1000;
 
-/** Turns a `Date` into text, so that one schema reads both. An invalid `Date` is left for the schema to reject. */
+/**
+ * Turns a `Date` into text, so that one schema reads both. An invalid `Date` is left for the schema to
+ * reject.
+ */
 const withReceivedAtText = (input: unknown): unknown =>
   typeof input === 'object' &&
   input !== null &&

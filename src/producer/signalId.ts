@@ -59,7 +59,10 @@ export type IdempotencyKey = {
   key: string;
 };
 
-/** Deterministic: the same signal, or the same idempotency key in its scope, always gets the same `signalId`. */
+/**
+ * Deterministic: the same signal, or the same idempotency key in its scope, always gets the same
+ * `signalId`.
+ */
 export const identify = (signal: Signal, idempotency?: IdempotencyKey): Identity => {
   const contentId = uuidOf(canonical(signal), CONTENT_NAMESPACE);
   if (idempotency === undefined) return { signalId: contentId, contentId };

@@ -17,7 +17,10 @@ export type ParseOptions = {
   now: Date;
   /** Accept a `typeCode` that this version does not know; its known fields are validated. */
   allowUnknownTypes: boolean;
-  /** The SEEK audience that signals are sent to. For the live one, tokens from SEEK's documentation get a warning. */
+  /**
+   * The SEEK audience that signals are sent to. For the live one, tokens from SEEK's documentation get
+   * a warning.
+   */
   audience: string;
   /** The states come from a workflow, so `success: false` before the last status gets no warning. */
   isModelled?: boolean;

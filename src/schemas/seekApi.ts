@@ -1,7 +1,10 @@
 import * as z from 'zod';
 import type { SeekSignal } from './signal.ts';
 
-/** Live and playground share their endpoints and differ in the audience (developer.seek.com, "Playground environment"). */
+/**
+ * Live and playground share their endpoints and differ in the audience (developer.seek.com, "Playground
+ * environment").
+ */
 export const LIVE_AUDIENCE = 'https://graphql.seek.com';
 export const PLAYGROUND_AUDIENCE = 'https://test.graphql.seek.com';
 
@@ -20,7 +23,10 @@ export const toMutation = (signals: readonly SeekSignal[]) =>
     ? { query: SEND_SIGNAL, variables: { input: signals[0] } }
     : { query: SEND_SIGNALS, variables: { input: { signals } } };
 
-/** One entry of `errors`. SEEK adds and changes codes (developer.seek.com, "Error responses"), so any is accepted. */
+/**
+ * One entry of `errors`. SEEK adds and changes codes (developer.seek.com, "Error responses"), so any is
+ * accepted.
+ */
 export type SeekError = z.infer<typeof SeekErrorSchema>;
 
 export const SeekErrorSchema = z.object({
@@ -31,7 +37,10 @@ export const SeekErrorSchema = z.object({
     .catch(undefined),
 });
 
-/** Response of the token endpoint. `expires_in` is in seconds and varies (developer.seek.com, "Partner tokens"). */
+/**
+ * Response of the token endpoint. `expires_in` is in seconds and varies (developer.seek.com, "Partner
+ * tokens").
+ */
 export const PartnerTokenAnswerSchema = z.object({
   // The token is sent in a header, which allows only visible ASCII characters.
   access_token: z.string().regex(/^[\x21-\x7e]+$/),

@@ -42,7 +42,10 @@ export const SeekTokenInputSchema = z.strictObject(
   'Expected an object with token and source',
 );
 
-/** A recorded token as stored: encrypted (`ciphertext`), or in plain text (`token`) if no key is configured. */
+/**
+ * A recorded token as stored: encrypted (`ciphertext`), or in plain text (`token`) if no key is
+ * configured.
+ */
 const StoredTokenFields = z.object({
   token: z.string().optional(),
   ciphertext: z.string().optional(),
@@ -70,7 +73,10 @@ export const ApplicationTokensSchema = z.object({
   tokens: z.array(StoredTokenSchema),
   /** When the application was last erased. Tokens received before that are not recorded again. */
   erasedAt: z.iso.datetime().optional(),
-  /** Fingerprints of tokens that are no longer stored. An erasure finds the signals that hold them by these. */
+  /**
+   * Fingerprints of tokens that are no longer stored. An erasure finds the signals that hold them by
+   * these.
+   */
   past: z.array(z.string()).optional(),
 });
 

@@ -69,12 +69,18 @@ const FIELDS = {
   timestamp: DateTimeSchema.optional(),
 };
 
-/** Fields that SEEK does not know. The worker looks up the seek token of `applicationId` when it sends the signal. */
+/**
+ * Fields that SEEK does not know. The worker looks up the seek token of `applicationId` when it sends
+ * the signal.
+ */
 const OWN_FIELDS = { applicationId: ApplicationIdSchema.optional() };
 
 export const FIELD_NAMES: ReadonlySet<string> = new Set(Object.keys({ ...FIELDS, ...OWN_FIELDS }));
 
-/** A signal as it is sent to SEEK: parsed, timestamps in UTC. The worker has replaced `applicationId` by a token. */
+/**
+ * A signal as it is sent to SEEK: parsed, timestamps in UTC. The worker has replaced `applicationId` by
+ * a token.
+ */
 export type SeekSignal = Omit<Signal, 'applicationId'> & { applicationId?: never };
 
 /** A signal as the producer accepts it: parsed. It may name an application in place of a seek token. */

@@ -49,7 +49,10 @@ export const RedriveSchema = z.object({
 
 export type Redrive = z.infer<typeof RedriveSchema>;
 
-/** The data of a job in the queue `signals`. Producers and workers of other versions read and write it too. */
+/**
+ * The data of a job in the queue `signals`. Producers and workers of other versions read and write it
+ * too.
+ */
 export type SignalJob = z.infer<typeof SignalJobSchema>;
 
 /** The data of a job as a producer writes it, without the fields that have defaults. */
@@ -70,7 +73,10 @@ export const MAX_DEDUPE_WINDOW_MS = 366 * 24 * 3_600_000;
 const SignalJobFields = z.object({
   version: z.literal(VERSION),
   signal: AnySignalSchema,
-  /** The signal's own token, if a key to encrypt it is configured; `signal` then has none. Since version 2. */
+  /**
+   * The signal's own token, if a key to encrypt it is configured; `signal` then has none. Since version
+   * 2.
+   */
   encryptedToken: z.object({ ciphertext: z.string(), fingerprint: z.string() }).optional(),
   /** The id of the content. Absent if it is the job id, that is, without an Idempotency-Key. */
   contentId: z.string().optional(),
@@ -83,7 +89,10 @@ const SignalJobFields = z.object({
   acceptedFrom: z.string(),
   redrives: z.number().int().default(0),
   redrivenAt: z.iso.datetime().optional(),
-  /** The `failureId` of the dead letter that was redriven. Tells the redriven job from the one that failed. */
+  /**
+   * The `failureId` of the dead letter that was redriven. Tells the redriven job from the one that
+   * failed.
+   */
   redriveOf: z.string().optional(),
   /** All redrives, oldest first. A worker of a version that does not know this field drops it. */
   redriveLog: z.array(RedriveSchema).optional().catch(undefined),

@@ -3,7 +3,10 @@ import { QueueUnavailableError } from '../errors.ts';
 
 const DEFAULT_TIMEOUT_MS = 5_000;
 
-/** Wraps a call to the queue: if it fails or exceeds its time limit, it rejects with `QueueUnavailableError`. */
+/**
+ * Wraps a call to the queue: if it fails or exceeds its time limit, it rejects with
+ * `QueueUnavailableError`.
+ */
 export const available =
   <Args extends unknown[], Result>(
     work: (...args: Args) => Promise<Result>,

@@ -21,8 +21,8 @@ type Options = {
 };
 
 /**
- * Reads the body as JSON. Responds 413 if it is too large, 415 if it is compressed, 400 if it is not JSON. The
- * message of the JSON parser is not passed on, because it quotes the body.
+ * Reads the body as JSON. Responds 413 if it is too large, 415 if it is compressed, 400 if it is not
+ * JSON. The message of the JSON parser is not passed on, because it quotes the body.
  */
 export const readJson = async (c: Context, options: Options): Promise<unknown> => {
   const { mebibytes, logger, ifEmpty } = options;
@@ -41,7 +41,8 @@ const parse = (bytes: Uint8Array): unknown => {
   }
 };
 
-// JSON.parse has no limit of depth, but masking a deeply nested value overflows the stack. The request goes on.
+// JSON.parse has no limit of depth, but masking a deeply nested value overflows the stack. The request
+// goes on.
 const describeBody = (body: unknown): unknown => {
   try {
     return maskBody(body);

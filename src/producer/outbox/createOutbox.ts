@@ -3,11 +3,20 @@ import type { SignalInput } from '../../schemas/signal.ts';
 import { prepareSignal } from '../prepareSignal.ts';
 
 export type OutboxOptions = {
-  /** The name of the sender: logged and stored with each signal, and the scope of its idempotency keys. Default `outbox`. */
+  /**
+   * The name of the sender: logged and stored with each signal, and the scope of its idempotency keys.
+   * Default `outbox`.
+   */
   name?: string;
-  /** Accept a `typeCode` that this version does not know. Set `ALLOW_UNKNOWN_TYPES` on the relay too. Default `false`. */
+  /**
+   * Accept a `typeCode` that this version does not know. Set `ALLOW_UNKNOWN_TYPES` on the relay too.
+   * Default `false`.
+   */
   allowUnknownTypes?: boolean;
-  /** The `SEEK_AUDIENCE` of the workers. Tokens from SEEK's documentation get a warning for the live one. Default: live. */
+  /**
+   * The `SEEK_AUDIENCE` of the workers. Tokens from SEEK's documentation get a warning for the live
+   * one. Default: live.
+   */
   seekAudience?: string;
 };
 

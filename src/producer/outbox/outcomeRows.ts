@@ -40,7 +40,10 @@ const UNSTORABLE_TEXT_CODES = ['22P05', '22021'];
 
 /** Outcome tracking: records in each outbox row what became of its signal. */
 export const createOutcomeRows = ({ query }: Pick<Postgres, 'query'>) => ({
-  /** Records outcomes in rows that are `queued` or `dead`. Resolves with the ids of the signals that had one. */
+  /**
+   * Records outcomes in rows that are `queued` or `dead`. Resolves with the ids of the signals that had
+   * one.
+   */
   recordOutcomes: async (events: readonly OutcomeEvent[]): Promise<ReadonlySet<string>> => {
     const last = lastPerSignal(events);
     if (last.length === 0) return new Set();

@@ -76,8 +76,8 @@ export const openPostgres = async (url: string, max: number) => {
         await client.connect();
         await client.query(`LISTEN ${channel}`);
       } catch (err) {
-        // A standby accepts the connection and rejects LISTEN. Connections left open by repeated tries would use
-        // up the connections of the database.
+        // A standby accepts the connection and rejects LISTEN. Connections left open by repeated tries
+        // would use up the connections of the database.
         client.end().catch(() => {});
         throw err;
       }

@@ -30,8 +30,8 @@ type Deps = {
 };
 
 /**
- * Enqueues the signals that the queue has lost: those of rows that were queued and that the queue does not know.
- * Safe to interrupt, to repeat, and to run beside relays and workers.
+ * Enqueues the signals that the queue has lost: those of rows that were queued and that the queue does
+ * not know. Safe to interrupt, to repeat, and to run beside relays and workers.
  */
 export const createReconcile =
   ({ store, outcomeRows, lookUpOutcome, enqueue }: Deps) =>

@@ -88,7 +88,8 @@ export type Relay = ReturnType<typeof createRelay>;
 /** The idle loops of a relay. */
 const createWaiters = () => {
   const waiting = new Set<() => void>();
-  // A wake-up that came while no loop waited. Without it, a row committed meanwhile would wait for the next poll.
+  // A wake-up that came while no loop waited. Without it, a row committed meanwhile would wait for the
+  // next poll.
   let isWoken = false;
 
   return {
@@ -126,8 +127,8 @@ const reasonOf = (err: unknown): string => {
 };
 
 /**
- * Enqueues the signals of the rows. Rows of one sender without an idempotency key share a call; each row with a
- * key has its own, because a key applies to one signal.
+ * Enqueues the signals of the rows. Rows of one sender without an idempotency key share a call; each
+ * row with a key has its own, because a key applies to one signal.
  */
 export const relayAll = async (
   enqueue: Enqueue,

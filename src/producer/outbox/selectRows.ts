@@ -10,8 +10,9 @@ const TEXT_BYTES =
   'greatest(octet_length(signal::text), octet_length(sender), octet_length(idempotency_key))';
 
 /**
- * Selects as many of the locked rows as fit into one batch. It bounds their stored (compressed) size first and
- * their text size second: decompressing all locked rows, only to drop most of them, takes seconds.
+ * Selects as many of the locked rows as fit into one batch. It bounds their stored (compressed) size
+ * first and their text size second: decompressing all locked rows, only to drop most of them, takes
+ * seconds.
  */
 const selectBatch = (columns: string, lockRows: string): string => `
   WITH locked_rows AS (${lockRows}),
@@ -27,7 +28,10 @@ const selectBatch = (columns: string, lockRows: string): string => `
 const nullIfTooLarge = (column: string): string =>
   `CASE WHEN bytes <= ${MAX_ROW_BYTES} THEN ${column} END AS ${column}`;
 
-/** Locks and selects the first `$1` pending rows, in the order of their ids. Skips rows that another relay has locked. */
+/**
+ * Locks and selects the first `$1` pending rows, in the order of their ids. Skips rows that another
+ * relay has locked.
+ */
 export const SELECT_PENDING = selectBatch(
   `${['signal', 'idempotency_key', 'sender'].map(nullIfTooLarge).join(', ')},
     bytes > ${MAX_ROW_BYTES} AS "isTooLarge", locked::int`,
@@ -36,8 +40,8 @@ export const SELECT_PENDING = selectBatch(
 );
 
 /**
- * Locks and selects up to `$2` rows after the id `$1` that are `queued` or `dead`. Waits for rows that another
- * process has locked: if that process dies, a skipped row would be left out.
+ * Locks and selects up to `$2` rows after the id `$1` that are `queued` or `dead`. Waits for rows that
+ * another process has locked: if that process dies, a skipped row would be left out.
  */
 export const SELECT_OPEN = selectBatch(
   'signal, idempotency_key, sender, signal_id',

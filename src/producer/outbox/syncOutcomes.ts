@@ -28,8 +28,8 @@ type Deps = {
 };
 
 /**
- * Records the outcomes of signals in the outbox rows. Takes them from the events that workers publish, and looks
- * up rows that got no event. Deletes rows that were settled over `keepMs` ago.
+ * Records the outcomes of signals in the outbox rows. Takes them from the events that workers publish,
+ * and looks up rows that got no event. Deletes rows that were settled over `keepMs` ago.
  */
 export const syncOutcomes = ({
   syncIntervalMs = SYNC_INTERVAL_MS,
@@ -106,7 +106,10 @@ const isCurrent = async (ask: AskQueue, { signalId, outcome }: OutcomeEvent): Pr
   return found.kind === 'missing';
 };
 
-/** Looks up rows in the queue, records the outcomes that it knows, and reports the signals that it has lost. */
+/**
+ * Looks up rows in the queue, records the outcomes that it knows, and reports the signals that it has
+ * lost.
+ */
 const lookUp = async (
   { ask, outcomeRows, metrics, logger }: Pick<Deps, 'ask' | 'outcomeRows' | 'metrics' | 'logger'>,
   rows: readonly OpenRow[],

@@ -14,13 +14,14 @@ type Applied = {
 const PLACEHOLDER_TIME = new Date(0);
 // Stands for an invalid state, so that the rest of the signal can still be validated.
 const PLACEHOLDER_STATE = { status: { label: '-', index: 1, total: 1 }, success: null };
-// The problems are returned to the sender. Without a bound, they could be a thousand times as long as the signal.
+// The problems are returned to the sender. Without a bound, they could be a thousand times as long as
+// the signal.
 const MAX_QUOTED_LENGTH = 500;
 
 /**
- * Turns a signal with a `workflow`, whose states name its statuses, into a signal in SEEK's terms. Returns other
- * signals unchanged. Problems of the workflow are returned beside the signal, so that the caller can report
- * them together with the problems of the signal itself.
+ * Turns a signal with a `workflow`, whose states name its statuses, into a signal in SEEK's terms.
+ * Returns other signals unchanged. Problems of the workflow are returned beside the signal, so that the
+ * caller can report them together with the problems of the signal itself.
  */
 export const applyWorkflow = (input: unknown): Applied => {
   if (typeof input !== 'object' || input === null || !Object.hasOwn(input, 'workflow')) {

@@ -7,8 +7,9 @@ export type WorkflowDefinition = {
   /** The statuses and phases, in the order in which a process passes them; final ones last. */
   steps: readonly WorkflowStep[];
   /**
-   * For a process that is a graph: which status may follow which, by id. They decide the order of the statuses,
-   * beginning with the first of `steps`; the order of `steps` applies where they leave it open.
+   * For a process that is a graph: which status may follow which, by id. They decide the order of the
+   * statuses, beginning with the first of `steps`; the order of `steps` applies where they leave it
+   * open.
    */
   transitions?: Transitions | undefined;
 };
@@ -25,14 +26,15 @@ export type Workflow = {
   /** The ids of the statuses, in the order in which SEEK counts them. */
   statuses: readonly string[];
   /**
-   * Returns a state in SEEK's terms, for `current` or `previous` of a signal. `at` is a Date, or RFC 3339 with
-   * an offset.
+   * Returns a state in SEEK's terms, for `current` or `previous` of a signal. `at` is a Date, or RFC
+   * 3339 with an offset.
    *
    * @throws {WorkflowError} The status is not in the workflow, or `at` is not a time.
    */
   state: (status: string, at: Date | string) => StateInput;
   /**
-   * Returns `current` and `previous` of a signal. Without `from`, if the ATS does not know it, only `current`.
+   * Returns `current` and `previous` of a signal. Without `from`, if the ATS does not know it, only
+   * `current`.
    *
    * @throws {WorkflowError} As `state`; or `from` is later than `to`.
    */
@@ -55,9 +57,9 @@ export class WorkflowError extends Error {
 }
 
 /**
- * Translates an ATS's own process into SEEK's terms (developer.seek.com, "Data structure"): it counts statuses and
- * phases from 1, and derives `success` from `placed`. Of a deeper tree, a state has the status and the phase
- * directly above it.
+ * Translates an ATS's own process into SEEK's terms (developer.seek.com, "Data structure"): it counts
+ * statuses and phases from 1, and derives `success` from `placed`. Of a deeper tree, a state has the
+ * status and the phase directly above it.
  *
  * @throws {WorkflowError} The workflow has no status or more than 300, repeats an id, or has a transition of an
  * unknown status.
@@ -158,7 +160,8 @@ const toTimestamp = (at: Date | string): string | undefined => {
 
 // More than any real process has. Ordering takes quadratic time.
 const MAX_STATUSES = 300;
-// The problems are returned to the sender. Without bounds, they could be a thousand times as long as the workflow.
+// The problems are returned to the sender. Without bounds, they could be a thousand times as long as
+// the workflow.
 const MAX_PROBLEMS = 20;
 const MAX_QUOTED_LENGTH = 500;
 

@@ -2,9 +2,9 @@
 export type Transitions = readonly (readonly [from: string, to: string])[];
 
 /**
- * Orders the statuses of a graph. The first id stays first, and a status comes after all statuses that lead to it;
- * otherwise the given order stays. In a cycle no such order exists: there, a status comes after at least one
- * status that leads to it.
+ * Orders the statuses of a graph. The first id stays first, and a status comes after all statuses that
+ * lead to it; otherwise the given order stays. In a cycle no such order exists: there, a status comes
+ * after at least one status that leads to it.
  */
 export const orderByTransitions = (ids: readonly string[], transitions: Transitions): string[] => {
   const [first] = ids;
