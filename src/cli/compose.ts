@@ -47,9 +47,9 @@ export const compose = (config: Config, backend: Backend, logger: Logger) => {
      */
     openEnqueue: async (onAccepted: (typeCode: string) => void = () => {}) => {
       const { createEnqueue } = await import('../producer/enqueue.ts');
-      const { createSignalQueue } = await import('../queue/acceptSignals.ts');
+      const { createAcceptSignals } = await import('../queue/acceptSignals.ts');
       return createEnqueue({
-        queue: createSignalQueue({
+        queue: createAcceptSignals({
           backend,
           lookup,
           cipher,

@@ -9,11 +9,11 @@ import {
 import { dedupeRecordOf } from '../queue/dedupeWindow.ts';
 import { withTraceId } from '../queue/lookup.ts';
 import {
-  allDeadLetters,
-  allDeadLettersOnce,
   createFindDeadLetter,
-  type Found,
+  type FoundDeadLetter,
+  listDeadLetters,
   readDeadLetter,
+  scanDeadLetters,
 } from '../queue/readDeadLetters.ts';
 import { referencesOf } from '../queue/searchIndex.ts';
 import type { DeadLetter } from '../schemas/deadLetter.ts';
@@ -47,14 +47,14 @@ type Deps = { backend: Backend; now?: () => Date };
 export const createDeadLetters = ({ backend, now = () => new Date() }: Deps) => {
   const find = createFindDeadLetter(backend);
 
-  const newestFirst = async function* (filter: DeadLetterFilter): AsyncGenerator<Found> {
-    for await (const found of allDeadLetters(await backend.queue(DEAD_LETTERS))) {
+  const newestFirst = async function* (filter: DeadLetterFilter): AsyncGenerator<FoundDeadLetter> {
+    for await (const found of listDeadLetters(await backend.queue(DEAD_LETTERS))) {
       if (matches(found.deadLetter, filter)) yield found;
     }
   };
 
-  const eachOnce = async function* (): AsyncGenerator<Found> {
-    yield* allDeadLettersOnce(await backend.queue(DEAD_LETTERS));
+  const eachOnce = async function* (): AsyncGenerator<FoundDeadLetter> {
+    yield* scanDeadLetters(await backend.queue(DEAD_LETTERS));
   };
 
   return {
@@ -88,7 +88,9 @@ export const createDeadLetters = ({ backend, now = () => new Date() }: Deps) => 
 
 export type DeadLetters = ReturnType<typeof createDeadLetters>;
 
-const countNewestFirst = async (deadLetters: AsyncIterable<Found>): Promise<DeadLetterCount[]> => {
+const countNewestFirst = async (
+  deadLetters: AsyncIterable<FoundDeadLetter>,
+): Promise<DeadLetterCount[]> => {
   const counts = new Map<string, DeadLetterCount>();
   for await (const { deadLetter } of deadLetters) {
     const { code, typeCode, diedAt, reason } = deadLetter;

@@ -136,7 +136,7 @@ export const annotateDeadLetter = (
   { id = '', data }: Job,
   annotation: Annotation,
 ): Promise<boolean> =>
-  jobs.swap(
+  jobs.replaceData(
     DEAD_LETTERS,
     { id, text: JSON.stringify(data) },
     { ...(isObject(data) ? data : {}), ...annotation },

@@ -2,9 +2,9 @@ import * as z from 'zod';
 import type { DeadLetter } from '../schemas/deadLetter.ts';
 import { type InvalidFields, toInvalidFields } from '../schemas/invalidFields.ts';
 import { parseSignal } from '../schemas/parseSignal.ts';
-import { SignalJobSchema, VERSION } from '../schemas/signalJob.ts';
+import { SIGNAL_JOB_VERSION, SignalJobSchema } from '../schemas/signalJob.ts';
 
-const NewerJobSchema = z.looseObject({ version: z.int().gt(VERSION) });
+const NewerJobSchema = z.looseObject({ version: z.int().gt(SIGNAL_JOB_VERSION) });
 
 // Stands in for an encrypted token. The producer validated the token before it encrypted it.
 const TOKEN_PLACEHOLDER = 'encrypted';

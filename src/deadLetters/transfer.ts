@@ -1,7 +1,7 @@
 import { type Backend, DEAD_LETTERS } from '../queue/backend.ts';
 import { deadLetterJobOptions } from '../queue/bullWorker.ts';
 import type { SignalLookup } from '../queue/lookup.ts';
-import { allDeadLettersOnce, readDeadLetter } from '../queue/readDeadLetters.ts';
+import { readDeadLetter, scanDeadLetters } from '../queue/readDeadLetters.ts';
 import { searchKeysOf } from '../queue/searchIndex.ts';
 import { type DeadLetter, DeadLetterSchema, failureId } from '../schemas/deadLetter.ts';
 import { nameProblems, toInvalidFields } from '../schemas/invalidFields.ts';
@@ -44,7 +44,7 @@ export const createImportDeadLetters = ({ backend, lookup, isErased }: Deps) => 
       else outcome[await importOne(read.deadLetter)] += 1;
     }
     // Skipped signals count too: the answer promises that they are durable as well.
-    if (outcome.imported + outcome.skipped > 0) await backend.replicated(since);
+    if (outcome.imported + outcome.skipped > 0) await backend.waitForReplicas(since);
     return outcome;
   };
 };
@@ -88,7 +88,7 @@ const createImportOne = ({ backend, lookup, isErased }: Deps) => {
     }
     const signal = isObject(deadLetter.job) ? deadLetter.job.signal : undefined;
     await backend.index
-      .note(searchKeysOf(signal).map((searchKey) => ({ ...searchKey, signalId })))
+      .indexSignals(searchKeysOf(signal).map((searchKey) => ({ ...searchKey, signalId })))
       .catch(() => {});
     return 'imported';
   };
@@ -104,7 +104,7 @@ export const createExportDeadLetters = (backend: Pick<Backend, 'queue'>) =>
     ...filter
   }: DeadLetterFilter): AsyncGenerator<DeadLetter> {
     let taken = 0;
-    for await (const { deadLetter } of allDeadLettersOnce(await backend.queue(DEAD_LETTERS))) {
+    for await (const { deadLetter } of scanDeadLetters(await backend.queue(DEAD_LETTERS))) {
       if (!matches(deadLetter, filter)) continue;
       if (taken === limit) return;
       taken += 1;

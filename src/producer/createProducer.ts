@@ -1,6 +1,6 @@
 import { createDeadLetters } from '../deadLetters/deadLetters.ts';
 import { createLogger, type Logger } from '../observability/logger.ts';
-import { createSignalQueue } from '../queue/acceptSignals.ts';
+import { createAcceptSignals } from '../queue/acceptSignals.ts';
 import { isDedupeWindowMs } from '../queue/dedupeWindow.ts';
 import { createLookup } from '../queue/lookup.ts';
 import { openRedis } from '../queue/redis/openRedis.ts';
@@ -155,7 +155,7 @@ export const createProducer = ({
   const deadLetters = createDeadLetters({ backend });
   const erase = createEraseApplication({ backend, tokens, deadLetters });
   const enqueueAll = createEnqueue({
-    queue: createSignalQueue({ backend, lookup, cipher, dedupeWindowMs }),
+    queue: createAcceptSignals({ backend, lookup, cipher, dedupeWindowMs }),
     parse: { allowUnknownTypes, audience: seekAudience },
     logger,
   });
@@ -172,7 +172,11 @@ export const createProducer = ({
       return toResults(await enqueueAll(signals, { from: name }));
     },
 
-    recordSeekToken: createRecordSeekToken({ tokens, replicated: backend.replicated, logger }),
+    recordSeekToken: createRecordSeekToken({
+      tokens,
+      waitForReplicas: backend.waitForReplicas,
+      logger,
+    }),
 
     eraseApplication: (applicationId) => eraseWithTimeout(erase, applicationId),
 

@@ -8,7 +8,7 @@ import {
   type Span,
   toTraceContext,
 } from '../observability/tracing.ts';
-import type { Acceptance, NewSignal, SignalQueue } from '../queue/acceptSignals.ts';
+import type { Acceptance, AcceptSignals, NewSignal } from '../queue/acceptSignals.ts';
 import { withDeadline } from '../runtime/async.ts';
 import type { InvalidFields } from '../schemas/invalidFields.ts';
 import type { SignalState } from '../schemas/signalRecord.ts';
@@ -40,7 +40,7 @@ export type InvalidResult = { invalidFields: InvalidFields };
 type Result = EnqueueResult | InvalidSignalError | IdempotencyConflictError;
 
 type Deps = {
-  queue: Pick<SignalQueue, 'accept'>;
+  queue: Pick<AcceptSignals, 'accept'>;
   parse: ValidationRules;
   deadlineMs?: number;
   logger: Logger;

@@ -9,7 +9,7 @@ import { InvalidSeekTokenError, QueueUnavailableError } from './errors.ts';
 type Deps = {
   tokens: Pick<SeekTokens, 'record'>;
   /** Resolves when `waitReplicas` replicas have acknowledged the writes since that time. */
-  replicated: (since: number) => Promise<void>;
+  waitForReplicas: (since: number) => Promise<void>;
   deadlineMs?: number;
   logger: Logger;
   now?: () => number;
@@ -17,7 +17,7 @@ type Deps = {
 
 /** Validates and records a seek token. Resolves with warnings for the caller. */
 export const createRecordSeekToken =
-  ({ tokens, replicated, deadlineMs = ENQUEUE_TIMEOUT_MS, logger, now = Date.now }: Deps) =>
+  ({ tokens, waitForReplicas, deadlineMs = ENQUEUE_TIMEOUT_MS, logger, now = Date.now }: Deps) =>
   async (input: unknown): Promise<{ warnings?: string[] }> => {
     const parsed = SeekTokenInputSchema.safeParse(withReceivedAtText(input), { reportInput: true });
     if (!parsed.success) throw new InvalidSeekTokenError(toInvalidFields(parsed.error));
@@ -36,7 +36,7 @@ export const createRecordSeekToken =
         source,
         receivedAt: at.toISOString(),
       });
-      await replicated(since);
+      await waitForReplicas(since);
       return recorded;
     };
     const unavailable = (cause?: unknown) => new QueueUnavailableError({ cause });

@@ -17,14 +17,14 @@ type Deps = {
 
 /** Finds signals by one criterion, most recently accepted first. */
 export const createSearch =
-  ({ find, findSignals: { byTrait, byRequest } }: Deps) =>
+  ({ find, findSignals: { byKey, byRequest } }: Deps) =>
   async (by: Criterion, limit: number): Promise<SignalRecord[]> => {
     if ('requestId' in by) return byRequest(by.requestId, limit);
     if ('applicationId' in by) {
-      return byTrait({ kind: 'application', value: by.applicationId }, limit);
+      return byKey({ kind: 'application', value: by.applicationId }, limit);
     }
     if ('positionProfileId' in by) {
-      return byTrait({ kind: 'position', value: by.positionProfileId }, limit);
+      return byKey({ kind: 'position', value: by.positionProfileId }, limit);
     }
     const record = await find(signalIdOfKey({ scope: by.from, key: by.idempotencyKey }));
     return record === undefined ? [] : [record];

@@ -1,7 +1,7 @@
 import { fingerprintOf, type TokenCipher } from '../runtime/tokenCipher.ts';
 import { isObject } from '../schemas/json.ts';
 import type { Signal } from '../schemas/signal.ts';
-import { DEDUPE_WINDOW_MS, JobResultSchema, VERSION } from '../schemas/signalJob.ts';
+import { DEDUPE_WINDOW_MS, JobResultSchema, SIGNAL_JOB_VERSION } from '../schemas/signalJob.ts';
 import type { SignalState } from '../schemas/signalRecord.ts';
 import type { TraceContext } from '../schemas/traceContext.ts';
 import {
@@ -45,10 +45,10 @@ export type Acceptance =
   | { kind: 'conflict'; signalId: string };
 
 type Deps = {
-  backend: Pick<Backend, 'enqueueIfAbsent' | 'replicated'> & {
+  backend: Pick<Backend, 'enqueueIfAbsent' | 'waitForReplicas'> & {
     queue: (name: QueueName) => Promise<Pick<JobQueue, 'getJob' | 'getJobState'>>;
     bookkeeping: Pick<Bookkeeping, 'findSkipRecord' | 'reopen'>;
-    index: Pick<Backend['index'], 'note'>;
+    index: Pick<Backend['index'], 'indexSignals'>;
   };
   lookup: Pick<SignalLookup, 'stateOf'>;
   /** Encrypts the seek tokens that signals carry. */
@@ -58,7 +58,7 @@ type Deps = {
 };
 
 /** Accepts signals. No other code adds new signals to the queue. */
-export const createSignalQueue = ({
+export const createAcceptSignals = ({
   backend,
   lookup,
   cipher,
@@ -112,20 +112,20 @@ export const createSignalQueue = ({
         searchKeysOf(data.signal).map((searchKey) => ({ ...searchKey, signalId })),
       );
       // The search index is best effort: its failure does not fail the enqueue.
-      const indexing = backend.index.note(entries).catch(() => {});
+      const indexing = backend.index.indexSignals(entries).catch(() => {});
       const enqueued = await backend.enqueueIfAbsent(jobs);
       await indexing;
       const acceptances = await Promise.all(
         jobs.map((job, index) => acceptOne(job, enqueued[index])),
       );
       // Duplicates wait for the replicas too: their answer makes the same promise as that of a new signal.
-      if (acceptances.some(({ kind }) => kind === 'accepted')) await backend.replicated(since);
+      if (acceptances.some(({ kind }) => kind === 'accepted')) await backend.waitForReplicas(since);
       return acceptances;
     },
   };
 };
 
-export type SignalQueue = ReturnType<typeof createSignalQueue>;
+export type AcceptSignals = ReturnType<typeof createAcceptSignals>;
 
 // Further attempts to enqueue one signal. A concurrent update needs one or two; more point to a fault.
 const MAX_ATTEMPTS = 5;
@@ -214,7 +214,7 @@ const toJob = (
     acceptedFrom: from,
     ...trace,
   };
-  return { signalId, contentId, data: { version: VERSION, ...data } };
+  return { signalId, contentId, data: { version: SIGNAL_JOB_VERSION, ...data } };
 };
 
 const encryptToken = (signal: Signal, signalId: string, cipher: Pick<TokenCipher, 'encrypt'>) => {

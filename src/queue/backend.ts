@@ -49,13 +49,13 @@ export type Backend = {
    * `since`: the time of `performance.now()` before the first of these writes. Rejects if too few
    * replicas answer in time, or if the connection was lost after `since`.
    */
-  replicated: (since: number) => Promise<void>;
+  waitForReplicas: (since: number) => Promise<void>;
   /** Checks whether the queue is a safe place for signals. Rejects if it cannot be reached. */
   inspect: () => Promise<SafetyFinding[]>;
   /** In bytes. `undefined` if the queue does not report it. */
   memoryUse: () => Promise<MemoryUse | undefined>;
   /** Calls `listener` after each connect; at once if the queue is connected already. */
-  onReached: (listener: () => void) => void;
+  onConnected: (listener: () => void) => void;
   /** Rejects if the queue does not answer. */
   ping: () => Promise<void>;
   /** The last error of the connection, without secrets. `undefined` while it is connected. */
@@ -128,7 +128,7 @@ export type EnqueueIfAbsentResult =
 export type Unsent = { signalId: string; acceptedAt: number };
 
 /** The final outcome of a signal. `report` goes to the outbox, if the signal came from there. */
-export type Settled = Pick<OutcomeEvent, 'signalId' | 'outcome'> & { report?: OutcomeReport };
+export type SignalOutcome = Pick<OutcomeEvent, 'signalId' | 'outcome'> & { report?: OutcomeReport };
 
 /**
  * What BullMQ does not store about signals: dedupe records, the unsent set, skip records and the
@@ -146,7 +146,7 @@ export type Bookkeeping = {
    * Removes the signals from the unsent set, counts their outcomes and appends their reports to the
    * outcome stream. Deletes the skip records of delivered signals. A repeat counts them twice.
    */
-  recordOutcomes: (entries: Settled[]) => Promise<void>;
+  recordOutcomes: (entries: SignalOutcome[]) => Promise<void>;
   /** Removes signals from the unsent set without an outcome. */
   removeUnsent: (signalIds: string[]) => Promise<void>;
   /** The oldest unsent signals, oldest first. After a crash it may list signals that have ended. */
@@ -182,9 +182,9 @@ export type StoredJob = { id: string; text: string };
 /** Reads, changes and removes stored jobs in any state. */
 export type JobStore = {
   /** Yields each job that exists for the whole scan, even if it changes its state meanwhile. */
-  every: (name: QueueName) => AsyncIterable<StoredJob>;
+  scan: (name: QueueName) => AsyncIterable<StoredJob>;
   /** Compare-and-set of the data. `false`: it is no longer `job.text`, or the job is gone. */
-  swap: (name: QueueName, job: StoredJob, data: unknown) => Promise<boolean>;
+  replaceData: (name: QueueName, job: StoredJob, data: unknown) => Promise<boolean>;
   /**
    * Removes the job if it finished in this state at this millisecond, so that a newer job with the same
    * id stays. BullMQ's `remove` matches by id only. The skip record, if given, is written atomically
@@ -231,7 +231,7 @@ export type OutcomeEvent = {
   reason?: string | undefined;
 };
 
-export type StreamedOutcome = { id: string; settlement: OutcomeEvent };
+export type StreamedOutcome = { id: string; event: OutcomeEvent };
 
 /**
  * Outcomes on their way to the outbox. Delivery is best effort: a worker may crash before it appends an
@@ -244,7 +244,7 @@ export type OutcomeStream = {
    */
   take: (limit: number) => Promise<StreamedOutcome[]>;
   /** Acknowledges entries: they are removed from the stream. */
-  done: (ids: string[]) => Promise<void>;
+  acknowledge: (ids: string[]) => Promise<void>;
 };
 
 type OutcomeReport = Omit<OutcomeEvent, 'signalId' | 'outcome'>;
@@ -289,5 +289,5 @@ export type StoredTokens = {
   /** When the text expires. Absent: the expiry stays as it is. */
   until?: number;
   /** `receivedBetween` no longer lists applications whose newest token is older than this. */
-  forgotten: number;
+  unlistBefore: number;
 };

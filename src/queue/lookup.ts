@@ -5,7 +5,7 @@ import { JobResultSchema, redriveLogOf, SignalJobSchema } from '../schemas/signa
 import type { SignalRecord, SignalState } from '../schemas/signalRecord.ts';
 import { traceIdOf } from '../schemas/traceContext.ts';
 import { type Backend, DEAD_LETTERS, type QueueName, SIGNALS } from './backend.ts';
-import { allDeadLetters, readDeadLetter } from './readDeadLetters.ts';
+import { listDeadLetters, readDeadLetter } from './readDeadLetters.ts';
 import { referencesOf, type SearchKey, searchKeysOf } from './searchIndex.ts';
 
 /** Finds the record of a signal by its id, wherever the signal is stored. */
@@ -142,14 +142,14 @@ export const createFindSignals = ({ backend, lookup }: Deps) => {
   ): Promise<SignalRecord[]> => {
     const ids = new Set(indexedIds);
     // The index expires, but a dead letter stays until an operator redrives or discards it.
-    for await (const { deadLetter } of allDeadLetters(await backend.queue(DEAD_LETTERS))) {
+    for await (const { deadLetter } of listDeadLetters(await backend.queue(DEAD_LETTERS))) {
       if (matches(deadLetter)) ids.add(deadLetter.signalId);
     }
     return readNewest([...ids], limit);
   };
 
   return {
-    byTrait: async (searchKey: SearchKey, limit: number): Promise<SignalRecord[]> =>
+    byKey: async (searchKey: SearchKey, limit: number): Promise<SignalRecord[]> =>
       search(await backend.index.find(searchKey), hasKey(searchKey), limit),
 
     /** Finds the signals of one request to SEEK. */

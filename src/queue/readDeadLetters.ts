@@ -11,18 +11,18 @@ const UNFAILED: JobType[] = ['waiting', 'active', 'delayed'];
 type Rank = 'n' | 'f';
 
 /** The form of a `position`. */
-export const CURSOR = /^[nf]\d{15}\../;
+export const CURSOR_PATTERN = /^[nf]\d{15}\../;
 
 /** `position` orders dead letters: within a rank, a later death has a greater position. */
-export type Found = { deadLetter: DeadLetter; position: string };
+export type FoundDeadLetter = { deadLetter: DeadLetter; position: string };
 
 /** Yields all dead letters: first those that no worker has failed yet, then the failed ones; newest first. */
-export const allDeadLetters = async function* (queue: JobQueue): AsyncGenerator<Found> {
+export const listDeadLetters = async function* (queue: JobQueue): AsyncGenerator<FoundDeadLetter> {
   // A dead letter that fails during the listing appears again, and moves others to the next page.
   const seen = new Set<string>();
-  const isFirst = ({ deadLetter: { signalId } }: Found) =>
+  const isFirst = ({ deadLetter: { signalId } }: FoundDeadLetter) =>
     !seen.has(signalId) && seen.add(signalId);
-  const unfailed: Found[] = [];
+  const unfailed: FoundDeadLetter[] = [];
   for await (const found of listState(queue, UNFAILED, 'n')) {
     if (isFirst(found)) unfailed.push(found);
   }
@@ -38,7 +38,7 @@ const PASSES = 2;
  * Yields each dead letter exactly once, in no particular order, also while the caller removes dead
  * letters.
  */
-export const allDeadLettersOnce = async function* (queue: JobQueue): AsyncGenerator<Found> {
+export const scanDeadLetters = async function* (queue: JobQueue): AsyncGenerator<FoundDeadLetter> {
   const seen = new Set<string>();
   const scans: [JobType[], Rank][] = [
     [UNFAILED, 'n'],
@@ -78,9 +78,10 @@ const readJob = async (queue: JobQueue, id: string): Promise<Job | undefined> =>
 
 const timeOf = ({ finishedOn, timestamp }: Job): number => finishedOn ?? timestamp;
 
-const newestFirst = (a: Found, b: Found): number => (a.position < b.position ? 1 : -1);
+const newestFirst = (a: FoundDeadLetter, b: FoundDeadLetter): number =>
+  a.position < b.position ? 1 : -1;
 
-const toFound = (job: Job | undefined, rank: Rank): Found | undefined => {
+const toFound = (job: Job | undefined, rank: Rank): FoundDeadLetter | undefined => {
   const deadLetter = readDeadLetter(job);
   if (job === undefined || deadLetter === undefined) return undefined;
   return {
@@ -92,7 +93,7 @@ const toFound = (job: Job | undefined, rank: Rank): Found | undefined => {
 const listState = async function* (queue: JobQueue, states: JobType[], rank: Rank) {
   let time = 0;
   // BullMQ does not order jobs of the same millisecond, but a cursor needs an order.
-  let sameTime: Found[] = [];
+  let sameTime: FoundDeadLetter[] = [];
 
   for (let start = 0; ; start += PAGE_SIZE) {
     const ids = await queue.getRanges(states, start, start + PAGE_SIZE - 1, false);

@@ -14,11 +14,11 @@ export type IndexedRequest = { requestId: string; signalIds: readonly string[] }
 /** Finds signal ids. Best effort: an entry may be missing, and its signal may no longer be stored. */
 export type SearchIndex = {
   /** Keeps the newest `MAX_PER_SEARCH_KEY` signals of each search key. Times: see `indexRetention`. */
-  note: (entries: readonly IndexEntry[]) => Promise<void>;
+  indexSignals: (entries: readonly IndexEntry[]) => Promise<void>;
   /** Newest first. */
   find: (searchKey: SearchKey) => Promise<string[]>;
   /** Removes all entries of a search key. */
-  forget: (searchKey: SearchKey) => Promise<void>;
+  removeKey: (searchKey: SearchKey) => Promise<void>;
   /** In Redis, keeps the requests of at least the last `minKept` signals. */
   indexRequests: (requests: readonly IndexedRequest[], minKept: number) => Promise<void>;
   findByRequest: (requestId: string) => Promise<string[]>;

@@ -62,7 +62,7 @@ export type NewSignalJob = Omit<SignalJob, 'redrives' | 'attempts'>;
  * The version of newly written jobs. A worker leaves jobs of a newer version to newer workers: a worker of
  * version 1 would send a signal without its encrypted token, and version 2 requires fields that 3 omits.
  */
-export const VERSION = 4;
+export const SIGNAL_JOB_VERSION = 4;
 
 /** The default of `DEDUPE_WINDOW_MS`: 24 hours. A job stores its window only if it differs. */
 export const DEDUPE_WINDOW_MS = 24 * 3_600_000;
@@ -71,7 +71,7 @@ export const DEDUPE_WINDOW_MS = 24 * 3_600_000;
 export const MAX_DEDUPE_WINDOW_MS = 366 * 24 * 3_600_000;
 
 const SignalJobFields = z.object({
-  version: z.literal(VERSION),
+  version: z.literal(SIGNAL_JOB_VERSION),
   signal: AnySignalSchema,
   /**
    * The signal's own token, if a key to encrypt it is configured; `signal` then has none. Since version
@@ -113,7 +113,7 @@ const SignalJobFields = z.object({
 
 /** Reads the data of a job of version 1 to 4. */
 export const SignalJobSchema = z.preprocess(
-  (data) => upgradeSignalJob(data, VERSION),
+  (data) => upgradeSignalJob(data, SIGNAL_JOB_VERSION),
   SignalJobFields,
 );
 

@@ -9,7 +9,7 @@ import { fingerprintOf } from '../runtime/tokenCipher.ts';
 import { isObject, parseJson } from '../schemas/json.ts';
 import { upgradeSignalJob } from '../schemas/olderNames.ts';
 import { ApplicationIdSchema } from '../schemas/seekToken.ts';
-import { VERSION } from '../schemas/signalJob.ts';
+import { SIGNAL_JOB_VERSION } from '../schemas/signalJob.ts';
 import type { SeekTokens } from './registry.ts';
 
 // One pass may miss a signal that moves to the dead letters, or back, while the pass reads.
@@ -62,8 +62,8 @@ export const createEraseApplication = ({ backend, tokens, deadLetters, pause = w
       if (performance.now() > deadline) throw new SignalsInFlightError();
       if (pass.erased < pass.found) await pause(PASS_INTERVAL_MS);
     }
-    await backend.index.forget({ kind: 'application', value: applicationId });
-    await backend.replicated(since);
+    await backend.index.removeKey({ kind: 'application', value: applicationId });
+    await backend.waitForReplicas(since);
     return erased;
   };
 };
@@ -83,10 +83,10 @@ const createPass = ({ backend, deadLetters }: Pick<Deps, 'backend' | 'deadLetter
       pass.found += 1;
       if (await erasing) pass.erased += 1;
     };
-    for await (const { id, text } of backend.jobs.every(SIGNALS)) {
+    for await (const { id, text } of backend.jobs.scan(SIGNALS)) {
       if (match.mayMatch(text) && match.matches(parseJson(text))) await count(eraseSignal(id));
     }
-    for await (const { text } of backend.jobs.every(DEAD_LETTERS)) {
+    for await (const { text } of backend.jobs.scan(DEAD_LETTERS)) {
       const deadLetter = match.mayMatch(text) ? parseDeadLetter(parseJson(text)) : undefined;
       if (deadLetter && match.matches(deadLetter.job)) {
         await count(eraseDeadLetter(deadLetter.signalId));
@@ -126,7 +126,7 @@ const createMatch = (applicationId: string, fingerprints: ReadonlySet<string>) =
     mayMatch: (text: string): boolean => needles.some((needle) => text.includes(needle)),
     /** Works for jobs of every version: it reads only fields that no version has changed. */
     matches: (stored: unknown): boolean => {
-      const data = upgradeSignalJob(stored, VERSION);
+      const data = upgradeSignalJob(stored, SIGNAL_JOB_VERSION);
       if (!isObject(data) || !isObject(data.signal)) return false;
       const { signal, encryptedToken } = data;
       if (signal.applicationId === applicationId) return true;

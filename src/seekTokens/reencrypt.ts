@@ -8,7 +8,7 @@ import {
   type TokenCipher,
 } from '../runtime/tokenCipher.ts';
 import { parseJson } from '../schemas/json.ts';
-import { SignalJobSchema, VERSION } from '../schemas/signalJob.ts';
+import { SIGNAL_JOB_VERSION, SignalJobSchema } from '../schemas/signalJob.ts';
 import type { SeekTokens } from './registry.ts';
 import { UnreadableTokensError } from './tokenRecords.ts';
 
@@ -90,12 +90,12 @@ const createReencryptJobs = ({ backend, cipher, pause }: JobDeps) => {
 
   return async (name: QueueName, counts: RenewalCounts): Promise<boolean> => {
     const inFlight: string[] = [];
-    for await (const { id, text } of backend.jobs.every(name)) {
+    for await (const { id, text } of backend.jobs.scan(name)) {
       const data = parseJson(text);
       const renewal = name === SIGNALS ? renewSignal(data, id) : renewDeadLetter(data);
       counts[renewal.kind] += 1;
       if (!('data' in renewal)) continue;
-      await backend.jobs.swap(name, { id, text }, renewal.data);
+      await backend.jobs.replaceData(name, { id, text }, renewal.data);
       if (await isInFlight(name, id)) inFlight.push(id);
     }
     return waitUntilReleased(name, inFlight);
@@ -120,7 +120,7 @@ const createRenewals = (cipher: Pick<TokenCipher, 'renew'>) => {
     const renewal = cipher.renew({ token, ciphertext }, signalId);
     if (renewal.kind !== 'reencrypted') return renewal;
     const encryptedToken = { ciphertext: renewal.ciphertext, fingerprint };
-    return { ...renewal, data: { ...job, signal, encryptedToken, version: VERSION } };
+    return { ...renewal, data: { ...job, signal, encryptedToken, version: SIGNAL_JOB_VERSION } };
   };
 
   const renewDeadLetter = (data: unknown) => {

@@ -20,7 +20,7 @@ export const createTokenRecords = ({ store, ttlMs, now }: Deps) => {
       text: JSON.stringify(known),
       // The application is about to lose its token when the newest one expires.
       ...(received.length === 0 ? {} : { receivedAt: Math.max(...received) }),
-      forgotten: now() - 2 * ttlMs,
+      unlistBefore: now() - 2 * ttlMs,
     };
   };
 

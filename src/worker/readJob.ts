@@ -1,7 +1,12 @@
 import * as z from 'zod';
 
 import { toInvalidFields } from '../schemas/invalidFields.ts';
-import { type SignalJob, SignalJobSchema, UNREADABLE, VERSION } from '../schemas/signalJob.ts';
+import {
+  SIGNAL_JOB_VERSION,
+  type SignalJob,
+  SignalJobSchema,
+  UNREADABLE,
+} from '../schemas/signalJob.ts';
 
 /** Jobs outlive deployments: an older, this, or a newer version may have written them. */
 export type ReadJob =
@@ -9,7 +14,7 @@ export type ReadJob =
   | { kind: 'newer'; version: number; failure: string }
   | { kind: 'unreadable'; failure: string };
 
-const NewerSchema = z.looseObject({ version: z.int().gt(VERSION) });
+const NewerSchema = z.looseObject({ version: z.int().gt(SIGNAL_JOB_VERSION) });
 
 /** `failure` names fields, but never repeats a value: it can be a token. */
 export const readJob = (data: unknown): ReadJob => {

@@ -1,5 +1,5 @@
 import type { Logger } from '../observability/logger.ts';
-import type { Bookkeeping, Settled } from '../queue/backend.ts';
+import type { Bookkeeping, SignalOutcome } from '../queue/backend.ts';
 import type { IndexedRequest, SearchIndex } from '../queue/searchIndex.ts';
 import { queueTimedOut, withDeadline } from '../runtime/async.ts';
 
@@ -20,7 +20,7 @@ type Deps = {
  * are lost: `find` does not return their signals.
  */
 export const createOutcomeRecorder = ({ bookkeeping, index, maxIndexedSignals, logger }: Deps) => {
-  let outcomes: Settled[] = [];
+  let outcomes: SignalOutcome[] = [];
   let requests: IndexedRequest[] = [];
 
   const flush = async (): Promise<void> => {
@@ -53,7 +53,7 @@ export const createOutcomeRecorder = ({ bookkeeping, index, maxIndexedSignals, l
   const timer = setInterval(() => void flushOnce(), FLUSH_INTERVAL_MS);
 
   return {
-    addOutcome: (outcome: Settled): void => {
+    addOutcome: (outcome: SignalOutcome): void => {
       outcomes.push(outcome);
     },
     addRequest: (request: IndexedRequest): void => {

@@ -1,6 +1,6 @@
 import { deadLetterJobOptions } from '../../src/queue/bullWorker.ts';
 import { DEAD_LETTER_VERSION } from '../../src/schemas/deadLetter.ts';
-import { VERSION } from '../../src/schemas/signalJob.ts';
+import { SIGNAL_JOB_VERSION } from '../../src/schemas/signalJob.ts';
 import { buildApplicationComplete } from '../support/buildSignal.ts';
 import { onRedis, PLATFORMS } from '../support/platforms.ts';
 import {
@@ -244,7 +244,7 @@ describe.each(PLATFORMS)('without an attempt, on $name', ({ start }) => {
   it('a signal of a newer version → unchanged, and other signals are delivered', async () => {
     const { send, until, openBackend, find } = await setupOn();
     const queue = await openBackend().queue('signals');
-    const data = { version: VERSION + 1, signal: { shape: 'unknown' } };
+    const data = { version: SIGNAL_JOB_VERSION + 1, signal: { shape: 'unknown' } };
 
     await queue.add('ApplicationComplete', data, { jobId: 'from-the-future' });
     const { signalId } = await send(complete());

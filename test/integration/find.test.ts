@@ -86,7 +86,7 @@ describe.each(PLATFORMS)('a search for signals on $name', ({ start }) => {
     const position = newName();
     const { signalId } = await send(buildPositionStatusUpdate({ positionProfileIds: [position] }));
     const { attempts } = await untilDeadLettered(signalId);
-    await backend.index.forget({ kind: 'position', value: position });
+    await backend.index.removeKey({ kind: 'position', value: position });
 
     const dead = [expect.objectContaining({ signalId, state: 'dead', acceptedFrom: 'ats' })];
     expect(await search({ positionProfileId: position })).toEqual(dead);

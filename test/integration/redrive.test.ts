@@ -1,7 +1,7 @@
 import type { Queue } from 'bullmq';
 import { createDeadLetters } from '../../src/deadLetters/deadLetters.ts';
 import { DEAD_LETTERS, SIGNALS } from '../../src/queue/backend.ts';
-import { allDeadLetters, allDeadLettersOnce } from '../../src/queue/readDeadLetters.ts';
+import { listDeadLetters, scanDeadLetters } from '../../src/queue/readDeadLetters.ts';
 
 import {
   buildApplicationComplete,
@@ -300,7 +300,7 @@ describe.each(PLATFORMS)('redrive on $name', ({ start }) => {
       const ids = await addDeadLetters(deadLetterQueue, 'WANTED', 250);
       const seen: string[] = [];
 
-      for await (const { deadLetter } of allDeadLettersOnce(await backend.queue(DEAD_LETTERS))) {
+      for await (const { deadLetter } of scanDeadLetters(await backend.queue(DEAD_LETTERS))) {
         seen.push(deadLetter.signalId);
         if (seen.length !== 150) continue;
         for (const id of seen.slice(0, 120)) await deadLetterQueue.remove(id);
@@ -314,7 +314,7 @@ describe.each(PLATFORMS)('redrive on $name', ({ start }) => {
       const ids = await addDeadLetters(deadLetterQueue, 'LISTED', 150);
       const seen: string[] = [];
 
-      for await (const { deadLetter } of allDeadLetters(await backend.queue(DEAD_LETTERS))) {
+      for await (const { deadLetter } of listDeadLetters(await backend.queue(DEAD_LETTERS))) {
         seen.push(deadLetter.signalId);
         if (seen.length === 50) await addDeadLetters(deadLetterQueue, 'LATER', 20);
       }

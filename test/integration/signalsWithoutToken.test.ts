@@ -1,4 +1,4 @@
-import { createSignalQueue } from '../../src/queue/acceptSignals.ts';
+import { createAcceptSignals } from '../../src/queue/acceptSignals.ts';
 import { createLookup } from '../../src/queue/lookup.ts';
 import { createTokenCipher } from '../../src/runtime/tokenCipher.ts';
 import { PLATFORMS } from '../support/platforms.ts';
@@ -67,7 +67,7 @@ describe.each(PLATFORMS)('a signal without a seek token, on $name', ({ start }) 
         return false;
       },
     };
-    const { accept } = createSignalQueue({
+    const { accept } = createAcceptSignals({
       backend: { ...backend, bookkeeping: reopenedByAnother },
       lookup: createLookup(backend),
       cipher: createTokenCipher([]),

@@ -1,5 +1,5 @@
 import type { Job } from 'bullmq';
-import { createSignalQueue } from '../../src/queue/acceptSignals.ts';
+import { createAcceptSignals } from '../../src/queue/acceptSignals.ts';
 import {
   DEAD_LETTERS,
   type EnqueueIfAbsentResult,
@@ -45,8 +45,8 @@ const setup = ({ admissions, jobState = 'unknown', job, deadLetter, skipReason, 
       attempts += 1;
       return called('enqueue', answer === undefined ? [] : [answer]);
     },
-    replicated: () => called('replicated', undefined),
-    index: { note: () => Promise.resolve() },
+    waitForReplicas: () => called('waitForReplicas', undefined),
+    index: { indexSignals: () => Promise.resolve() },
     queue: async (name: QueueName) => ({
       getJobState: () => called(`state in ${name}`, jobState) as Promise<'unknown'>,
       getJob: () => called(`job in ${name}`, name === DEAD_LETTERS ? deadLetter : job),
@@ -59,8 +59,8 @@ const setup = ({ admissions, jobState = 'unknown', job, deadLetter, skipReason, 
       reopen: (_: string, finishedAt?: number) => called(`reopen ${finishedAt}`, true),
     },
   };
-  const acceptSignals = createSignalQueue({
-    backend: backend as unknown as Parameters<typeof createSignalQueue>[0]['backend'],
+  const acceptSignals = createAcceptSignals({
+    backend: backend as unknown as Parameters<typeof createAcceptSignals>[0]['backend'],
     lookup: { stateOf: () => called('lookup', state) },
     cipher: createTokenCipher([]),
     dedupeWindowMs: DAY_MS,
@@ -116,7 +116,7 @@ describe('accepting a signal reads no more than the answer needs', () => {
     const { accept, calls } = setup(known);
 
     expect(await accept()).toEqual(answer);
-    expect(calls).toEqual(['enqueue', ...reads, 'replicated']);
+    expect(calls).toEqual(['enqueue', ...reads, 'waitForReplicas']);
   });
 
   it.each<{ what: string; known: Known; reads: string[] }>([
@@ -175,7 +175,7 @@ describe('a signal that may be enqueued again', () => {
     const { accept, calls } = setup({ ...known, admissions: [first, ADDED] });
 
     expect(await accept()).toEqual(ACCEPTED);
-    expect(calls).toEqual(['enqueue', ...expected, 'enqueue', 'replicated']);
+    expect(calls).toEqual(['enqueue', ...expected, 'enqueue', 'waitForReplicas']);
   });
 
   it('a completed job within its dedupe window → duplicate, and the job stays', async () => {
@@ -207,7 +207,7 @@ describe('concurrent updates to a signal', () => {
 
     expect(await accept()).toEqual(duplicate('waiting'));
     expect(enqueues(calls)).toBe(6);
-    expect(calls.at(-1)).toBe('replicated');
+    expect(calls.at(-1)).toBe('waitForReplicas');
   });
 
   it('every attempt finds a job that is gone when it is read → an error that says what to do', async () => {
@@ -215,7 +215,7 @@ describe('concurrent updates to a signal', () => {
 
     await expect(accept()).rejects.toThrow(GAVE_UP);
     expect(enqueues(calls)).toBe(6);
-    expect(calls).not.toContain('replicated');
+    expect(calls).not.toContain('waitForReplicas');
   });
 
   it('every attempt finds a skipped signal to reopen → the same error', async () => {

@@ -9,7 +9,7 @@ import { openPglite } from '../../src/queue/embedded/pglite.ts';
 import { createRedisEnqueue } from '../../src/queue/redis/admission.ts';
 import { createRedisBookkeeping } from '../../src/queue/redis/bookkeeping.ts';
 import { createRedisJobs } from '../../src/queue/redis/jobStore.ts';
-import { VERSION } from '../../src/schemas/signalJob.ts';
+import { SIGNAL_JOB_VERSION } from '../../src/schemas/signalJob.ts';
 import { captureLogs } from '../support/captureLogs.ts';
 import { closeAfterEach } from '../support/closeAfterEach.ts';
 import { PLATFORMS, type Platform } from '../support/platforms.ts';
@@ -21,7 +21,7 @@ const buildJob = (signalId: string = randomUUID(), contentId = signalId): NewJob
   signalId,
   contentId,
   data: {
-    version: VERSION,
+    version: SIGNAL_JOB_VERSION,
     signal: { typeCode: 'ApplicationComplete', token: signalId },
     ...(contentId === signalId ? {} : { contentId }),
     acceptedAt: new Date(ACCEPTED_AT).toISOString(),

@@ -51,14 +51,14 @@ describe.each<{ what: string; open: () => Promise<SearchIndex> }>([
     const index = await open();
     const [searchKey, other] = [newKey(), newKey()];
 
-    await index.note([
+    await index.indexSignals([
       { ...searchKey, signalId: 'a' },
       { ...other, signalId: 'b' },
     ]);
     now += 1;
-    await index.note([{ ...searchKey, signalId: 'c' }]);
+    await index.indexSignals([{ ...searchKey, signalId: 'c' }]);
     now += 1;
-    await index.note([{ ...searchKey, signalId: 'a' }]);
+    await index.indexSignals([{ ...searchKey, signalId: 'a' }]);
 
     expect(await index.find(searchKey)).toEqual(['a', 'c']);
     expect(await index.find(other)).toEqual(['b']);
@@ -67,7 +67,7 @@ describe.each<{ what: string; open: () => Promise<SearchIndex> }>([
   it('an application and a position of the same value → distinct search keys', async () => {
     const index = await open();
     const searchKey = newKey('application');
-    await index.note([{ ...searchKey, signalId: 'a' }]);
+    await index.indexSignals([{ ...searchKey, signalId: 'a' }]);
 
     expect(await index.find({ ...searchKey, kind: 'position' })).toEqual([]);
   });
@@ -75,9 +75,9 @@ describe.each<{ what: string; open: () => Promise<SearchIndex> }>([
   it('more signals than the maximum under a search key → the oldest is dropped', async () => {
     const index = await open();
     const searchKey = newKey();
-    await index.note([{ ...searchKey, signalId: 'oldest' }]);
+    await index.indexSignals([{ ...searchKey, signalId: 'oldest' }]);
     now += 1;
-    await index.note(
+    await index.indexSignals(
       Array.from({ length: MAX_PER_SEARCH_KEY }, (_, n) => ({ ...searchKey, signalId: `s-${n}` })),
     );
 
@@ -90,9 +90,9 @@ describe.each<{ what: string; open: () => Promise<SearchIndex> }>([
   it('a removed search key → finds nothing', async () => {
     const index = await open();
     const searchKey = newKey();
-    await index.note([{ ...searchKey, signalId: 'a' }]);
+    await index.indexSignals([{ ...searchKey, signalId: 'a' }]);
 
-    await index.forget(searchKey);
+    await index.removeKey(searchKey);
 
     expect(await index.find(searchKey)).toEqual([]);
   });
@@ -132,7 +132,7 @@ describe('the expiry of the search index in Redis', () => {
 
   it('every key → has a time to live', async () => {
     const index = createRedisIndex({ client, prefix: '{timed}', ...TIMES });
-    await index.note([{ ...newKey(), signalId: 'a' }]);
+    await index.indexSignals([{ ...newKey(), signalId: 'a' }]);
     await index.indexRequests([{ requestId: newRequest(), signalIds: ['a'] }], 1);
     await index.indexRequests([{ requestId: newRequest(), signalIds: ['a'] }], 2);
 

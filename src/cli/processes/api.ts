@@ -59,7 +59,7 @@ export const startApi = async (
     seekTokens,
     recordSeekToken: createRecordSeekToken({
       tokens: seekTokens,
-      replicated: backend.replicated,
+      waitForReplicas: backend.waitForReplicas,
       logger,
     }),
     eraseApplication: createEraseApplication({ backend, tokens: seekTokens, deadLetters }),

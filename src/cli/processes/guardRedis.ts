@@ -8,7 +8,7 @@ import { withDeadline } from '../../runtime/async.ts';
 // The process starts without Redis if it is not reached by then.
 const CONNECT_TIMEOUT_MS = 2_000;
 
-type Deps = { backend: Pick<Backend, 'inspect' | 'onReached'>; logger: Logger };
+type Deps = { backend: Pick<Backend, 'inspect' | 'onConnected'>; logger: Logger };
 
 /**
  * Checks whether Redis may evict signals, as soon as Redis is first reached. Throws `ConfigError` if it may.
@@ -31,8 +31,8 @@ export const guardRedis = async (
     return findings;
   };
   const firstFindings = new Promise<SafetyFinding[]>((resolve) => {
-    // A failure means that the connection broke again. The next `onReached` repeats the inspection.
-    backend.onReached(() => void inspect().then(resolve, () => {}));
+    // A failure means that the connection broke again. The next `onConnected` repeats the inspection.
+    backend.onConnected(() => void inspect().then(resolve, () => {}));
   });
   const refusal = firstFindings.then((findings) => {
     const evicting = evictionOf(findings);

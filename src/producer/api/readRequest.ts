@@ -3,7 +3,7 @@ import { HTTPException } from 'hono/http-exception';
 import * as z from 'zod';
 import type { Logger } from '../../observability/logger.ts';
 import { maskBody } from '../../observability/redact.ts';
-import { CURSOR } from '../../queue/readDeadLetters.ts';
+import { CURSOR_PATTERN } from '../../queue/readDeadLetters.ts';
 import { toInvalidFields } from '../../schemas/invalidFields.ts';
 
 const MEBIBYTE = 1024 * 1024;
@@ -116,7 +116,7 @@ export const CountSchema = z.strictObject({
 
 export const ListSchema = CountSchema.extend({
   limit: count.max(1000, 'Expected at most 1000').optional(),
-  cursor: z.string().regex(CURSOR, 'Expected the nextCursor of a page').optional(),
+  cursor: z.string().regex(CURSOR_PATTERN, 'Expected the nextCursor of a page').optional(),
 });
 
 export const ExportSchema = CountSchema.extend({ limit: count.optional() });

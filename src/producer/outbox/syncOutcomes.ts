@@ -2,7 +2,7 @@ import type { Logger } from '../../observability/logger.ts';
 import { createThrottle } from '../../observability/logger.ts';
 import type { OutcomeEvent, OutcomeStream, StreamedOutcome } from '../../queue/backend.ts';
 import type { OpenRow, OutcomeRows } from './outcomeRows.ts';
-import { type AskQueue, knownOutcomes } from './reconcile.ts';
+import { knownOutcomes, type OutcomeLookup } from './reconcile.ts';
 
 const MAX_EVENTS = 1_000;
 const SYNC_INTERVAL_MS = 500;
@@ -16,7 +16,7 @@ const WARN_INTERVAL_MS = 60_000;
 type Deps = {
   outcomeStream: OutcomeStream;
   outcomeRows: OutcomeRows;
-  ask: AskQueue;
+  lookUpOutcome: OutcomeLookup;
   /** How long a row stays after its signal is settled. */
   keepMs: number;
   logger: Logger;
@@ -38,7 +38,7 @@ export const syncOutcomes = ({
   now = Date.now,
   ...deps
 }: Deps) => {
-  const { outcomeStream, outcomeRows, ask, keepMs, logger } = deps;
+  const { outcomeStream, outcomeRows, lookUpOutcome, keepMs, logger } = deps;
   let isStopped = false;
   const shouldWarn = createThrottle(WARN_INTERVAL_MS);
   let maintainedAt = Number.NEGATIVE_INFINITY;
@@ -47,17 +47,17 @@ export const syncOutcomes = ({
     for (;;) {
       const streamed = await outcomeStream.take(MAX_EVENTS);
       const isTrue = await Promise.all(
-        streamed.map(({ settlement }) => isCurrent(ask, settlement)),
+        streamed.map(({ event }) => isCurrent(lookUpOutcome, event)),
       );
       const current = streamed.filter((_, index) => isTrue[index]);
-      const written = await outcomeRows.recordOutcomes(current.map(({ settlement }) => settlement));
+      const written = await outcomeRows.recordOutcomes(current.map(({ event }) => event));
       // A worker may deliver a signal before the relay has committed that its row is queued. Such an event is
       // left in the stream, which returns it later.
-      const isEarly = ({ settlement: { signalId, at } }: StreamedOutcome) =>
+      const isEarly = ({ event: { signalId, at } }: StreamedOutcome) =>
         !written.has(signalId) && at >= now() - MAX_EARLY_MS;
       const early = new Set(current.filter(isEarly));
       const done = streamed.filter((one) => !early.has(one)).map(({ id }) => id);
-      await outcomeStream.done(done);
+      await outcomeStream.acknowledge(done);
       if (done.length < MAX_EVENTS || isStopped) return;
     }
   };
@@ -99,9 +99,12 @@ export const syncOutcomes = ({
  * Whether the event is still true. A signal that was skipped as `no-token` may have been enqueued again by
  * another row. Recording `skipped` then would hide it from `reconcile` if the queue lost it.
  */
-const isCurrent = async (ask: AskQueue, { signalId, outcome }: OutcomeEvent): Promise<boolean> => {
+const isCurrent = async (
+  lookUpOutcome: OutcomeLookup,
+  { signalId, outcome }: OutcomeEvent,
+): Promise<boolean> => {
   if (outcome !== 'skipped') return true;
-  const found = await ask(signalId);
+  const found = await lookUpOutcome(signalId);
   if (found.kind === 'known') return found.event.outcome === outcome;
   return found.kind === 'missing';
 };
@@ -111,10 +114,15 @@ const isCurrent = async (ask: AskQueue, { signalId, outcome }: OutcomeEvent): Pr
  * lost.
  */
 const lookUp = async (
-  { ask, outcomeRows, metrics, logger }: Pick<Deps, 'ask' | 'outcomeRows' | 'metrics' | 'logger'>,
+  {
+    lookUpOutcome,
+    outcomeRows,
+    metrics,
+    logger,
+  }: Pick<Deps, 'lookUpOutcome' | 'outcomeRows' | 'metrics' | 'logger'>,
   rows: readonly OpenRow[],
 ): Promise<void> => {
-  const found = await Promise.all(rows.map(({ signalId }) => ask(signalId)));
+  const found = await Promise.all(rows.map(({ signalId }) => lookUpOutcome(signalId)));
   await outcomeRows.recordOutcomes(knownOutcomes(found));
   await outcomeRows.markChecked(rows.map(({ id }) => id));
   const [first, ...more] = rows.filter((_, index) => found[index]?.kind === 'missing');

@@ -30,7 +30,7 @@ export const createEmbeddedJobs = ({
   ];
 
   return {
-    every: async function* (name) {
+    scan: async function* (name) {
       const { rows } = await query<{ id: string; text: string }>(
         'SELECT id, data::text AS text FROM bullmq.job WHERE queue = $1',
         [name],
@@ -38,7 +38,7 @@ export const createEmbeddedJobs = ({
       yield* rows;
     },
 
-    swap: async (name, { id, text }, data) => {
+    replaceData: async (name, { id, text }, data) => {
       const { rowCount } = await query(
         `UPDATE bullmq.job SET data = $3::jsonb
          WHERE queue = $1 AND id = $2 AND data = $4::jsonb`,

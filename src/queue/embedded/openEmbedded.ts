@@ -58,16 +58,16 @@ export const openEmbedded = async ({ folder, logger, ...options }: Options): Pro
     index: await openEmbeddedIndex({ database, ...indexRetention(options) }),
     workerStats: await openEmbeddedWorkerStats({ database }),
     // No relay moves outbox rows into the embedded queue.
-    outcomeStream: { take: async () => [], done: async () => {} },
+    outcomeStream: { take: async () => [], acknowledge: async () => {} },
     breaker: createMemoryBreakerStore(),
     tokens: await openEmbeddedTokens(database),
     jobData: createEmbeddedJobDataStore(),
     jobs: createEmbeddedJobs({ database, skipRecordTtlMs: skipRecordTtl(options) }),
     // The database has no replicas, never evicts, and is reachable as long as this process runs.
-    replicated: async () => {},
+    waitForReplicas: async () => {},
     inspect: async () => [],
     memoryUse: async () => undefined,
-    onReached: (listener) => listener(),
+    onConnected: (listener) => listener(),
     ping: async () => {
       await database.query('SELECT 1');
     },

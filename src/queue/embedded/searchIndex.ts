@@ -28,7 +28,7 @@ export const openEmbeddedIndex = async ({
   await query('DELETE FROM public.signal_requests WHERE noted_at <= $1', [now() - keepRequestsMs]);
 
   return {
-    note: async (entries) => {
+    indexSignals: async (entries) => {
       for (const [name, signalIds] of groupByKey(entries)) {
         await query(
           `INSERT INTO public.signal_traits SELECT $1, unnest($2::text[]), $3
@@ -45,7 +45,7 @@ export const openEmbeddedIndex = async ({
       );
       return rows.map((row) => row.signal_id);
     },
-    forget: async (searchKey) => {
+    removeKey: async (searchKey) => {
       await query('DELETE FROM public.signal_traits WHERE name = $1', [keyNameOf(searchKey)]);
     },
 

@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import type { SignalRecord } from '../../schemas/signalRecord.ts';
-import type { Bookkeeping, Settled, Unsent } from '../backend.ts';
+import type { Bookkeeping, SignalOutcome, Unsent } from '../backend.ts';
 import { hoursOfLastDay, msLeft, PENDING_MS, readDedupeText } from '../dedupeWindow.ts';
 import { defineScript, runPipeline } from './commands.ts';
 import { redisKeys } from './keys.ts';
@@ -115,7 +115,7 @@ export const createRedisBookkeeping = ({
   };
 };
 
-const countBy = (entries: readonly Settled[]): Map<string, number> => {
+const countBy = (entries: readonly SignalOutcome[]): Map<string, number> => {
   const counts = new Map<string, number>();
   for (const { outcome } of entries) counts.set(outcome, (counts.get(outcome) ?? 0) + 1);
   return counts;

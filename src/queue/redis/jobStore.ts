@@ -47,7 +47,7 @@ export const createRedisJobs = ({
   };
 
   return {
-    every: async function* (name) {
+    scan: async function* (name) {
       for await (const ids of scanNames(client, keyOf(name, ''), { type: 'hash' })) {
         const pipeline = client.pipeline();
         for (const id of ids) pipeline.hget(keyOf(name, id), 'data');
@@ -59,7 +59,7 @@ export const createRedisJobs = ({
       }
     },
 
-    swap: async (name, { id, text }, data) =>
+    replaceData: async (name, { id, text }, data) =>
       (await replaceJobData([keyOf(name, id)], [text, JSON.stringify(data)])) === 1,
 
     removeFinished: async (name, state, { jobId, finishedAt }, skip) => {

@@ -97,10 +97,10 @@ export const openRedis = ({
     tokens: createRedisTokens(client, prefix),
     jobData: createRedisJobDataStore(client, prefix),
     jobs: createRedisJobs({ client, prefix, skipRecordTtlMs: skipRecordTtl(options) }),
-    replicated: replication.replicated,
+    waitForReplicas: replication.waitForReplicas,
     inspect: () => inspectRedis(client, waitReplicas),
     memoryUse: () => readMemoryUse(client),
-    onReached: (listener) => {
+    onConnected: (listener) => {
       client.on('ready', listener);
       if (client.status === 'ready') listener();
     },

@@ -2,7 +2,7 @@ import { hostname } from 'node:os';
 import type { Redis } from 'ioredis';
 import * as z from 'zod';
 import { parseJson } from '../../schemas/json.ts';
-import type { OutcomeEvent, OutcomeStream, Settled } from '../backend.ts';
+import type { OutcomeEvent, OutcomeStream, SignalOutcome } from '../backend.ts';
 
 const GROUP = 'outbox';
 // The field of a stream entry that holds the event.
@@ -15,7 +15,7 @@ const keyOf = (prefix: string): string => `${prefix}:outcome-stream`;
 /** The arguments of the XADD that appends an outcome, for a pipeline. */
 export const reportCommand = (
   prefix: string,
-  { signalId, outcome, report }: Settled,
+  { signalId, outcome, report }: SignalOutcome,
 ): (string | number)[] => {
   const event: OutcomeEvent = { signalId, outcome, at: 0, ...report };
   return [keyOf(prefix), 'MAXLEN', '~', MAX_STREAM_LENGTH, '*', FIELD, JSON.stringify(event)];
@@ -79,7 +79,7 @@ export const createRedisOutcomeStream = (client: Redis, prefix: string): Outcome
     return [...pending, ...claimed, ...(await readGroup(limit, '>'))];
   };
 
-  const done = async (ids: string[]): Promise<void> => {
+  const acknowledge = async (ids: string[]): Promise<void> => {
     if (ids.length === 0) return;
     await client.xack(key, GROUP, ...ids);
     await client.xdel(key, ...ids);
@@ -98,12 +98,10 @@ export const createRedisOutcomeStream = (client: Redis, prefix: string): Outcome
       // XAUTOCLAIM also returns our own entries that are pending for long.
       const unique = [...new Map(existing.map((entry) => [entry.id, entry])).values()];
       // An entry that cannot be parsed never can be, so it is removed.
-      await done(unique.flatMap(({ id, event }) => (event === undefined ? [id] : [])));
-      return unique.flatMap(({ id, event }) =>
-        event === undefined ? [] : [{ id, settlement: event }],
-      );
+      await acknowledge(unique.flatMap(({ id, event }) => (event === undefined ? [id] : [])));
+      return unique.flatMap(({ id, event }) => (event === undefined ? [] : [{ id, event }]));
     },
-    done,
+    acknowledge,
   };
 };
 

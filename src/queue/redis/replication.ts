@@ -18,7 +18,7 @@ type Deps = {
  * writes that were acknowledged before. One small write, the fence, therefore serves many callers.
  */
 export const createReplication = ({ writer, connect, prefix, needed }: Deps) => {
-  if (needed === 0) return { replicated: async () => {}, close: () => {} };
+  if (needed === 0) return { waitForReplicas: async () => {}, close: () => {} };
 
   let fenceClient: Redis | undefined;
   let lostAt = Number.NEGATIVE_INFINITY;
@@ -50,7 +50,7 @@ export const createReplication = ({ writer, connect, prefix, needed }: Deps) => 
   };
 
   return {
-    replicated: async (since: number): Promise<void> => {
+    waitForReplicas: async (since: number): Promise<void> => {
       // The running fence may precede the caller's writes, so all callers meanwhile share the next one.
       next ??= running.then(() => {
         next = undefined;

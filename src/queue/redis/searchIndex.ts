@@ -23,7 +23,7 @@ export const createRedisIndex = ({
   const indexRequests = defineScript(client, 'indexRequests');
 
   return {
-    note: async (entries) => {
+    indexSignals: async (entries) => {
       if (entries.length === 0) return;
       const pipeline = client.pipeline();
       for (const [name, signalIds] of groupByKey(entries)) {
@@ -35,7 +35,7 @@ export const createRedisIndex = ({
       await runPipeline(pipeline);
     },
     find: (searchKey) => client.zrevrange(keyOf(keyNameOf(searchKey)), 0, -1),
-    forget: async (searchKey) => {
+    removeKey: async (searchKey) => {
       await client.del(keyOf(keyNameOf(searchKey)));
     },
 

@@ -16,10 +16,10 @@ export const createRedisTokens = (client: Redis, prefix: string): TokenStore => 
     replace: async (
       applicationId,
       before = '',
-      { text, receivedAt = '', until = '', forgotten },
+      { text, receivedAt = '', until = '', unlistBefore },
     ) => {
       const keys = [keyOf(applicationId), byAge];
-      const values = [before, text, until, receivedAt, applicationId, forgotten];
+      const values = [before, text, until, receivedAt, applicationId, unlistBefore];
       return (await replaceTokens(keys, values)) === 1;
     },
     takeOwnership: async (fingerprint, applicationId, until) => {

@@ -32,7 +32,7 @@ describe('syncOutcomes', () => {
     const sync = syncOutcomes({
       outcomeStream: {
         take: async (limit) => streamed.splice(0, limit),
-        done: async (ids) => {
+        acknowledge: async (ids) => {
           seen.done.push(...ids);
         },
       },
@@ -59,7 +59,7 @@ describe('syncOutcomes', () => {
   };
 
   it('event in the stream → recorded in its row, then acknowledged', async () => {
-    const streamed = [{ id: '1-1', settlement: delivered('a') }];
+    const streamed = [{ id: '1-1', event: delivered('a') }];
     const { sync, written, done } = setup({ streamed });
 
     await waitFor(() => done.length > 0);
@@ -71,9 +71,9 @@ describe('syncOutcomes', () => {
 
   it('event without a row → left in the stream for one minute, then acknowledged', async () => {
     const streamed = [
-      { id: '1-1', settlement: { ...delivered('early'), at: NOW - 1_000 } },
-      { id: '1-2', settlement: { ...delivered('early'), at: NOW - 61_000 } },
-      { id: '1-3', settlement: { ...delivered('a'), at: NOW - 1_000 } },
+      { id: '1-1', event: { ...delivered('early'), at: NOW - 1_000 } },
+      { id: '1-2', event: { ...delivered('early'), at: NOW - 61_000 } },
+      { id: '1-3', event: { ...delivered('a'), at: NOW - 1_000 } },
     ];
     const { sync, done } = setup({ streamed });
 
@@ -100,14 +100,14 @@ describe('syncOutcomes', () => {
       found: { kind: 'known' as const, event: { ...delivered('a'), outcome: 'skipped' as const } },
     },
   ])('skipped event of $what', async ({ found, isWritten }) => {
-    const settlement = { ...delivered('a'), outcome: 'skipped' as const };
-    const streamed = [{ id: '1-1', settlement }];
+    const event = { ...delivered('a'), outcome: 'skipped' as const };
+    const streamed = [{ id: '1-1', event }];
     const { sync, written, done } = setup({ streamed, lookUpOutcome: async () => found });
 
     await waitFor(() => done.length > 0);
     await sync.close();
 
-    expect(written).toEqual(isWritten ? [settlement] : []);
+    expect(written).toEqual(isWritten ? [event] : []);
   });
 
   it('rows without an event → looked up in the queue, and known outcomes recorded', async () => {

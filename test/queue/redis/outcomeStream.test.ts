@@ -21,7 +21,7 @@ describe('the outcome stream in a Redis before version 7', () => {
 
     const taken = await createRedisOutcomeStream(client as never, '{seek}').take(10);
 
-    expect(taken).toEqual([{ id: '1-1', settlement: event }]);
+    expect(taken).toEqual([{ id: '1-1', event }]);
     expect(commands).toEqual([]);
   });
 });
@@ -38,7 +38,7 @@ describe('the outcome stream', () => {
         // Without a report, an outcome does not enter the stream.
         { signalId: 'other', outcome: 'delivered' },
       ]);
-    const events = async () => (await outcomeStream.take(10)).map(({ settlement: event }) => event);
+    const events = async () => (await outcomeStream.take(10)).map(({ event }) => event);
     const names = async () => (await events()).map(({ signalId }) => signalId);
     await report('a');
 
@@ -48,7 +48,7 @@ describe('the outcome stream', () => {
       ['a', 'b'].map((signalId) => ({ signalId, outcome: 'delivered', at: 1, requestId: 'r' })),
     );
     const [first] = await outcomeStream.take(10);
-    await outcomeStream.done([first?.id ?? '']);
+    await outcomeStream.acknowledge([first?.id ?? '']);
     expect(await names()).toEqual(['b']);
 
     await client.flushall();
