@@ -72,10 +72,10 @@ const PLATFORMS = [
       const [api, board, worker] = ['api', 'board', 'worker'].map((name) =>
         commands.start([name], own),
       );
-      await worker?.says(/Worker started/);
+      await worker?.waitForOutput(/Worker started/);
       return {
-        api: (await api?.says(/"url":"([^"]+)"/)) ?? '',
-        board: (await board?.says(/"url":"([^"]+)"/)) ?? '',
+        api: (await api?.waitForOutput(/"url":"([^"]+)"/)) ?? '',
+        board: (await board?.waitForOutput(/"url":"([^"]+)"/)) ?? '',
       };
     },
   },
@@ -84,8 +84,8 @@ const PLATFORMS = [
     start: async () => {
       const dev = commands.start(['dev'], { ...env(), EMBEDDED_PATH: 'browser-test-queue' });
       return {
-        api: await dev.says(/API +(http\S+)/),
-        board: await dev.says(/board +(http\S+)/),
+        api: await dev.waitForOutput(/API +(http\S+)/),
+        board: await dev.waitForOutput(/board +(http\S+)/),
       };
     },
   },

@@ -2,8 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 
 import type { Commands, Env } from '../support/commands.ts';
+import { expireLocks } from '../support/expireLocks.ts';
 import { startRedis } from '../support/redisServer.ts';
-import { expireLocks } from '../support/runOutLocks.ts';
 import { startTcpProxy } from '../support/tcpProxy.ts';
 import { waitFor } from '../support/waitFor.ts';
 import { createProducerClient } from './producerClient.ts';
@@ -104,7 +104,7 @@ export const startEnvironment = async ({ commands, random, short, env: more }: O
     startApi: async (): Promise<void> => {
       const api = commands.start(['api'], env);
       apis.push(api);
-      apiUrl = await api.says(/"url":"([^"]+)"/);
+      apiUrl = await api.waitForOutput(/"url":"([^"]+)"/);
     },
     killApi: async () => {
       await apis.at(-1)?.end('SIGKILL');

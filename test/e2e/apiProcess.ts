@@ -39,10 +39,10 @@ export const startApiProcess = async ({ withWorker = false } = {}) => {
   };
   const start = async (more: Env = {}) => {
     const api = commands.start(['api'], { ...env, ...more });
-    return { url: await api.says(/"url":"([^"]+)"/), isRunning: api.isRunning };
+    return { url: await api.waitForOutput(/"url":"([^"]+)"/), isRunning: api.isRunning };
   };
   const { url, isRunning } = await start();
-  if (withWorker) await commands.start(['worker'], env).says(/Worker started/);
+  if (withWorker) await commands.start(['worker'], env).waitForOutput(/Worker started/);
   const post = (path: string, body: Body, headers: object = {}) => postTo(url, path, body, headers);
   const call = (path: string, method = 'GET') =>
     fetch(`${url}${path}`, { method, headers: { authorization: `Bearer ${API_KEY}` } });

@@ -39,8 +39,8 @@ describe('the start of a process', () => {
     // At least one of them logs it: another process on this machine may have the port from the start.
     const written = first.written.stdout + second.written.stdout;
     expect(written).toContain('Port in use; taking another');
-    const url = await second.says(/"metrics":"([^"]+)"/);
-    expect(url).not.toBe(await first.says(/"metrics":"([^"]+)"/));
+    const url = await second.waitForOutput(/"metrics":"([^"]+)"/);
+    expect(url).not.toBe(await first.waitForOutput(/"metrics":"([^"]+)"/));
     expect((await fetch(`${url}/health/ready`)).status).toBe(200);
 
     const configured = start('worker', { METRICS_PORT: new URL(url).port });
@@ -79,7 +79,7 @@ describe('secrets in files', () => {
       token: ({ text }) => (text.includes('new-client-secret') ? undefined : empty(401)),
     });
     const api = start('api', { API_KEYS: '', API_KEYS_FILE: await file('keys', 'ats:old-key\n') });
-    const url = await api.says(/"url":"([^"]+)"/);
+    const url = await api.waitForOutput(/"url":"([^"]+)"/);
     const call = async (key: string, path: string, body?: object) => {
       const headers = { authorization: `Bearer ${key}` };
       const post = body === undefined ? {} : { method: 'POST', body: JSON.stringify(body) };
@@ -92,15 +92,15 @@ describe('secrets in files', () => {
       DELIVERY_SUSPEND_MAX_MS: '100',
       SEEK_CLIENT_SECRET_FILE: await file('secret', 'old-client-secret'),
     });
-    await worker.says(/SEEK refuses SEEK_CLIENT_ID/);
+    await worker.waitForOutput(/SEEK refuses SEEK_CLIENT_ID/);
 
     await file('keys', 'two words');
-    await api.says(/Secrets not reloaded/);
+    await api.waitForOutput(/Secrets not reloaded/);
     expect((await call('old-key', '/status')).status).toBe(200);
 
     await file('keys', 'ats:new-key');
     await file('secret', 'new-client-secret');
-    await api.says(/Secrets reloaded/);
+    await api.waitForOutput(/Secrets reloaded/);
     expect((await call('old-key', '/status')).status).toBe(401);
     await waitFor(
       async () => (await call('new-key', `/signals/${signalId}`)).body.state === 'delivered',

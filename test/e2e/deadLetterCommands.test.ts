@@ -53,13 +53,13 @@ const setup = async (kind: 'Redis' | 'dev', more: Env = {}) => {
   const startAll = async (): Promise<string> => {
     if (kind === 'dev') {
       env.EMBEDDED_PATH = join(folder, `queue-${closing.length}`);
-      return start('dev').says(/API +(http:\S+)/);
+      return start('dev').waitForOutput(/API +(http:\S+)/);
     }
     const redis = await startRedis();
     closing.push(redis.stop);
     env.REDIS_URL = redis.url;
-    await start('worker').says(/Worker started/);
-    return start('api').says(/"url":"([^"]+)"/);
+    await start('worker').waitForOutput(/Worker started/);
+    return start('api').waitForOutput(/"url":"([^"]+)"/);
   };
   const url = await startAll();
   const run = async (...args: string[]) => {

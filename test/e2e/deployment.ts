@@ -59,12 +59,12 @@ export const openDeployments = async () => {
       };
       const startWorker = async (more: Env = {}) => {
         const started = start('worker', more);
-        await started.says(/Worker started/);
+        await started.waitForOutput(/Worker started/);
         return started;
       };
       const startApi = async () => {
         const api = start('api');
-        const url = await api.says(/"url":"([^"]+)"/);
+        const url = await api.waitForOutput(/"url":"([^"]+)"/);
         return { api, url, ...createClient(url) };
       };
       const run = (...args: string[]) => commands.run(args, env);

@@ -39,7 +39,7 @@ describe('dev on the embedded queue', () => {
     expect(await run('status')).toMatchObject({ code: 2, stdout: '' });
 
     const dev = commands.start(['dev'], env);
-    const url = await dev.says(/API +(http:\S+)/);
+    const url = await dev.waitForOutput(/API +(http:\S+)/);
     const second = await run('dev');
     expect(second.code).toBe(1);
     expect(second.stderr).toMatch(/is used by process \d+/);
@@ -61,7 +61,7 @@ describe('dev on the embedded queue', () => {
     expect(await dev.end()).toMatchObject({ code: 0 });
 
     const again = commands.start(['dev'], env);
-    await again.says(/API +(http:\S+)/);
+    await again.waitForOutput(/API +(http:\S+)/);
     expect((await run('show', signalId, '--json')).json()).toMatchObject({
       state: 'delivered',
       redrives: 1,

@@ -57,7 +57,7 @@ const setup = async (more: Env = {}) => {
   const start = async (command: 'relay' | 'worker') => {
     const started = commands.start([command], env);
     closing.push(async () => started.isRunning() && started.end('SIGKILL'));
-    await started.says(/Relay started|Worker started/);
+    await started.waitForOutput(/Relay started|Worker started/);
     return started;
   };
   const run = (...args: string[]) => commands.run(args, env);
@@ -124,7 +124,7 @@ describe('the relay process', () => {
     const { env } = await setup();
     const relay = commands.start(['relay'], { ...env, METRICS_PORT: '' });
     closing.push(async () => relay.isRunning() && relay.end('SIGKILL'));
-    const url = await relay.says(/"metrics":"([^"]+)"/);
+    const url = await relay.waitForOutput(/"metrics":"([^"]+)"/);
     const health = async (what: string) => (await fetch(`${url}/health/${what}`)).status;
     await waitFor(async () => (await health('ready')) === 200);
 

@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis';
 import { buildPositionStatusUpdate, buildSignal } from '../support/buildSignal.ts';
+import { expireLocks } from '../support/expireLocks.ts';
 import { SLACK_MS } from '../support/inTime.ts';
-import { expireLocks } from '../support/runOutLocks.ts';
 import { delivered, hang, slow } from '../support/scriptedSeek.ts';
 import { waitFor } from '../support/waitFor.ts';
 import { BOARD, type Deployments, openDeployments, waitUntilDelivered } from './deployment.ts';
@@ -23,7 +23,7 @@ describe('the processes of a deployment', () => {
     const { api, send, find } = await startApi();
     const workers = [await startWorker(), await startWorker()];
     const board = start('board');
-    const boardUrl = await board.says(/"url":"([^"]+)"/);
+    const boardUrl = await board.waitForOutput(/"url":"([^"]+)"/);
     const signals = Array.from({ length: 100 }, (_, n) => [
       deployments.buildComplete(),
       buildSignal({ token: deployments.createToken() }),
@@ -119,8 +119,8 @@ describe('the processes of a deployment', () => {
   ])('SIGTERM to %s while Redis is unreachable → exit code 0 in time', async (command, up) => {
     const { start } = await deployments.setup();
     const started = start(command, { REDIS_URL: 'redis://127.0.0.1:1' });
-    await started.says(up);
-    await started.says(/Redis is not reachable/);
+    await started.waitForOutput(up);
+    await started.waitForOutput(/Redis is not reachable/);
 
     const { code, ms } = await started.end();
 

@@ -62,7 +62,7 @@ describe.each(COMMANDS)('%s', (command) => {
     const redis = await startRedisWith(EVICTING);
 
     const started = start(command, redis.url, { ALLOW_UNSAFE_REDIS: 'true' });
-    await started.says(STARTED[command]);
+    await started.waitForOutput(STARTED[command]);
 
     expect(started.lines('error')).toMatchObject([
       { reason: expect.stringMatching(/allkeys-lru/) },
@@ -73,7 +73,7 @@ describe.each(COMMANDS)('%s', (command) => {
   it('started without Redis, then reaches one that may evict → ends with exit code 2', async () => {
     const port = await freePort();
     const started = start(command, `redis://127.0.0.1:${port}`);
-    await started.says(STARTED[command]);
+    await started.waitForOutput(STARTED[command]);
 
     await startRedisWith(EVICTING, port);
 
@@ -85,12 +85,12 @@ describe.each(COMMANDS)('%s', (command) => {
     const port = await freePort();
     const safe = await startRedisWith([], port);
     const started = start(command, safe.url);
-    await started.says(STARTED[command]);
+    await started.waitForOutput(STARTED[command]);
 
     await safe.kill();
     await waitFor(() => /not reachable/.test(started.written.stdout));
     await startRedisWith(EVICTING, port);
-    await started.says(/Redis may evict signals/);
+    await started.waitForOutput(/Redis may evict signals/);
 
     expect(started.isRunning()).toBe(true);
     expect(await started.end()).toMatchObject({ code: 0 });
@@ -100,7 +100,7 @@ describe.each(COMMANDS)('%s', (command) => {
     const redis = await startRedisWith(['--appendonly', 'no']);
 
     const started = start(command, redis.url);
-    await started.says(STARTED[command]);
+    await started.waitForOutput(STARTED[command]);
 
     expect(started.lines('warn')).toMatchObject([
       { reason: expect.stringMatching(/^off: .*appendonly yes/) },
@@ -111,7 +111,7 @@ describe.each(COMMANDS)('%s', (command) => {
     const redis = await startRedisWith([]);
 
     const started = start(command, redis.url);
-    await started.says(STARTED[command]);
+    await started.waitForOutput(STARTED[command]);
 
     for (const level of ['warn', 'error', 'fatal']) expect(started.lines(level)).toEqual([]);
   });

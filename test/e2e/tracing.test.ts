@@ -106,7 +106,7 @@ describe('tracing with a collector', () => {
     const { start } = await setup({ ...toCollector(collector), ...onRedis }, { answers: [html()] });
     const api = start(first);
     const worker = second === first ? api : start(second);
-    const url = await api.says(/(?:"url":"|API {5})(http:[^" ]+)/);
+    const url = await api.waitForOutput(/(?:"url":"|API {5})(http:[^" ]+)/);
     const { send, until } = client(url);
 
     const signalId = await send({ traceparent });
@@ -137,7 +137,9 @@ describe('tracing with a collector', () => {
     for (const request of collector.requests) {
       expect(request).toMatchObject({ path: '/v1/traces', apiKey: 'collector-secret' });
     }
-    await worker.says(new RegExp(`"attempt":2,.*"traceId":"${TRACE}".*"msg":"signal.attempted"`));
+    await worker.waitForOutput(
+      new RegExp(`"attempt":2,.*"traceId":"${TRACE}".*"msg":"signal.attempted"`),
+    );
     expect(api.written.stdout + worker.written.stdout).not.toContain('collector-secret');
     expect(api.written.stderr + worker.written.stderr).toBe('');
   });
@@ -149,7 +151,7 @@ describe('tracing with a collector', () => {
       OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `${collector.url}/traces`,
     });
     const api = start('api');
-    const { send } = client(await api.says(/"url":"([^"]+)"/));
+    const { send } = client(await api.waitForOutput(/"url":"([^"]+)"/));
     await send();
     await api.end();
 
@@ -169,7 +171,7 @@ describe('tracing turned off', () => {
     const traced: Env = Object.keys(off).length === 0 ? {} : toCollector(collector);
     const { start } = await setup({ REDIS_URL: redis.url, ...traced, ...off });
     const api = start('api');
-    const { send } = client(await api.says(/"url":"([^"]+)"/));
+    const { send } = client(await api.waitForOutput(/"url":"([^"]+)"/));
     const signalId = await send({ traceparent });
     await api.end();
 
@@ -191,7 +193,7 @@ describe('tracing with a broken collector', () => {
   ])('%s → signals are delivered, and processes end in time', async (_, collect) => {
     const { start } = await setup({ ...toCollector(await collect()), REDIS_URL: redis.url });
     const [api, worker] = [start('api'), start('worker')];
-    const { send, until } = client(await api.says(/"url":"([^"]+)"/));
+    const { send, until } = client(await api.waitForOutput(/"url":"([^"]+)"/));
 
     const ids = await Promise.all(Array.from({ length: 20 }, () => send()));
     for (const id of ids) await until(id, 'delivered');

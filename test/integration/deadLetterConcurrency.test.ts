@@ -1,8 +1,8 @@
 import { Worker } from 'bullmq';
 import { Redis } from 'ioredis';
 import { DEAD_LETTERS, SIGNALS } from '../../src/queue/backend.ts';
+import { expireLocks } from '../support/expireLocks.ts';
 import { onRedis } from '../support/platforms.ts';
-import { expireLocks } from '../support/runOutLocks.ts';
 import { waitFor } from '../support/waitFor.ts';
 import { always, many, useDeadLetters } from './setupDeadLetters.ts';
 

@@ -79,7 +79,7 @@ const watchProcess = (
     exited,
     isRunning: () => child.exitCode === null && child.signalCode === null,
     /** Waits until the output matches. Resolves with the first group, or else the whole match. */
-    says: (pattern: RegExp): Promise<string> =>
+    waitForOutput: (pattern: RegExp): Promise<string> =>
       waitFor(
         () => {
           const [match, group] = pattern.exec(written.stdout + written.stderr) ?? [];

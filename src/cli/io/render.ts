@@ -71,7 +71,7 @@ export const renderDelivery = (delivery: DeliveryView): string =>
     ? 'running'
     : `${colours.red('suspended')} for ${renderSeconds(delivery.seconds)}, since ${delivery.since} (${delivery.code}: ${delivery.reason}); next probe ${renderDue(delivery.nextProbeAt)}`;
 
-type Status = QueueStatus & { outbox?: OutboxReading };
+type StatusWithOutbox = QueueStatus & { outbox?: OutboxReading };
 
 export const renderStatus = ({
   counts,
@@ -79,7 +79,7 @@ export const renderStatus = ({
   workers,
   delivery,
   outbox,
-}: Status): string => {
+}: StatusWithOutbox): string => {
   const countRow = (state: SignalState, note = '') => [
     renderState(state),
     String(counts[state]),

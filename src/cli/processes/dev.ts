@@ -127,7 +127,7 @@ export const startDevStack = async (service: Service, config: Config) => {
   return { apiUrl: api.url, apiKey, boardUrl: board.url, username, password, simulator };
 };
 
-export type DevStack = Awaited<ReturnType<typeof startDevStack>>;
+type DevStack = Awaited<ReturnType<typeof startDevStack>>;
 
 /** Returns SEEK's credentials if they are configured. Otherwise starts the simulator, and returns credentials for it. */
 const startSimulatorIfNeeded = async (config: Config, logger: Logger) => {

@@ -1,8 +1,8 @@
-import { loadConfig, shutdownGraceMs } from '../../config/config.ts';
+import { type Config, loadConfig, shutdownGraceMs } from '../../config/config.ts';
 import { typeLabel } from '../../observability/metrics.ts';
 import { listenForRows } from '../../producer/outbox/notifications.ts';
 import { createOutcomeRows } from '../../producer/outbox/outcomeRows.ts';
-import { openPostgres } from '../../producer/outbox/postgres.ts';
+import { openPostgres, type Postgres } from '../../producer/outbox/postgres.ts';
 import { createOutcomeLookup } from '../../producer/outbox/reconcile.ts';
 import { createRelay } from '../../producer/outbox/relay.ts';
 import { createOutboxStore } from '../../producer/outbox/rows.ts';
@@ -11,10 +11,10 @@ import { queueTimedOut, withDeadline } from '../../runtime/async.ts';
 import { runUntilTerminated } from '../../runtime/lifecycle.ts';
 import { guardRedis } from './guardRedis.ts';
 import { serveProbes } from './probesServer.ts';
-import { openService } from './service.ts';
+import { openService, type Service } from './service.ts';
 
 // One for each loop of the relay, and one each for outcome tracking and for the metrics.
-const CONNECTIONS = 5;
+const MAX_CONNECTIONS = 5;
 // Grace period for in-flight batches on shutdown. Then the connections are cut, because a frozen database would
 // keep the process open. The next relay moves the rows that were not committed.
 const ABORT_AFTER_MS = 3_000;
@@ -27,10 +27,10 @@ export const relay = async (
   termination: Promise<NodeJS.Signals>,
 ): Promise<number> => {
   const config = loadConfig(env, ['REDIS_URL', 'DATABASE_URL']);
-  const postgres = await openPostgres(config.DATABASE_URL, CONNECTIONS);
+  const postgres = await openPostgres(config.DATABASE_URL, MAX_CONNECTIONS);
   const store = createOutboxStore(postgres, config.OUTBOX_TRACK_OUTCOMES);
   const service = openService(config, 'fail-fast', store);
-  const { backend, logger, closers, metrics, livenessChecks } = service;
+  const { logger, closers, metrics, livenessChecks } = service;
   closers.add('database', postgres.close);
   const { failedPrecondition } = await guardRedis(service, config.ALLOW_UNSAFE_REDIS);
   const url = await serveProbes(service, config);
@@ -43,19 +43,7 @@ export const relay = async (
     withDeadline(outboxRelay.close(), shutdownGraceMs(config), queueTimedOut),
   );
   livenessChecks.push(() => performance.now() - outboxRelay.lastActivityAt() < STALLED_AFTER_MS);
-  if (config.OUTBOX_TRACK_OUTCOMES) {
-    const outcomeSync = syncOutcomes({
-      outcomeStream: backend.outcomeStream,
-      outcomeRows: createOutcomeRows(postgres),
-      lookUpOutcome: createOutcomeLookup(service.lookup),
-      keepMs: config.OUTBOX_KEEP_MS,
-      logger,
-      metrics,
-    });
-    closers.add('outcome tracking', () =>
-      withDeadline(outcomeSync.close(), shutdownGraceMs(config), queueTimedOut),
-    );
-  }
+  if (config.OUTBOX_TRACK_OUTCOMES) trackOutcomes(service, postgres, config);
   const listener = listenForRows({ listen: postgres.listen, onNotified: outboxRelay.wake });
   closers.add('listener', listener.close);
   // Added last, so it runs first: it starts the grace period of the closers above.
@@ -69,4 +57,22 @@ export const relay = async (
     failedPrecondition,
     timeoutMs: config.SHUTDOWN_TIMEOUT_MS,
   });
+};
+
+const trackOutcomes = (
+  { backend, lookup, closers, logger, metrics }: Service,
+  postgres: Postgres,
+  config: Config,
+): void => {
+  const outcomeSync = syncOutcomes({
+    outcomeStream: backend.outcomeStream,
+    outcomeRows: createOutcomeRows(postgres),
+    lookUpOutcome: createOutcomeLookup(lookup),
+    keepMs: config.OUTBOX_KEEP_MS,
+    logger,
+    metrics,
+  });
+  closers.add('outcome tracking', () =>
+    withDeadline(outcomeSync.close(), shutdownGraceMs(config), queueTimedOut),
+  );
 };
