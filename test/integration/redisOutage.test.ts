@@ -96,7 +96,7 @@ describe.each([
     message: /Redis is out of memory/,
     begin: async () => {
       const subject = await setup({ workers: 0 });
-      await setMaxMemory(subject.redis, '1mb');
+      await setMaxMemory(subject.redis, '100kb');
       return subject;
     },
     end: (redis: RedisServer) => setMaxMemory(redis, '0'),
