@@ -1,4 +1,6 @@
 // The public API of the library. What is not exported here may change without notice.
+
+export { carrySeekParameters } from './producer/carrySeekParameters.ts';
 export {
   createProducer,
   type EnqueueOptions,
@@ -8,6 +10,7 @@ export {
 export type { EnqueueResult, InvalidResult } from './producer/enqueue.ts';
 export {
   IdempotencyConflictError,
+  InvalidIdentifierError,
   InvalidSeekTokenError,
   InvalidSignalError,
   QueueUnavailableError,
@@ -22,6 +25,7 @@ export {
   type OutboxRow,
 } from './producer/outbox/createOutbox.ts';
 export { type ApplyUrl, readSeekToken, type SeekTokenReading } from './producer/readSeekToken.ts';
+export type { IdentifierInput, RecordingResult } from './producer/recordIdentifiers.ts';
 export {
   defineWorkflow,
   type Workflow,
@@ -30,6 +34,10 @@ export {
   type WorkflowMoment,
 } from './producer/workflow/defineWorkflow.ts';
 export type { InvalidFields } from './schemas/invalidFields.ts';
+export type {
+  CandidateApplicationProfileInput,
+  PositionInput,
+} from './schemas/recordedIdentifiers.ts';
 export type { SeekTokenInput, TokenSource } from './schemas/seekToken.ts';
 export type { SignalInput, StateInput } from './schemas/signal.ts';
 export type { SignalState } from './schemas/signalRecord.ts';

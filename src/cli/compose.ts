@@ -7,6 +7,7 @@ import type { Backend } from '../queue/backend.ts';
 import { createFindSignals, createLookup } from '../queue/lookup.ts';
 import { createQueueStatus } from '../queue/status.ts';
 import { createTokenCipher } from '../runtime/tokenCipher.ts';
+import { createPositions } from '../seekTokens/positions.ts';
 import { createSeekTokens } from '../seekTokens/registry.ts';
 
 /**
@@ -21,6 +22,7 @@ export const compose = (config: Config, backend: Backend, logger: Logger) => {
     cipher,
     ttlDays: config.SEEK_TOKEN_TTL_DAYS,
   });
+  const positions = createPositions({ store: backend.positions });
   const lookup = createLookup(backend);
   const findSignals = createFindSignals({ backend, lookup });
 
@@ -29,6 +31,7 @@ export const compose = (config: Config, backend: Backend, logger: Logger) => {
     logger,
     cipher,
     seekTokens,
+    positions,
     lookup,
     findSignals,
     search: createSearch({ find: lookup.find, findSignals }),

@@ -7,6 +7,10 @@ import { openRedis } from '../queue/redis/openRedis.ts';
 import { withDeadline } from '../runtime/async.ts';
 import { createTokenCipher, parseTokenKey } from '../runtime/tokenCipher.ts';
 import { toInvalidFields } from '../schemas/invalidFields.ts';
+import type {
+  CandidateApplicationProfileInput,
+  PositionInput,
+} from '../schemas/recordedIdentifiers.ts';
 import { LIVE_AUDIENCE } from '../schemas/seekApi.ts';
 import { ApplicationIdSchema, type SeekTokenInput } from '../schemas/seekToken.ts';
 import type { SignalInput } from '../schemas/signal.ts';
@@ -16,9 +20,15 @@ import {
   ERASE_TIMEOUT_MS,
   type EraseApplication,
 } from '../seekTokens/eraseApplication.ts';
+import { createPositions } from '../seekTokens/positions.ts';
 import { createSeekTokens } from '../seekTokens/registry.ts';
 import { createEnqueue, type EnqueueResult, type InvalidResult, toResults } from './enqueue.ts';
 import { InvalidSeekTokenError, QueueUnavailableError } from './errors.ts';
+import {
+  createRecordIdentifiers,
+  type IdentifierInput,
+  type RecordingResult,
+} from './recordIdentifiers.ts';
 import { createRecordSeekToken } from './recordSeekToken.ts';
 
 export type ProducerOptions = {
@@ -93,8 +103,8 @@ export type Producer = {
   enqueueMany: (signals: readonly SignalInput[]) => Promise<(EnqueueResult | InvalidResult)[]>;
   /**
    * Records a seek token that the ATS received. Signals can then name the application by `applicationId`;
-   * the worker looks up the token when it sends them. A token of Apply with SEEK takes precedence over
-   * one of a link-out, and a newer token over an older one, in any order of recording.
+   * the worker looks up the token when it sends them. The newest token is sent, whatever its source and in
+   * any order of recording; a valid one before an expired one. A token recorded again is no newer.
    *
    * Resolves when Redis has acknowledged the write. `warnings` reports a token that belonged to another
    * application before, and an application that was erased since `receivedAt`: nothing is recorded then.
@@ -104,7 +114,31 @@ export type Producer = {
    */
   recordSeekToken: (recording: SeekTokenInput) => Promise<{ warnings?: string[] }>;
   /**
-   * Erases an application: its seek tokens and its signals, whether waiting, dead or delivered. Signals that
+   * Records the candidate application profile of an application that came from SEEK's own form. Status
+   * updates that name the application by `applicationId` are sent with it if there is no valid seek token.
+   * Replaces an earlier one. Resolves when Redis has acknowledged the write.
+   *
+   * @throws {InvalidIdentifierError} The input is invalid; `invalidFields` names each problem.
+   * @throws {QueueUnavailableError} Redis did not acknowledge the write within 5 seconds. Record it again.
+   */
+  recordCandidateApplicationProfile: (recording: CandidateApplicationProfileInput) => Promise<void>;
+  /**
+   * Records the position profiles of a position. Signals that name it by `positionId` are sent with them.
+   * Replaces an earlier recording. Resolves when Redis has acknowledged the write.
+   *
+   * @throws {InvalidIdentifierError} The input is invalid; `invalidFields` names each problem.
+   * @throws {QueueUnavailableError} Redis did not acknowledge the write within 5 seconds. Record it again.
+   */
+  recordPosition: (recording: PositionInput) => Promise<void>;
+  /**
+   * Records seek tokens, candidate application profiles and positions in any mix, for a first import.
+   * Resolves with one result per recording, in order; an invalid one does not stop the others.
+   *
+   * @throws {QueueUnavailableError} Redis did not acknowledge a write in time. Record all of them again.
+   */
+  recordMany: (recordings: readonly IdentifierInput[]) => Promise<RecordingResult[]>;
+  /**
+   * Erases an application: its seek tokens, its candidate application profile and its signals, whether waiting, dead or delivered. Signals that
    * were not delivered become `skipped` with the reason `application-erased`. The call waits for signals
    * that are being sent, and takes longer the longer the queue is. Resolves with the number of signals.
    *
@@ -152,6 +186,15 @@ export const createProducer = ({
   });
   const lookup = createLookup(backend);
   const tokens = createSeekTokens({ store: backend.tokens, cipher, ttlDays: seekTokenTtlDays });
+  const { waitForReplicas } = backend;
+  const recordSeekToken = createRecordSeekToken({ tokens, waitForReplicas, logger });
+  const recordIdentifiers = createRecordIdentifiers({
+    recordSeekToken,
+    seekTokens: tokens,
+    positions: createPositions({ store: backend.positions }),
+    waitForReplicas,
+    logger,
+  });
   const deadLetters = createDeadLetters({ backend });
   const erase = createEraseApplication({ backend, tokens, deadLetters });
   const enqueueAll = createEnqueue({
@@ -172,11 +215,8 @@ export const createProducer = ({
       return toResults(await enqueueAll(signals, { from: name }));
     },
 
-    recordSeekToken: createRecordSeekToken({
-      tokens,
-      waitForReplicas: backend.waitForReplicas,
-      logger,
-    }),
+    recordSeekToken,
+    ...recordIdentifiers,
 
     eraseApplication: (applicationId) => eraseWithTimeout(erase, applicationId),
 

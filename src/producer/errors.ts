@@ -25,6 +25,18 @@ export class InvalidSeekTokenError extends Error {
   }
 }
 
+/** What should identify an application or a position to SEEK is invalid. Nothing was recorded or removed. */
+export class InvalidIdentifierError extends Error {
+  override readonly name = 'InvalidIdentifierError';
+  /** All problems, by JSON pointer (RFC 6901) into the input. Holds no value of the input. */
+  readonly invalidFields: InvalidFields;
+
+  constructor(invalidFields: InvalidFields) {
+    super(`Invalid identifier: ${describe(invalidFields)}`);
+    this.invalidFields = invalidFields;
+  }
+}
+
 const describe = (invalidFields: InvalidFields): string =>
   Object.entries(invalidFields)
     .map(([at, what]) => `${at || '/'}: ${what}`)

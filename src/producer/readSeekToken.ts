@@ -33,12 +33,12 @@ export const readSeekToken = (from: ApplyUrl): SeekTokenReading | undefined => {
 };
 
 // Express removes the mount path of a router from `url`; `originalUrl` is complete. Their queries are equal.
-const textOf = (from: ApplyUrl): string => {
+export const textOf = (from: ApplyUrl): string => {
   if (typeof from === 'string') return from;
   return from instanceof URL ? from.href : (from.originalUrl ?? from.url);
 };
 
-const queryOf = (url: string): string => {
+export const queryOf = (url: string): string => {
   const [beforeFragment = ''] = url.split('#', 1);
   const start = beforeFragment.indexOf('?');
   return start === -1 ? '' : beforeFragment.slice(start + 1);

@@ -18,6 +18,7 @@ export const canonical = (signal: Signal): string =>
     applicationId: signal.applicationId,
     candidateApplicationProfileId: signal.candidateApplicationProfileId,
     current: inOrder(signal.current),
+    positionId: signal.positionId,
     positionProfileIds: signal.positionProfileIds,
     previous: inOrder(signal.previous),
     timestamp: signal.timestamp && toUtc(signal.timestamp),

@@ -99,10 +99,12 @@ export const isConflict = ({
 }: Pick<Facts, 'signalId' | 'contentId' | 'existing'>): boolean =>
   existing !== undefined && signalId !== contentId && existing.contentId !== contentId;
 
-/** True if a seek token that was recorded since the skip may let the signal be delivered. */
+/** True if an identifier that was recorded since the skip may let the signal be delivered. */
 export const isRetryable = (reason: string | undefined): boolean => RETRYABLE.has(reason);
 
 const RETRYABLE: ReadonlySet<string | undefined> = new Set<SkipReason>([
   'no-token',
   'token-expired',
+  'not-required',
+  'not-advertised',
 ]);

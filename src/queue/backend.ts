@@ -42,6 +42,7 @@ export type Backend = {
   outcomeStream: OutcomeStream;
   breaker: BreakerStore;
   tokens: TokenStore;
+  positions: PositionStore;
   jobData: JobDataStore;
   jobs: JobStore;
   /**
@@ -280,6 +281,15 @@ export type TokenStore = {
   /** The applications whose newest token was received after `from`, up to `to`; oldest first. */
   receivedBetween: (from: number, to: number, limit: number) => Promise<string[]>;
   countReceivedBetween: (from: number, to: number) => Promise<number>;
+};
+
+/** Stores one text for each position. Entries do not expire: a position may stay open for years. */
+export type PositionStore = {
+  read: (positionId: string) => Promise<string | undefined>;
+  /** Replaces an earlier text. */
+  write: (positionId: string, text: string) => Promise<void>;
+  /** Idempotent. */
+  remove: (positionId: string) => Promise<void>;
 };
 
 export type StoredTokens = {

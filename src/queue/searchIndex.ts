@@ -42,8 +42,9 @@ export const indexRetention = (options: { dedupeWindowMs: number; keepDeliveredM
 /** The search keys of a signal that any version wrote. */
 export const searchKeysOf = (signal: unknown): SearchKey[] => {
   if (!isObject(signal)) return [];
-  const { applicationId, positionProfileIds } = signal;
-  const positions = Array.isArray(positionProfileIds) ? positionProfileIds : [];
+  const { applicationId, positionId, positionProfileIds } = signal;
+  const profiles = Array.isArray(positionProfileIds) ? positionProfileIds : [];
+  const positions = positionId === undefined ? profiles : [positionId];
   return [
     ...(typeof applicationId === 'string'
       ? [{ kind: 'application' as const, value: applicationId }]
@@ -83,10 +84,12 @@ export const referencesOf = (data: unknown): SignalReferences => {
   const [applicationId] = of('application');
   // Shown in the record, but not a search key.
   const profile = isObject(signal) ? signal.candidateApplicationProfileId : undefined;
-  const positionProfileIds = of('position');
+  const positionId = isObject(signal) ? signal.positionId : undefined;
+  const positionProfileIds = positionId === undefined ? of('position') : [];
   return {
     ...(applicationId === undefined ? {} : { applicationId }),
     ...(typeof profile === 'string' ? { candidateApplicationProfileId: profile } : {}),
+    ...(typeof positionId === 'string' ? { positionId } : {}),
     ...(positionProfileIds.length === 0 ? {} : { positionProfileIds }),
   };
 };

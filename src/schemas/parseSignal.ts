@@ -100,6 +100,7 @@ const typeProblems = (typeCode: unknown, { allowUnknownTypes }: ParseOptions): I
 const IDENTIFIERS = new Map<unknown, readonly string[]>([
   ['ApplicationComplete', ['token', 'applicationId']],
   ['ApplicationStatusUpdate', ['token', 'candidateApplicationProfileId', 'applicationId']],
+  ['PositionStatusUpdate', ['positionProfileIds', 'positionId']],
 ]);
 
 const ANY_IDENTIFIER = ['token', 'candidateApplicationProfileId', 'applicationId'];
@@ -108,20 +109,26 @@ const identifierProblems = (given: unknown): InvalidFields => {
   if (!isObject(given)) return {};
   const names = IDENTIFIERS.get(given.typeCode);
   // The identifiers of an unknown type are not known either. But `applicationId` never goes with another one.
-  if (names === undefined && (isKnownType(given.typeCode) || given.applicationId === undefined)) {
-    return {};
-  }
+  if (names === undefined && given.applicationId === undefined) return positionProblems(given);
   const [first, ...more] = (names ?? ANY_IDENTIFIER).filter((name) => given[name] !== undefined);
   if (first === undefined && names !== undefined) {
-    return { '/token': `Is required, unless ${names.slice(1).join(' or ')} is given` };
+    return { [`/${names[0]}`]: `Is required, unless ${names.slice(1).join(' or ')} is given` };
   }
-  return Object.fromEntries(
-    more.map((name) => [
-      `/${name}`,
-      `Must not be given beside ${first}: one of them identifies it`,
-    ]),
-  );
+  return {
+    ...Object.fromEntries(
+      more.map((name) => [
+        `/${name}`,
+        `Must not be given beside ${first}: one of them identifies it`,
+      ]),
+    ),
+    ...positionProblems(given),
+  };
 };
+
+const positionProblems = ({ positionId, positionProfileIds }: Record<string, unknown>) =>
+  positionId === undefined || positionProfileIds === undefined
+    ? {}
+    : { '/positionId': 'Must not be given beside positionProfileIds: one of them identifies it' };
 
 const futureProblems = (given: unknown, now: Date): InvalidFields => {
   const problems: InvalidFields = {};

@@ -65,17 +65,27 @@ export type StoredToken = z.infer<typeof StoredTokenSchema>;
 /** Version 1 stores `ciphertext` under the name `sealed`. */
 export const APPLICATION_TOKENS_VERSION = 2;
 
-/** The stored record of an application: its seek tokens, or that it was erased. */
+const CandidateApplicationProfileSchema = z.object({
+  /** SEEK's object identifier, exactly as received. */
+  id: z.string(),
+  recordedAt: z.iso.datetime(),
+});
+
+export type CandidateApplicationProfile = z.infer<typeof CandidateApplicationProfileSchema>;
+
+/** The stored record of an application: what identifies it to SEEK, or that it was erased. */
 export const ApplicationTokensSchema = z.object({
   version: z
     .literal([1, APPLICATION_TOKENS_VERSION])
     .transform((): typeof APPLICATION_TOKENS_VERSION => APPLICATION_TOKENS_VERSION),
   tokens: z.array(StoredTokenSchema),
+  /** Of an application that came from SEEK's own form. */
+  candidateApplicationProfile: CandidateApplicationProfileSchema.optional(),
   /** When the application was last erased. Tokens received before that are not recorded again. */
   erasedAt: z.iso.datetime().optional(),
   /**
-   * Fingerprints of tokens that are no longer stored. An erasure finds the signals that hold them by
-   * these.
+   * Fingerprints of tokens and profile ids that are no longer stored. An erasure finds the signals that
+   * hold them by these.
    */
   past: z.array(z.string()).optional(),
 });

@@ -50,7 +50,7 @@ const toIdList = (value: unknown): unknown => {
 };
 
 // A bare string counts as a list of one, as in SEEK's own sample: GraphQL coerces it.
-const PositionProfileIdsSchema = z.preprocess(
+export const PositionProfileIdsSchema = z.preprocess(
   toIdList,
   z
     .array(PositionProfileIdSchema, 'Expected an identifier or a list of them')
@@ -70,20 +70,22 @@ const FIELDS = {
 };
 
 /**
- * Fields that SEEK does not know. The worker looks up the seek token of `applicationId` when it sends
- * the signal.
+ * Fields that SEEK does not know. When the worker sends the signal, it replaces `applicationId` by the
+ * application's seek token or candidate application profile, and `positionId` by the position's profiles.
  */
-const OWN_FIELDS = { applicationId: ApplicationIdSchema.optional() };
+const OWN_FIELDS = {
+  applicationId: ApplicationIdSchema.optional(),
+  positionId: ApplicationIdSchema.optional(),
+};
 
 export const FIELD_NAMES: ReadonlySet<string> = new Set(Object.keys({ ...FIELDS, ...OWN_FIELDS }));
 
-/**
- * A signal as it is sent to SEEK: parsed, timestamps in UTC. The worker has replaced `applicationId` by
- * a token.
- */
-export type SeekSignal = Omit<Signal, 'applicationId'> & { applicationId?: never };
+/** A signal as it is sent to SEEK: parsed, timestamps in UTC, only with fields that SEEK knows. */
+export type SeekSignal = Omit<Signal, keyof typeof OWN_FIELDS> & {
+  [field in keyof typeof OWN_FIELDS]?: never;
+};
 
-/** A signal as the producer accepts it: parsed. It may name an application in place of a seek token. */
+/** A signal as the producer accepts it: parsed. It may name an application or a position by the ATS's own id. */
 export type Signal = z.output<typeof AnySignalSchema>;
 
 /** A signal of any type: as read from the queue, and of types that this version does not know. */
@@ -93,7 +95,7 @@ const ApplicationCompleteSchema = z.strictObject(
   {
     typeCode: z.literal('ApplicationComplete'),
     token: FIELDS.token,
-    ...OWN_FIELDS,
+    applicationId: OWN_FIELDS.applicationId,
     timestamp: FIELDS.timestamp,
   },
   'Expected an object',
@@ -108,6 +110,7 @@ const ApplicationStatusUpdateSchema = z.strictObject(
     positionProfileIds: FIELDS.positionProfileIds,
     current: StateSchema,
     previous: FIELDS.previous,
+    timestamp: FIELDS.timestamp,
   },
   'Expected an object',
 );
@@ -115,9 +118,11 @@ const ApplicationStatusUpdateSchema = z.strictObject(
 const PositionStatusUpdateSchema = z.strictObject(
   {
     typeCode: z.literal('PositionStatusUpdate'),
-    positionProfileIds: PositionProfileIdsSchema,
+    positionProfileIds: FIELDS.positionProfileIds,
+    positionId: OWN_FIELDS.positionId,
     current: StateSchema,
     previous: FIELDS.previous,
+    timestamp: FIELDS.timestamp,
   },
   'Expected an object',
 );
@@ -156,9 +161,9 @@ export type SignalInput =
       typeCode: 'ApplicationComplete';
       /** The seek token, exactly as received. Give either this or `applicationId`. */
       token?: string | null | undefined;
-      /** The application whose recorded seek token the worker sends. */
+      /** The application whose recorded seek token the worker sends. Skipped if it has only a profile. */
       applicationId?: string | null | undefined;
-      /** When the candidate completed the application: RFC 3339 with an offset. */
+      /** When the candidate completed the application: RFC 3339 with an offset. Default: the time of acceptance. */
       timestamp?: string | null | undefined;
     }
   | {
@@ -167,13 +172,22 @@ export type SignalInput =
       token?: string | null | undefined;
       applicationId?: string | null | undefined;
       candidateApplicationProfileId?: string | null | undefined;
+      /** Give at most one of `positionProfileIds` and `positionId`. */
       positionProfileIds?: string | string[] | null | undefined;
+      positionId?: string | null | undefined;
       current: StateInput;
       previous?: StateInput | null | undefined;
+      /** When the signal was generated: RFC 3339 with an offset. */
+      timestamp?: string | null | undefined;
     }
   | {
       typeCode: 'PositionStatusUpdate';
-      positionProfileIds: string | string[];
+      /** Give exactly one of `positionProfileIds` and `positionId`. */
+      positionProfileIds?: string | string[] | null | undefined;
+      /** The position whose recorded profiles the worker sends. */
+      positionId?: string | null | undefined;
       current: StateInput;
       previous?: StateInput | null | undefined;
+      /** When the signal was generated: RFC 3339 with an offset. */
+      timestamp?: string | null | undefined;
     };

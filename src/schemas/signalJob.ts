@@ -8,7 +8,15 @@ import { TraceContextSchema } from './traceContext.ts';
 export const OutcomeKindSchema = z.enum(['delivered', 'skipped', 'retry', 'dead']);
 
 /** Why a worker skips a signal. */
-export type SkipReason = 'no-token' | 'token-expired' | 'application-erased';
+export type SkipReason =
+  /** Nothing is recorded of the application: it did not come through SEEK. */
+  | 'no-token'
+  | 'token-expired'
+  | 'application-erased'
+  /** The application came from SEEK's own form, which reports completion itself. */
+  | 'not-required'
+  /** Nothing is recorded of the position: it was not advertised on SEEK. */
+  | 'not-advertised';
 
 /** One attempt to deliver a signal, as stored with it. Holds no token. */
 export type Attempt = z.infer<typeof AttemptSchema>;

@@ -16,6 +16,7 @@ export type SignalState = (typeof SIGNAL_STATES)[number];
 export type SignalReferences = {
   applicationId?: string;
   candidateApplicationProfileId?: string;
+  positionId?: string;
   positionProfileIds?: string[];
 };
 

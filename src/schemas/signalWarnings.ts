@@ -1,7 +1,8 @@
-import { LIVE_AUDIENCE } from './seekApi.ts';
+import { LIVE_AUDIENCE, PLAYGROUND_AUDIENCE } from './seekApi.ts';
 import type { Signal } from './signal.ts';
 
-const DOCUMENTATION_TOKEN = /^globalPublicTest-/;
+// developer.seek.com, "Playground environment".
+const PUBLIC_TEST_DATA = /^(?:globalPublicTest[-:]|seekAnzPublicTest:)/;
 
 type State = NonNullable<Signal['current']>;
 
@@ -36,6 +37,35 @@ const orderWarnings = ({ current, previous }: Signal): string[] =>
     ? ['/previous/timestamp: is later than that of current']
     : [];
 
+/** SEEK: "you must pass null" while the process continues (developer.seek.com, "Data structure"). */
+const successWarnings = (state: State | undefined, pointer: string): string[] =>
+  state !== undefined && state.success === undefined
+    ? [`${pointer}/success: is missing; SEEK expects null while the process continues`]
+    : [];
+
+const timestampWarnings = ({ typeCode, timestamp }: Signal): string[] =>
+  typeCode === 'ApplicationComplete' && timestamp === undefined
+    ? ['/timestamp: is missing; the time of acceptance is sent']
+    : [];
+
+/** Each environment rejects the data of the other (developer.seek.com, "Playground environment"). */
+const environmentWarnings = (signal: Signal, audience: string): string[] => {
+  const objectIds = [
+    signal.candidateApplicationProfileId,
+    ...(signal.positionProfileIds ?? []),
+  ].filter((value) => value !== undefined);
+  const tokens = signal.token === undefined ? [] : [signal.token];
+  const isTestData = (value: string) => PUBLIC_TEST_DATA.test(value);
+  if (audience === LIVE_AUDIENCE && [...tokens, ...objectIds].some(isTestData)) {
+    return ['/: holds a value from SEEK’s public test data, which the live environment rejects'];
+  }
+  // Not of tokens: SEEK documents no prefix that all tokens of the Playground have.
+  if (audience === PLAYGROUND_AUDIENCE && !objectIds.every(isTestData)) {
+    return ['/: holds an identifier that is not public test data, which the Playground rejects'];
+  }
+  return [];
+};
+
 /** Values that SEEK accepts but that are probably mistakes. Each text begins with a JSON pointer. */
 export const warningsFor = (
   signal: Signal,
@@ -45,13 +75,9 @@ export const warningsFor = (
     ...rankWarnings(signal[name]?.phase, `/${name}/phase`),
     ...rankWarnings(signal[name]?.status, `/${name}/status`),
     ...(isModelled ? [] : endWarnings(signal[name], `/${name}`)),
+    ...successWarnings(signal[name], `/${name}`),
   ]),
   ...orderWarnings(signal),
-  // The live environment answers these with UNAUTHENTICATED (developer.seek.com, "Playground environment").
-  ...(audience === LIVE_AUDIENCE &&
-  [signal.token, signal.candidateApplicationProfileId, ...(signal.positionProfileIds ?? [])].some(
-    (value) => value !== undefined && DOCUMENTATION_TOKEN.test(value),
-  )
-    ? ['/: holds a value from SEEK’s public test data, which the live environment rejects']
-    : []),
+  ...timestampWarnings(signal),
+  ...environmentWarnings(signal, audience),
 ];

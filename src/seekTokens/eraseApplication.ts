@@ -118,8 +118,13 @@ const createEraseSignal =
 type Match = ReturnType<typeof createMatch>;
 
 const createMatch = (applicationId: string, fingerprints: ReadonlySet<string>) => {
-  // An unencrypted token has to be parsed before its fingerprint can be compared.
-  const needles = [JSON.stringify(applicationId).slice(1, -1), '"token"', ...fingerprints];
+  // An identifier that is stored as it is has to be parsed before its fingerprint can be compared.
+  const needles = [
+    JSON.stringify(applicationId).slice(1, -1),
+    '"token"',
+    '"candidateApplicationProfileId"',
+    ...fingerprints,
+  ];
 
   return {
     /** A fast check of the stored text, so that most jobs of a long queue need not be parsed. */
@@ -132,7 +137,9 @@ const createMatch = (applicationId: string, fingerprints: ReadonlySet<string>) =
       if (signal.applicationId === applicationId) return true;
       if (fingerprints.size === 0) return false;
       const held = isObject(encryptedToken) ? [encryptedToken.fingerprint] : [];
-      if (typeof signal.token === 'string') held.push(fingerprintOf(signal.token));
+      for (const identifier of [signal.token, signal.candidateApplicationProfileId]) {
+        if (typeof identifier === 'string') held.push(fingerprintOf(identifier));
+      }
       return held.some((one) => typeof one === 'string' && fingerprints.has(one));
     },
   };

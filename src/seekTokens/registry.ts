@@ -7,18 +7,25 @@ import {
   type TokenCipher,
 } from '../runtime/tokenCipher.ts';
 import type { ApplicationTokens, StoredToken, TokenSource } from '../schemas/seekToken.ts';
-import { currentToken, isErasedSince, withoutTokens, withToken } from './rules.ts';
+import {
+  currentToken,
+  isErasedSince,
+  withoutIdentifiers,
+  withProfile,
+  withToken,
+} from './rules.ts';
 import { createTokenRecords } from './tokenRecords.ts';
 
 export type SeekToken = { token: string; source: TokenSource; receivedAt: string };
 
-/** The token to send with an application's signals now. */
-export type TokenLookup =
-  | ({ kind: 'found'; expiresAt: string } & SeekToken)
-  /** No token was recorded, or the application was erased. */
-  | { kind: 'none'; erased: boolean }
-  /** The token was encrypted with a key that this process does not have. */
-  | { kind: 'undecryptable' };
+/** What identifies an application to SEEK now. */
+export type ApplicationIdentifiers = {
+  /** The current token. `undecryptable`: it was encrypted with a key that this process does not have. */
+  token?: (SeekToken & { expiresAt: string }) | 'undecryptable';
+  candidateApplicationProfileId?: string;
+  /** The application was erased, and no token recorded since. */
+  erased: boolean;
+};
 
 export type TokenView = {
   /** Masked: the token's length, the beginning of its SHA-256, and its unusual characters. */
@@ -32,11 +39,17 @@ export type TokenView = {
 /** The current token as operators see it. `history` holds all received tokens, the current one first. */
 export type ApplicationView = { applicationId: string; history: TokenView[] } & TokenView;
 
+export type CandidateApplicationProfileView = {
+  applicationId: string;
+  candidateApplicationProfileId: string;
+  recordedAt: string;
+};
+
 const DAY_MS = 86_400_000;
 
 type Deps = { store: TokenStore; cipher: TokenCipher; ttlDays: number; now?: () => number };
 
-/** The registry of seek tokens. It knows which token to send for each application. */
+/** The registry of what identifies each application to SEEK: its seek tokens and its candidate application profile. */
 export const createSeekTokens = ({ store, cipher, ttlDays, now = Date.now }: Deps) => {
   const ttlMs = ttlDays * DAY_MS;
   const { read, change } = createTokenRecords({ store, ttlMs, now });
@@ -50,16 +63,25 @@ export const createSeekTokens = ({ store, cipher, ttlDays, now = Date.now }: Dep
     return { applicationId, ...view(current), history: known.tokens.map(view) };
   };
 
-  const lookup = async (applicationId: string): Promise<TokenLookup> => {
+  const decrypt = (applicationId: string, stored: StoredToken): ApplicationIdentifiers['token'] => {
+    const { ciphertext, source, receivedAt } = stored;
+    const token =
+      ciphertext === undefined ? stored.token : cipher.decrypt(ciphertext, applicationId);
+    if (token === undefined) return 'undecryptable';
+    const expiresAt = new Date(expiryOf(stored, ttlMs)).toISOString();
+    return { token, source, receivedAt, expiresAt };
+  };
+
+  const lookup = async (applicationId: string): Promise<ApplicationIdentifiers> => {
     const known = await read(applicationId);
     const current = currentToken(known, now() - ttlMs);
-    if (current === undefined) return { kind: 'none', erased: known.erasedAt !== undefined };
-    const { ciphertext, source, receivedAt } = current;
-    const token =
-      ciphertext === undefined ? current.token : cipher.decrypt(ciphertext, applicationId);
-    if (token === undefined) return { kind: 'undecryptable' };
-    const expiresAt = new Date(expiryOf(current, ttlMs)).toISOString();
-    return { kind: 'found', token, source, receivedAt, expiresAt };
+    const token = current && decrypt(applicationId, current);
+    const profile = known.candidateApplicationProfile;
+    return {
+      ...(token === undefined ? {} : { token }),
+      ...(profile === undefined ? {} : { candidateApplicationProfileId: profile.id }),
+      erased: known.erasedAt !== undefined && current === undefined,
+    };
   };
 
   return {
@@ -67,12 +89,31 @@ export const createSeekTokens = ({ store, cipher, ttlDays, now = Date.now }: Dep
     lookup,
 
     /** Whether the application was erased and no token was recorded for it since. */
-    isErased: async (applicationId: string): Promise<boolean> => {
-      const found = await lookup(applicationId);
-      return found.kind === 'none' && found.erased;
-    },
+    isErased: async (applicationId: string): Promise<boolean> =>
+      (await lookup(applicationId)).erased,
 
     record: createRecord(writes),
+
+    /** Replaces an earlier profile id. Resolves once the store has acknowledged the write. */
+    recordCandidateApplicationProfile: (applicationId: string, id: string): Promise<void> =>
+      change(applicationId, (known) =>
+        withProfile(known, { id, recordedAt: new Date(now()).toISOString() }),
+      ),
+
+    findCandidateApplicationProfile: async (
+      applicationId: string,
+    ): Promise<CandidateApplicationProfileView | undefined> => {
+      const { candidateApplicationProfile: profile } = await read(applicationId);
+      if (profile === undefined) return undefined;
+      const { id: candidateApplicationProfileId, recordedAt } = profile;
+      return { applicationId, candidateApplicationProfileId, recordedAt };
+    },
+
+    /** Idempotent. Signals that were accepted with the profile id itself keep it. */
+    removeCandidateApplicationProfile: (applicationId: string): Promise<void> =>
+      change(applicationId, (known) =>
+        known.candidateApplicationProfile === undefined ? known : withProfile(known, undefined),
+      ),
 
     /** The applications whose token expires within `ms` from now, the first to expire first. */
     expiring: async (ms: number, limit: number): Promise<ApplicationView[]> => {
@@ -176,14 +217,14 @@ const createReencryptApplication =
 const createErase =
   ({ store, now, change }: WriteDeps) =>
   /**
-   * Erases the application's tokens. Resolves with the fingerprints of all tokens that it ever had, and
-   * with the same ones when repeated. Tokens that were recorded for another application since are left
-   * out.
+   * Erases the application's tokens and its profile id. Resolves with the fingerprints of all that it
+   * ever had, and with the same ones when repeated. Tokens that were recorded for another application
+   * since are left out.
    */
   async (applicationId: string): Promise<string[]> => {
     let past: string[] = [];
     await change(applicationId, (known) => {
-      const erased = withoutTokens(known, new Date(now()).toISOString());
+      const erased = withoutIdentifiers(known, new Date(now()).toISOString());
       past = erased.past ?? [];
       return erased;
     });

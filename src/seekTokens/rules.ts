@@ -1,10 +1,12 @@
+import { fingerprintOf as fingerprintOfText } from '../runtime/tokenCipher.ts';
 import {
   APPLICATION_TOKENS_VERSION,
   type ApplicationTokens,
+  type CandidateApplicationProfile,
   type StoredToken,
 } from '../schemas/seekToken.ts';
 
-// A candidate may apply again many times. `byPrecedence` keeps the current token among those kept.
+// A candidate may apply again many times. `newestFirst` keeps the current token among those kept.
 const MAX_TOKENS = 50;
 const MAX_PAST_FINGERPRINTS = 1_000;
 
@@ -17,15 +19,14 @@ export const NO_TOKENS: ApplicationTokens = { version: APPLICATION_TOKENS_VERSIO
  */
 export const withToken = (known: ApplicationTokens, token: StoredToken): ApplicationTokens => {
   if (isErasedSince(known, token)) return known;
-  const same = known.tokens.find((each) => isSame(each, token));
-  const receivedAt = same && !isNewer(same, token) ? same.receivedAt : token.receivedAt;
-  const others = known.tokens.filter((each) => !isSame(each, token));
-  const all = [...others, { ...token, receivedAt }].sort(byPrecedence);
+  const same = known.tokens.filter((each) => each.fingerprint === token.fingerprint);
+  const others = known.tokens.filter((each) => each.fingerprint !== token.fingerprint);
+  const all = [...others, same.reduce(merge, token)].sort(newestFirst);
+  const { past, ...rest } = known;
   return {
-    ...NO_TOKENS,
+    ...rest,
     tokens: all.slice(0, MAX_TOKENS),
-    ...(known.erasedAt && { erasedAt: known.erasedAt }),
-    ...pastOf([...all.slice(MAX_TOKENS).map(fingerprintOf), ...(known.past ?? [])]),
+    ...pastOf([...all.slice(MAX_TOKENS).map(fingerprintOf), ...(past ?? [])]),
   };
 };
 
@@ -34,17 +35,41 @@ export const isErasedSince = (
   { receivedAt }: StoredToken,
 ): boolean => erasedAt !== undefined && Date.parse(receivedAt) <= Date.parse(erasedAt);
 
-/** What stays of an erased application: enough to find the signals that hold its tokens. */
-export const withoutTokens = (known: ApplicationTokens, erasedAt: string): ApplicationTokens => ({
+/** Replaces the candidate application profile of an application. `undefined` removes it. */
+export const withProfile = (
+  { candidateApplicationProfile: replaced, past, ...known }: ApplicationTokens,
+  profile: CandidateApplicationProfile | undefined,
+): ApplicationTokens => ({
+  ...known,
+  ...(profile === undefined ? {} : { candidateApplicationProfile: profile }),
+  // An erasure finds the signals that carry a replaced profile id, too.
+  ...pastOf([
+    ...(replaced === undefined || replaced.id === profile?.id
+      ? []
+      : [fingerprintOfText(replaced.id)]),
+    ...(past ?? []),
+  ]),
+});
+
+/** What stays of an erased application: enough to find the signals that carry its identifiers. */
+export const withoutIdentifiers = (
+  { tokens, candidateApplicationProfile: profile, past = [] }: ApplicationTokens,
+  erasedAt: string,
+): ApplicationTokens => ({
   ...NO_TOKENS,
   erasedAt,
-  ...pastOf([...known.tokens.map(fingerprintOf), ...(known.past ?? [])]),
+  ...pastOf([
+    ...tokens.map(fingerprintOf),
+    ...(profile === undefined ? [] : [fingerprintOfText(profile.id)]),
+    ...past,
+  ]),
 });
 
 /**
- * Selects the token to send. A token from Apply with SEEK overrides tokens from link-outs; of the same
- * source the newest wins (developer.seek.com, "Send application complete signal"). A token received
- * after `validSince` has not expired and takes precedence over all expired ones.
+ * Selects the token to send: the newest, whatever its source. The token of a candidate who returns
+ * "should override any previous token" (developer.seek.com, "Send application complete signal" and
+ * "Handle authorization"). A token received after `validSince` has not expired and takes precedence over
+ * all expired ones.
  */
 export const currentToken = (
   known: ApplicationTokens,
@@ -59,17 +84,22 @@ const pastOf = (fingerprints: string[]): { past?: string[] } =>
     ? {}
     : { past: [...new Set(fingerprints)].slice(0, MAX_PAST_FINGERPRINTS) };
 
-const isSame = (one: StoredToken, other: StoredToken): boolean =>
-  one.fingerprint === other.fingerprint && one.source === other.source;
+/**
+ * One token that was received twice: as old as its first arrival. "Not now" on SEEK's authorization page
+ * returns the original token, which makes it no newer.
+ */
+const merge = (one: StoredToken, other: StoredToken): StoredToken => ({
+  ...one,
+  source: one.source === 'applyWithSeek' ? one.source : other.source,
+  receivedAt:
+    Date.parse(one.receivedAt) <= Date.parse(other.receivedAt) ? one.receivedAt : other.receivedAt,
+});
 
-const isNewer = (one: StoredToken, other: StoredToken): boolean =>
-  Date.parse(one.receivedAt) > Date.parse(other.receivedAt);
-
-/** Sorts the token to send first. */
-const byPrecedence = (one: StoredToken, other: StoredToken): number => {
-  if (one.source !== other.source) return one.source === 'applyWithSeek' ? -1 : 1;
+const newestFirst = (one: StoredToken, other: StoredToken): number => {
   const difference = Date.parse(other.receivedAt) - Date.parse(one.receivedAt);
   if (difference !== 0) return difference;
+  // The authorization step comes after the link-out of the same session.
+  if (one.source !== other.source) return one.source === 'applyWithSeek' ? -1 : 1;
   // Received at the same instant: any order will do, as long as it is always the same one.
   return one.fingerprint < other.fingerprint ? -1 : 1;
 };

@@ -5,6 +5,8 @@ import { NO_TOKENS } from './rules.ts';
 
 // Concurrent updates of one application are rare. This many failures in a row are a defect.
 const MAX_TRIES = 20;
+// Profile ids do not expire at SEEK. Three years outlast a hiring process and the onboarding after it.
+const PROFILE_RETENTION_MS = 3 * 365 * 86_400_000;
 
 type Deps = {
   store: Pick<TokenStore, 'read' | 'replace'>;
@@ -25,9 +27,14 @@ export const createTokenRecords = ({ store, ttlMs, now }: Deps) => {
   };
 
   /** Tokens are kept for twice their lifetime, because SEEK has changed the lifetime before. */
-  const keepUntil = ({ tokens }: ApplicationTokens): number => {
+  const keepUntil = ({
+    tokens,
+    candidateApplicationProfile: profile,
+  }: ApplicationTokens): number => {
     const received = tokens.map(({ receivedAt }) => Date.parse(receivedAt));
-    return Math.max(now(), ...received) + 2 * ttlMs;
+    const tokensUntil = Math.max(now(), ...received) + 2 * ttlMs;
+    if (profile === undefined) return tokensUntil;
+    return Math.max(tokensUntil, Date.parse(profile.recordedAt) + PROFILE_RETENTION_MS);
   };
 
   return {

@@ -8,7 +8,7 @@ import type { CircuitBreaker } from './circuitBreaker/circuitBreaker.ts';
 import { createBatcher } from './delivery/batcher.ts';
 import { createBisectBatch } from './delivery/bisectBatch.ts';
 import { createDeliverSignal } from './delivery/deliverSignal.ts';
-import type { ResolveToken } from './delivery/resolveToken.ts';
+import type { ResolveIdentifiers } from './delivery/resolveIdentifiers.ts';
 import { createSendAuthorised } from './delivery/sendAuthorised.ts';
 import type { Counters } from './heartbeat.ts';
 import type { Http } from './seek/http.ts';
@@ -23,7 +23,7 @@ type Deps = {
   logger: Logger;
   metrics: Pick<Counters, 'tokenFailures'> & Pick<Metrics, 'requestSeconds'>;
   breaker: CircuitBreaker;
-  resolveToken: ResolveToken;
+  resolveIdentifiers: ResolveIdentifiers;
   http: Http;
   /** Called before each request that carries signals. */
   onRequest: (request: IndexedRequest) => void;
@@ -36,7 +36,7 @@ export const buildDelivery = ({
   config,
   secrets,
   breaker,
-  resolveToken,
+  resolveIdentifiers,
   http,
   onRequest,
   ...deps
@@ -87,5 +87,5 @@ export const buildDelivery = ({
     size: config.BATCH_SIZE,
     lingerMs: config.BATCH_LINGER_MS,
   });
-  return createDeliverSignal({ breaker, resolveToken, batcher, bisectBatch });
+  return createDeliverSignal({ breaker, resolveIdentifiers, batcher, bisectBatch });
 };

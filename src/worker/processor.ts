@@ -99,9 +99,9 @@ export const createProcessor = ({ now = Date.now, random = Math.random, ...deps 
     if (poisonFailure !== undefined) throw new UnrecoverableError(poisonFailure);
 
     const { isolatedCrashes, ...stored } = read.signalJob;
-    const { signal, encryptedToken } = stored;
+    const { signal, encryptedToken, acceptedAt } = stored;
     const span = tracer && createAttemptSpan(tracer, job, read.signalJob);
-    const inFlight = { signalId: job.id ?? '', signal, encryptedToken, abort };
+    const inFlight = { signalId: job.id ?? '', signal, encryptedToken, acceptedAt, abort };
     let startedAt = now();
     const attempt = (batching: 'allowed' | 'never'): Promise<DeliveryResult> => {
       startedAt = now();

@@ -19,10 +19,11 @@ import type { Closers } from '../runtime/lifecycle.ts';
 import type { TokenCipher } from '../runtime/tokenCipher.ts';
 import type { JobResult } from '../schemas/signalJob.ts';
 import { traceIdOf } from '../schemas/traceContext.ts';
+import type { Positions } from '../seekTokens/positions.ts';
 import type { SeekTokens } from '../seekTokens/registry.ts';
 import { buildDelivery, type Credentials, type WorkerConfig } from './buildDelivery.ts';
 import { createCircuitBreaker } from './circuitBreaker/circuitBreaker.ts';
-import { createResolveToken } from './delivery/resolveToken.ts';
+import { createResolveIdentifiers } from './delivery/resolveIdentifiers.ts';
 import { backoffMs, type RetryPolicy } from './evaluateAttempt.ts';
 import { countOutcomes, createHeartbeat } from './heartbeat.ts';
 import { createProcessor, RetryError } from './processor.ts';
@@ -42,6 +43,7 @@ const MIN_IDLE_MS = 60_000;
 type Deps = {
   backend: Backend;
   seekTokens: Pick<SeekTokens, 'lookup'>;
+  positions: Pick<Positions, 'find'>;
   cipher: Pick<TokenCipher, 'decrypt'>;
   config: WorkerConfig;
   /** Returns the current credentials. Default: those of `config`. */
@@ -57,7 +59,7 @@ type Deps = {
 
 /** Starts what empties the queue: the worker, the dead-letter sweeper and the redrive worker. */
 export const startWorker = async ({ backend, config, closers, logger, metrics, ...deps }: Deps) => {
-  const { seekTokens, cipher, livenessChecks, tracer, secrets = () => config } = deps;
+  const { seekTokens, positions, cipher, livenessChecks, tracer, secrets = () => config } = deps;
   const policy = retryPolicyOf(config);
   const concurrency =
     config.WORKER_CONCURRENCY ??
@@ -92,8 +94,9 @@ export const startWorker = async ({ backend, config, closers, logger, metrics, .
     pauseMaxMs: config.DELIVERY_SUSPEND_MAX_MS,
     logger,
   });
-  const resolveToken = createResolveToken({
-    tokens: seekTokens,
+  const resolveIdentifiers = createResolveIdentifiers({
+    seekTokens,
+    positions,
     cipher,
     expired: config.EXPIRED_TOKENS,
   });
@@ -101,7 +104,7 @@ export const startWorker = async ({ backend, config, closers, logger, metrics, .
     config,
     secrets,
     breaker,
-    resolveToken,
+    resolveIdentifiers,
     http,
     onRequest: outcomeRecorder.addRequest,
     logger,

@@ -19,9 +19,9 @@ export const accepted = (input: unknown, options: Partial<ParseOptions> = {}) =>
   return parsed.signal;
 };
 
-/** Returns the parsed signal without `applicationId`, as it is sent to SEEK. */
+/** Returns the parsed signal without the ATS's own ids, as it is sent to SEEK. */
 export const acceptedBySeek = (input: unknown): SeekSignal => {
-  const { applicationId, ...signal } = accepted(input);
+  const { applicationId, positionId, ...signal } = accepted(input);
   return signal;
 };
 

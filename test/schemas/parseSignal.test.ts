@@ -79,7 +79,6 @@ describe('an optional field', () => {
 
   it.each([
     { input: buildSignal({ current: null }), at: '/current' },
-    { input: buildPositionStatusUpdate({ positionProfileIds: null }), at: '/positionProfileIds' },
     { input: buildSignal({ typeCode: null }), at: '/typeCode' },
   ])('null in the required field $at → "Is required"', ({ input, at }) => {
     expect(problems(input)).toEqual({ [at]: 'Is required' });

@@ -115,7 +115,47 @@ describe('identifiers', () => {
     {
       what: 'ApplicationStatusUpdate with a top-level time',
       input: buildSignal({ timestamp: '2026-03-01T10:00:00Z' }),
+      at: [],
+    },
+    {
+      what: 'PositionStatusUpdate with a top-level time',
+      input: buildPositionStatusUpdate({ timestamp: '2026-03-01T10:00:00Z' }),
+      at: [],
+    },
+    {
+      what: 'ApplicationStatusUpdate with a time that is none',
+      input: buildSignal({ timestamp: 'yesterday' }),
       at: ['/timestamp'],
+    },
+    {
+      what: 'ApplicationStatusUpdate with token and position id',
+      input: buildSignal({ positionId: 'requisition-1' }),
+      at: [],
+    },
+    {
+      what: 'ApplicationStatusUpdate with position id and positions',
+      input: buildSignal({ positionId: 'requisition-1', positionProfileIds: ['p'] }),
+      at: ['/positionId'],
+    },
+    {
+      what: 'ApplicationComplete with a position id',
+      input: buildApplicationComplete({ positionId: 'requisition-1' }),
+      at: ['/positionId'],
+    },
+    {
+      what: 'PositionStatusUpdate with a position id in place of positions',
+      input: buildPositionStatusUpdate({ positionProfileIds: undefined, positionId: 'r' }),
+      at: [],
+    },
+    {
+      what: 'PositionStatusUpdate with position id and positions',
+      input: buildPositionStatusUpdate({ positionId: 'requisition-1' }),
+      at: ['/positionId'],
+    },
+    {
+      what: 'PositionStatusUpdate with null positions',
+      input: buildPositionStatusUpdate({ positionProfileIds: null }),
+      at: ['/positionProfileIds'],
     },
     {
       what: 'ApplicationStatusUpdate without current',

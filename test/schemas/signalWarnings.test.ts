@@ -1,4 +1,4 @@
-import { buildSignal, buildState } from '../support/buildSignal.ts';
+import { buildApplicationComplete, buildSignal, buildState } from '../support/buildSignal.ts';
 import { warnings } from './parse.ts';
 
 const rank = (change: object = {}) => ({ label: 'Interview', index: 2, total: 4, ...change });
@@ -58,6 +58,32 @@ describe('warnings about states', () => {
   });
 });
 
+describe('warnings about what SEEK expects in each signal', () => {
+  it('success left out → one warning for each state', () => {
+    const state = buildState({ success: undefined });
+
+    expect(warnings(buildSignal({ current: state, previous: state }))).toEqual([
+      '/current/success: is missing; SEEK expects null while the process continues',
+      '/previous/success: is missing; SEEK expects null while the process continues',
+    ]);
+  });
+
+  it.each([null, true, undefined])('current with success %s → as expected', (success) => {
+    expect(warnings(buildSignal({ current: buildState({ success }) }))).toHaveLength(
+      success === undefined ? 1 : 0,
+    );
+  });
+
+  it('ApplicationComplete without a timestamp → says which time is sent', () => {
+    const timestamp = '2026-03-01T10:00:00Z';
+
+    expect(warnings(buildApplicationComplete())).toEqual([
+      '/timestamp: is missing; the time of acceptance is sent',
+    ]);
+    expect(warnings(buildApplicationComplete({ timestamp }))).toEqual([]);
+  });
+});
+
 describe('warnings about values of SEEK’s documentation', () => {
   const warning = expect.stringMatching(/^\/: .*public test data/);
   const LIVE = 'https://graphql.seek.com';
@@ -66,6 +92,36 @@ describe('warnings about values of SEEK’s documentation', () => {
   it.each([
     { audience: LIVE, change: { token: 'globalPublicTest-abc' }, says: [warning] },
     { audience: PLAYGROUND, change: { token: 'globalPublicTest-abc' }, says: [] },
+    {
+      audience: LIVE,
+      change: { positionProfileIds: ['globalPublicTest:position:1'] },
+      says: [warning],
+    },
+    {
+      audience: LIVE,
+      change: { positionProfileIds: ['seekAnzPublicTest:positionProfile:jobAd:1'] },
+      says: [warning],
+    },
+    {
+      audience: LIVE,
+      change: { positionProfileIds: ['seekAnz:positionProfile:jobAd:1'] },
+      says: [],
+    },
+    {
+      audience: PLAYGROUND,
+      change: { positionProfileIds: ['seekAnzPublicTest:positionProfile:jobAd:1'] },
+      says: [],
+    },
+    {
+      audience: PLAYGROUND,
+      change: { positionProfileIds: ['seekAnz:positionProfile:jobAd:1'] },
+      says: [warning],
+    },
+    {
+      audience: PLAYGROUND,
+      change: { token: undefined, candidateApplicationProfileId: 'seekAnz:profile:1' },
+      says: [warning],
+    },
     {
       audience: LIVE,
       change: { positionProfileIds: ['p', 'globalPublicTest-p'] },

@@ -1,6 +1,13 @@
 import fc from 'fast-check';
+import { fingerprintOf } from '../../src/runtime/tokenCipher.ts';
 import type { StoredToken, TokenSource } from '../../src/schemas/seekToken.ts';
-import { currentToken, NO_TOKENS, withoutTokens, withToken } from '../../src/seekTokens/rules.ts';
+import {
+  currentToken,
+  NO_TOKENS,
+  withoutIdentifiers,
+  withProfile,
+  withToken,
+} from '../../src/seekTokens/rules.ts';
 
 const stored = (name: string, source: TokenSource, day: number): StoredToken => ({
   token: name,
@@ -25,9 +32,23 @@ describe('the current token', () => {
       current: 'b',
     },
     {
-      what: 'Apply with SEEK and a newer link-out → Apply with SEEK',
+      what: 'Apply with SEEK and a newer link-out → the link-out, because the candidate came back',
       tokens: [stored('a', 'applyWithSeek', 1), stored('b', 'linkOut', 2)],
-      current: 'a',
+      current: 'b',
+    },
+    {
+      what: 'a link-out and Apply with SEEK of the same instant → Apply with SEEK',
+      tokens: [stored('a', 'linkOut', 1), stored('b', 'applyWithSeek', 1)],
+      current: 'b',
+    },
+    {
+      what: 'a link-out token that Apply with SEEK returns later → keeps its age, so the newer one',
+      tokens: [
+        stored('a', 'linkOut', 1),
+        stored('b', 'linkOut', 2),
+        stored('a', 'applyWithSeek', 3),
+      ],
+      current: 'b',
     },
     {
       what: 'an old token recorded again → keeps its age, so the newer one',
@@ -59,9 +80,9 @@ describe('the current token', () => {
     );
   });
 
-  it('of more tokens than are kept → is still the one from Apply with SEEK', () => {
+  it('of more tokens than are kept → is still the newest', () => {
     const many = Array.from({ length: 200 }, (_, n) => stored(`link-${n}`, 'linkOut', 2 + n));
-    const { tokens } = known([stored('a', 'applyWithSeek', 1), ...many]);
+    const { tokens } = known([stored('a', 'applyWithSeek', 300), ...many]);
 
     expect([tokens[0]?.token, tokens.length]).toEqual(['a', 50]);
   });
@@ -75,9 +96,9 @@ describe('the current token, once tokens have expired', () => {
   ];
 
   it.each([
-    { what: 'no token expired → the first by precedence', since: 0, current: 'a' },
-    { what: 'some expired → the first by precedence of the valid ones', since: 1, current: 'c' },
-    { what: 'all expired → the first by precedence', since: 3, current: 'a' },
+    { what: 'no token expired → the newest', since: 0, current: 'c' },
+    { what: 'some expired → the newest', since: 1, current: 'c' },
+    { what: 'all expired → the newest', since: 3, current: 'c' },
   ])('with $what', ({ since, current }) => {
     expect(currentToken(known(tokens), Date.UTC(2026, 0, since))?.token).toBe(current);
   });
@@ -87,16 +108,16 @@ describe('an erasure', () => {
   const at = (day: number) => new Date(Date.UTC(2026, 0, day)).toISOString();
 
   it('repeated → keeps only the fingerprints of all tokens, and is idempotent', () => {
-    const once = withoutTokens(known([stored('a', 'linkOut', 1)]), at(2));
-    const again = withoutTokens(withToken(once, stored('b', 'linkOut', 3)), at(4));
+    const once = withoutIdentifiers(known([stored('a', 'linkOut', 1)]), at(2));
+    const again = withoutIdentifiers(withToken(once, stored('b', 'linkOut', 3)), at(4));
 
     expect(once).toEqual({ ...NO_TOKENS, erasedAt: at(2), past: ['a'] });
     expect(again).toEqual({ ...NO_TOKENS, erasedAt: at(4), past: ['b', 'a'] });
-    expect(withoutTokens(again, at(4))).toEqual(again);
+    expect(withoutIdentifiers(again, at(4))).toEqual(again);
   });
 
   it('followed by a token → is over, unless the token was received before it', () => {
-    const erased = withoutTokens(known([stored('a', 'linkOut', 1)]), at(2));
+    const erased = withoutIdentifiers(known([stored('a', 'linkOut', 1)]), at(2));
     const newer = stored('b', 'linkOut', 3);
 
     expect(withToken(erased, stored('a', 'linkOut', 2))).toBe(erased);
@@ -108,8 +129,24 @@ describe('an erasure', () => {
   it('of more tokens than are kept → has the fingerprints of all of them', () => {
     const many = Array.from({ length: 60 }, (_, n) => stored(`t${n}`, 'linkOut', 1 + n));
 
-    expect(new Set(withoutTokens(known(many), at(99)).past)).toEqual(
+    expect(new Set(withoutIdentifiers(known(many), at(99)).past)).toEqual(
       new Set(many.map(({ fingerprint }) => fingerprint)),
     );
+  });
+
+  it('of a profile id → its fingerprint stays, also of one that was replaced', () => {
+    const profile = (id: string) => ({ id, recordedAt: at(1) });
+    const twice = withProfile(
+      withProfile(known([stored('a', 'linkOut', 1)]), profile('p')),
+      profile('q'),
+    );
+    const erased = withoutIdentifiers(twice, at(2));
+
+    expect(twice.tokens).toHaveLength(1);
+    expect(erased).toEqual({
+      ...NO_TOKENS,
+      erasedAt: at(2),
+      past: ['a', fingerprintOf('q'), fingerprintOf('p')],
+    });
   });
 });

@@ -21,7 +21,12 @@ describe('signal whose workers crashed', () => {
 
       await process();
 
-      const inFlight = { signalId: 'signal-1', signal: buildSignal(), abort };
+      const inFlight = {
+      signalId: 'signal-1',
+      signal: buildSignal(),
+      acceptedAt: buildSignalJob().acceptedAt,
+      abort,
+    };
       expect(deliveries).toEqual([[inFlight, batching]]);
     },
   );

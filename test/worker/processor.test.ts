@@ -28,7 +28,12 @@ describe('processor', () => {
 
     await process();
 
-    const inFlight = { signalId: 'signal-1', signal: buildSignal(), abort };
+    const inFlight = {
+      signalId: 'signal-1',
+      signal: buildSignal(),
+      acceptedAt: buildSignalJob().acceptedAt,
+      abort,
+    };
     expect(deliveries).toEqual([[inFlight, 'allowed']]);
   });
 

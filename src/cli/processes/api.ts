@@ -1,6 +1,7 @@
 import { apiPort, type Config, loadConfig, shutdownGraceMs } from '../../config/config.ts';
 import { typeLabel } from '../../observability/metrics.ts';
 import { createApp } from '../../producer/api/app.ts';
+import { createRecordIdentifiers } from '../../producer/recordIdentifiers.ts';
 import { createRecordSeekToken } from '../../producer/recordSeekToken.ts';
 import { serve } from '../../runtime/httpServer.ts';
 import { runUntilTerminated } from '../../runtime/lifecycle.ts';
@@ -45,7 +46,12 @@ export const startApi = async (
   secrets: () => Pick<Config<'API_KEYS'>, 'API_KEYS'> = () => config,
 ) => {
   const { backend, logger, closers, metrics, probes, tracer } = service;
-  const { lookup, search, deadLetters, seekTokens } = service;
+  const { lookup, search, deadLetters, seekTokens, positions } = service;
+  const recordSeekToken = createRecordSeekToken({
+    tokens: seekTokens,
+    waitForReplicas: backend.waitForReplicas,
+    logger,
+  });
   const onAccepted = (typeCode: string) => metrics.accepted.inc({ type: typeLabel(typeCode) });
   const stopping = new AbortController();
   const app = createApp({
@@ -57,8 +63,12 @@ export const startApi = async (
     exportDeadLetters: service.exportDeadLetters,
     importDeadLetters: service.importDeadLetters,
     seekTokens,
-    recordSeekToken: createRecordSeekToken({
-      tokens: seekTokens,
+    positions,
+    recordSeekToken,
+    recordIdentifiers: createRecordIdentifiers({
+      recordSeekToken,
+      seekTokens,
+      positions,
       waitForReplicas: backend.waitForReplicas,
       logger,
     }),

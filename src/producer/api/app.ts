@@ -8,6 +8,7 @@ import type { QueueStatus } from '../../queue/status.ts';
 import { ERASE_TIMEOUT_MS } from '../../seekTokens/eraseApplication.ts';
 import {
   IdempotencyConflictError,
+  InvalidIdentifierError,
   InvalidSeekTokenError,
   InvalidSignalError,
   QueueUnavailableError,
@@ -16,6 +17,12 @@ import { type ApplicationDeps, createApplicationRoutes } from './applications.ts
 import { type Caller, requireApiKey } from './authenticate.ts';
 import { available } from './available.ts';
 import { createDeadLetterRoutes, type DeadLetterDeps } from './deadLetters.ts';
+import {
+  createIdentifierRoutes,
+  createPositionRoutes,
+  createProfileRoutes,
+  type IdentifierDeps,
+} from './identifiers.ts';
 import { openApiDocument } from './openapi.ts';
 import { createSignalRoutes, type SignalDeps } from './signals.ts';
 
@@ -25,7 +32,8 @@ const RETRY_AFTER_SECONDS = '5';
 
 type Deps = SignalDeps &
   DeadLetterDeps &
-  ApplicationDeps & {
+  ApplicationDeps &
+  IdentifierDeps & {
     /** The current keys; they can change while the process runs. */
     apiKeys: () => readonly ApiKey[];
     status: () => Promise<QueueStatus>;
@@ -66,6 +74,23 @@ export const createApp = ({ apiKeys, status, probes, ...deps }: Deps): Hono<Call
     }),
   );
 
+  const identifiers: IdentifierDeps = {
+    ...deps,
+    seekTokens: {
+      findCandidateApplicationProfile: available(deps.seekTokens.findCandidateApplicationProfile),
+      removeCandidateApplicationProfile: available(
+        deps.seekTokens.removeCandidateApplicationProfile,
+      ),
+    },
+    positions: {
+      find: available(deps.positions.find),
+      remove: available(deps.positions.remove),
+    },
+  };
+  app.route('/applications', createProfileRoutes(identifiers));
+  app.route('/positions', createPositionRoutes(identifiers));
+  app.route('/identifiers', createIdentifierRoutes(identifiers));
+
   app.notFound((c) => c.json({ message: 'No such path; see /openapi.json' }, 404));
   app.onError(handleError(deps.logger));
 
@@ -76,7 +101,11 @@ export const createApp = ({ apiKeys, status, probes, ...deps }: Deps): Hono<Call
 const handleError =
   (logger: Logger): ErrorHandler<Caller> =>
   (err, c) => {
-    if (err instanceof InvalidSignalError || err instanceof InvalidSeekTokenError) {
+    if (
+      err instanceof InvalidSignalError ||
+      err instanceof InvalidSeekTokenError ||
+      err instanceof InvalidIdentifierError
+    ) {
       const { invalidFields } = err;
       return c.json({ message: 'Input validation failed', invalidFields }, 422);
     }

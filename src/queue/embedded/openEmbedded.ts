@@ -14,6 +14,7 @@ import { openEmbeddedBookkeeping } from './bookkeeping.ts';
 import { createMemoryBreakerStore } from './breakerStore.ts';
 import { createEmbeddedJobDataStore, createEmbeddedJobs } from './jobs.ts';
 import { openPglite } from './pglite.ts';
+import { openEmbeddedPositionStore } from './positionStore.ts';
 import { openEmbeddedIndex } from './searchIndex.ts';
 import { openEmbeddedTokens } from './tokenStore.ts';
 import { openEmbeddedWorkerStats } from './workerStats.ts';
@@ -61,6 +62,7 @@ export const openEmbedded = async ({ folder, logger, ...options }: Options): Pro
     outcomeStream: { take: async () => [], acknowledge: async () => {} },
     breaker: createMemoryBreakerStore(),
     tokens: await openEmbeddedTokens(database),
+    positions: await openEmbeddedPositionStore(database),
     jobData: createEmbeddedJobDataStore(),
     jobs: createEmbeddedJobs({ database, skipRecordTtlMs: skipRecordTtl(options) }),
     // The database has no replicas, never evicts, and is reachable as long as this process runs.

@@ -1,6 +1,5 @@
 import { BULLMQ_MAJOR_VERSION, Queue, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
-
 import { singleFlight } from '../../runtime/async.ts';
 import type { Backend, BackendOptions, JobProcessor, QueueName } from '../backend.ts';
 import { startBullWorker, toBullOptions } from '../bullWorker.ts';
@@ -19,6 +18,7 @@ import {
 import { createRedisJobDataStore, createRedisJobs } from './jobStore.ts';
 import { assertBullMqMajor } from './keys.ts';
 import { createRedisOutcomeStream } from './outcomeStream.ts';
+import { createRedisPositionStore } from './positionStore.ts';
 import { createReplication } from './replication.ts';
 import { inspectRedis, readMemoryUse } from './safetyCheck.ts';
 import { createRedisIndex } from './searchIndex.ts';
@@ -95,6 +95,7 @@ export const openRedis = ({
     outcomeStream: createRedisOutcomeStream(client, prefix),
     breaker: createRedisBreakerStore(client, prefix),
     tokens: createRedisTokens(client, prefix),
+    positions: createRedisPositionStore(client, prefix),
     jobData: createRedisJobDataStore(client, prefix),
     jobs: createRedisJobs({ client, prefix, skipRecordTtlMs: skipRecordTtl(options) }),
     waitForReplicas: replication.waitForReplicas,

@@ -1,7 +1,7 @@
 import type { CircuitBreaker, Permit } from '../circuitBreaker/circuitBreaker.ts';
 import type { Batcher } from './batcher.ts';
 import type { BisectBatch, DeliveryResult } from './bisectBatch.ts';
-import type { ResolveToken, UnresolvedSignal } from './resolveToken.ts';
+import type { ResolveIdentifiers, UnresolvedSignal } from './resolveIdentifiers.ts';
 import { type Deferred, type Entry, QUEUE } from './sendAuthorised.ts';
 
 /** Our code for a signal whose seek token no configured key decrypts. */
@@ -9,7 +9,7 @@ export const TOKEN_KEY = 'TOKEN_KEY';
 
 type Deps = {
   breaker: Pick<CircuitBreaker, 'acquire' | 'release'>;
-  resolveToken: ResolveToken;
+  resolveIdentifiers: ResolveIdentifiers;
   batcher: Pick<Batcher, 'send'>;
   bisectBatch: BisectBatch;
 };
@@ -17,10 +17,15 @@ type Deps = {
 type InFlightSignal = UnresolvedSignal & Pick<Entry, 'abort' | 'span'>;
 
 /**
- * Tries to deliver one signal: resolves its seek token as of now, and sends it. It goes through the
+ * Tries to deliver one signal: resolves its identifiers as of now, and sends it. It goes through the
  * batcher, except as a probe and where batching is not allowed.
  */
-export const createDeliverSignal = ({ breaker, resolveToken, batcher, bisectBatch }: Deps) => {
+export const createDeliverSignal = ({
+  breaker,
+  resolveIdentifiers,
+  batcher,
+  bisectBatch,
+}: Deps) => {
   const sendAlone = async (entry: Entry, permit: Permit): Promise<DeliveryResult> => {
     let result: DeliveryResult = { kind: 'released' };
     await bisectBatch([entry], permit, (_, delivery) => {
@@ -34,7 +39,7 @@ export const createDeliverSignal = ({ breaker, resolveToken, batcher, bisectBatc
     permit: Permit,
     batching: 'allowed' | 'never',
   ): Promise<DeliveryResult> => {
-    const resolution = await resolveToken(unresolved).catch(() => LOOKUP_FAILED);
+    const resolution = await resolveIdentifiers(unresolved).catch(() => LOOKUP_FAILED);
     switch (resolution.kind) {
       case 'deferred':
         return resolution;
@@ -71,7 +76,7 @@ export const createDeliverSignal = ({ breaker, resolveToken, batcher, bisectBatc
 const LOOKUP_FAILED: Deferred = {
   kind: 'deferred',
   code: QUEUE,
-  reason: 'Failed to look up the seek token',
+  reason: 'Failed to look up the identifiers of the signal',
 };
 const UNDECRYPTABLE: Deferred = {
   kind: 'deferred',

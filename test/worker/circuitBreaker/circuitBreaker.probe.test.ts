@@ -259,13 +259,18 @@ describe('a probe', () => {
     await advanceToProbe(500);
     const dispatch = createDeliverSignal({
       breaker: a,
-      resolveToken: () => Promise.reject(new Error('resolved')),
+      resolveIdentifiers: () => Promise.reject(new Error('resolved')),
       batcher: { send: () => Promise.reject(new Error('batched')) },
       bisectBatch: () => Promise.reject(new Error('sent')),
     });
     const signal = accepted(buildSignal());
 
-    await dispatch({ signalId: 'aborted', signal, abort: AbortSignal.abort() });
+    await dispatch({
+      signalId: 'aborted',
+      signal,
+      acceptedAt: '2026-03-01T00:00:00Z',
+      abort: AbortSignal.abort(),
+    });
     await advance(60_000);
 
     await expect(a.acquire()).resolves.toBe('probe');

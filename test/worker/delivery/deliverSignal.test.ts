@@ -1,7 +1,7 @@
 import type { Permit } from '../../../src/worker/circuitBreaker/circuitBreaker.ts';
 import type { DeliveryResult } from '../../../src/worker/delivery/bisectBatch.ts';
 import { createDeliverSignal } from '../../../src/worker/delivery/deliverSignal.ts';
-import type { TokenResolution } from '../../../src/worker/delivery/resolveToken.ts';
+import type { IdentifierResolution } from '../../../src/worker/delivery/resolveIdentifiers.ts';
 import type { Entry } from '../../../src/worker/delivery/sendAuthorised.ts';
 import { acceptedBySeek } from '../../schemas/parse.ts';
 import { buildSignal } from '../../support/buildSignal.ts';
@@ -17,7 +17,7 @@ type Doubles = {
   acquire?: (abort?: AbortSignal) => Promise<Permit | undefined>;
   /** The result of a signal that is sent alone. `undefined`: `bisectBatch` reports none. */
   alone?: DeliveryResult | Error | undefined;
-  resolution?: TokenResolution | Error;
+  resolution?: IdentifierResolution | Error;
 };
 
 const setup = ({ acquire = async () => 'normal', ...doubles }: Doubles = {}) => {
@@ -26,10 +26,11 @@ const setup = ({ acquire = async () => 'normal', ...doubles }: Doubles = {}) => 
   const sentAlone: unknown[] = [];
   const released: Permit[] = [];
   const entry: Entry = { signalId: 'one', signal: acceptedBySeek(buildSignal()) };
+  const unresolved = { ...entry, acceptedAt: '2026-03-01T00:00:00Z' };
   const { resolution = { kind: 'resolved', signal: entry.signal } } = doubles;
   const deliverSignal = createDeliverSignal({
     breaker: { acquire, release: (permit) => void released.push(permit) },
-    resolveToken: async () => {
+    resolveIdentifiers: async () => {
       if (resolution instanceof Error) throw resolution;
       return resolution;
     },
@@ -47,7 +48,7 @@ const setup = ({ acquire = async () => 'normal', ...doubles }: Doubles = {}) => 
   });
   return {
     deliver: (batching?: 'allowed' | 'never', abort?: AbortSignal) =>
-      deliverSignal(abort === undefined ? entry : { ...entry, abort }, batching),
+      deliverSignal(abort === undefined ? unresolved : { ...unresolved, abort }, batching),
     entry,
     batched,
     sentAlone,
@@ -152,7 +153,7 @@ describe('deliverSignal', () => {
     expect(batched).toEqual([{ signalId: 'one', signal }]);
   });
 
-  it.each<{ what: string; resolution: TokenResolution | Error; result: object }>([
+  it.each<{ what: string; resolution: IdentifierResolution | Error; result: object }>([
     {
       what: 'skipped resolution → is skipped without a request',
       resolution: { kind: 'skipped', reason: 'no-token' },
