@@ -22,11 +22,11 @@ describe('signal whose workers crashed', () => {
       await process();
 
       const inFlight = {
-      signalId: 'signal-1',
-      signal: buildSignal(),
-      acceptedAt: buildSignalJob().acceptedAt,
-      abort,
-    };
+        signalId: 'signal-1',
+        signal: buildSignal(),
+        acceptedAt: buildSignalJob().acceptedAt,
+        abort,
+      };
       expect(deliveries).toEqual([[inFlight, batching]]);
     },
   );
