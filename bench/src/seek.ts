@@ -22,8 +22,8 @@ const httpResponse = (body: object): string => {
 };
 const ANSWERS = {
   token: httpResponse(TOKEN),
-  one: httpResponse({ data: { sendSignal: { __typename: 'SendSignalPayload' } } }),
-  many: httpResponse({ data: { sendSignals: { __typename: 'SendSignalsPayload' } } }),
+  one: httpResponse({ data: { sendSignal: true } }),
+  many: httpResponse({ data: { sendSignals: true } }),
 };
 
 const sendToParent = (message: FromSeek): void => {

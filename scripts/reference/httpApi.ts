@@ -119,6 +119,7 @@ const typeOf = (schema: Json): string => {
   if (schema.const !== undefined) return code(JSON.stringify(schema.const));
   if (schema.type === 'array') return `list of ${typeOf(asJson(schema.items))}`;
   if (schema.type === 'object') return objectType(schema);
+  if (Array.isArray(schema.type)) return schema.type.join(' or ');
   return [schema.type ?? 'any', schema.format && `(${schema.format})`].filter(Boolean).join(' ');
 };
 

@@ -89,6 +89,10 @@ const createCounters = (registry: Registry) => {
       'expired_tokens_total',
       'Signals sent with an expired seek token; SEEK reports no error for them',
     ),
+    unconfirmed: counter(
+      'unconfirmed_total',
+      'Signals in answers of SEEK without errors whose value was not true; they count as delivered',
+    ),
     skipped: counter('skipped_total', 'Signals completed without delivery', ['reason']),
     dead: counter('dead_total', 'Signals moved to the dead letters', ['code']),
     redriven: counter('redriven_total', 'Dead letters put back into the queue'),

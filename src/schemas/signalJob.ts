@@ -21,6 +21,12 @@ export type SkipReason =
 /** One attempt to deliver a signal, as stored with it. Holds no token. */
 export type Attempt = z.infer<typeof AttemptSchema>;
 
+// A worker stores a text that is redacted and cut.
+const SeekAnswerSchema = z.union([z.boolean(), z.number(), z.string(), z.null()]);
+
+/** The value with which SEEK answered without errors: a primitive, the JSON type of another, or `absent`. */
+export type SeekAnswer = z.infer<typeof SeekAnswerSchema>;
+
 const AttemptFields = z.object({
   at: z.iso.datetime().describe('When the attempt began'),
   requestId: z.string().describe('X-Request-Id of the last request to SEEK').optional(),
@@ -28,6 +34,9 @@ const AttemptFields = z.object({
   code: z.string().describe('Error code, of SEEK or of the dispatcher').optional(),
   reason: z.string().describe('Message of SEEK, or why the signal was skipped').optional(),
   durationMs: z.number().describe('Duration of the attempt, in milliseconds'),
+  seekAnswer: SeekAnswerSchema.describe(
+    'Value of an answer without errors that was not `true`: the value, its JSON type, or `absent`',
+  ).optional(),
   tokenUsed: z
     .object({
       source: TokenSourceSchema.describe('How the token reached the ATS'),

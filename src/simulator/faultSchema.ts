@@ -61,12 +61,21 @@ const RequestFaultSchema = z.discriminatedUnion('kind', [
   }),
 ]);
 
-/** Applied in place of an acceptance, so only to a valid request. */
-const AcceptanceFaultSchema = z.strictObject({
-  kind: z.enum(['forbidden', 'badUserInput']),
-  ...frequency,
-  ...signalFilter,
-});
+/** Applied in place of an acceptance, so only to a valid request. `unconfirmed` accepts the signals. */
+const AcceptanceFaultSchema = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.enum(['forbidden', 'badUserInput']),
+    ...frequency,
+    ...signalFilter,
+  }),
+  z.strictObject({
+    kind: z.literal('unconfirmed'),
+    /** The value of the mutation in place of `true`. */
+    value: z.literal([false, null]).default(false),
+    ...frequency,
+    ...signalFilter,
+  }),
+]);
 
 export const FaultSchema = z
   .discriminatedUnion('kind', [
@@ -107,4 +116,5 @@ export const STAGES: Record<FaultKind, FaultStage> = {
   unknownCode: 'request',
   forbidden: 'acceptance',
   badUserInput: 'acceptance',
+  unconfirmed: 'acceptance',
 };

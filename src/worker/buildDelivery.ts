@@ -8,6 +8,7 @@ import type { CircuitBreaker } from './circuitBreaker/circuitBreaker.ts';
 import { createBatcher } from './delivery/batcher.ts';
 import { createBisectBatch } from './delivery/bisectBatch.ts';
 import { createDeliverSignal } from './delivery/deliverSignal.ts';
+import { createReportUnconfirmed } from './delivery/reportUnconfirmed.ts';
 import type { ResolveIdentifiers } from './delivery/resolveIdentifiers.ts';
 import { createSendAuthorised } from './delivery/sendAuthorised.ts';
 import type { Counters } from './heartbeat.ts';
@@ -21,7 +22,7 @@ export type Credentials = Pick<WorkerConfig, 'SEEK_CLIENT_ID' | 'SEEK_CLIENT_SEC
 type Deps = {
   config: WorkerConfig;
   logger: Logger;
-  metrics: Pick<Counters, 'tokenFailures'> & Pick<Metrics, 'requestSeconds'>;
+  metrics: Pick<Counters, 'tokenFailures'> & Pick<Metrics, 'requestSeconds' | 'unconfirmed'>;
   breaker: CircuitBreaker;
   resolveIdentifiers: ResolveIdentifiers;
   http: Http;
@@ -76,6 +77,7 @@ export const buildDelivery = ({
   const bisectBatch = createBisectBatch({
     sendAuthorised,
     logger,
+    onUnconfirmed: createReportUnconfirmed({ logger, metrics }),
     onUnknownMutation: () => {
       if (batcher.stopBatching()) {
         logger.warn('SEEK does not know sendSignals; each signal is sent alone');

@@ -28,7 +28,7 @@ export const evaluateAttempt = (
     outcome.kind === 'retry'
       ? backoffMs({ ...policy, attempt: number, retryAfterMs: outcome.retryAfterMs, random })
       : 0;
-  const { requestId, tokenUsed } = attempted;
+  const { requestId, seekAnswer, tokenUsed } = attempted;
   return {
     number,
     waitMs,
@@ -39,6 +39,7 @@ export const evaluateAttempt = (
       ...('code' in outcome ? { code: outcome.code } : {}),
       ...('reason' in outcome ? { reason: outcome.reason } : {}),
       durationMs: Math.max(0, endedAt - startedAt),
+      ...(seekAnswer === undefined ? {} : { seekAnswer }),
       ...(tokenUsed === undefined ? {} : { tokenUsed }),
     },
   };

@@ -64,8 +64,8 @@ export type Counters = {
 /** Metrics that also count each outcome for the board's chart. */
 export const countOutcomes = (
   count: (outcome: string) => void,
-  { attempts, deferred, tokenFailures, requestSeconds }: Metrics,
-): Counters & Pick<Metrics, 'requestSeconds'> => ({
+  { attempts, deferred, tokenFailures, requestSeconds, unconfirmed }: Metrics,
+): Counters & Pick<Metrics, 'requestSeconds' | 'unconfirmed'> => ({
   attempts: {
     inc: ({ outcome, code }) => {
       attempts.inc({ outcome, code });
@@ -85,4 +85,5 @@ export const countOutcomes = (
     },
   },
   requestSeconds,
+  unconfirmed,
 });

@@ -196,6 +196,7 @@ const report = (
       code: attempt.code,
       reason: attempt.reason,
       durationMs: attempt.durationMs,
+      seekAnswer: attempt.seekAnswer,
       tokenUsed: attempt.tokenUsed,
       backoffMs: waitMs === 0 ? undefined : waitMs,
       errors,

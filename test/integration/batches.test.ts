@@ -85,6 +85,34 @@ describe.each(PLATFORMS)('batches on $name', ({ start }) => {
     ]);
   });
 
+  it.each([false, null])(
+    'SEEK answers %p without errors → every signal is delivered by one attempt that has the value, and counted',
+    async (value) => {
+      const { seek, sendAll, until, startWorker } = await setup({
+        env,
+        workers: 0,
+        answers: (request) =>
+          slow(
+            10,
+            json({ data: { [read(request).isBatch ? 'sendSignals' : 'sendSignal']: value } }),
+          ),
+      });
+      const all = tokens(30);
+      const sent = await sendAll(all.map(complete));
+
+      const { metrics } = await startWorker();
+      const records = await Promise.all(sent.map(({ signalId }) => until(signalId, 'delivered')));
+
+      for (const { attempts } of records) {
+        expect(attempts).toMatchObject([{ outcome: 'delivered', seekAnswer: value }]);
+      }
+      const requests = seek.requests.map(read);
+      expect(requests.some(({ isBatch }) => isBatch)).toBe(true);
+      expect(requests.flatMap((request) => request.tokens).sort()).toEqual([...all].sort());
+      expect(await metrics.scrape()).toMatch(/^seek_signals_unconfirmed_total 30$/m);
+    },
+  );
+
   it.each([
     ['names the rows', nameRows],
     ['names no row', () => refused('BAD_USER_INPUT', { message: 'Is not valid' })],

@@ -51,6 +51,7 @@ describe('metrics', () => {
       'seek_signals_signals gauge',
       'seek_signals_skipped_total counter',
       'seek_signals_tokens_expiring gauge',
+      'seek_signals_unconfirmed_total counter',
       'seek_signals_workers gauge',
     ]);
   });

@@ -151,6 +151,22 @@ describe('simulated fault', () => {
     });
   });
 
+  it.each([
+    { fault: { kind: 'unconfirmed', next: 1 }, value: false },
+    { fault: { kind: 'unconfirmed', value: null, next: 1 }, value: null },
+  ] as const)('$fault → accepts the signals and answers $value', async ({ fault, value }) => {
+    const { arm, send, sendAll, simulator } = await setup();
+
+    arm(fault);
+    expect((await send(buildSignal())).body).toEqual({ data: { sendSignal: value } });
+    arm(fault);
+    const batch = await sendAll([buildSignal(), buildSignal()]);
+
+    expect(batch.body).toEqual({ data: { sendSignals: value } });
+    expect(simulator.signals.total()).toBe(3);
+    expect(simulator.requests.list()).toMatchObject([{ outcome: 'OK' }, { outcome: 'OK' }]);
+  });
+
   it('forbidden → not applied to an invalid request, but to the next valid one', async () => {
     const { arm, send, simulator } = await setup();
     arm({ kind: 'forbidden', next: 1 });

@@ -50,8 +50,9 @@ export const html = (status = 502, headers: Record<string, string> = {}): Script
 export const empty = (status = 200, headers: Record<string, string> = {}): ScriptedAnswer =>
   raw('', { status, headers });
 
-/** SEEK has processed the signal. */
-export const delivered = (): ScriptedAnswer => json({ data: { sendSignal: true } });
+/** SEEK has processed the signals, whichever mutation sent them. */
+export const delivered = (): ScriptedAnswer =>
+  json({ data: { sendSignal: true, sendSignals: true } });
 
 /** SEEK refuses with an error code. As usual for GraphQL, the default status is 200. */
 export const refused = (

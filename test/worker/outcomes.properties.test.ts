@@ -62,6 +62,9 @@ const retryAfter = fc.record(
 const result: fc.Arbitrary<Exclude<SendResult, { kind: 'aborted' }>> = fc.oneof(
   fc.constant({ kind: 'accepted' as const }),
   fc
+    .constantFrom(false, null, 'absent')
+    .map((unconfirmed) => ({ kind: 'accepted' as const, unconfirmed })),
+  fc
     .tuple(fc.array(error), retryAfter)
     .map(([errors, more]) => ({ kind: 'refused' as const, errors, ...more })),
   fc

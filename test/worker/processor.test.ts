@@ -1,6 +1,7 @@
 import { DelayedError, UnrecoverableError, WaitingError } from 'bullmq';
 
 import { LOCK_LOST } from '../../src/queue/backend.ts';
+import { JobResultSchema } from '../../src/schemas/signalJob.ts';
 import type { DeliveryResult } from '../../src/worker/delivery/bisectBatch.ts';
 import { RetryError } from '../../src/worker/processor.ts';
 import type { Outcome } from '../../src/worker/seek/classify.ts';
@@ -55,6 +56,26 @@ describe('processor', () => {
     });
     expect(updates).toEqual([]);
   });
+});
+
+describe('answer without errors that is not true', () => {
+  it.each([false, null, 0, 'absent'])(
+    '%p → the attempt and the log have the value',
+    async (value) => {
+      const { process, logs } = setup({
+        result: attempted({ kind: 'delivered' }, { seekAnswer: value }),
+      });
+
+      const result = await process();
+
+      expect(result).toMatchObject({
+        outcome: 'delivered',
+        attempt: { outcome: 'delivered', seekAnswer: value },
+      });
+      expect(JobResultSchema.parse(JSON.parse(JSON.stringify(result)))).toEqual(result);
+      expect(logs.lines()).toMatchObject([{ msg: 'signal.attempted', seekAnswer: value }]);
+    },
+  );
 });
 
 describe('retry', () => {

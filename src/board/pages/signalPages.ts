@@ -119,7 +119,7 @@ const scheduleFacts = ({ nextAttemptAt, lastDeferral }: SignalRecord, now: numbe
 };
 
 const attemptRow = (attempt: Attempt, index: number): Html => {
-  const { at, outcome, durationMs, requestId, code, reason, tokenUsed } = attempt;
+  const { at, outcome, durationMs, requestId, code, reason, seekAnswer, tokenUsed } = attempt;
   return html`<tr>
     <td class="number" data-of="#">${index + 1}</td>
     <td><code>${at}</code></td>
@@ -127,6 +127,7 @@ const attemptRow = (attempt: Attempt, index: number): Html => {
     <td class="number" data-of="took">${number(durationMs)} ms</td>
     <td data-of="X-Request-Id"><code>${requestId ?? ''}</code></td>
     <td><bdi>${[code, reason].filter(Boolean).join(': ')}</bdi>
+      ${seekAnswer === undefined ? '' : html`<span class="warn">no errors, but <bdi>${JSON.stringify(seekAnswer)}</bdi> instead of true</span>`}
       ${tokenUsed === undefined ? '' : html`<span class="dim">seek token: ${tokenUsed.source} of ${tokenUsed.receivedAt}${tokenUsed.expired ? ', expired' : ''}</span>`}</td>
   </tr>`;
 };

@@ -119,7 +119,7 @@ export const renderAttempts = (attempts: Attempt[]): string => {
           `${attempt.durationMs} ms`,
           attempt.requestId ?? '-',
           ...(hasTokenUsed ? [renderTokenUsed(attempt)] : []),
-          [attempt.code, attempt.reason].filter(Boolean).join(': '),
+          renderAnswer(attempt),
         ]),
         [
           '#',
@@ -175,6 +175,11 @@ export const renderSignals = (records: SignalRecord[]): string =>
         ]),
         ['signal', 'type', 'state', 'accepted', 'attempts', 'reason'],
       );
+
+const renderAnswer = ({ code, reason, seekAnswer }: Attempt): string =>
+  seekAnswer === undefined
+    ? [code, reason].filter(Boolean).join(': ')
+    : `no errors, but ${JSON.stringify(seekAnswer)} instead of true`;
 
 const renderTokenUsed = ({ tokenUsed }: Attempt): string =>
   tokenUsed === undefined

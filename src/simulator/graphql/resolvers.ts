@@ -42,7 +42,8 @@ const reportedField = (signal: SignalInput): InvalidFields => {
 
 /** The mutations. Either all signals of a batch are accepted, or none. */
 export const createResolvers = ({ faults, settings, now }: Deps) => {
-  const throwFault = (located: LocatedSignal[]): void => {
+  /** Returns the value of an accepted mutation. Throws where the fault refuses it. */
+  const applyFault = (located: LocatedSignal[]): boolean | null => {
     const fault = faults.take(
       'acceptance',
       located.map(({ signal }) => signal),
@@ -50,17 +51,23 @@ export const createResolvers = ({ faults, settings, now }: Deps) => {
 
     switch (fault?.kind) {
       case undefined:
-        return;
+        return true;
+      case 'unconfirmed':
+        return fault.value;
       case 'forbidden':
         throw errorWithCode('FORBIDDEN', 'You are not authorized to act for this hirer');
       case 'badUserInput':
         throwIfInvalid(
           collectFields(located, (signal) => (matches(fault, signal) ? reportedField(signal) : {})),
         );
+        return true;
     }
   };
 
-  const acceptAll = (located: LocatedSignal[], { audience, accept }: ResolverContext): true => {
+  const acceptAll = (
+    located: LocatedSignal[],
+    { audience, accept }: ResolverContext,
+  ): boolean | null => {
     const context = { typeCodes: settings.get().typeCodes, now: now() };
     throwIfInvalid(collectFields(located, (signal) => findProblems(signal, context)));
 
@@ -78,10 +85,10 @@ export const createResolvers = ({ faults, settings, now }: Deps) => {
       );
     }
 
-    throwFault(located);
+    const value = applyFault(located);
     accept(signals);
 
-    return true;
+    return value;
   };
 
   return {

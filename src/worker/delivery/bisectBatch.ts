@@ -1,8 +1,9 @@
 import type { Logger } from '../../observability/logger.ts';
 import type { SeekError } from '../../schemas/seekApi.ts';
-import type { Attempt } from '../../schemas/signalJob.ts';
+import type { Attempt, SeekAnswer } from '../../schemas/signalJob.ts';
 import type { Permit } from '../circuitBreaker/circuitBreaker.ts';
 import { classify, isUnknownMutation, type Outcome, type SendResult } from '../seek/classify.ts';
+import type { UnconfirmedAnswer } from './reportUnconfirmed.ts';
 import type {
   Answered,
   Deferred,
@@ -19,6 +20,8 @@ export type Attempted = {
   requestId?: string;
   /** All of SEEK's errors, for the log. */
   errors?: SeekError[];
+  /** The value of an answer without errors that was not `true`. */
+  seekAnswer?: SeekAnswer;
   /** The seek token that was sent, for a signal that names an application. */
   tokenUsed?: Attempt['tokenUsed'];
 };
@@ -34,6 +37,8 @@ type Deps = {
   logger: Pick<Logger, 'info'>;
   /** Called when the server has no `sendSignals`. */
   onUnknownMutation: () => void;
+  /** Called for each answer without errors whose value is not `true`. */
+  onUnconfirmed: (answer: UnconfirmedAnswer) => void;
 };
 
 /**
@@ -42,7 +47,9 @@ type Deps = {
  * rows, the other rows are sent again; if SEEK then accepts them, the named rows were the bad ones.
  * Otherwise the batch is split, down to single signals.
  */
-export const createBisectBatch = ({ sendAuthorised, logger, onUnknownMutation }: Deps) => {
+export const createBisectBatch = ({ sendAuthorised, logger, ...deps }: Deps) => {
+  const { onUnknownMutation, onUnconfirmed } = deps;
+
   /** Resolves with whether SEEK accepted all entries in one request. */
   const bisectBatch = async (
     entries: readonly Entry[],
@@ -59,13 +66,15 @@ export const createBisectBatch = ({ sendAuthorised, logger, onUnknownMutation }:
       for (const entry of live) onResult(entry, sent);
       return false;
     }
-    const { result } = sent;
+    const { result, requestId } = sent;
+    if (result.kind === 'accepted' && result.unconfirmed !== undefined) {
+      onUnconfirmed({ requestId, value: result.unconfirmed, signals: live.length });
+    }
     if (result.kind === 'accepted' || live.length === 1) {
       for (const entry of live) onResult(entry, toAttempted(sent));
       return result.kind === 'accepted';
     }
 
-    const { requestId } = sent;
     const errors = result.kind === 'refused' ? result.errors : undefined;
     logger.info({ requestId, signals: live.length, result: result.kind, errors }, 'batch.rejected');
     if (isUnknownMutation(result)) {
@@ -140,6 +149,9 @@ const toAttempted = ({ result, requestId, breakerOpen }: Answered): Attempted =>
     outcome: isOutage ? { ...outcome, kind: 'retry' } : outcome,
     requestId,
     ...(result.kind === 'refused' ? { errors: result.errors } : {}),
+    ...(result.kind === 'accepted' && result.unconfirmed !== undefined
+      ? { seekAnswer: result.unconfirmed }
+      : {}),
   };
 };
 

@@ -1,8 +1,10 @@
 import type { SeekError } from '../../schemas/seekApi.ts';
+import type { SeekAnswer } from '../../schemas/signalJob.ts';
 
 /** The result of one request to SEEK. Every answer is a value; none is thrown. */
 export type SendResult =
-  | { kind: 'accepted' }
+  /** An answer without errors. `unconfirmed`: the value of the mutation, if it is not `true`. */
+  | { kind: 'accepted'; unconfirmed?: SeekAnswer }
   /** A GraphQL answer with errors, under any HTTP status. `status` is set for 429 and 5xx only. */
   | { kind: 'refused'; errors: SeekError[]; status?: number; retryAfterMs?: number }
   /** An answer that is not GraphQL. */
@@ -35,6 +37,7 @@ const TRANSIENT_4XX = new Set([401, 408, 425, 429]);
 export const classify = (result: Exclude<SendResult, { kind: 'aborted' }>): Outcome => {
   switch (result.kind) {
     case 'accepted':
+      // Whatever the value: SEEK documents no meaning for it, only that success has no errors.
       return { kind: 'delivered' };
     case 'refused':
       return classifyErrors(result.errors, result.retryAfterMs);
@@ -97,7 +100,7 @@ const describeError = ({ message, extensions }: SeekError): string => {
 };
 
 // Lists print one signal per line. A line break would make the rest look like the next signal.
-const oneLine = (text: string): string => text.replace(/[\r\n\u2028\u2029]+/g, ' ');
+export const oneLine = (text: string): string => text.replace(/[\r\n\u2028\u2029]+/g, ' ');
 
 const retry = (code: string, reason: string, retryAfterMs: number | undefined): Retry => ({
   kind: 'retry',

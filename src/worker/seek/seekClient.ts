@@ -1,11 +1,12 @@
 import { GraphQLClient } from 'graphql-request';
 import type { Logger } from '../../observability/logger.ts';
-import { createRedactor, maskBody, redactBody } from '../../observability/redact.ts';
+import { createRedactor, maskBody, redact, redactBody } from '../../observability/redact.ts';
 import type { Span } from '../../observability/tracing.ts';
 import { isObject } from '../../schemas/json.ts';
 import { type SeekError, SeekErrorSchema, toMutation } from '../../schemas/seekApi.ts';
 import type { SeekSignal } from '../../schemas/signal.ts';
-import type { SendResult } from './classify.ts';
+import type { SeekAnswer } from '../../schemas/signalJob.ts';
+import { oneLine, type SendResult } from './classify.ts';
 import { type Http, type HttpAnswer, NoAnswerError } from './http.ts';
 
 export type SendRequest = {
@@ -75,7 +76,11 @@ export const createSeekClient =
     try {
       const { data } = await client.rawRequest<unknown>(query, variables);
       // SEEK documents success as the absence of errors, not as a value. But `data` must be there.
-      return typeof data === 'object' && data !== null ? { kind: 'accepted' } : unreadable(answer);
+      if (!isObject(data)) return unreadable(answer);
+      const value = data[signals.length === 1 ? 'sendSignal' : 'sendSignals'];
+      return value === true
+        ? { kind: 'accepted' }
+        : { kind: 'accepted', unconfirmed: describeValue(value, secrets) };
     } catch (err) {
       if (err instanceof NoAnswerError) {
         if (abort?.aborted) return { kind: 'aborted' };
@@ -153,6 +158,27 @@ const statusOf = (answer: HttpAnswer | undefined) =>
 
 const retryAfter = (answer: HttpAnswer | undefined) =>
   answer?.retryAfterMs === undefined ? {} : { retryAfterMs: answer.retryAfterMs };
+
+// Every attempt stores it.
+const MAX_VALUE_LENGTH = 100;
+
+/** The value of a mutation as an attempt stores it: a primitive, or the JSON type of anything else. */
+const describeValue = (value: unknown, secrets: readonly string[]): SeekAnswer => {
+  switch (typeof value) {
+    case 'undefined':
+      return 'absent';
+    case 'boolean':
+      return value;
+    case 'number':
+      // JSON reads 1e999 as infinity, which it cannot write.
+      return Number.isFinite(value) ? value : 'number';
+    case 'string':
+      return oneLine(redact(value, secrets).slice(0, MAX_VALUE_LENGTH).toWellFormed());
+    default:
+      if (value === null) return null;
+      return Array.isArray(value) ? 'array' : 'object';
+  }
+};
 
 // Without an answer the error is our own bug. It must not look like an answer from SEEK.
 const unreadable = (answer: HttpAnswer | undefined, cause?: unknown): SendResult => {

@@ -48,6 +48,22 @@ describe('page of a signal', () => {
     expect(html).toContain('with SEEK, then redrive');
   });
 
+  it('attempt answered without errors, but not with true → shows the value', async () => {
+    const attempt = {
+      at: '2026-07-01T00:00:01.000Z',
+      outcome: 'delivered' as const,
+      durationMs: 31,
+      seekAnswer: '<later>',
+    };
+    const { text } = setup({
+      find: async () => buildRecord({ state: 'delivered', attempts: [attempt] }),
+    });
+
+    expect(await text('/signals/signal-1')).toContain(
+      'no errors, but <bdi>&quot;&lt;later&gt;&quot;</bdi> instead of true',
+    );
+  });
+
   it.each([
     { state: 'dead' as const, link: '/queues/queue/dead-letters/a%2Fb?status=failed' },
     { state: 'retrying' as const, link: '/queues/queue/signals/a%2Fb?status=delayed' },

@@ -87,6 +87,54 @@ describe('signal sent alone', () => {
   });
 });
 
+describe('answer without errors that is not true', () => {
+  it.each([false, null, 'absent'])(
+    'batch answered %p → is delivered whole by one request, and each signal has the value',
+    async (value) => {
+      const { bisectBatch, sent, results, unconfirmed } = setup({
+        rows: ['good', 'good', 'good'],
+        reply: () => ({ kind: 'accepted', unconfirmed: value }),
+      });
+
+      await bisectBatch();
+
+      const delivered = {
+        kind: 'attempted',
+        outcome: { kind: 'delivered' },
+        requestId: 'request-1',
+        seekAnswer: value,
+      };
+      expect(results()).toEqual([[delivered], [delivered], [delivered]]);
+      expect(sent()).toEqual([[0, 1, 2]]);
+      expect(unconfirmed).toEqual([{ requestId: 'request-1', value, signals: 3 }]);
+    },
+  );
+
+  it('rest of a rejected batch answered false → the named row is bad, and only the rest is reported', async () => {
+    const { bisectBatch, sent, results, unconfirmed } = setup({
+      rows: ['good', 'named', 'good'],
+      reply: (_, request) => (request === 1 ? undefined : { kind: 'accepted', unconfirmed: false }),
+    });
+
+    await bisectBatch();
+
+    expect(sent()).toEqual([
+      [0, 1, 2],
+      [0, 2],
+    ]);
+    expect(results().flat().map(outcomeOf)).toEqual(['delivered', OUTCOMES.named, 'delivered']);
+    expect(unconfirmed).toEqual([{ requestId: 'request-2', value: false, signals: 2 }]);
+  });
+
+  it('answer true → nothing is reported', async () => {
+    const { bisectBatch, unconfirmed } = setup({ rows: ['good'] });
+
+    await bisectBatch();
+
+    expect(unconfirmed).toEqual([]);
+  });
+});
+
 describe('internal error in one part of a batch', () => {
   it('→ rejects only after the other parts have their results', async () => {
     let answerOther = () => {};

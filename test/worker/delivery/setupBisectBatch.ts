@@ -5,6 +5,7 @@ import {
   createBisectBatch,
   type DeliveryResult,
 } from '../../../src/worker/delivery/bisectBatch.ts';
+import type { UnconfirmedAnswer } from '../../../src/worker/delivery/reportUnconfirmed.ts';
 import type { Entry, SendOutcome } from '../../../src/worker/delivery/sendAuthorised.ts';
 import type { SendResult } from '../../../src/worker/seek/classify.ts';
 import { acceptedBySeek } from '../../schemas/parse.ts';
@@ -70,6 +71,7 @@ export const setup = ({ rows, reply, wait, abort = new Map(), breakerOpen = fals
   const results = new Map<number, DeliveryResult[]>();
   const renewedBefore: boolean[] = [];
   const unknownMutations: number[] = [];
+  const unconfirmed: UnconfirmedAnswer[] = [];
   const logs = captureLogs();
   const rowsOf = (sent: readonly Entry[]) => sent.map(({ signalId }) => rows[+signalId] ?? 'good');
 
@@ -90,6 +92,7 @@ export const setup = ({ rows, reply, wait, abort = new Map(), breakerOpen = fals
         : { kind: 'answered', requestId: `request-${number}`, result: replied, breakerOpen };
     },
     logger: logs.logger,
+    onUnconfirmed: (each) => unconfirmed.push(each),
     onUnknownMutation: () => unknownMutations.push(requests.length),
   });
 
@@ -105,6 +108,7 @@ export const setup = ({ rows, reply, wait, abort = new Map(), breakerOpen = fals
     requests,
     renewedBefore,
     unknownMutations,
+    unconfirmed,
     logs,
   };
 };

@@ -1,4 +1,5 @@
 import type { SendResult } from '../../../src/worker/seek/classify.ts';
+import { buildSignal } from '../../support/buildSignal.ts';
 import {
   delivered,
   empty,
@@ -18,16 +19,6 @@ describe('answer', () => {
 
   it.each<{ what: string; reply: ScriptedAnswer; result: SendResult }>([
     { what: 'data true', reply: delivered(), result: ACCEPTED },
-    {
-      what: 'data false, because the value is not documented',
-      reply: json({ data: { sendSignal: false } }),
-      result: ACCEPTED,
-    },
-    {
-      what: 'data null, because it is nullable',
-      reply: json({ data: { sendSignal: null } }),
-      result: ACCEPTED,
-    },
     {
       what: 'data and an empty list of errors',
       reply: json({ data: { sendSignal: true }, errors: [] }),
@@ -88,6 +79,34 @@ describe('answer', () => {
     const { send } = await setup([reply]);
 
     await expect(send()).resolves.toEqual(result);
+  });
+
+  // SEEK documents no meaning of the value, only that success has no errors.
+  it.each<{ body: string; unconfirmed: unknown }>([
+    { body: '{"data":{"sendSignal":false}}', unconfirmed: false },
+    { body: '{"data":{"sendSignal":null}}', unconfirmed: null },
+    { body: '{"data":{"sendSignal":0}}', unconfirmed: 0 },
+    { body: '{"data":{"sendSignal":1e999}}', unconfirmed: 'number' },
+    { body: '{"data":{"sendSignal":"queued\\nlater"}}', unconfirmed: 'queued later' },
+    { body: '{"data":{"sendSignal":{"accepted":true}}}', unconfirmed: 'object' },
+    { body: '{"data":{"sendSignal":[true]}}', unconfirmed: 'array' },
+    { body: '{"data":{}}', unconfirmed: 'absent' },
+    { body: '{"data":{"sendSignals":true}}', unconfirmed: 'absent' },
+  ])('no errors, and $body → accepted, with the value $unconfirmed', async (row) => {
+    const { send } = await setup([raw(row.body)]);
+
+    await expect(send()).resolves.toEqual({ kind: 'accepted', unconfirmed: row.unconfirmed });
+  });
+
+  it.each([
+    { data: { sendSignals: true }, result: ACCEPTED },
+    { data: { sendSignals: false }, result: { ...ACCEPTED, unconfirmed: false } },
+    { data: { sendSignals: null }, result: { ...ACCEPTED, unconfirmed: null } },
+    { data: { sendSignal: true }, result: { ...ACCEPTED, unconfirmed: 'absent' } },
+  ])('batch without errors, and $data → $result', async ({ data, result }) => {
+    const { sendAll } = await setup([json({ data })]);
+
+    await expect(sendAll([buildSignal(), buildSignal()])).resolves.toEqual(result);
   });
 
   it.each([

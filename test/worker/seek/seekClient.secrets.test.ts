@@ -1,5 +1,5 @@
 import { buildSignal } from '../../support/buildSignal.ts';
-import { raw, refused, reset } from '../../support/scriptedSeek.ts';
+import { json, raw, refused, reset } from '../../support/scriptedSeek.ts';
 import { CLIENT_SECRET, PARTNER_TOKEN, REQUEST_ID, setup, TOKEN } from './setupSeekClient.ts';
 
 describe('secrets in SEEK’s answer', () => {
@@ -43,6 +43,20 @@ describe('secrets in SEEK’s answer', () => {
       ],
     });
   });
+
+  it.each(fragments)(
+    '%s as the value of an answer without errors → masked, and cut',
+    async (fragment) => {
+      const { send } = await setup([
+        json({ data: { sendSignal: `${fragment} ${'x'.repeat(200)}` } }),
+      ]);
+
+      await expect(send(signal, PARTNER_TOKEN)).resolves.toEqual({
+        kind: 'accepted',
+        unconfirmed: `[masked] ${'x'.repeat(91)}`,
+      });
+    },
+  );
 
   it('tokens of several signals → all masked', async () => {
     const tokens = ['first-seek-token', TOKEN, 'third/seek+token'];
