@@ -32,7 +32,7 @@ const NOTES: Record<string, string> = {
   send: 'See [Send a backlog](../operations/deployment.md#send-a-backlog).',
   find: 'Takes exactly one of the first four options.',
   check:
-    'Checks configuration, Redis, credentials and clocks. Each line is ok, a warning or an error. The exit code is 1 after an error. `--playground` sends one signal of each type to SEEK’s Playground, which validates it and then rejects it: `FORBIDDEN` is the expected answer.',
+    'Checks configuration, Redis, credentials and clocks. Each line is ok, a warning or an error. The exit code is 1 after an error. `--playground` sends sample signals to SEEK’s Playground, which validates them and then rejects them: `FORBIDDEN` is the expected answer. One batch has an invalid row, and the finding shows how SEEK names it.',
   'dead-letters': 'See [Dead letters](../operations/dead-letters.md).',
   'tokens re-encrypt':
     'See [Rotate encryption keys](../operations/security.md#rotate-encryption-keys). The exit code is 0 when no token needs another key.',

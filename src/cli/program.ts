@@ -125,10 +125,7 @@ const addCheck = (program: Command, env: Env, run: Run): void => {
   program
     .command('check')
     .description('check the configuration, Redis, the credentials and the clocks')
-    .option(
-      '--playground',
-      'send one signal of each type to SEEK’s Playground and check the answers',
-    )
+    .option('--playground', 'send sample signals to SEEK’s Playground and check the answers')
     .option('--json', 'print JSON')
     .action(async (options: CheckOptions) =>
       run((await import('./commands/check.ts')).check(env, options)),

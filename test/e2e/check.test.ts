@@ -1,61 +1,17 @@
 import { Redis } from 'ioredis';
-import type { SafetyFinding } from '../../src/queue/backend.ts';
-import { buildCommands, type Commands, type Env } from '../support/commands.ts';
+import { packageInfo } from '../../src/runtime/packageInfo.ts';
+import type { Env } from '../support/commands.ts';
 import { SLACK_MS } from '../support/inTime.ts';
-import { freePort, type RedisServer, startRedis } from '../support/redisServer.ts';
-import {
-  empty,
-  hang,
-  html,
-  refused,
-  type Script,
-  startScriptedSeek,
-} from '../support/scriptedSeek.ts';
+import { freePort, startRedis } from '../support/redisServer.ts';
+import { empty, hang } from '../support/scriptedSeek.ts';
 import { selfSigned } from '../support/selfSigned.ts';
-import { API_KEY } from '../support/startDispatcher.ts';
+import { PLAYGROUND, useCheck } from './useCheck.ts';
 
-const SECRET = 'scripted-client-secret';
-
-let commands: Commands;
-let safe: RedisServer;
-const closing: (() => Promise<unknown>)[] = [];
-beforeAll(async () => {
-  [commands, safe] = await Promise.all([
-    buildCommands(),
-    startRedis(undefined, ['--appendfsync', 'always']),
-  ]);
-});
-afterEach(async () => {
-  for (const close of closing.splice(0).reverse()) await close();
-});
-afterAll(async () => {
-  await commands.stop();
-  await safe.stop();
-});
-
-type CheckOptions = { answers?: Script; args?: string[] };
-
-const check = async (
-  env: Env,
-  token: Script = [],
-  { answers = [], args = [] }: CheckOptions = {},
-) => {
-  const seek = await startScriptedSeek({ token, answers });
-  closing.push(seek.close);
-  const all = { ...seek.env, REDIS_URL: safe.url, API_KEYS: API_KEY, ...env };
-  const given = Object.fromEntries(Object.entries(all).filter(([, value]) => value !== ''));
-  const began = performance.now();
-  const { code, stdout, stderr } = await commands.run(['check', ...args, '--json'], given);
-  expect(stdout + stderr).not.toContain(SECRET);
-  const findings: SafetyFinding[] = JSON.parse(stdout);
-  const of = (subject: string) => findings.filter((finding) => finding.subject === subject);
-
-  return { code, findings, of, ms: performance.now() - began, env: given, seek };
-};
+const { check, run, closeAfterTest } = useCheck();
 
 const redisWith = async (...args: string[]) => {
   const redis = await startRedis(undefined, args);
-  closing.push(redis.stop);
+  closeAfterTest(redis.stop);
   return redis;
 };
 
@@ -65,7 +21,7 @@ describe('check', () => {
 
     expect(findings.filter(({ level }) => level !== 'ok')).toEqual([]);
     expect(code).toBe(0);
-    const { stdout } = await commands.run(['check'], env);
+    const { stdout } = await run(['check'], env);
     const lines = stdout.trimEnd().split('\n');
     expect(lines).toHaveLength(findings.length);
     for (const [index, { level, subject }] of findings.entries()) {
@@ -116,6 +72,29 @@ describe('check', () => {
     expect(of('credentials')).toEqual([]);
   });
 
+  it.each<{ what: string; env: Env; levels: string[] }>([
+    { what: 'not set', env: { SEEK_USER_AGENT: '' }, levels: ['warning'] },
+    {
+      what: 'set to that of an older version',
+      env: { SEEK_USER_AGENT: `${packageInfo.name}/0.0.1` },
+      levels: ['warning'],
+    },
+    { what: 'of another product', env: {}, levels: ['ok'] },
+    {
+      what: 'not set, for the Playground',
+      env: { SEEK_USER_AGENT: '', ...PLAYGROUND },
+      levels: ['ok'],
+    },
+  ])('SEEK_USER_AGENT $what → $levels, exit code 0', async ({ env, levels }) => {
+    const { code, of } = await check(env);
+
+    const findings = of('configuration');
+    expect([code, findings.map(({ level }) => level)]).toEqual([0, levels]);
+    for (const { level, message } of findings) {
+      expect(/^SEEK_USER_AGENT is /.test(message)).toBe(level === 'warning');
+    }
+  });
+
   it.each([
     { status: 400, level: 'error', exit: 1 },
     { status: 401, level: 'error', exit: 1 },
@@ -161,7 +140,7 @@ describe('check', () => {
 
   it('an untrusted certificate → an error with the reason; with NODE_EXTRA_CA_CERTS → ok', async () => {
     const tls = await selfSigned();
-    closing.push(tls.stop);
+    closeAfterTest(tls.stop);
     const port = await freePort();
     await redisWith(
       '--tls-port',
@@ -181,7 +160,7 @@ describe('check', () => {
     expect(of('Redis').map(({ message }) => message)).toEqual([
       expect.stringMatching(/does not answer \(DEPTH_ZERO_SELF_SIGNED_CERT: self-signed/),
     ]);
-    const status = await commands.run(['status'], { REDIS_URL: url });
+    const status = await run(['status'], { REDIS_URL: url });
     expect([status.code, status.stderr]).toEqual([
       1,
       expect.stringContaining('does not answer: DEPTH_ZERO_SELF_SIGNED_CERT'),
@@ -208,43 +187,5 @@ describe('check', () => {
     expect(refused.of('Redis')).toMatchObject([
       { level: 'error', message: expect.stringMatching(/WRONGPASS/) },
     ]);
-  });
-});
-
-describe('check --playground', () => {
-  const PLAYGROUND = { SEEK_AUDIENCE: 'https://test.graphql.seek.com' };
-  const TYPES = ['ApplicationComplete', 'ApplicationStatusUpdate', 'PositionStatusUpdate'];
-  const checkPlayground = (env: Env, answers: Script) =>
-    check(env, [], { answers, args: ['--playground'] });
-  const levels = (of: (subject: string) => SafetyFinding[]) =>
-    TYPES.flatMap((type) => of(type).map(({ level }) => level));
-
-  it('FORBIDDEN for one signal of each type → exit code 0', async () => {
-    const { code, of, seek } = await checkPlayground(PLAYGROUND, () => refused('FORBIDDEN'));
-
-    expect([code, levels(of)]).toEqual([0, ['ok', 'ok', 'ok']]);
-    expect(seek.inputs()).toMatchObject(TYPES.map((typeCode) => ({ typeCode })));
-    expect(seek.tokenRequests[0]?.text).toContain(PLAYGROUND.SEEK_AUDIENCE);
-  });
-
-  it('BAD_USER_INPUT or HTTP 502 → an error for that type, exit code 1', async () => {
-    const { code, of } = await checkPlayground(PLAYGROUND, [
-      refused('FORBIDDEN'),
-      refused('BAD_USER_INPUT', { message: 'No' }),
-      html(502),
-    ]);
-
-    expect([code, levels(of)]).toEqual([1, ['ok', 'error', 'error']]);
-    expect(of('ApplicationStatusUpdate')[0]?.message).toMatch(/BAD_USER_INPUT: No.*X-Request-Id/);
-  });
-
-  it.each<[string, Env]>([
-    ['the live environment', {}],
-    ['missing credentials', { ...PLAYGROUND, SEEK_CLIENT_ID: '' }],
-  ])('%s → an error, and no request to SEEK', async (_, env) => {
-    const { code, of, seek } = await checkPlayground(env, []);
-
-    expect([code, of('playground').map(({ level }) => level)]).toEqual([1, ['error']]);
-    expect(seek.requests).toEqual([]);
   });
 });

@@ -6,6 +6,8 @@ import type { SafetyFinding } from '../../queue/backend.ts';
 import { type DeliveryView, viewDelivery } from '../../queue/breakerState.ts';
 import { queueTimedOut, withDeadline } from '../../runtime/async.ts';
 import { messageOf } from '../../runtime/errors.ts';
+import { packageInfo } from '../../runtime/packageInfo.ts';
+import { LIVE_AUDIENCE } from '../../schemas/seekApi.ts';
 import { createHttp } from '../../worker/seek/http.ts';
 import { createPartnerToken, PartnerTokenError } from '../../worker/seek/partnerToken.ts';
 import { type OutputOptions, printResult } from '../io/output.ts';
@@ -64,6 +66,14 @@ const checkConfiguration = (config: Config, problems: string[]): SafetyFinding[]
   ] as const) {
     if (config[name] !== undefined || hasProblem(name)) continue;
     findings.push(finding('warning', `${name} is not set: ${command} refuses to start`));
+  }
+  if (
+    config.SEEK_AUDIENCE === LIVE_AUDIENCE &&
+    config.SEEK_USER_AGENT.startsWith(`${packageInfo.name}/`) &&
+    !hasProblem('SEEK_USER_AGENT')
+  ) {
+    const message = `SEEK_USER_AGENT is ${config.SEEK_USER_AGENT}: SEEK expects the name and version of your own product`;
+    findings.push(finding('warning', message));
   }
   return findings.length > 0 ? findings : [finding('ok', 'complete')];
 };

@@ -13,7 +13,8 @@ export const isPublicTestData = ({ token }: SignalInput): boolean =>
   token?.startsWith(DOCUMENTATION_TOKEN_PREFIX) ?? false;
 
 // SEEK reports no error for an expired token, so the simulator accepts `expired-…`.
-const isBadToken = (token: string) => token === '' || token.startsWith('invalid-');
+const isBadToken = (token: string) =>
+  token === '' || token.replace(DOCUMENTATION_TOKEN_PREFIX, '').startsWith('invalid-');
 
 const isBadIdentifier = (id: string) => id === '' || Buffer.byteLength(id) > MAX_IDENTIFIER_BYTES;
 

@@ -67,6 +67,10 @@ describe('signal sent to the simulator', () => {
     // Found by the rules for signals.
     { change: { typeCode: 'NewType' }, fields: { '/input/typeCode': /not a known/ } },
     { change: { token: 'invalid-1' }, fields: { '/input/token': /^Is not valid$/ } },
+    {
+      change: { token: 'globalPublicTest-invalid-1' },
+      fields: { '/input/token': /^Is not valid$/ },
+    },
     { change: { token: '' }, fields: { '/input/token': /^Is not valid$/ } },
     { change: { token: undefined }, fields: { '/input/token': /required/ } },
     { change: { current: undefined }, fields: { '/input/current': /required/ } },
