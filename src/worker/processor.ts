@@ -64,7 +64,8 @@ type Deps = {
 /** The function that BullMQ calls for each job: it makes one attempt and reports the outcome. */
 export const createProcessor = ({ now = Date.now, random = Math.random, ...deps }: Deps) => {
   const { deliverSignal, policy, jobData, bookkeeping, logger, metrics, tracer } = deps;
-  // Redaction dominates the cost of a log line. Lines without SEEK's errors hold only our own fields.
+  // Redaction dominates the cost of a log line. Lines without SEEK's errors hold only our own fields, and
+  // at most one value of SEEK that is redacted already.
   const unredactedLogger = logger.child({}, { redact: [] });
   const releaseJob = createReleaseJob({ jobData, bookkeeping, now });
   const exclusiveLock = createExclusiveLock();
