@@ -19,6 +19,7 @@ const SHOWN = new Set([
   'nextAttemptAt',
   'outcome',
   'phase',
+  'positionId',
   'positionProfileIds',
   'reason',
   'receivedAt',

@@ -111,7 +111,7 @@ const addSignals = (program: Command, env: Env, run: Run): void => {
     .description('find signals, most recently accepted first')
     .option('--request-id <id>', 'X-Request-Id of an attempt')
     .option('--application <id>', 'application that the signal names')
-    .option('--position <id>', 'position profile that the signal names')
+    .option('--position <id>', 'position, or position profile, that the signal names')
     .option('--idempotency-key <key>', 'Idempotency-Key that --from sent the signal with')
     .option('--from <name>', 'name of the API key, or of the application, that sent the signal')
     .option('--limit <n>', 'maximum number of results', '100')
@@ -192,7 +192,7 @@ const withFilter = (command: Command): Command =>
     .option('--since <date>', 'only from this time on')
     .option('--until <date>', 'only before this time')
     .option('--application <id>', 'only of signals that name this application')
-    .option('--position <id>', 'only of signals that name this position profile')
+    .option('--position <id>', 'only of signals that name this position or position profile')
     .option('--text <text>', 'only with this text in the id, type, code or reason')
     .option('--json', 'print JSON');
 

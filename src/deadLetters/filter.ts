@@ -11,7 +11,7 @@ export type DeadLetterFilter = {
   until?: Date | undefined;
   /** The signal names this application. */
   applicationId?: string | undefined;
-  /** The signal names this position profile. */
+  /** The signal names this position, by `positionId` or by one of its position profiles. */
   positionProfileId?: string | undefined;
   /** The id, type, code or reason contains this text. Case does not matter. */
   text?: string | undefined;
@@ -25,8 +25,7 @@ export const matches = (deadLetter: DeadLetter, filter: DeadLetterFilter): boole
     (code === undefined || deadLetter.code === code) &&
     (type === undefined || deadLetter.typeCode === type) &&
     (applicationId === undefined || applicationIdOf(deadLetter) === applicationId) &&
-    (positionProfileId === undefined ||
-      positionProfileIdsOf(deadLetter).includes(positionProfileId)) &&
+    (positionProfileId === undefined || positionsOf(deadLetter).includes(positionProfileId)) &&
     (text === undefined || containsText(deadLetter, text)) &&
     (since === undefined || Date.parse(deadLetter.diedAt) >= since.getTime()) &&
     (until === undefined || Date.parse(deadLetter.diedAt) < until.getTime())
@@ -37,9 +36,10 @@ export const matches = (deadLetter: DeadLetter, filter: DeadLetterFilter): boole
 export const applicationIdOf = ({ job }: DeadLetter): unknown =>
   isObject(job) && isObject(job.signal) ? job.signal.applicationId : undefined;
 
-const positionProfileIdsOf = ({ job }: DeadLetter): readonly unknown[] => {
-  const ids = isObject(job) && isObject(job.signal) ? job.signal.positionProfileIds : undefined;
-  return Array.isArray(ids) ? ids : [];
+const positionsOf = ({ job }: DeadLetter): readonly unknown[] => {
+  if (!isObject(job) || !isObject(job.signal)) return [];
+  const { positionId, positionProfileIds: profiles } = job.signal;
+  return [positionId, ...(Array.isArray(profiles) ? profiles : [])];
 };
 
 const containsText = ({ signalId, typeCode, code, reason }: DeadLetter, text: string): boolean =>

@@ -103,8 +103,13 @@ const createEraseSignal =
     const queue = await backend.queue(SIGNALS);
     const job = await queue.getJob(signalId);
     if (job === undefined) return false;
-    const { applicationId, candidateApplicationProfileId, positionProfileIds, ...anonymous } =
-      toSignalRecord(job, 'skipped');
+    const {
+      applicationId,
+      candidateApplicationProfileId,
+      positionId,
+      positionProfileIds,
+      ...anonymous
+    } = toSignalRecord(job, 'skipped');
     const record = { ...anonymous, reason: ERASED };
     const skip = { record, dedupe: dedupeRecordOf(signalId, job.data, job.timestamp) };
     const finished = { jobId: signalId, finishedAt: job.finishedOn ?? 0 };

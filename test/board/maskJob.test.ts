@@ -26,6 +26,7 @@ describe('maskJob', () => {
         timestamp: NOW,
       },
       candidateApplicationProfileId: 'seekAnzPublicTest:candidateProfile:apply:1',
+      positionId: 'requisition-2',
       positionProfileIds: ['seekAnzPublicTest:positionProfile:jobAd:2'],
     };
     const job: Omit<SignalJob, 'signal'> = {

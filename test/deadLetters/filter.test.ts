@@ -11,11 +11,14 @@ describe('a filter of dead letters', () => {
     typeCode: 'PositionStatusUpdate',
     positionProfileIds: ['a', 'b'],
   });
+  const position = withSignal({ typeCode: 'PositionStatusUpdate', positionId: 'p' });
   const application = withSignal({ typeCode: 'ApplicationComplete', applicationId: 'a' });
 
   it.each([
     { filter: { positionProfileId: 'b' }, deadLetter: positions, expected: true },
     { filter: { positionProfileId: 'c' }, deadLetter: positions, expected: false },
+    { filter: { positionProfileId: 'p' }, deadLetter: position, expected: true },
+    { filter: { positionProfileId: 'q' }, deadLetter: position, expected: false },
     { filter: { positionProfileId: 'a' }, deadLetter: application, expected: false },
     { filter: { applicationId: 'a' }, deadLetter: application, expected: true },
     { filter: { applicationId: 'a' }, deadLetter: positions, expected: false },
@@ -44,6 +47,7 @@ describe('referencesOf', () => {
       references: { candidateApplicationProfileId: 'c' },
     },
     { data: { signal: { candidateApplicationProfileId: 7 } }, references: {} },
+    { data: { signal: { positionId: 'p' } }, references: { positionId: 'p' } },
     { data: { signal: { token: 'secret' } }, references: {} },
     { data: 'anything', references: {} },
   ])('$data → $references', ({ data, references }) => {

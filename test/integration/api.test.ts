@@ -99,7 +99,13 @@ describe('the OpenAPI document', () => {
       exportDeadLetters: service.exportDeadLetters,
       importDeadLetters: service.importDeadLetters,
       seekTokens: service.seekTokens,
+      positions: service.positions,
       recordSeekToken: async () => ({}),
+      recordIdentifiers: {
+        recordCandidateApplicationProfile: async () => {},
+        recordPosition: async () => {},
+        recordMany: async () => [],
+      },
       eraseApplication: async () => 0,
       onDiscarded: () => {},
       status: service.status,

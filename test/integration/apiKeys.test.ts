@@ -35,16 +35,23 @@ describe('API keys', () => {
       ['POST', '/signals', JSON.stringify(complete())],
       ['POST', '/signals/batch', '{"signals":[]}'],
       ['PUT', '/applications/a/seek-token', token],
+      ['PUT', '/applications/a/candidate-application-profile', '{}'],
+      ['PUT', '/positions/p', '{}'],
+      ['POST', '/identifiers/batch', '{"identifiers":[]}'],
       ['GET', `/signals/${signalId}`],
       ['GET', '/status'],
       ['GET', '/dead-letters'],
       ['GET', '/applications/a/seek-token'],
+      ['GET', '/applications/a/candidate-application-profile'],
+      ['GET', '/positions/p'],
       ['POST', '/dead-letters/redrive'],
       ['POST', `/dead-letters/${signalId}/redrive`],
       ['DELETE', `/dead-letters/${signalId}`],
       ['GET', '/dead-letters/export'],
       ['POST', '/dead-letters/import'],
       ['DELETE', '/applications/a/seek-token'],
+      ['DELETE', '/applications/a/candidate-application-profile'],
+      ['DELETE', '/positions/p'],
     ];
     const mayCall = async (key: string): Promise<boolean[]> => {
       const may: boolean[] = [];
@@ -56,13 +63,14 @@ describe('API keys', () => {
       }
       return may;
     };
-    const [yes, no] = [true, false];
+    const allowed = (first: number, last: number) =>
+      calls.map((_, at) => at >= first && at <= last);
 
-    expect(await mayCall('sends')).toEqual([yes, yes, yes, ...Array(10).fill(no)]);
-    expect(await mayCall('looks')).toEqual([no, no, no, yes, yes, yes, yes, ...Array(6).fill(no)]);
-    expect(await mayCall('works')).toEqual([...Array(7).fill(no), ...Array(6).fill(yes)]);
-    expect(await mayCall(`sha256=${hash}`)).toEqual(calls.map(() => no));
-    expect(await mayCall(API_KEY)).toEqual(calls.map(() => yes));
+    expect(await mayCall('sends')).toEqual(allowed(0, 5));
+    expect(await mayCall('looks')).toEqual(allowed(6, 11));
+    expect(await mayCall('works')).toEqual(allowed(12, 19));
+    expect(await mayCall(`sha256=${hash}`)).toEqual(calls.map(() => false));
+    expect(await mayCall(API_KEY)).toEqual(calls.map(() => true));
   });
 
   it('no key → 401 except for health, metrics and the OpenAPI document', async () => {

@@ -79,7 +79,7 @@ export const page = ({ title, query = '', refresh, body }: PageOptions): Html =>
           <a href="${QUEUES}/queue/dead-letters?status=failed">dead letters</a>
           <form action="/signals">
             <input name="q" value="${query}" aria-label="Find a signal" required
-              placeholder="signal, X-Request-Id, application, position profile" />
+              placeholder="signal, X-Request-Id, application, position" />
             <button>Find</button>
           </form>
         </header>

@@ -92,11 +92,17 @@ const acceptedFact = ({ acceptedAt, acceptedFrom }: SignalRecord, now: number): 
 
 const identifierFacts = (record: SignalRecord): Fact[] => {
   const facts: Fact[] = [];
-  const { applicationId, candidateApplicationProfileId, positionProfileIds = [] } = record;
+  const {
+    applicationId,
+    candidateApplicationProfileId,
+    positionId,
+    positionProfileIds = [],
+  } = record;
   if (applicationId !== undefined) facts.push(['application', html`<bdi>${applicationId}</bdi>`]);
   if (candidateApplicationProfileId !== undefined) {
     facts.push(['application profile', html`<code>${candidateApplicationProfileId}</code>`]);
   }
+  if (positionId !== undefined) facts.push(['position', html`<bdi>${positionId}</bdi>`]);
   for (const id of positionProfileIds) facts.push(['position', html`<code>${id}</code>`]);
   return facts;
 };

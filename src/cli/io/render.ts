@@ -190,9 +190,11 @@ const renderTokenUsed = ({ tokenUsed }: Attempt): string =>
 export const renderReferences = ({
   applicationId,
   candidateApplicationProfileId: profile,
+  positionId,
   positionProfileIds,
 }: SignalReferences): string[] => [
   ...(applicationId === undefined ? [] : [`application: ${applicationId}`]),
   ...(profile === undefined ? [] : [`candidate application profile: ${profile}`]),
+  ...(positionId === undefined ? [] : [`position: ${positionId}`]),
   ...(positionProfileIds === undefined ? [] : [`position: ${positionProfileIds.join(', ')}`]),
 ];

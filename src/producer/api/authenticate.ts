@@ -31,6 +31,6 @@ const scopeOf = (method: string, path: string): Scope => {
   // An export contains seek tokens.
   if (/^\/dead-letters\/export\/?$/.test(path)) return 'operate';
   if (method === 'GET' || method === 'HEAD') return 'read';
-  const isSending = method === 'POST' && /^\/signals(?:\/|$)/.test(path);
+  const isSending = method === 'POST' && /^\/(?:signals|identifiers)(?:\/|$)/.test(path);
   return isSending || method === 'PUT' ? 'enqueue' : 'operate';
 };

@@ -34,7 +34,7 @@ const FILTER = [
   query('since', 'Became a dead letter at or after this time', instant),
   query('until', 'Became a dead letter before this time', instant),
   query('applicationId', 'Application that the signal names'),
-  query('positionProfileId', 'Position profile that the signal names'),
+  query('positionProfileId', 'Position or position profile that the signal names'),
   query('text', 'Text within the id, type, code or reason; case is ignored'),
 ];
 const DRY_RUN = query('dryRun', 'Report what would happen, and change nothing', {
@@ -75,7 +75,7 @@ const paths: Json = {
       parameters: [
         query('requestId', 'X-Request-Id of an attempt'),
         query('applicationId', 'Application that the signal names'),
-        query('positionProfileId', 'Position profile that the signal names'),
+        query('positionProfileId', 'Position or position profile that the signal names'),
         query('idempotencyKey', 'Idempotency-Key that the signal was sent with'),
         query('from', 'Name of the API key that sent the signal; default: the caller’s own'),
         limit({ maximum: 1000 }),
@@ -127,7 +127,7 @@ const paths: Json = {
     put: {
       summary: 'Record a seek token that the ATS received',
       description:
-        'A token of Apply with SEEK takes precedence over one of a link-out, and a newer token over an older one, in any order of recording. A `Warning` header reports a token that belonged to another application before.',
+        'The newest token is sent, whatever its source and in any order of recording; a valid one before an expired one. A token recorded again is no newer. A `Warning` header reports a token that belonged to another application before.',
       parameters: [path('applicationId')],
       requestBody: { required: true, ...json('Seek token', ref('SeekToken')) },
       responses: {
@@ -149,7 +149,8 @@ const paths: Json = {
       },
     },
     delete: {
-      summary: 'Erase the application: its tokens and its signals',
+      summary:
+        'Erase the application: its tokens, its candidate application profile and its signals',
       parameters: [path('applicationId')],
       responses: { 204: { description: 'Erased' }, ...INVALID, ...COMMON_ERRORS },
     },
@@ -166,6 +167,96 @@ const paths: Json = {
           'Applications',
           object({ applications: list(ref('ApplicationToken')) }, ['applications']),
         ),
+        ...INVALID,
+        ...COMMON_ERRORS,
+      },
+    },
+  },
+  '/applications/{applicationId}/candidate-application-profile': {
+    put: {
+      summary: 'Record the candidate application profile of an application',
+      description:
+        'For an application that came from SEEK’s own form. It replaces an earlier one. Status updates that name the application are sent with it if there is no valid seek token.',
+      parameters: [path('applicationId')],
+      requestBody: {
+        required: true,
+        ...json('Candidate application profile', ref('CandidateApplicationProfile')),
+      },
+      responses: {
+        204: { description: 'Recorded' },
+        ...UNREADABLE,
+        ...TOO_LARGE,
+        ...INVALID,
+        ...COMMON_ERRORS,
+      },
+    },
+    get: {
+      summary: 'Get the recorded candidate application profile',
+      parameters: [path('applicationId')],
+      responses: {
+        200: json('Candidate application profile', ref('RecordedCandidateApplicationProfile')),
+        ...NOT_FOUND,
+        ...INVALID,
+        ...COMMON_ERRORS,
+      },
+    },
+    delete: {
+      summary: 'Remove the recorded candidate application profile',
+      description: 'Removes no signals. To erase an application, delete its seek token.',
+      parameters: [path('applicationId')],
+      responses: { 204: { description: 'Removed' }, ...INVALID, ...COMMON_ERRORS },
+    },
+  },
+  '/positions/{positionId}': {
+    put: {
+      summary: 'Record the position profiles of a position',
+      description:
+        'Replaces an earlier recording. Signals that name the position by `positionId` are sent with these profiles.',
+      parameters: [path('positionId')],
+      requestBody: { required: true, ...json('Position profiles', ref('Position')) },
+      responses: {
+        204: { description: 'Recorded' },
+        ...UNREADABLE,
+        ...TOO_LARGE,
+        ...INVALID,
+        ...COMMON_ERRORS,
+      },
+    },
+    get: {
+      summary: 'Get the recorded position profiles',
+      parameters: [path('positionId')],
+      responses: {
+        200: json('Position profiles', ref('RecordedPosition')),
+        ...NOT_FOUND,
+        ...INVALID,
+        ...COMMON_ERRORS,
+      },
+    },
+    delete: {
+      summary: 'Remove the recorded position profiles',
+      parameters: [path('positionId')],
+      responses: { 204: { description: 'Removed' }, ...INVALID, ...COMMON_ERRORS },
+    },
+  },
+  '/identifiers/batch': {
+    post: {
+      summary: 'Record up to 1000 seek tokens, candidate application profiles and positions',
+      description:
+        'Requires the scope `enqueue`. For a first import, up to 4 MiB. An invalid recording does not prevent the others. After a 503, repeat the whole request.',
+      requestBody: {
+        required: true,
+        ...json(
+          'Recordings',
+          object({ identifiers: { ...list(ref('Identifier')), maxItems: 1000 } }, ['identifiers']),
+        ),
+      },
+      responses: {
+        200: json(
+          'One result per recording, in order',
+          object({ results: list({ anyOf: [ref('Recorded'), ref('Invalid')] }) }, ['results']),
+        ),
+        ...UNREADABLE,
+        ...TOO_LARGE,
         ...INVALID,
         ...COMMON_ERRORS,
       },

@@ -16,6 +16,11 @@ export const object = (properties: Json, required: readonly string[]): Json => (
   properties,
   required,
 });
+/** An object that takes no other fields. */
+const closed = (properties: Json, required: readonly string[]): Json => ({
+  ...object(properties, required),
+  additionalProperties: false,
+});
 export const list = (items: Json): Json => ({ type: 'array', items });
 export const text = (description?: string): Json => ({
   type: 'string',
@@ -51,12 +56,23 @@ const TOKEN_VIEW: Json = {
 const REFERENCES = {
   applicationId: text('Application that the signal names'),
   candidateApplicationProfileId: text('Candidate application profile that the signal names'),
+  positionId: text('Position that the signal names'),
   positionProfileIds: described(
     list(text()),
     'The first 20 position profiles that the signal names',
   ),
 };
 
+const SEEK_TOKEN_FIELDS: Json = {
+  token: text('Exactly as received'),
+  source: { type: 'string', enum: ['linkOut', 'applyWithSeek'] },
+  receivedAt: described(instant, 'When the ATS received it; default: now'),
+};
+const CANDIDATE_APPLICATION_PROFILE_ID = text('SEEK’s object identifier, exactly as received');
+const POSITION_PROFILE_IDS: Json = {
+  anyOf: [text(), { ...list(text()), minItems: 1 }],
+  description: 'SEEK’s object identifiers, exactly as received. A string counts as a list of one',
+};
 const REDRIVE_LOG: Json = {
   ...list(fromZod(RedriveSchema, 'output')),
   description:
@@ -253,16 +269,38 @@ export const schemas: Json = {
     },
     ['signalId', 'typeCode', 'reason', 'code', 'diedAt', 'acceptedAt', 'attempts', 'redrives'],
   ),
-  SeekToken: {
-    type: 'object',
-    properties: {
-      token: text('Exactly as received'),
-      source: { type: 'string', enum: ['linkOut', 'applyWithSeek'] },
-      receivedAt: { ...instant, description: 'When the ATS received it; default: now' },
-    },
-    required: ['token', 'source'],
-    additionalProperties: false,
+  SeekToken: closed(SEEK_TOKEN_FIELDS, ['token', 'source']),
+  CandidateApplicationProfile: closed(
+    { candidateApplicationProfileId: CANDIDATE_APPLICATION_PROFILE_ID },
+    ['candidateApplicationProfileId'],
+  ),
+  RecordedCandidateApplicationProfile: object(
+    { applicationId: text(), candidateApplicationProfileId: text(), recordedAt: instant },
+    ['applicationId', 'candidateApplicationProfileId', 'recordedAt'],
+  ),
+  Position: closed({ positionProfileIds: POSITION_PROFILE_IDS }, ['positionProfileIds']),
+  RecordedPosition: object(
+    { positionId: text(), positionProfileIds: list(text()), recordedAt: instant },
+    ['positionId', 'positionProfileIds', 'recordedAt'],
+  ),
+  Identifier: {
+    description: 'A seek token, a candidate application profile or a position',
+    oneOf: [
+      closed({ applicationId: text(), ...SEEK_TOKEN_FIELDS }, ['applicationId', 'token', 'source']),
+      closed(
+        {
+          applicationId: text(),
+          candidateApplicationProfileId: CANDIDATE_APPLICATION_PROFILE_ID,
+        },
+        ['applicationId', 'candidateApplicationProfileId'],
+      ),
+      closed({ positionId: text(), positionProfileIds: POSITION_PROFILE_IDS }, [
+        'positionId',
+        'positionProfileIds',
+      ]),
+    ],
   },
+  Recorded: closed({ warnings: list(text('Starts with a JSON pointer')) }, []),
   ApplicationToken: object(
     { applicationId: text(), ...TOKEN_VIEW, history: list(object(TOKEN_VIEW, TOKEN_FIELDS)) },
     ['applicationId', ...TOKEN_FIELDS, 'history'],

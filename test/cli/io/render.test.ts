@@ -10,6 +10,7 @@ describe('renderReferences', () => {
       lines: ['candidate application profile: c'],
     },
     { references: { positionProfileIds: ['p', 'q'] }, lines: ['position: p, q'] },
+    { references: { positionId: 'p' }, lines: ['position: p'] },
   ])('$references → $lines', ({ references, lines }) => {
     expect(renderReferences(references)).toEqual(lines);
   });
