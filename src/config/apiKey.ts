@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 
 /**
- * What a key permits. `enqueue`: send signals and seek tokens. `read`: read status, signals and dead
+ * What a key permits. `enqueue`: send signals, and record identifiers. `read`: read status, signals and dead
  * letters. `operate`: redrive, discard, export, import and erase.
  */
 export const SCOPES = ['enqueue', 'read', 'operate'] as const;
