@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import express from 'express';
 import {
+  carrySeekParameters,
   defineWorkflow,
   InvalidSeekTokenError,
   type Producer,
@@ -50,7 +51,12 @@ export const createApplyForm = (
 
   app.use(seekToken());
 
-  // The candidate arrives: with a token from a SEEK job ad, or without one from elsewhere.
+  // A page between the job ad and the apply form: its link must carry the token on.
+  app.get('/positions/:positionId', (req, res) => {
+    res.json({ applyUrl: carrySeekParameters(req, '/apply') });
+  });
+
+  // The candidate arrives at the apply form: with a token from a SEEK job ad, or without one from elsewhere.
   app.get('/apply', async (req, res) => {
     const applicationId = randomUUID();
     await recordOrKeep(applicationId, req.seekToken);
@@ -70,7 +76,7 @@ export const createApplyForm = (
     movedAt.set(applicationId, { status: 'Applied', at });
     for (const recording of unrecorded.get(applicationId) ?? []) await record(recording);
     unrecorded.delete(applicationId);
-    // Report every application: the worker skips one that has no token.
+    // Report every application: the worker skips those that SEEK expects no signal for.
     res.json(
       await producer.enqueue({
         typeCode: 'ApplicationComplete',

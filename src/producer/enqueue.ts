@@ -25,7 +25,7 @@ export type EnqueueResult = {
   signalId: string;
   /**
    * Whether the signal was accepted before; then nothing was queued. `false` also for a signal that was
-   * skipped as `no-token` or `token-expired` before: it is queued again.
+   * skipped for want of an identifier before: it is queued again.
    */
   duplicate: boolean;
   /** The present state of the signal. */

@@ -26,7 +26,7 @@ export type SeekTokenInput = {
   applicationId: string;
   /** The token exactly as received; `readSeekToken` returns it in this form. */
   token: string;
-  /** `applyWithSeek` takes precedence over `linkOut`. */
+  /** How the token reached the ATS. Decides only between tokens that were received at the same instant. */
   source: TokenSource;
   /** When the ATS received the token: RFC 3339 with an offset, or a Date. Default: now. */
   receivedAt?: string | Date | null | undefined;

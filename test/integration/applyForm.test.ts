@@ -33,7 +33,9 @@ const setup = async () => {
 
   const ask = async (path: string, method = 'GET') => {
     const answer = await fetch(`http://127.0.0.1:${address.port}${path}`, { method });
-    const body: { applicationId: string; signalId: string } = JSON.parse(await answer.text());
+    const body: { applicationId: string; signalId: string; applyUrl: string } = JSON.parse(
+      await answer.text(),
+    );
     return body;
   };
   return { seek, until, ask, redis };
@@ -43,7 +45,9 @@ describe('the example apply-form', () => {
   it('candidate from a job ad and Apply with SEEK → SEEK gets both signals with the newer token', async () => {
     const { seek, until, ask } = await setup();
 
-    const { applicationId } = await ask('/apply?seek-token=from+the%2Blink');
+    const { applyUrl } = await ask('/positions/17?lang=en&seek-token=from+the%2Blink');
+    expect(applyUrl).toBe('/apply?seek-token=from+the%2Blink');
+    const { applicationId } = await ask(applyUrl);
     await ask(`/apply/${applicationId}?seek-prefill-id=p&seek-token=from+the%2Bauthorization`);
     const completed = await ask(`/apply/${applicationId}`, 'POST');
     await until(completed.signalId, 'delivered');

@@ -84,11 +84,20 @@ describe.each(['node-postgres', 'Drizzle', 'Knex', 'TypeORM'])('the recipe for %
 
     await submit('application-1', token);
 
-    const signal = { typeCode: 'ApplicationComplete', token };
-    expect(await written()).toEqual([
-      { signal, idempotency_key: null, sender: 'outbox', state: 'pending' },
+    const rows = await written();
+    expect(rows).toEqual([
+      {
+        signal: {
+          typeCode: 'ApplicationComplete',
+          token,
+          timestamp: expect.stringMatching(/^\d{4}-.*Z$/),
+        },
+        idempotency_key: null,
+        sender: 'outbox',
+        state: 'pending',
+      },
     ]);
-    expect(problemsOf(signal)).toEqual({});
+    expect(problemsOf(rows[0].signal)).toEqual({});
   });
 
   it('application not saved → no row', async () => {

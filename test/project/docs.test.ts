@@ -4,6 +4,10 @@ import { promisify } from 'node:util';
 import { VARIABLES } from '../../src/config/variables.ts';
 import { createMetrics } from '../../src/observability/metrics.ts';
 import { applyWorkflow } from '../../src/producer/workflow/applyWorkflow.ts';
+import {
+  CandidateApplicationProfileInputSchema,
+  PositionInputSchema,
+} from '../../src/schemas/recordedIdentifiers.ts';
 import { SeekTokenInputSchema } from '../../src/schemas/seekToken.ts';
 import { warnings } from '../schemas/parse.ts';
 import {
@@ -24,6 +28,16 @@ const ERROR_CODES = 'docs/reference/error-codes.md';
 const CONSTANT = /(?<=`)[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+(?=[`=])/g;
 
 const README = readPage('README.md');
+
+/** Whether a body of a PUT, or an entry of `POST /identifiers/batch`, is valid. In a PUT, the path gives the id. */
+const isRecordable = (recording: object): boolean => {
+  if ('positionProfileIds' in recording) {
+    return PositionInputSchema.safeParse({ positionId: 'p', ...recording }).success;
+  }
+  const schema =
+    'source' in recording ? SeekTokenInputSchema : CandidateApplicationProfileInputSchema;
+  return schema.safeParse({ applicationId: 'a', ...recording }).success;
+};
 
 describe('code in README.md and docs/', () => {
   it('compiles against the library, one module for each page', async () => {
@@ -60,8 +74,9 @@ describe('code in README.md and docs/', () => {
     'in JSON is a request that is accepted without a warning: $name $code',
     ({ code }) => {
       const body = JSON.parse(code);
-      if ('source' in body) {
-        expect(SeekTokenInputSchema.safeParse({ applicationId: 'a', ...body }).success).toBe(true);
+      if (!('typeCode' in body)) {
+        const recordings: object[] = body.identifiers ?? [body];
+        for (const recording of recordings) expect(isRecordable(recording)).toBe(true);
         return;
       }
       const { input, invalidFields } = applyWorkflow(body);

@@ -64,7 +64,7 @@ export const createScenes = (): Scene[] => [
     title: 'SEEK answers 502 twice',
     story:
       'SEEK fails twice. The signal is retried after a backoff that grows, and is then delivered.',
-    signal: { typeCode: 'ApplicationComplete', token: 'demo-502' },
+    signal: { typeCode: 'ApplicationComplete', token: 'demo-502', timestamp: ago(2) },
     before: ({ faults }) => faults.arm({ kind: 'html502', next: 2, contains: 'demo-502' }),
     ends: 'delivered',
   },
@@ -72,7 +72,7 @@ export const createScenes = (): Scene[] => [
     title: 'partner token expired',
     story:
       'The partner token has expired. The worker gets a new one and repeats the request immediately.',
-    signal: { typeCode: 'ApplicationComplete', token: 'demo-expired-partner' },
+    signal: { typeCode: 'ApplicationComplete', token: 'demo-expired-partner', timestamp: ago(2) },
     before: ({ tokens }) => tokens.expireAll(),
     ends: 'delivered',
   },
@@ -94,7 +94,7 @@ export const createScenes = (): Scene[] => [
     title: 'rejected permanently',
     story:
       'SEEK does not know this seek token: BAD_USER_INPUT. The signal stays in the dead letters.',
-    signal: { typeCode: 'ApplicationComplete', token: 'invalid-demo' },
+    signal: { typeCode: 'ApplicationComplete', token: 'invalid-demo', timestamp: ago(1) },
     ends: 'dead',
   },
 ];

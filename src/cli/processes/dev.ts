@@ -66,6 +66,7 @@ export const openEmbeddedQueue = async (
 const banner = (stack: DevStack, config: Config): string => {
   const { apiUrl, apiKey, boardUrl, username, password, simulator } = stack;
   const queue = config.REDIS_URL === undefined ? `embedded, in ${config.EMBEDDED_PATH}` : 'Redis';
+  const now = new Date().toISOString();
   const seek = simulator === undefined ? config.SEEK_API_URL : `simulated, ${simulator.url}`;
 
   return `
@@ -78,7 +79,7 @@ const banner = (stack: DevStack, config: Config): string => {
 
   curl -s ${apiUrl}/signals \\
     -H 'Authorization: Bearer ${apiKey}' -H 'Content-Type: application/json' \\
-    -d '{"typeCode":"ApplicationComplete","token":"a-seek-token"}'
+    -d '{"typeCode":"ApplicationComplete","token":"a-seek-token","timestamp":"${now}"}'
 
   Ctrl-C stops everything and keeps the data.
 
