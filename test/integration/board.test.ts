@@ -120,6 +120,22 @@ describe.each(PLATFORMS)('board on $name', ({ start }) => {
     },
   );
 
+  it('a signal that names a position of the ATS → found by it, and its page shows it', async () => {
+    const { request, send, until } = await setup();
+    const positionId = `<requisition> ${newToken()}`;
+    const signal = buildPositionStatusUpdate({ positionProfileIds: undefined, positionId });
+    const { signalId } = await send(signal);
+    await until(signalId, 'skipped');
+
+    const page = await (await request('GET', `/signals/${signalId}`)).text();
+    expect(page).toContain(`<bdi>${positionId.replace('<', '&lt;').replace('>', '&gt;')}</bdi>`);
+    expect(page).toContain('not-advertised');
+    await waitFor(async () => {
+      const found = await request('GET', `/signals?q=${encodeURIComponent(positionId)}`);
+      return [found.headers.get('location'), await found.text()].join().includes(signalId);
+    });
+  });
+
   it('Retry of a dead letter → redriven, recorded with the login, delivered', async () => {
     const { request, seek, id, until, backend } = await setupRejected();
     seek.answerWith([]);

@@ -308,7 +308,7 @@ describe.each(PLATFORMS)('identifiers that are resolved on delivery, on $name', 
     const ofProfile = (candidateApplicationProfileId: string) =>
       send({ ...named(applicationId), applicationId: undefined, candidateApplicationProfileId });
     const waiting = [
-      await send(named(applicationId)),
+      await send({ ...named(applicationId), positionId: newPosition() }),
       await ofProfile(former),
       await ofProfile(profile),
     ];
@@ -318,10 +318,9 @@ describe.each(PLATFORMS)('identifiers that are resolved on delivery, on $name', 
 
     expect((await call('GET', profilePath(applicationId))).status).toBe(404);
     for (const { signalId } of waiting) {
-      expect(await find(signalId)).toMatchObject({
-        state: 'skipped',
-        reason: 'application-erased',
-      });
+      const record = await find(signalId);
+      expect(record).toMatchObject({ state: 'skipped', reason: 'application-erased' });
+      expect(record).not.toHaveProperty('positionId');
       expect(await stored(signalId)).not.toContain('candidateApplicationProfile:');
     }
     expect(await find(other.signalId)).toMatchObject({ state: 'waiting' });
