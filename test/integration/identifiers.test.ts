@@ -279,7 +279,7 @@ describe.each(PLATFORMS)('identifiers that are resolved on delivery, on $name', 
           json({ data: { sendSignal: true } }),
         ],
       });
-      const signal = buildApplicationComplete({ token: newToken() });
+      const signal = buildApplicationComplete({ token: newToken(), timestamp: undefined });
       const { signalId } = await send(signal);
       const { acceptedAt } = await untilDeadLettered(signalId);
       expect(await redrive(signalId)).toBe(202);
@@ -291,7 +291,7 @@ describe.each(PLATFORMS)('identifiers that are resolved on delivery, on $name', 
 
     it('without a timestamp, sent again → is a duplicate, though the time has passed', async () => {
       const { send, sent, seek } = await setup();
-      const signal = buildApplicationComplete({ token: newToken() });
+      const signal = buildApplicationComplete({ token: newToken(), timestamp: undefined });
       await sent(signal);
 
       expect(await send(signal)).toMatchObject({ duplicate: true, state: 'delivered' });

@@ -17,6 +17,7 @@ export const buildSignal = (change: object = {}) => ({
 export const buildApplicationComplete = (change: object = {}) => ({
   typeCode: 'ApplicationComplete',
   token: 'seek-token-1',
+  timestamp: '2026-03-01T09:00:00Z',
   ...change,
 });
 
