@@ -24,8 +24,9 @@ export {
   type OutboxResult,
   type OutboxRow,
 } from './producer/outbox/createOutbox.ts';
+export type { IdentifierInput } from './producer/parseRecording.ts';
 export { type ApplyUrl, readSeekToken, type SeekTokenReading } from './producer/readSeekToken.ts';
-export type { IdentifierInput, RecordingResult } from './producer/recordIdentifiers.ts';
+export type { RecordingResult } from './producer/recordIdentifiers.ts';
 export {
   defineWorkflow,
   type Workflow,

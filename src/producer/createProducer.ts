@@ -24,11 +24,8 @@ import { createPositions } from '../seekTokens/positions.ts';
 import { createSeekTokens } from '../seekTokens/registry.ts';
 import { createEnqueue, type EnqueueResult, type InvalidResult, toResults } from './enqueue.ts';
 import { InvalidSeekTokenError, QueueUnavailableError } from './errors.ts';
-import {
-  createRecordIdentifiers,
-  type IdentifierInput,
-  type RecordingResult,
-} from './recordIdentifiers.ts';
+import type { IdentifierInput } from './parseRecording.ts';
+import { createRecordIdentifiers, type RecordingResult } from './recordIdentifiers.ts';
 import { createRecordSeekToken } from './recordSeekToken.ts';
 
 export type ProducerOptions = {

@@ -1,22 +1,13 @@
 import type { Logger } from '../observability/logger.ts';
 import { withDeadline } from '../runtime/async.ts';
-import { type InvalidFields, toInvalidFields } from '../schemas/invalidFields.ts';
+import type { InvalidFields } from '../schemas/invalidFields.ts';
 import { isObject } from '../schemas/json.ts';
-import {
-  type CandidateApplicationProfileInput,
-  CandidateApplicationProfileInputSchema,
-  type PositionInput,
-  PositionInputSchema,
-} from '../schemas/recordedIdentifiers.ts';
-import type { SeekTokenInput } from '../schemas/seekToken.ts';
 import type { Positions } from '../seekTokens/positions.ts';
 import type { SeekTokens } from '../seekTokens/registry.ts';
 import { ENQUEUE_TIMEOUT_MS } from './enqueue.ts';
 import { InvalidIdentifierError, InvalidSeekTokenError, QueueUnavailableError } from './errors.ts';
+import { parseCandidateApplicationProfile, parsePosition } from './parseRecording.ts';
 import type { RecordSeekToken } from './recordSeekToken.ts';
-
-/** Anything that identifies an application or a position to SEEK. */
-export type IdentifierInput = SeekTokenInput | CandidateApplicationProfileInput | PositionInput;
 
 /** One recording among many: recorded, or refused with every problem by JSON pointer. */
 export type RecordingResult = { warnings?: string[] } | { invalidFields: InvalidFields };
@@ -55,9 +46,8 @@ export const createRecordIdentifiers = ({
   };
 
   const recordCandidateApplicationProfile = async (input: unknown): Promise<void> => {
-    const parsed = CandidateApplicationProfileInputSchema.safeParse(input, { reportInput: true });
-    if (!parsed.success) throw new InvalidIdentifierError(toInvalidFields(parsed.error));
-    const { applicationId, candidateApplicationProfileId } = parsed.data;
+    const { applicationId, candidateApplicationProfileId } =
+      parseCandidateApplicationProfile(input);
     await write(() =>
       seekTokens.recordCandidateApplicationProfile(applicationId, candidateApplicationProfileId),
     );
@@ -65,9 +55,7 @@ export const createRecordIdentifiers = ({
   };
 
   const recordPosition = async (input: unknown): Promise<void> => {
-    const parsed = PositionInputSchema.safeParse(input, { reportInput: true });
-    if (!parsed.success) throw new InvalidIdentifierError(toInvalidFields(parsed.error));
-    const { positionId, positionProfileIds } = parsed.data;
+    const { positionId, positionProfileIds } = parsePosition(input);
     await write(() => positions.record(positionId, positionProfileIds));
     logger.info({ positionId, positionProfiles: positionProfileIds.length }, 'position.recorded');
   };

@@ -1,10 +1,9 @@
 import type { Logger } from '../observability/logger.ts';
 import { withDeadline } from '../runtime/async.ts';
-import { toInvalidFields } from '../schemas/invalidFields.ts';
-import { SeekTokenInputSchema } from '../schemas/seekToken.ts';
 import type { SeekTokens } from '../seekTokens/registry.ts';
 import { ENQUEUE_TIMEOUT_MS } from './enqueue.ts';
-import { InvalidSeekTokenError, QueueUnavailableError } from './errors.ts';
+import { QueueUnavailableError } from './errors.ts';
+import { parseSeekToken } from './parseRecording.ts';
 
 type Deps = {
   tokens: Pick<SeekTokens, 'record'>;
@@ -19,23 +18,12 @@ type Deps = {
 export const createRecordSeekToken =
   ({ tokens, waitForReplicas, deadlineMs = ENQUEUE_TIMEOUT_MS, logger, now = Date.now }: Deps) =>
   async (input: unknown): Promise<{ warnings?: string[] }> => {
-    const parsed = SeekTokenInputSchema.safeParse(withReceivedAtText(input), { reportInput: true });
-    if (!parsed.success) throw new InvalidSeekTokenError(toInvalidFields(parsed.error));
-    const { applicationId, token, source, receivedAt } = parsed.data;
-    const at = new Date(receivedAt ?? now());
-    if (at.getTime() > now() + MAX_FUTURE_MS) {
-      throw new InvalidSeekTokenError({
-        '/receivedAt': 'Must not be more than 24 hours in the future',
-      });
-    }
+    const { applicationId, ...token } = parseSeekToken(input, now());
+    const { source } = token;
 
     const record = async () => {
       const since = performance.now();
-      const recorded = await tokens.record(applicationId, {
-        token,
-        source,
-        receivedAt: at.toISOString(),
-      });
+      const recorded = await tokens.record(applicationId, token);
       await waitForReplicas(since);
       return recorded;
     };
@@ -61,19 +49,3 @@ export const createRecordSeekToken =
   };
 
 export type RecordSeekToken = ReturnType<typeof createRecordSeekToken>;
-
-// Tolerates clocks that differ. A later time is a mistake, and would override newer tokens.
-const MAX_FUTURE_MS = 24 * 60 * 60 * 1000;
-
-/**
- * Turns a `Date` into text, so that one schema reads both. An invalid `Date` is left for the schema to
- * reject.
- */
-const withReceivedAtText = (input: unknown): unknown =>
-  typeof input === 'object' &&
-  input !== null &&
-  'receivedAt' in input &&
-  input.receivedAt instanceof Date &&
-  !Number.isNaN(input.receivedAt.getTime())
-    ? { ...input, receivedAt: input.receivedAt.toISOString() }
-    : input;
