@@ -21,6 +21,7 @@ export {
   type OutboxClient,
   type OutboxEnqueueOptions,
   type OutboxOptions,
+  type OutboxRecordRow,
   type OutboxResult,
   type OutboxRow,
 } from './producer/outbox/createOutbox.ts';

@@ -63,6 +63,20 @@ export const compose = (config: Config, backend: Backend, logger: Logger) => {
         onAccepted,
       });
     },
+
+    /** Returns the function that records identifiers, for the relay. */
+    openRecordMany: async () => {
+      const { createRecordSeekToken } = await import('../producer/recordSeekToken.ts');
+      const { createRecordIdentifiers } = await import('../producer/recordIdentifiers.ts');
+      const { waitForReplicas } = backend;
+      return createRecordIdentifiers({
+        recordSeekToken: createRecordSeekToken({ tokens: seekTokens, waitForReplicas, logger }),
+        seekTokens,
+        positions,
+        waitForReplicas,
+        logger,
+      }).recordMany;
+    },
   };
 };
 

@@ -87,7 +87,9 @@ export const useOutbox = () => {
     closing.push(backend.close);
     const database = await openDatabase();
     const store = createOutboxStore(database);
-    const enqueue = await compose(config, backend, logs.logger).openEnqueue();
+    const composition = compose(config, backend, logs.logger);
+    const enqueue = await composition.openEnqueue();
+    const recordMany = await composition.openRecordMany();
     const counts = { relayed: 0, rejected: 0 };
     const metrics = {
       relayed: {
@@ -109,12 +111,17 @@ export const useOutbox = () => {
       database,
       store,
       enqueue,
+      recordMany,
+      seekTokens: composition.seekTokens,
+      positions: composition.positions,
       counts,
       signals,
-      startRelay: (pollMs?: number) => {
+      /** With `enqueueWith` or `recordWith`, the relay calls those in place of its own. */
+      startRelay: (pollMs?: number, enqueueWith = enqueue, recordWith = recordMany) => {
         const relay = createRelay({
           store,
-          enqueue,
+          enqueue: enqueueWith,
+          recordMany: recordWith,
           logger: logs.logger,
           metrics,
           ...(pollMs === undefined ? {} : { pollMs }),

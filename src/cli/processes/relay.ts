@@ -38,7 +38,8 @@ export const relay = async (
   const onAccepted = (typeCode: string) => metrics.accepted.inc({ type: typeLabel(typeCode) });
   const enqueue = await service.openEnqueue(onAccepted);
   const reportTo = config.OUTBOX_TRACK_OUTCOMES ? ('outbox' as const) : undefined;
-  const outboxRelay = createRelay({ store, enqueue, logger, metrics, reportTo });
+  const recordMany = await service.openRecordMany();
+  const outboxRelay = createRelay({ store, enqueue, recordMany, logger, metrics, reportTo });
   closers.add('relay', () =>
     withDeadline(outboxRelay.close(), shutdownGraceMs(config), queueTimedOut),
   );

@@ -1,5 +1,17 @@
+import type {
+  CandidateApplicationProfileInput,
+  PositionInput,
+} from '../../schemas/recordedIdentifiers.ts';
 import { LIVE_AUDIENCE } from '../../schemas/seekApi.ts';
+import type { SeekTokenInput } from '../../schemas/seekToken.ts';
 import type { SignalInput } from '../../schemas/signal.ts';
+import {
+  type IdentifierInput,
+  parseCandidateApplicationProfile,
+  parsePosition,
+  parseRecording,
+  parseSeekToken,
+} from '../parseRecording.ts';
 import { prepareSignal } from '../prepareSignal.ts';
 
 export type OutboxOptions = {
@@ -30,6 +42,9 @@ export type OutboxEnqueueOptions = {
 
 /** The columns of `seek_signals.outbox` to insert. `signal` is JSON text. */
 export type OutboxRow = { signal: string; idempotency_key: string | null; sender: string };
+
+/** The columns of `seek_signals.outbox` to insert for a recording. `record` is JSON text. */
+export type OutboxRecordRow = { record: string; sender: string };
 
 /** The part of a node-postgres client that is used: a `Client`, or one of a pool, in an open transaction. */
 export type OutboxClient = {
@@ -72,13 +87,58 @@ export type Outbox = {
    * @throws {InvalidSignalError} SEEK would reject the signal.
    */
   row: (signal: SignalInput, options?: OutboxEnqueueOptions) => OutboxRow;
+  /**
+   * Records a seek token in the transaction of the caller's client, so that the token commits together with
+   * its application. The relay records it before it moves the signals of the same transaction, which can
+   * therefore name the application by `applicationId`. Without `receivedAt`, the token counts as received
+   * at the time of this call.
+   *
+   * @throws {InvalidSeekTokenError} The input is invalid; `invalidFields` names each problem. No statement
+   * was sent, and the transaction can continue.
+   */
+  recordSeekToken: (client: OutboxClient, recording: SeekTokenInput) => Promise<void>;
+  /**
+   * Records the candidate application profile of an application in the transaction of the caller's client,
+   * as `recordSeekToken` does a token. Replaces an earlier one.
+   *
+   * @throws {InvalidIdentifierError} The input is invalid; `invalidFields` names each problem. No statement
+   * was sent, and the transaction can continue.
+   */
+  recordCandidateApplicationProfile: (
+    client: OutboxClient,
+    recording: CandidateApplicationProfileInput,
+  ) => Promise<void>;
+  /**
+   * Records the position profiles of a position in the transaction of the caller's client, as
+   * `recordSeekToken` does a token. Replaces an earlier recording.
+   *
+   * @throws {InvalidIdentifierError} The input is invalid; `invalidFields` names each problem. No statement
+   * was sent, and the transaction can continue.
+   */
+  recordPosition: (client: OutboxClient, recording: PositionInput) => Promise<void>;
+  /**
+   * Returns the statement that the three functions above send, for other database clients: `text` has the
+   * placeholders `$1` and `$2` for `values`. Takes a seek token, a candidate application profile or a
+   * position, and tells them apart by their fields.
+   *
+   * @throws {InvalidSeekTokenError | InvalidIdentifierError} The input is invalid.
+   */
+  recordStatement: (recording: IdentifierInput) => { text: string; values: [string, string] };
+  /**
+   * Returns the row that the three functions above insert, for query builders.
+   *
+   * @throws {InvalidSeekTokenError | InvalidIdentifierError} The input is invalid.
+   */
+  recordRow: (recording: IdentifierInput) => OutboxRecordRow;
 };
 
 const INSERT =
   'INSERT INTO seek_signals.outbox (signal, idempotency_key, sender) VALUES ($1::jsonb, $2, $3)';
+const INSERT_RECORD = 'INSERT INTO seek_signals.outbox (record, sender) VALUES ($1::jsonb, $2)';
 
 /**
- * Creates an outbox: it writes signals into the ATS's own PostgreSQL, in the ATS's own transactions.
+ * Creates an outbox: it writes signals, and what identifies applications and positions, into the ATS's own
+ * PostgreSQL, in the ATS's own transactions.
  * `seek-signals outbox migrate` creates the table, and `seek-signals relay` moves committed rows to the
  * queue. An outbox opens no connection.
  */
@@ -109,6 +169,19 @@ export const createOutbox = ({
     return { text: INSERT, values: [row.signal, row.idempotency_key, row.sender], ...result };
   };
 
+  const recordRow = (value: object): OutboxRecordRow => ({
+    record: JSON.stringify(value),
+    sender: name,
+  });
+  const recordStatement = (value: object): ReturnType<Outbox['recordStatement']> => {
+    const { record, sender } = recordRow(value);
+    return { text: INSERT_RECORD, values: [record, sender] };
+  };
+  const insertRecord = async (client: OutboxClient, value: object): Promise<void> => {
+    const { text, values } = recordStatement(value);
+    await client.query(text, values);
+  };
+
   return {
     enqueue: async (client, signal, options) => {
       const { text, values, ...result } = statement(signal, options);
@@ -117,5 +190,12 @@ export const createOutbox = ({
     },
     statement,
     row: (signal, options) => prepare(signal, options).row,
+    recordSeekToken: async (client, recording) =>
+      insertRecord(client, parseSeekToken(recording, Date.now())),
+    recordCandidateApplicationProfile: async (client, recording) =>
+      insertRecord(client, parseCandidateApplicationProfile(recording)),
+    recordPosition: async (client, recording) => insertRecord(client, parsePosition(recording)),
+    recordStatement: (recording) => recordStatement(parseRecording(recording, Date.now())),
+    recordRow: (recording) => recordRow(parseRecording(recording, Date.now())),
   };
 };

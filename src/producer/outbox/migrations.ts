@@ -35,13 +35,35 @@ END $$;
 
 CREATE TRIGGER wake_relay AFTER INSERT ON seek_signals.outbox
   FOR EACH STATEMENT EXECUTE FUNCTION seek_signals.wake_relay();`,
+
+  // The default of `transaction_id` is set after the column: a volatile default would rewrite the table.
+  `-- Fails early instead of delaying the ATS behind a transaction that stays open.
+SET LOCAL lock_timeout = '10s';
+
+ALTER TABLE seek_signals.outbox
+  ALTER COLUMN signal DROP NOT NULL,
+  -- What identifies an application or a position to SEEK, in place of a signal.
+  ADD COLUMN record jsonb,
+  -- The transaction that wrote the row. The relay moves its records before its signals.
+  ADD COLUMN transaction_id xid8,
+  ADD CONSTRAINT outbox_signal_or_record CHECK (num_nonnulls(signal, record) = 1);
+
+ALTER TABLE seek_signals.outbox ALTER COLUMN transaction_id SET DEFAULT pg_current_xact_id();
+
+CREATE INDEX outbox_records ON seek_signals.outbox (id)
+  WHERE state = 'pending' AND record IS NOT NULL;
+CREATE INDEX outbox_record_transactions ON seek_signals.outbox (transaction_id)
+  WHERE state = 'pending' AND record IS NOT NULL;`,
 ];
 
 /** The channel on which the trigger notifies relays. */
 export const CHANNEL = 'seek_signals_outbox';
 
-// The advisory lock that makes concurrent migrations run one after the other. The number must only be unique.
+// Advisory locks. The numbers must only be unique.
+// Makes concurrent migrations run one after the other.
 const MIGRATION_LOCK = 7_335_001;
+/** Held by the one transaction that moves records. */
+export const RECORDS_LOCK = 7_335_002;
 
 const PREPARE = `CREATE SCHEMA IF NOT EXISTS seek_signals;
 

@@ -1,10 +1,16 @@
 import { createThrottle, type Logger } from '../../observability/logger.ts';
+import { hasCode } from '../../runtime/errors.ts';
 import type { Enqueue } from '../enqueue.ts';
 import { InvalidSignalError } from '../errors.ts';
-import type { LockedRow, OutboxStore, RowResult } from './rows.ts';
+import type { RecordIdentifiers } from '../recordIdentifiers.ts';
+import { MIGRATIONS } from './migrations.ts';
+import { recordAll } from './records.ts';
+import type { LockedRecord, LockedRow, OutboxStore, RecordResult, RowResult } from './rows.ts';
 
 // The queue accepts this many well within its time limit.
 const MAX_BATCH_SIZE = 500;
+// They are recorded at the same time, under one time limit.
+const MAX_RECORDS = 50;
 // While one loop waits for the database, the other one waits for the queue.
 const LOOPS = 2;
 const POLL_INTERVAL_MS = 1_000;
@@ -13,8 +19,9 @@ const MAX_RETRY_MS = 5_000;
 const WARN_INTERVAL_MS = 60_000;
 
 type Deps = {
-  store: Pick<OutboxStore, 'move'>;
+  store: Pick<OutboxStore, 'move' | 'moveRecords'>;
   enqueue: Enqueue;
+  recordMany: RecordIdentifiers['recordMany'];
   logger: Logger;
   metrics: {
     relayed: { inc: (by: number) => void };
@@ -26,26 +33,62 @@ type Deps = {
 };
 
 /**
- * Moves committed rows of the outbox into the queue. A row leaves the outbox only after the queue has
- * acknowledged its signal. If the relay crashes in between, the row is moved again, and the queue
+ * Moves committed rows of the outbox into the queue, the records of a transaction before its signals. A row
+ * leaves the outbox only after the queue has acknowledged its record or signal. If the relay crashes in between, the row is moved again, and the queue
  * recognises the duplicate.
  */
-export const createRelay = ({ store, enqueue, logger, metrics, ...deps }: Deps) => {
+export const createRelay = ({ store, enqueue, recordMany, logger, metrics, ...deps }: Deps) => {
   const { reportTo, pollMs = POLL_INTERVAL_MS } = deps;
   let isStopped = false;
   let lastActivityAt = performance.now();
   const shouldWarn = createThrottle(WARN_INTERVAL_MS);
   const waiters = createWaiters();
 
-  const relay = async (rows: LockedRow[]): Promise<RowResult[]> => {
-    const results = await relayAll(enqueue, rows, reportTo);
+  const count = (results: readonly (RowResult | RecordResult)[]): void => {
     for (const result of results) {
       if (result.kind !== 'rejected') continue;
       metrics.outboxRejected.inc();
       logger.warn({ row: result.id, reason: result.reason }, 'outbox.rejected');
     }
-    metrics.relayed.inc(results.filter(({ kind }) => kind === 'queued').length);
+    metrics.relayed.inc(results.filter(({ kind }) => kind !== 'rejected').length);
+  };
+
+  const relay = async (rows: LockedRow[]): Promise<RowResult[]> => {
+    const results = await relayAll(enqueue, rows, reportTo);
+    count(results);
     return results;
+  };
+
+  /** A record that cannot be moved does not delay the signals of other transactions. */
+  const moveRecords = async (): Promise<{ hasMoved: boolean; failure?: unknown }> => {
+    let failure: unknown;
+    const record = async (rows: LockedRecord[]): Promise<RecordResult[]> => {
+      const recorded = await recordAll(recordMany, rows);
+      failure = recorded.failure;
+      count(recorded.results);
+      return recorded.results;
+    };
+    const hasMoved = await store.moveRecords(MAX_RECORDS, record);
+    return { hasMoved, failure };
+  };
+
+  const warn = (err: unknown): void => {
+    if (shouldWarn()) {
+      logger.warn({ reason: reasonOf(err) }, 'Failed to move outbox rows; will retry');
+    }
+  };
+
+  /**
+   * Resolves with whether more rows may be pending. After records were moved they may: another loop or
+   * relay may have passed over later records and over the signals that waited for these.
+   */
+  const pass = async (): Promise<boolean> => {
+    const { hasMoved, failure } = await moveRecords();
+    const hasMore = (await store.move(MAX_BATCH_SIZE, relay)) || hasMoved;
+    if (failure === undefined) return hasMore;
+    if (!hasMore) throw failure;
+    warn(failure);
+    return true;
   };
 
   const run = async (): Promise<void> => {
@@ -53,15 +96,13 @@ export const createRelay = ({ store, enqueue, logger, metrics, ...deps }: Deps) 
     while (!isStopped) {
       lastActivityAt = performance.now();
       try {
-        const hasMore = await store.move(MAX_BATCH_SIZE, relay);
+        const hasMore = await pass();
         retryMs = MIN_RETRY_MS;
         if (hasMore) waiters.wakeOne();
         else if (!isStopped && !waiters.wasWoken()) await waiters.wait(pollMs);
         waiters.clearWoken();
       } catch (err) {
-        if (shouldWarn()) {
-          logger.warn({ reason: reasonOf(err) }, 'Failed to move outbox rows; will retry');
-        }
+        warn(err);
         if (!isStopped) await waiters.wait(retryMs);
         retryMs = Math.min(2 * retryMs, MAX_RETRY_MS);
       }
@@ -119,9 +160,15 @@ const createWaiters = () => {
   };
 };
 
+// invalid_schema_name, undefined_table, undefined_column
+const MISSING_CODES = ['3F000', '42P01', '42703'];
+
 /** Only the code of a database error: its message may quote the row, and so a token. */
 const reasonOf = (err: unknown): string => {
   if (!(err instanceof Error)) return 'unknown';
+  if (MISSING_CODES.some((code) => hasCode(err, code))) {
+    return `The outbox is not of version ${MIGRATIONS.length}: run "seek-signals outbox migrate"`;
+  }
   const code = 'code' in err ? ` ${String(err.code)}` : '';
   return err.name === 'QueueUnavailableError' ? err.message : `${err.name}${code}`;
 };

@@ -1,7 +1,9 @@
 import { messageOf } from '../../runtime/errors.ts';
+import { isObject } from '../../schemas/json.ts';
 import type { SignalState } from '../../schemas/signalRecord.ts';
 import { openPostgres, type PoolClient, type Postgres } from './postgres.ts';
-import { SELECT_OPEN, SELECT_PENDING } from './selectRows.ts';
+import { toRejectedRecord } from './records.ts';
+import { SELECT_FIRST_RECORD, SELECT_OPEN, SELECT_PENDING, SELECT_RECORDS } from './selectRows.ts';
 
 /** A row of the outbox that this transaction has locked. */
 export type LockedRow = {
@@ -13,6 +15,15 @@ export type LockedRow = {
 
 /** A locked row whose signal was in the queue before. */
 export type OpenLockedRow = LockedRow & { signalId: string };
+
+/** A row that holds a record, and that this transaction has locked. */
+export type LockedRecord = { id: string; record: unknown };
+
+/** What became of a record. One without a result stays pending. */
+export type RecordResult =
+  | { kind: 'recorded'; id: string }
+  /** The record is invalid. The row stays, without its seek token, until an operator corrects or deletes it. */
+  | { kind: 'rejected'; id: string; reason: string };
 
 /** What the queue answered for a row. */
 export type RowResult =
@@ -29,6 +40,7 @@ export type OutboxReading = {
 };
 
 const TOO_LARGE = 'The signal is over 1 MiB';
+const RECORD_TOO_LARGE = 'The record is over 1 MiB';
 
 const DELETE_ROWS = 'DELETE FROM seek_signals.outbox WHERE id = ANY($1::bigint[])';
 
@@ -43,6 +55,12 @@ const SET_QUEUED = `
 const SET_REJECTED = `
   UPDATE seek_signals.outbox SET state = 'rejected', reason = given.reason, changed_at = now()
   FROM unnest($1::bigint[], $2::text[]) AS given (id, reason)
+  WHERE seek_signals.outbox.id = given.id`;
+
+const SET_RECORD_REJECTED = `
+  UPDATE seek_signals.outbox
+  SET state = 'rejected', reason = given.reason, record = given.record, changed_at = now()
+  FROM unnest($1::bigint[], $2::text[], $3::jsonb[]) AS given (id, reason, record)
   WHERE seek_signals.outbox.id = given.id`;
 
 // Counting millions of rows is slow, and no alert needs the exact number.
@@ -83,6 +101,31 @@ export const createOutboxStore = (
     }),
 
   /**
+   * Locks the first pending records, passes them to `record` and applies its results, all in one
+   * transaction. A recorded row is deleted, with outcome tracking too. Does nothing while another
+   * transaction moves records. Resolves with whether rows left the pending state.
+   */
+  moveRecords: async (
+    limit: number,
+    record: (rows: LockedRecord[]) => Promise<RecordResult[]>,
+  ): Promise<boolean> => {
+    // Without a transaction: most outboxes have no record most of the time.
+    if ((await query(SELECT_FIRST_RECORD)).length === 0) return false;
+    return transaction(async (client) => {
+      const { rows } = await client.query<RecordRow>(SELECT_RECORDS, [limit]);
+      const tooLarge = rows.filter(({ isTooLarge }) => isTooLarge);
+      const fitting = rows.filter(({ isTooLarge }) => !isTooLarge).map(toLockedRecord);
+      const recorded = fitting.length === 0 ? [] : await record(fitting);
+      const rejected = tooLarge.map(
+        ({ id }): RecordResult => ({ kind: 'rejected', id, reason: RECORD_TOO_LARGE }),
+      );
+      const results = [...recorded, ...rejected];
+      await applyRecordResults(client, results, fitting);
+      return results.length > 0;
+    });
+  },
+
+  /**
    * Locks the rows after the id `after` whose signals were queued and are not settled, passes them to `relay`
    * and records its results, as `move` does. Resolves with the `after` of the next page, or with
    * `undefined` after the last page.
@@ -119,6 +162,18 @@ type OpenRow = Row & { signal_id: string };
 /** `locked`: how many rows the statement locked, also those that it did not return. */
 type PendingRow = Row & { isTooLarge: boolean; locked: number };
 
+/** `created_at` is RFC 3339. */
+type RecordRow = { id: string; record: unknown; isTooLarge: boolean; created_at: string };
+
+/** A token without a time was received when its row was written, and not when the relay takes it. */
+const toLockedRecord = ({ id, record, created_at: createdAt }: RecordRow): LockedRecord => ({
+  id,
+  record:
+    isObject(record) && 'token' in record && (record.receivedAt ?? null) === null
+      ? { ...record, receivedAt: createdAt }
+      : record,
+});
+
 const toLockedRow = ({ id, signal, sender, idempotency_key: key }: Row): LockedRow => ({
   id,
   signal,
@@ -150,6 +205,23 @@ const recordResults = async (
       rejected.map(({ reason }) => reason),
     ]);
   }
+};
+
+const applyRecordResults = async (
+  client: PoolClient,
+  results: readonly RecordResult[],
+  rows: readonly LockedRecord[],
+): Promise<void> => {
+  const recorded = results.filter(({ kind }) => kind === 'recorded');
+  if (recorded.length > 0) await client.query(DELETE_ROWS, [recorded.map(({ id }) => id)]);
+  const rejected = results.filter((result) => result.kind === 'rejected');
+  if (rejected.length === 0) return;
+  const given = new Map(rows.map(({ id, record }) => [id, record]));
+  await client.query(SET_RECORD_REJECTED, [
+    rejected.map(({ id }) => id),
+    rejected.map(({ reason }) => reason),
+    rejected.map(({ id }) => JSON.stringify(toRejectedRecord(given.get(id)))),
+  ]);
 };
 
 type OutboxRead = { kind: 'read'; reading: OutboxReading } | { kind: 'unreadable'; reason: string };

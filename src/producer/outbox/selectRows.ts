@@ -1,26 +1,34 @@
+import { RECORDS_LOCK } from './migrations.ts';
+
 // The size limit of a signal, as in the API. PostgreSQL does not return larger values: a batch of them would
 // need more memory than a relay has.
 const MAX_ROW_BYTES = 1_048_576;
 const MAX_BATCH_BYTES = 8 * MAX_ROW_BYTES;
 
-// `greatest` and `least` ignore NULL.
-const STORED_BYTES =
-  'greatest(pg_column_size(signal), pg_column_size(sender), pg_column_size(idempotency_key))';
-const TEXT_BYTES =
-  'greatest(octet_length(signal::text), octet_length(sender), octet_length(idempotency_key))';
+const SIGNAL_COLUMNS = ['signal', 'sender', 'idempotency_key'];
+const RECORD_COLUMNS = ['record', 'sender'];
+
+// `greatest` ignores NULL.
+const greatest = (columns: readonly string[], measure: (column: string) => string): string =>
+  `greatest(${columns.map(measure).join(', ')})`;
+const storedBytes = (columns: readonly string[]): string =>
+  greatest(columns, (column) => `pg_column_size(${column})`);
+const textBytes = (columns: readonly string[]): string =>
+  greatest(columns, (column) => `octet_length(${column}::text)`);
 
 /**
  * Selects as many of the locked rows as fit into one batch. It bounds their stored (compressed) size
  * first and their text size second: decompressing all locked rows, only to drop most of them, takes
  * seconds.
  */
-const selectBatch = (columns: string, lockRows: string): string => `
+const selectBatch = (measured: readonly string[], columns: string, lockRows: string): string => `
   WITH locked_rows AS (${lockRows}),
   stored AS (
-    SELECT *, sum(least(${STORED_BYTES}, ${MAX_ROW_BYTES})) OVER (ORDER BY id) AS stored_total,
+    SELECT *, sum(least(${storedBytes(measured)}, ${MAX_ROW_BYTES})) OVER (ORDER BY id) AS stored_total,
       count(*) OVER () AS locked
     FROM locked_rows),
-  measured AS (SELECT *, ${TEXT_BYTES} AS bytes FROM stored WHERE stored_total <= ${MAX_BATCH_BYTES}),
+  measured AS (
+    SELECT *, ${textBytes(measured)} AS bytes FROM stored WHERE stored_total <= ${MAX_BATCH_BYTES}),
   summed AS (
     SELECT *, sum(least(bytes, ${MAX_ROW_BYTES})) OVER (ORDER BY id) AS total FROM measured)
   SELECT id, ${columns} FROM summed WHERE total <= ${MAX_BATCH_BYTES} ORDER BY id`;
@@ -28,15 +36,39 @@ const selectBatch = (columns: string, lockRows: string): string => `
 const nullIfTooLarge = (column: string): string =>
   `CASE WHEN bytes <= ${MAX_ROW_BYTES} THEN ${column} END AS ${column}`;
 
+const IS_PENDING_RECORD = `state = 'pending' AND record IS NOT NULL`;
+
 /**
- * Locks and selects the first `$1` pending rows, in the order of their ids. Skips rows that another
- * relay has locked.
+ * Locks and selects the first `$1` pending signals, in the order of their ids. Skips rows that another
+ * relay has locked, and signals whose transaction has a pending record: also one that another relay has
+ * locked, because this statement sees it as pending until that relay commits. OFFSET 0 keeps the subquery
+ * from becoming a join, which would sort all pending rows on a table without statistics.
  */
 export const SELECT_PENDING = selectBatch(
-  `${['signal', 'idempotency_key', 'sender'].map(nullIfTooLarge).join(', ')},
+  SIGNAL_COLUMNS,
+  `${SIGNAL_COLUMNS.map(nullIfTooLarge).join(', ')},
     bytes > ${MAX_ROW_BYTES} AS "isTooLarge", locked::int`,
-  `SELECT id, signal, idempotency_key, sender FROM seek_signals.outbox
-   WHERE state = 'pending' ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED`,
+  `SELECT id, signal, idempotency_key, sender FROM seek_signals.outbox AS pending
+   WHERE state = 'pending' AND record IS NULL AND NOT EXISTS (
+     SELECT FROM seek_signals.outbox AS records
+     WHERE ${IS_PENDING_RECORD} AND records.transaction_id = pending.transaction_id OFFSET 0)
+   ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED`,
+);
+
+/** The first pending record, if there is one. */
+export const SELECT_FIRST_RECORD = `
+  SELECT id FROM seek_signals.outbox WHERE ${IS_PENDING_RECORD} ORDER BY id LIMIT 1`;
+
+/**
+ * Locks and selects the first `$1` pending records. Selects none while another transaction moves records:
+ * two at once could record two states of one position in the wrong order.
+ */
+export const SELECT_RECORDS = selectBatch(
+  RECORD_COLUMNS,
+  `${nullIfTooLarge('record')}, bytes > ${MAX_ROW_BYTES} AS "isTooLarge", created_at`,
+  `SELECT id, record, sender, to_json(created_at) #>> '{}' AS created_at FROM seek_signals.outbox
+   WHERE ${IS_PENDING_RECORD} AND (SELECT pg_try_advisory_xact_lock(${RECORDS_LOCK}))
+   ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED`,
 );
 
 /**
@@ -44,6 +76,7 @@ export const SELECT_PENDING = selectBatch(
  * another process has locked: if that process dies, a skipped row would be left out.
  */
 export const SELECT_OPEN = selectBatch(
+  SIGNAL_COLUMNS,
   'signal, idempotency_key, sender, signal_id',
   `SELECT id, signal, idempotency_key, sender, signal_id FROM seek_signals.outbox
    WHERE state IN ('queued', 'dead') AND id > $1 ORDER BY id LIMIT $2 FOR UPDATE`,
