@@ -66,7 +66,7 @@ const definer = (registry: Registry) => ({
 const createCounters = (registry: Registry) => {
   const { counter, histogram } = definer(registry);
   return {
-    relayed: counter('outbox_relayed_total', 'Outbox rows moved into the queue'),
+    relayed: counter('outbox_relayed_total', 'Outbox rows moved into Redis, signals and records'),
     outboxRejected: counter('outbox_rejected_total', 'Outbox rows that cannot be sent'),
     outboxMissing: counter(
       'outbox_missing_total',

@@ -5,6 +5,7 @@ import pg from 'pg';
 import { DataSource } from 'typeorm';
 
 import { migrate } from '../../src/producer/outbox/migrations.ts';
+import { parseRecording } from '../../src/producer/parseRecording.ts';
 import { prepareSignal } from '../../src/producer/prepareSignal.ts';
 import { LIVE_AUDIENCE } from '../../src/schemas/seekApi.ts';
 import { readCode } from '../support/docsCode.ts';
@@ -49,6 +50,7 @@ beforeAll(async () => {
   const recipes = await loadRecipes();
   const db = drizzle(pool);
   submits['node-postgres'] = (id, token) => recipes.submitWithPg(pool, id, token);
+  submits.recording = (id, token) => recipes.applyWithPg(pool, id, token);
   submits.Drizzle = (id, token) => recipes.submitWithDrizzle(db, id, token);
   submits.Knex = (id, token) => recipes.submitWithKnex(knex, id, token);
   submits.TypeORM = (id, token) => recipes.submitWithTypeOrm(dataSource, id, token);
@@ -109,8 +111,44 @@ describe.each(['node-postgres', 'Drizzle', 'Knex', 'TypeORM'])('the recipe for %
   });
 });
 
+describe('the recipe that records a seek token', () => {
+  const apply: Submit = async (id, token) => submits.recording?.(id, token);
+  const records = async () =>
+    (await pool.query('SELECT record, signal FROM seek_signals.outbox ORDER BY id')).rows;
+
+  it('application saved → one record and one signal that names the application', async () => {
+    const token = newToken();
+
+    await apply('application-1', token);
+
+    expect(await records()).toEqual([
+      {
+        record: {
+          applicationId: 'application-1',
+          token,
+          source: 'linkOut',
+          receivedAt: expect.any(String),
+        },
+        signal: null,
+      },
+      {
+        record: null,
+        signal: { typeCode: 'ApplicationComplete', applicationId: 'application-1' },
+      },
+    ]);
+  });
+
+  it('application not saved → no row', async () => {
+    await pool.query(`INSERT INTO applications (id) VALUES ('application-1')`);
+
+    await expect(apply('application-1', newToken())).rejects.toThrow();
+
+    expect(await records()).toEqual([]);
+  });
+});
+
 describe('the SQL of the outbox guide', () => {
-  const [grants = '', insert = '', repair = ''] = codeOf('sql');
+  const [grants = '', insert = '', insertRecord = '', repair = ''] = codeOf('sql');
 
   it('INSERT → one valid row, only if the application is saved', async () => {
     await pool.query(insert);
@@ -119,6 +157,14 @@ describe('the SQL of the outbox guide', () => {
     const rows = await written();
     expect(rows).toMatchObject([{ sender: 'careers', state: 'pending' }]);
     expect(problemsOf(rows[0]?.signal)).toEqual({});
+  });
+
+  it('INSERT of a record → one valid record', async () => {
+    await pool.query(insertRecord);
+
+    const { rows } = await pool.query('SELECT record, state FROM seek_signals.outbox');
+    expect(rows).toMatchObject([{ state: 'pending' }]);
+    expect(parseRecording(rows[0]?.record, Date.now())).toMatchObject({ positionId: 'position-1' });
   });
 
   it('repair statement → a rejected row becomes valid and pending', async () => {
@@ -142,6 +188,7 @@ describe('the SQL of the outbox guide', () => {
     await pool.query(grants.replace(/\bats\b/g, 'ats_app'));
 
     await as('ats_app', `INSERT INTO seek_signals.outbox (signal) VALUES ('{}')`);
+    await as('ats_app', `INSERT INTO seek_signals.outbox (record) VALUES ('{}')`);
     await expect(as('ats_app', 'SELECT * FROM seek_signals.outbox')).rejects.toThrow('permission');
     await expect(as('ats_app', 'DELETE FROM seek_signals.outbox')).rejects.toThrow('permission');
     await as('seek_relay', 'SELECT id FROM seek_signals.outbox FOR UPDATE SKIP LOCKED');
