@@ -1,4 +1,4 @@
-import { type ApplyUrl, queryOf, textOf } from './readSeekToken.ts';
+import { type ApplyUrl, queryOf, readSeekToken, textOf } from './readSeekToken.ts';
 
 // developer.seek.com, "Apply with SEEK migration considerations": pages between the link-out and the apply
 // form must carry both on.
@@ -11,12 +11,13 @@ const CARRIED = new Set(['seek-token', 'seek-prefill-id']);
  * @param from The URL or request that the candidate arrived with.
  * @param to The next URL: absolute, or a path such as `/apply/step-2?lang=en#form`.
  * @returns `to` with `seek-token` and `seek-prefill-id` of `from`. Those that `to` has already are replaced.
- *   Without any in `from`, `to` as it is.
+ *   If `from` has no seek token, `to` as it is.
  */
 export const carrySeekParameters = (from: ApplyUrl, to: string | URL): string => {
   const target = to instanceof URL ? to.href : to;
+  // Without a token there is nothing to replace that of the target with.
+  if (readSeekToken(from) === undefined) return target;
   const carried = parametersOf(queryOf(textOf(from))).filter(isCarried);
-  if (carried.length === 0) return target;
 
   const [beforeFragment = '', ...fragment] = target.split('#');
   const [path = '', ...query] = beforeFragment.split('?');
@@ -27,7 +28,8 @@ export const carrySeekParameters = (from: ApplyUrl, to: string | URL): string =>
 
 const parametersOf = (query: string): string[] => query.split('&').filter((text) => text !== '');
 
-const isCarried = (parameter: string): boolean => CARRIED.has(nameOf(parameter));
+const isCarried = (parameter: string): boolean =>
+  CARRIED.has(nameOf(parameter)) && !/^[^=]*=?$/.test(parameter);
 
 const nameOf = (parameter: string): string => {
   const [name = ''] = parameter.split('=', 1);

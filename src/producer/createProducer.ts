@@ -113,12 +113,15 @@ export type Producer = {
   /**
    * Records the candidate application profile of an application that came from SEEK's own form. Status
    * updates that name the application by `applicationId` are sent with it if there is no valid seek token.
-   * Replaces an earlier one. Resolves when Redis has acknowledged the write.
+   * Replaces an earlier one. Resolves when Redis has acknowledged the write. `warnings` reports a profile that
+   * belonged to another application before, and an application that was erased meanwhile.
    *
    * @throws {InvalidIdentifierError} The input is invalid; `invalidFields` names each problem.
    * @throws {QueueUnavailableError} Redis did not acknowledge the write within 5 seconds. Record it again.
    */
-  recordCandidateApplicationProfile: (recording: CandidateApplicationProfileInput) => Promise<void>;
+  recordCandidateApplicationProfile: (
+    recording: CandidateApplicationProfileInput,
+  ) => Promise<{ warnings?: string[] }>;
   /**
    * Records the position profiles of a position. Signals that name it by `positionId` are sent with them.
    * Replaces an earlier recording. Resolves when Redis has acknowledged the write.

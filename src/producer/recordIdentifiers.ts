@@ -1,12 +1,18 @@
 import type { Logger } from '../observability/logger.ts';
 import { withDeadline } from '../runtime/async.ts';
 import type { InvalidFields } from '../schemas/invalidFields.ts';
-import { isObject } from '../schemas/json.ts';
+import type { CandidateApplicationProfileInput } from '../schemas/recordedIdentifiers.ts';
 import type { Positions } from '../seekTokens/positions.ts';
 import type { SeekTokens } from '../seekTokens/registry.ts';
 import { ENQUEUE_TIMEOUT_MS } from './enqueue.ts';
 import { InvalidIdentifierError, InvalidSeekTokenError, QueueUnavailableError } from './errors.ts';
-import { parseCandidateApplicationProfile, parsePosition } from './parseRecording.ts';
+import {
+  type PositionRecording,
+  parseCandidateApplicationProfile,
+  parsePosition,
+  parseRecording,
+  type Recording,
+} from './parseRecording.ts';
 import type { RecordSeekToken } from './recordSeekToken.ts';
 
 /** One recording among many: recorded, or refused with every problem by JSON pointer. */
@@ -14,90 +20,137 @@ export type RecordingResult = { warnings?: string[] } | { invalidFields: Invalid
 
 type Deps = {
   recordSeekToken: RecordSeekToken;
-  seekTokens: Pick<SeekTokens, 'recordCandidateApplicationProfile'>;
-  positions: Pick<Positions, 'record'>;
+  seekTokens: Pick<
+    SeekTokens,
+    'recordCandidateApplicationProfile' | 'removeCandidateApplicationProfile'
+  >;
+  positions: Pick<Positions, 'record' | 'remove'>;
   /** Resolves once the configured replicas have everything written since that time. */
   waitForReplicas: (since: number) => Promise<void>;
   deadlineMs?: number;
   logger: Logger;
+  now?: () => number;
 };
 
 // Recordings of one group run at the same time, under one time limit.
 const MAX_GROUP = 50;
 
-/** Records what SEEK's identifiers an application or a position has. */
-export const createRecordIdentifiers = ({
-  recordSeekToken,
-  seekTokens,
-  positions,
-  waitForReplicas,
-  deadlineMs = ENQUEUE_TIMEOUT_MS,
-  logger,
-}: Deps) => {
-  const write = async (record: () => Promise<unknown>): Promise<void> => {
-    const since = performance.now();
-    const unavailable = (cause?: unknown) => new QueueUnavailableError({ cause });
-    const writing = record()
-      .then(() => waitForReplicas(since))
-      .catch((cause: unknown) => {
-        throw unavailable(cause);
-      });
-    await withDeadline(writing, deadlineMs, unavailable);
-  };
+/** Records and removes what identifies an application or a position to SEEK. */
+export const createRecordIdentifiers = ({ now = Date.now, ...deps }: Deps) => {
+  const { recordSeekToken, seekTokens, positions, logger } = deps;
+  const write = createWrite(deps);
 
-  const recordCandidateApplicationProfile = async (input: unknown): Promise<void> => {
-    const { applicationId, candidateApplicationProfileId } =
-      parseCandidateApplicationProfile(input);
-    await write(() =>
-      seekTokens.recordCandidateApplicationProfile(applicationId, candidateApplicationProfileId),
+  const recordProfile = async ({
+    applicationId,
+    candidateApplicationProfileId: id,
+  }: CandidateApplicationProfileInput): Promise<{ warnings?: string[] }> => {
+    const { sharedWith, erasedSince } = await write(() =>
+      seekTokens.recordCandidateApplicationProfile(applicationId, id),
     );
-    logger.info({ applicationId }, 'candidateApplicationProfile.recorded');
+    if (erasedSince) {
+      logger.warn({ applicationId }, 'candidateApplicationProfile.rejectedAsErased');
+      return { warnings: ['/applicationId: the application was erased; nothing was recorded'] };
+    }
+    if (sharedWith === undefined) {
+      logger.info({ applicationId }, 'candidateApplicationProfile.recorded');
+      return {};
+    }
+    logger.warn({ applicationId, sharedWith }, 'candidateApplicationProfile.shared');
+    return {
+      warnings: [
+        `/candidateApplicationProfileId: was recorded for another application before (${sharedWith})`,
+      ],
+    };
   };
 
-  const recordPosition = async (input: unknown): Promise<void> => {
-    const { positionId, positionProfileIds } = parsePosition(input);
+  const recordPosition = async (recording: PositionRecording): Promise<void> => {
+    const { positionId, positionProfileIds } = recording;
     await write(() => positions.record(positionId, positionProfileIds));
     logger.info({ positionId, positionProfiles: positionProfileIds.length }, 'position.recorded');
   };
 
-  const recordOne = async (input: unknown): Promise<RecordingResult> => {
-    try {
-      if (isObject(input) && 'positionId' in input) await recordPosition(input);
-      else if (isObject(input) && 'candidateApplicationProfileId' in input) {
-        await recordCandidateApplicationProfile(input);
-      } else return await recordSeekToken(input);
-      return {};
-    } catch (err) {
-      if (err instanceof InvalidIdentifierError || err instanceof InvalidSeekTokenError) {
-        return { invalidFields: err.invalidFields };
-      }
-      throw err;
-    }
+  const recordOne = async (recording: Recording): Promise<RecordingResult> => {
+    if ('candidateApplicationProfileId' in recording) return recordProfile(recording);
+    if ('token' in recording) return recordSeekToken(recording);
+    await recordPosition(recording);
+    return {};
   };
 
-  /** One result each, in order. Rejects if the queue does not acknowledge: repeat all of them. */
-  const recordMany = async (inputs: readonly unknown[]): Promise<RecordingResult[]> => {
-    const results: RecordingResult[] = [];
-    for (let from = 0; from < inputs.length; from += MAX_GROUP) {
-      results.push(...(await recordGroup(inputs.slice(from, from + MAX_GROUP))));
-    }
-    return results;
-  };
-
-  /** At the same time, but those of one position in order: its last recording counts. */
-  const recordGroup = (group: readonly unknown[]): Promise<RecordingResult[]> => {
-    const last = new Map<unknown, Promise<unknown>>();
+  /** At the same time, but recordings of one id in order: the last one counts. */
+  const recordGroup = (group: readonly Parsed[]): Promise<RecordingResult[]> => {
+    const previous = new Map<string, Promise<unknown>>();
     return Promise.all(
-      group.map((input) => {
-        const id = isObject(input) ? (input.positionId ?? input.applicationId) : undefined;
-        const recording = Promise.resolve(last.get(id)).then(() => recordOne(input));
-        if (id !== undefined) last.set(id, recording);
+      group.map((parsed) => {
+        if ('invalidFields' in parsed) return parsed;
+        const id = idOf(parsed);
+        const recording = Promise.resolve(previous.get(id)).then(() => recordOne(parsed));
+        previous.set(id, recording);
         return recording;
       }),
     );
   };
 
-  return { recordCandidateApplicationProfile, recordPosition, recordMany };
+  return {
+    recordCandidateApplicationProfile: async (input: unknown) =>
+      recordProfile(parseCandidateApplicationProfile(input)),
+
+    recordPosition: async (input: unknown): Promise<void> => recordPosition(parsePosition(input)),
+
+    /** One result each, in order. Rejects if the queue does not acknowledge: repeat all of them. */
+    recordMany: async (inputs: readonly unknown[]): Promise<RecordingResult[]> => {
+      // Reads all inputs before the first wait: the caller may change its objects after the call.
+      const parsed = inputs.map((input) => tryParse(input, now()));
+      const results: RecordingResult[] = [];
+      for (let from = 0; from < parsed.length; from += MAX_GROUP) {
+        results.push(...(await recordGroup(parsed.slice(from, from + MAX_GROUP))));
+      }
+      return results;
+    },
+
+    removeCandidateApplicationProfile: (applicationId: string): Promise<void> =>
+      write(() => seekTokens.removeCandidateApplicationProfile(applicationId)),
+
+    removePosition: (positionId: string): Promise<void> =>
+      write(() => positions.remove(positionId)),
+  };
 };
 
 export type RecordIdentifiers = ReturnType<typeof createRecordIdentifiers>;
+
+type Parsed = Recording | { invalidFields: InvalidFields };
+
+const tryParse = (input: unknown, now: number): Parsed => {
+  try {
+    return parseRecording(input, now);
+  } catch (err) {
+    if (err instanceof InvalidIdentifierError || err instanceof InvalidSeekTokenError) {
+      return { invalidFields: err.invalidFields };
+    }
+    throw err;
+  }
+};
+
+const idOf = (recording: Recording): string =>
+  'positionId' in recording
+    ? `position ${recording.positionId}`
+    : `application ${recording.applicationId}`;
+
+/** Writes within the time limit, and waits for the replicas. */
+const createWrite =
+  ({
+    waitForReplicas,
+    deadlineMs = ENQUEUE_TIMEOUT_MS,
+  }: Pick<Deps, 'waitForReplicas' | 'deadlineMs'>) =>
+  <Result>(run: () => Promise<Result>): Promise<Result> => {
+    const since = performance.now();
+    const unavailable = (cause?: unknown) => new QueueUnavailableError({ cause });
+    const writing = run()
+      .then(async (result) => {
+        await waitForReplicas(since);
+        return result;
+      })
+      .catch((cause: unknown) => {
+        throw unavailable(cause);
+      });
+    return withDeadline(writing, deadlineMs, unavailable);
+  };

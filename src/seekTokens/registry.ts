@@ -14,16 +14,20 @@ import {
   withProfile,
   withToken,
 } from './rules.ts';
-import { createTokenRecords } from './tokenRecords.ts';
+import { createTokenRecords, PROFILE_RETENTION_MS } from './tokenRecords.ts';
 
 export type SeekToken = { token: string; source: TokenSource; receivedAt: string };
 
 /** What identifies an application to SEEK now. */
 export type ApplicationIdentifiers = {
-  /** The current token. `undecryptable`: it was encrypted with a key that this process does not have. */
-  token?: (SeekToken & { expiresAt: string }) | 'undecryptable';
+  /** The current token. */
+  token?: { expiresAt: string } & (
+    | ({ kind: 'decrypted' } & SeekToken)
+    /** It was encrypted with a key that this process does not have. */
+    | { kind: 'undecryptable' }
+  );
   candidateApplicationProfileId?: string;
-  /** The application was erased, and no token recorded since. */
+  /** The application was erased, and nothing recorded since. */
   erased: boolean;
 };
 
@@ -67,9 +71,10 @@ export const createSeekTokens = ({ store, cipher, ttlDays, now = Date.now }: Dep
     const { ciphertext, source, receivedAt } = stored;
     const token =
       ciphertext === undefined ? stored.token : cipher.decrypt(ciphertext, applicationId);
-    if (token === undefined) return 'undecryptable';
     const expiresAt = new Date(expiryOf(stored, ttlMs)).toISOString();
-    return { token, source, receivedAt, expiresAt };
+    return token === undefined
+      ? { kind: 'undecryptable', expiresAt }
+      : { kind: 'decrypted', token, source, receivedAt, expiresAt };
   };
 
   const lookup = async (applicationId: string): Promise<ApplicationIdentifiers> => {
@@ -80,7 +85,7 @@ export const createSeekTokens = ({ store, cipher, ttlDays, now = Date.now }: Dep
     return {
       ...(token === undefined ? {} : { token }),
       ...(profile === undefined ? {} : { candidateApplicationProfileId: profile.id }),
-      erased: known.erasedAt !== undefined && current === undefined,
+      erased: known.erasedAt !== undefined && current === undefined && profile === undefined,
     };
   };
 
@@ -94,11 +99,7 @@ export const createSeekTokens = ({ store, cipher, ttlDays, now = Date.now }: Dep
 
     record: createRecord(writes),
 
-    /** Replaces an earlier profile id. Resolves once the store has acknowledged the write. */
-    recordCandidateApplicationProfile: (applicationId: string, id: string): Promise<void> =>
-      change(applicationId, (known) =>
-        withProfile(known, { id, recordedAt: new Date(now()).toISOString() }),
-      ),
+    recordCandidateApplicationProfile: createRecordProfile(writes),
 
     findCandidateApplicationProfile: async (
       applicationId: string,
@@ -156,9 +157,9 @@ type WriteDeps = {
 };
 
 type RecordResult = {
-  /** Another application for which the same token was recorded before. */
+  /** Another application for which the same identifier was recorded before. */
   sharedWith?: string;
-  /** The application was erased after the token was received, so nothing was recorded. */
+  /** The application was erased since, so nothing was recorded. */
   erasedSince?: true;
 };
 
@@ -184,13 +185,37 @@ const createRecord =
     const sharedWith = await store.takeOwnership(fingerprint, applicationId, until);
     let isErased = false;
     await change(applicationId, (known) => {
-      isErased = isErasedSince(known, stored);
+      isErased = isErasedSince(known, stored.receivedAt);
       return withToken(known, stored);
     });
     if (isErased) {
       await store.releaseOwnership([fingerprint], applicationId);
       return { erasedSince: true };
     }
+    return sharedWith === undefined ? {} : { sharedWith };
+  };
+
+const createRecordProfile =
+  ({ store, now, change }: WriteDeps) =>
+  /** Replaces an earlier profile id. Resolves once the store has acknowledged the write. */
+  async (applicationId: string, id: string): Promise<RecordResult> => {
+    const recordedAt = new Date(now()).toISOString();
+    const fingerprint = fingerprintOf(id);
+    const until = Date.parse(recordedAt) + PROFILE_RETENTION_MS;
+    const sharedWith = await store.takeOwnership(fingerprint, applicationId, until);
+    let isErased = false;
+    let replaced: string | undefined;
+    await change(applicationId, (known) => {
+      isErased = isErasedSince(known, recordedAt);
+      replaced = known.candidateApplicationProfile?.id;
+      return isErased ? known : withProfile(known, { id, recordedAt });
+    });
+    // An erasure looks for signals by all profile ids that the application owns.
+    const released = isErased
+      ? fingerprint
+      : replaced && replaced !== id && fingerprintOf(replaced);
+    if (released) await store.releaseOwnership([released], applicationId);
+    if (isErased) return { erasedSince: true };
     return sharedWith === undefined ? {} : { sharedWith };
   };
 

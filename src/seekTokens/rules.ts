@@ -18,7 +18,7 @@ export const NO_TOKENS: ApplicationTokens = { version: APPLICATION_TOKENS_VERSIO
  * received before an erasure is not added.
  */
 export const withToken = (known: ApplicationTokens, token: StoredToken): ApplicationTokens => {
-  if (isErasedSince(known, token)) return known;
+  if (isErasedSince(known, token.receivedAt)) return known;
   const same = known.tokens.filter((each) => each.fingerprint === token.fingerprint);
   const others = known.tokens.filter((each) => each.fingerprint !== token.fingerprint);
   const all = [...others, same.reduce(merge, token)].sort(newestFirst);
@@ -30,12 +30,26 @@ export const withToken = (known: ApplicationTokens, token: StoredToken): Applica
   };
 };
 
-export const isErasedSince = (
-  { erasedAt }: ApplicationTokens,
-  { receivedAt }: StoredToken,
-): boolean => erasedAt !== undefined && Date.parse(receivedAt) <= Date.parse(erasedAt);
+/**
+ * What is stored, in the order and shape of this version. Version 1 stores tokens of Apply with SEEK first,
+ * and one token twice if it arrived from two sources. Tokens received before `forgetBefore` (ms) leave.
+ */
+export const normalise = (stored: ApplicationTokens, forgetBefore: number): ApplicationTokens => {
+  const { tokens, ...rest } = stored;
+  const isKept = ({ receivedAt }: StoredToken) => Date.parse(receivedAt) >= forgetBefore;
+  const gone = tokens.filter((token) => !isKept(token)).map(fingerprintOf);
+  const known = tokens.filter(isKept).reduce(withToken, { ...NO_TOKENS });
+  return {
+    ...rest,
+    tokens: known.tokens,
+    ...pastOf([...(known.past ?? []), ...gone, ...(rest.past ?? [])]),
+  };
+};
 
-/** Replaces the candidate application profile of an application. `undefined` removes it. */
+export const isErasedSince = ({ erasedAt }: ApplicationTokens, receivedAt: string): boolean =>
+  erasedAt !== undefined && Date.parse(receivedAt) <= Date.parse(erasedAt);
+
+/** Replaces the candidate application profile of an application. `undefined` removes it. The caller checks for an erasure. */
 export const withProfile = (
   { candidateApplicationProfile: replaced, past, ...known }: ApplicationTokens,
   profile: CandidateApplicationProfile | undefined,

@@ -1,12 +1,12 @@
 import type { StoredTokens, TokenStore } from '../queue/backend.ts';
 import { parseJson } from '../schemas/json.ts';
 import { type ApplicationTokens, ApplicationTokensSchema } from '../schemas/seekToken.ts';
-import { NO_TOKENS } from './rules.ts';
+import { NO_TOKENS, normalise } from './rules.ts';
 
 // Concurrent updates of one application are rare. This many failures in a row are a defect.
 const MAX_TRIES = 20;
 // Profile ids do not expire at SEEK. Three years outlast a hiring process and the onboarding after it.
-const PROFILE_RETENTION_MS = 3 * 365 * 86_400_000;
+export const PROFILE_RETENTION_MS = 3 * 365 * 86_400_000;
 
 type Deps = {
   store: Pick<TokenStore, 'read' | 'replace'>;
@@ -37,9 +37,12 @@ export const createTokenRecords = ({ store, ttlMs, now }: Deps) => {
     return Math.max(tokensUntil, Date.parse(profile.recordedAt) + PROFILE_RETENTION_MS);
   };
 
+  const parse = (text: string | undefined): ApplicationTokens =>
+    normalise(parseTokens(text), now() - 2 * ttlMs);
+
   return {
     read: async (applicationId: string): Promise<ApplicationTokens> =>
-      parseTokens(await store.read(applicationId)),
+      parse(await store.read(applicationId)),
 
     /** `rule` may run several times. If it returns its argument, nothing is written. */
     change: async (
@@ -49,7 +52,7 @@ export const createTokenRecords = ({ store, ttlMs, now }: Deps) => {
     ): Promise<void> => {
       for (let tries = 0; tries < MAX_TRIES; tries += 1) {
         const text = await store.read(applicationId);
-        const known = parseTokens(text);
+        const known = parse(text);
         const changed = rule(known);
         if (changed === known) return;
         const stored = toStored(changed);

@@ -102,7 +102,9 @@ describe('the OpenAPI document', () => {
       positions: service.positions,
       recordSeekToken: async () => ({}),
       recordIdentifiers: {
-        recordCandidateApplicationProfile: async () => {},
+        recordCandidateApplicationProfile: async () => ({}),
+        removeCandidateApplicationProfile: async () => {},
+        removePosition: async () => {},
         recordPosition: async () => {},
         recordMany: async () => [],
       },

@@ -54,6 +54,13 @@ describe('carrySeekParameters', () => {
     );
   });
 
+  it.each(['/apply?seek-prefill-id=p', '/apply?seek-token=', '/apply?seek-token'])(
+    'source without a token: %s → target keeps its own',
+    (from) => {
+      expect(carrySeekParameters(from, '/next?seek-token=own')).toBe('/next?seek-token=own');
+    },
+  );
+
   it('only the link-out token in the source → a prefill id in the target does not survive', () => {
     expect(carrySeekParameters('/apply?seek-token=t', '/next?seek-prefill-id=old')).toBe(
       '/next?seek-token=t',

@@ -27,6 +27,10 @@ const setup = ({ waitForReplicas = async () => {}, writePosition, deadlineMs }: 
     seekTokens: {
       recordCandidateApplicationProfile: async (applicationId, id) => {
         recorded.push([applicationId, id]);
+        return {};
+      },
+      removeCandidateApplicationProfile: async (applicationId) => {
+        recorded.push(['removed', applicationId]);
       },
     },
     positions: {
@@ -35,6 +39,9 @@ const setup = ({ waitForReplicas = async () => {}, writePosition, deadlineMs }: 
         (async (positionId, ids) => {
           recorded.push([positionId, ids]);
         }),
+      remove: async (positionId) => {
+        recorded.push(['removed', positionId]);
+      },
     },
     waitForReplicas,
     ...(deadlineMs === undefined ? {} : { deadlineMs }),
@@ -126,5 +133,23 @@ describe('recordPosition', () => {
     });
 
     await expect(recordPosition(POSITION)).rejects.toBeInstanceOf(QueueUnavailableError);
+  });
+});
+
+describe('removals', () => {
+  it('a profile and a position → removed, once the replicas have it', async () => {
+    const waits: number[] = [];
+    const { removeCandidateApplicationProfile, removePosition, recorded } = setup({
+      waitForReplicas: async (since) => void waits.push(since),
+    });
+
+    await removeCandidateApplicationProfile('a-1');
+    await removePosition('p-1');
+
+    expect(recorded).toEqual([
+      ['removed', 'a-1'],
+      ['removed', 'p-1'],
+    ]);
+    expect(waits).toHaveLength(2);
   });
 });

@@ -77,7 +77,7 @@ describe('warnings about what SEEK expects in each signal', () => {
   it('ApplicationComplete without a timestamp → says which time is sent', () => {
     const timestamp = '2026-03-01T10:00:00Z';
 
-    expect(warnings(buildApplicationComplete())).toEqual([
+    expect(warnings(buildApplicationComplete({ timestamp: undefined }))).toEqual([
       '/timestamp: is missing; the time of acceptance is sent',
     ]);
     expect(warnings(buildApplicationComplete({ timestamp }))).toEqual([]);

@@ -4,6 +4,7 @@ import type { StoredToken, TokenSource } from '../../src/schemas/seekToken.ts';
 import {
   currentToken,
   NO_TOKENS,
+  normalise,
   withoutIdentifiers,
   withProfile,
   withToken,
@@ -148,5 +149,40 @@ describe('an erasure', () => {
       erasedAt: at(2),
       past: ['a', fingerprintOf('q'), fingerprintOf('p')],
     });
+  });
+});
+
+describe('a record of an older version', () => {
+  it('Apply with SEEK stored first → the newest token is current', () => {
+    const older = {
+      ...NO_TOKENS,
+      tokens: [stored('a', 'applyWithSeek', 1), stored('b', 'linkOut', 2)],
+    };
+
+    expect(currentToken(normalise(older, 0), 0)?.token).toBe('b');
+  });
+
+  it('one token stored for two sources → one token, as old as its first arrival', () => {
+    const older = {
+      ...NO_TOKENS,
+      tokens: [
+        stored('a', 'applyWithSeek', 5),
+        stored('b', 'linkOut', 3),
+        stored('a', 'linkOut', 1),
+      ],
+    };
+
+    expect(normalise(older, 0).tokens.map(({ token, receivedAt }) => [token, receivedAt])).toEqual([
+      ['b', stored('b', 'linkOut', 3).receivedAt],
+      ['a', stored('a', 'linkOut', 1).receivedAt],
+    ]);
+  });
+
+  it('a token past its retention → only its fingerprint stays', () => {
+    const known = { ...NO_TOKENS, tokens: [stored('b', 'linkOut', 20), stored('a', 'linkOut', 1)] };
+    const kept = normalise(known, Date.UTC(2026, 0, 10));
+
+    expect(kept.tokens.map(({ token }) => token)).toEqual(['b']);
+    expect(kept.past).toEqual(['a']);
   });
 });

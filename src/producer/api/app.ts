@@ -78,13 +78,9 @@ export const createApp = ({ apiKeys, status, probes, ...deps }: Deps): Hono<Call
     ...deps,
     seekTokens: {
       findCandidateApplicationProfile: available(deps.seekTokens.findCandidateApplicationProfile),
-      removeCandidateApplicationProfile: available(
-        deps.seekTokens.removeCandidateApplicationProfile,
-      ),
     },
     positions: {
       find: available(deps.positions.find),
-      remove: available(deps.positions.remove),
     },
   };
   app.route('/applications', createProfileRoutes(identifiers));

@@ -14,11 +14,8 @@ import { readJson } from './readRequest.ts';
 
 export type IdentifierDeps = {
   recordIdentifiers: RecordIdentifiers;
-  seekTokens: Pick<
-    SeekTokens,
-    'findCandidateApplicationProfile' | 'removeCandidateApplicationProfile'
-  >;
-  positions: Pick<Positions, 'find' | 'remove'>;
+  seekTokens: Pick<SeekTokens, 'findCandidateApplicationProfile'>;
+  positions: Pick<Positions, 'find'>;
   logger: Logger;
 };
 
@@ -47,7 +44,7 @@ export const createProfileRoutes = ({ recordIdentifiers, seekTokens, logger }: I
 
   app.delete(PROFILE, async (c) => {
     const applicationId = readId(c);
-    await seekTokens.removeCandidateApplicationProfile(applicationId);
+    await recordIdentifiers.removeCandidateApplicationProfile(applicationId);
     logger.info({ by: c.get('keyName'), applicationId }, 'candidateApplicationProfile.removed');
     return c.body(null, 204);
   });
@@ -77,7 +74,7 @@ export const createPositionRoutes = ({ recordIdentifiers, positions, logger }: I
 
   app.delete('/:positionId', async (c) => {
     const positionId = readId(c);
-    await positions.remove(positionId);
+    await recordIdentifiers.removePosition(positionId);
     logger.info({ by: c.get('keyName'), positionId }, 'position.removed');
     return c.body(null, 204);
   });

@@ -94,7 +94,6 @@ const chooseIdentifier = (
   { token: found, candidateApplicationProfileId, erased }: ApplicationIdentifiers,
   { now, expiredPolicy }: Policy,
 ): Resolved => {
-  if (found === 'undecryptable') return { kind: 'undecryptable' };
   const expired = found !== undefined && Date.parse(found.expiresAt) <= now;
   const takesProfile = typeCode !== 'ApplicationComplete';
 
@@ -105,6 +104,7 @@ const chooseIdentifier = (
   if (found === undefined) {
     return { kind: 'skipped', reason: erased ? 'application-erased' : 'no-token' };
   }
+  if (found.kind === 'undecryptable') return { kind: 'undecryptable' };
   if (expired && expiredPolicy === 'skip') return { kind: 'skipped', reason: 'token-expired' };
   const { token, source, receivedAt } = found;
   return { kind: 'resolved', fields: { token }, tokenUsed: { source, receivedAt, expired } };

@@ -10,6 +10,7 @@ import {
 const NOW = Date.parse('2026-03-01T00:00:00Z');
 const ACCEPTED_AT = '2026-02-28T23:59:00.000Z';
 const TOKEN = {
+  kind: 'decrypted',
   token: 'recorded',
   source: 'linkOut',
   receivedAt: '2026-01-01T00:00:00Z',
@@ -170,8 +171,14 @@ describe('a signal that names an application', () => {
     },
     {
       recorded: 'a token that no key decrypts',
-      given: { application: { token: 'undecryptable', ...both } },
+      given: { application: { token: { ...TOKEN, kind: 'undecryptable' }, ...both } },
       status: { kind: 'undecryptable' },
+      complete: { kind: 'undecryptable' },
+    },
+    {
+      recorded: 'an expired token that no key decrypts, and a profile id',
+      given: { application: { token: { ...EXPIRED, kind: 'undecryptable' }, ...both } },
+      status: withProfile,
       complete: { kind: 'undecryptable' },
     },
   ])('$recorded recorded → each type as SEEK wants it', async ({ given, status, complete }) => {
@@ -218,7 +225,7 @@ describe('a signal that names a position', () => {
 
 describe('an ApplicationComplete', () => {
   it('without a timestamp → sent with the time of acceptance', async () => {
-    const signal = buildApplicationComplete();
+    const signal = buildApplicationComplete({ timestamp: undefined });
 
     await expect(setup().resolve(signal)).resolves.toMatchObject({
       signal: { timestamp: ACCEPTED_AT },
