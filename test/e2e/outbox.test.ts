@@ -1,6 +1,7 @@
 import { Redis } from 'ioredis';
 import pg from 'pg';
 
+import { createOutbox } from '../../src/producer/outbox/createOutbox.ts';
 import { isObject } from '../../src/schemas/json.ts';
 
 import { buildCommands, type Commands, type Env } from '../support/commands.ts';
@@ -105,6 +106,46 @@ describe('the relay process', () => {
 
     expect(new Set(sent()).size).toBe(3_000);
     expect(sent()).toHaveLength(3_000);
+  });
+
+  it('token recorded in the transaction of its signal → the signal is delivered with it', async () => {
+    const { start, counts, sent } = await setup();
+    await Promise.all([start('worker'), start('relay'), start('relay')]);
+    const outbox = createOutbox();
+    const count = 50;
+
+    await Promise.all(
+      Array.from({ length: count }, async (_, n) => {
+        const applicationId = `application-${n}`;
+        const client = await ats.connect();
+        await client.query('BEGIN');
+        // The signal first: the relay must not depend on the order of the rows.
+        await outbox.enqueue(client, { typeCode: 'ApplicationComplete', applicationId });
+        await outbox.recordSeekToken(client, {
+          applicationId,
+          token: `token-${n}`,
+          source: 'linkOut',
+        });
+        await client.query(n % 5 === 0 ? 'ROLLBACK' : 'COMMIT');
+        client.release();
+      }),
+    );
+    await waitFor(async () => Object.keys(await counts()).length === 0);
+    await waitFor(() => sent().length >= 40);
+
+    const tokens = Array.from({ length: count }, (_, n) => `token-${n}`);
+    expect(sent().sort()).toEqual(tokens.filter((_, n) => n % 5 !== 0).sort());
+  });
+
+  it('table of version 1 → the relay logs the migration to run', async () => {
+    const { start } = await setup();
+    await ats.query(
+      'ALTER TABLE seek_signals.outbox DROP COLUMN record, DROP COLUMN transaction_id',
+    );
+
+    const relay = await start('relay');
+
+    await relay.waitForOutput(/run \\"seek-signals outbox migrate/);
   });
 
   it('while it runs → status shows pending and rejected rows; SIGTERM → exit code 0', async () => {
