@@ -37,7 +37,9 @@ describe('seek tokens in Redis', () => {
     expect(await under(newKey, oldKey).reencrypt('a')).toMatchObject({ reencrypted: 1 });
 
     expect(await client.pexpiretime(key)).toBe(until);
-    expect(await under(newKey).lookup('a')).toMatchObject({ kind: 'found', token: 't' });
+    expect(await under(newKey).lookup('a')).toMatchObject({
+      token: { kind: 'decrypted', token: 't' },
+    });
   });
 
   it('stored under several prefixes and ids → applications() lists those of its prefix only', async () => {
