@@ -79,6 +79,8 @@ export const ApplicationTokensSchema = z.object({
     .literal([1, APPLICATION_TOKENS_VERSION])
     .transform((): typeof APPLICATION_TOKENS_VERSION => APPLICATION_TOKENS_VERSION),
   tokens: z.array(StoredTokenSchema),
+  /** When the tokens leave a record that its profile keeps for longer. Without a profile the record expires. */
+  tokensUntil: z.iso.datetime().optional(),
   /** Of an application that came from SEEK's own form. */
   candidateApplicationProfile: CandidateApplicationProfileSchema.optional(),
   /** When the application was last erased. Tokens received before that are not recorded again. */

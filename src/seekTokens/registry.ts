@@ -93,7 +93,7 @@ export const createSeekTokens = ({ store, cipher, ttlDays, now = Date.now }: Dep
     find,
     lookup,
 
-    /** Whether the application was erased and no token was recorded for it since. */
+    /** Whether the application was erased and nothing was recorded for it since. */
     isErased: async (applicationId: string): Promise<boolean> =>
       (await lookup(applicationId)).erased,
 
@@ -110,11 +110,7 @@ export const createSeekTokens = ({ store, cipher, ttlDays, now = Date.now }: Dep
       return { applicationId, candidateApplicationProfileId, recordedAt };
     },
 
-    /** Idempotent. Signals that were accepted with the profile id itself keep it. */
-    removeCandidateApplicationProfile: (applicationId: string): Promise<void> =>
-      change(applicationId, (known) =>
-        known.candidateApplicationProfile === undefined ? known : withProfile(known, undefined),
-      ),
+    removeCandidateApplicationProfile: createRemoveProfile(writes),
 
     /** The applications whose token expires within `ms` from now, the first to expire first. */
     expiring: async (ms: number, limit: number): Promise<ApplicationView[]> => {
@@ -210,14 +206,34 @@ const createRecordProfile =
       replaced = known.candidateApplicationProfile?.id;
       return isErased ? known : withProfile(known, { id, recordedAt });
     });
-    // An erasure looks for signals by all profile ids that the application owns.
-    const released = isErased
-      ? fingerprint
-      : replaced && replaced !== id && fingerprintOf(replaced);
-    if (released) await store.releaseOwnership([released], applicationId);
-    if (isErased) return { erasedSince: true };
+    if (isErased) {
+      await store.releaseOwnership([fingerprint], applicationId);
+      return { erasedSince: true };
+    }
+    if (replaced !== id) await releaseProfile(store, applicationId, replaced);
     return sharedWith === undefined ? {} : { sharedWith };
   };
+
+const createRemoveProfile =
+  ({ store, change }: WriteDeps) =>
+  /** Idempotent. Signals that were accepted with the profile id itself keep it. */
+  async (applicationId: string): Promise<void> => {
+    let removed: string | undefined;
+    await change(applicationId, (known) => {
+      removed = known.candidateApplicationProfile?.id;
+      return removed === undefined ? known : withProfile(known, undefined);
+    });
+    await releaseProfile(store, applicationId, removed);
+  };
+
+/** Another application may own the profile now: an erasure looks for signals by all that an application owns. */
+const releaseProfile = async (
+  store: TokenStore,
+  applicationId: string,
+  id: string | undefined,
+): Promise<void> => {
+  if (id !== undefined) await store.releaseOwnership([fingerprintOf(id)], applicationId);
+};
 
 const createReencryptApplication =
   ({ cipher, change }: WriteDeps) =>

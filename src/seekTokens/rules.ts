@@ -32,24 +32,23 @@ export const withToken = (known: ApplicationTokens, token: StoredToken): Applica
 
 /**
  * What is stored, in the order and shape of this version. Version 1 stores tokens of Apply with SEEK first,
- * and one token twice if it arrived from two sources. Tokens received before `forgetBefore` (ms) leave.
+ * and one token twice if it arrived from two sources. After `tokensUntil`, of tokens only fingerprints stay.
  */
-export const normalise = (stored: ApplicationTokens, forgetBefore: number): ApplicationTokens => {
-  const { tokens, ...rest } = stored;
-  const isKept = ({ receivedAt }: StoredToken) => Date.parse(receivedAt) >= forgetBefore;
-  const gone = tokens.filter((token) => !isKept(token)).map(fingerprintOf);
-  const known = tokens.filter(isKept).reduce(withToken, { ...NO_TOKENS });
-  return {
-    ...rest,
-    tokens: known.tokens,
-    ...pastOf([...(known.past ?? []), ...gone, ...(rest.past ?? [])]),
-  };
+export const normalise = (stored: ApplicationTokens, now: number): ApplicationTokens => {
+  const { tokens, past = [], ...rest } = stored;
+  if (rest.tokensUntil !== undefined && Date.parse(rest.tokensUntil) <= now) {
+    return { ...rest, tokens: [], ...pastOf([...tokens.map(fingerprintOf), ...past]) };
+  }
+  return { ...rest, tokens: tokens.reduce(withToken, NO_TOKENS).tokens, ...pastOf(past) };
 };
 
 export const isErasedSince = ({ erasedAt }: ApplicationTokens, receivedAt: string): boolean =>
   erasedAt !== undefined && Date.parse(receivedAt) <= Date.parse(erasedAt);
 
-/** Replaces the candidate application profile of an application. `undefined` removes it. The caller checks for an erasure. */
+/**
+ * Replaces the candidate application profile of an application; `undefined` removes it. The caller checks for
+ * an erasure.
+ */
 export const withProfile = (
   { candidateApplicationProfile: replaced, past, ...known }: ApplicationTokens,
   profile: CandidateApplicationProfile | undefined,

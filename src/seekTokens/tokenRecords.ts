@@ -27,18 +27,20 @@ export const createTokenRecords = ({ store, ttlMs, now }: Deps) => {
   };
 
   /** Tokens are kept for twice their lifetime, because SEEK has changed the lifetime before. */
-  const keepUntil = ({
-    tokens,
-    candidateApplicationProfile: profile,
-  }: ApplicationTokens): number => {
+  const withExpiry = ({ tokensUntil: _, ...known }: ApplicationTokens): StoredTokens => {
+    const { tokens, candidateApplicationProfile: profile } = known;
     const received = tokens.map(({ receivedAt }) => Date.parse(receivedAt));
     const tokensUntil = Math.max(now(), ...received) + 2 * ttlMs;
-    if (profile === undefined) return tokensUntil;
-    return Math.max(tokensUntil, Date.parse(profile.recordedAt) + PROFILE_RETENTION_MS);
+    if (profile === undefined) return { ...toStored(known), until: tokensUntil };
+    const until = Math.max(tokensUntil, Date.parse(profile.recordedAt) + PROFILE_RETENTION_MS);
+    return {
+      ...toStored({ ...known, tokensUntil: new Date(tokensUntil).toISOString() }),
+      until,
+    };
   };
 
   const parse = (text: string | undefined): ApplicationTokens =>
-    normalise(parseTokens(text), now() - 2 * ttlMs);
+    normalise(parseTokens(text), now());
 
   return {
     read: async (applicationId: string): Promise<ApplicationTokens> =>
@@ -55,8 +57,7 @@ export const createTokenRecords = ({ store, ttlMs, now }: Deps) => {
         const known = parse(text);
         const changed = rule(known);
         if (changed === known) return;
-        const stored = toStored(changed);
-        const after = keepsExpiry ? stored : { ...stored, until: keepUntil(changed) };
+        const after = keepsExpiry ? toStored(changed) : withExpiry(changed);
         if (await store.replace(applicationId, text, after)) return;
       }
       throw new Error(

@@ -178,11 +178,18 @@ describe('a record of an older version', () => {
     ]);
   });
 
-  it('a token past its retention → only its fingerprint stays', () => {
-    const known = { ...NO_TOKENS, tokens: [stored('b', 'linkOut', 20), stored('a', 'linkOut', 1)] };
-    const kept = normalise(known, Date.UTC(2026, 0, 10));
+  it.each([
+    { at: 9, kept: ['b', 'a'], past: undefined },
+    { at: 10, kept: [], past: ['b', 'a'] },
+  ])('tokens until day 10, read on day $at → tokens $kept', ({ at, kept, past }) => {
+    const known = {
+      ...NO_TOKENS,
+      tokensUntil: new Date(Date.UTC(2026, 0, 10)).toISOString(),
+      tokens: [stored('b', 'linkOut', 5), stored('a', 'linkOut', 1)],
+    };
+    const read = normalise(known, Date.UTC(2026, 0, at));
 
-    expect(kept.tokens.map(({ token }) => token)).toEqual(['b']);
-    expect(kept.past).toEqual(['a']);
+    expect(read.tokens.map(({ token }) => token)).toEqual(kept);
+    expect(read.past).toEqual(past);
   });
 });
