@@ -4,7 +4,6 @@ import { createAcceptSignals } from '../queue/acceptSignals.ts';
 import { isDedupeWindowMs } from '../queue/dedupeWindow.ts';
 import { createLookup } from '../queue/lookup.ts';
 import { openRedis } from '../queue/redis/openRedis.ts';
-import { withDeadline } from '../runtime/async.ts';
 import { createTokenCipher, parseTokenKey } from '../runtime/tokenCipher.ts';
 import { toInvalidFields } from '../schemas/invalidFields.ts';
 import type {
@@ -22,8 +21,9 @@ import {
 } from '../seekTokens/eraseApplication.ts';
 import { createPositions } from '../seekTokens/positions.ts';
 import { createSeekTokens } from '../seekTokens/registry.ts';
+import { orUnavailable } from './available.ts';
 import { createEnqueue, type EnqueueResult, type InvalidResult, toResults } from './enqueue.ts';
-import { InvalidSeekTokenError, QueueUnavailableError } from './errors.ts';
+import { InvalidSeekTokenError } from './errors.ts';
 import type { IdentifierInput } from './parseRecording.ts';
 import { createRecordIdentifiers, type RecordingResult } from './recordIdentifiers.ts';
 import { createRecordSeekToken } from './recordSeekToken.ts';
@@ -233,11 +233,7 @@ const eraseWithTimeout = async (
     const { '': problem = '' } = toInvalidFields(parsed.error);
     throw new InvalidSeekTokenError({ '/applicationId': problem });
   }
-  const unavailable = (cause?: unknown) => new QueueUnavailableError({ cause });
-  const erasing = erase(parsed.data).catch((cause: unknown) => {
-    throw unavailable(cause);
-  });
-  return withDeadline(erasing, ERASE_TIMEOUT_MS, unavailable);
+  return orUnavailable(erase(parsed.data), ERASE_TIMEOUT_MS);
 };
 
 const checkOptions = ({

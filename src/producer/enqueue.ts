@@ -9,9 +9,9 @@ import {
   toTraceContext,
 } from '../observability/tracing.ts';
 import type { Acceptance, AcceptSignals, NewSignal } from '../queue/acceptSignals.ts';
-import { withDeadline } from '../runtime/async.ts';
 import type { InvalidFields } from '../schemas/invalidFields.ts';
 import type { SignalState } from '../schemas/signalRecord.ts';
+import { orUnavailable } from './available.ts';
 import { IdempotencyConflictError, InvalidSignalError, QueueUnavailableError } from './errors.ts';
 import {
   type Prepared,
@@ -69,11 +69,7 @@ export const createEnqueue = ({
 
   const accept = async (signals: NewSignal[], span: Span): Promise<Acceptance[]> => {
     if (signals.length === 0) return [];
-    const unavailable = (cause?: unknown) => new QueueUnavailableError({ cause });
-    const accepting = queue.accept(signals, toTraceContext(span)).catch((cause: unknown) => {
-      throw unavailable(cause);
-    });
-    return withDeadline(accepting, deadlineMs, unavailable);
+    return orUnavailable(queue.accept(signals, toTraceContext(span)), deadlineMs);
   };
 
   const report = ({ signal: { signal, from } }: Prepared, result: Result, span: Span): void => {

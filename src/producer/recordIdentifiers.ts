@@ -1,11 +1,11 @@
 import type { Logger } from '../observability/logger.ts';
-import { withDeadline } from '../runtime/async.ts';
 import type { InvalidFields } from '../schemas/invalidFields.ts';
 import type { CandidateApplicationProfileInput } from '../schemas/recordedIdentifiers.ts';
 import type { Positions } from '../seekTokens/positions.ts';
 import type { SeekTokens } from '../seekTokens/registry.ts';
+import { orUnavailable } from './available.ts';
 import { ENQUEUE_TIMEOUT_MS } from './enqueue.ts';
-import { InvalidIdentifierError, InvalidSeekTokenError, QueueUnavailableError } from './errors.ts';
+import { InvalidIdentifierError, InvalidSeekTokenError } from './errors.ts';
 import {
   type PositionRecording,
   parseCandidateApplicationProfile,
@@ -142,15 +142,11 @@ const createWrite =
     deadlineMs = ENQUEUE_TIMEOUT_MS,
   }: Pick<Deps, 'waitForReplicas' | 'deadlineMs'>) =>
   <Result>(run: () => Promise<Result>): Promise<Result> => {
-    const since = performance.now();
-    const unavailable = (cause?: unknown) => new QueueUnavailableError({ cause });
-    const writing = run()
-      .then(async (result) => {
-        await waitForReplicas(since);
-        return result;
-      })
-      .catch((cause: unknown) => {
-        throw unavailable(cause);
-      });
-    return withDeadline(writing, deadlineMs, unavailable);
+    const writeAndReplicate = async () => {
+      const since = performance.now();
+      const result = await run();
+      await waitForReplicas(since);
+      return result;
+    };
+    return orUnavailable(writeAndReplicate(), deadlineMs);
   };

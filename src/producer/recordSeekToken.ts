@@ -1,8 +1,7 @@
 import type { Logger } from '../observability/logger.ts';
-import { withDeadline } from '../runtime/async.ts';
 import type { SeekTokens } from '../seekTokens/registry.ts';
+import { orUnavailable } from './available.ts';
 import { ENQUEUE_TIMEOUT_MS } from './enqueue.ts';
-import { QueueUnavailableError } from './errors.ts';
 import { parseSeekToken } from './parseRecording.ts';
 
 type Deps = {
@@ -27,11 +26,7 @@ export const createRecordSeekToken =
       await waitForReplicas(since);
       return recorded;
     };
-    const unavailable = (cause?: unknown) => new QueueUnavailableError({ cause });
-    const recording = record().catch((cause: unknown) => {
-      throw unavailable(cause);
-    });
-    const { sharedWith, erasedSince } = await withDeadline(recording, deadlineMs, unavailable);
+    const { sharedWith, erasedSince } = await orUnavailable(record(), deadlineMs);
     if (erasedSince) {
       logger.warn({ applicationId, source }, 'token.rejectedAsErased');
       return {
