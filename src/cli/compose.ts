@@ -64,18 +64,24 @@ export const compose = (config: Config, backend: Backend, logger: Logger) => {
       });
     },
 
-    /** Returns the function that records identifiers, for the relay. */
-    openRecordMany: async () => {
+    /** Returns the functions that validate and record identifiers. Imported on demand, as `openEnqueue` is. */
+    openRecorders: async () => {
       const { createRecordSeekToken } = await import('../producer/recordSeekToken.ts');
       const { createRecordIdentifiers } = await import('../producer/recordIdentifiers.ts');
       const { waitForReplicas } = backend;
-      return createRecordIdentifiers({
-        recordSeekToken: createRecordSeekToken({ tokens: seekTokens, waitForReplicas, logger }),
+      const recordSeekToken = createRecordSeekToken({
+        tokens: seekTokens,
+        waitForReplicas,
+        logger,
+      });
+      const recordIdentifiers = createRecordIdentifiers({
+        recordSeekToken,
         seekTokens,
         positions,
         waitForReplicas,
         logger,
-      }).recordMany;
+      });
+      return { recordSeekToken, recordIdentifiers };
     },
   };
 };

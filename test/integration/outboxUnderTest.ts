@@ -89,7 +89,7 @@ export const useOutbox = () => {
     const store = createOutboxStore(database);
     const composition = compose(config, backend, logs.logger);
     const enqueue = await composition.openEnqueue();
-    const recordMany = await composition.openRecordMany();
+    const { recordMany } = (await composition.openRecorders()).recordIdentifiers;
     const counts = { relayed: 0, rejected: 0 };
     const metrics = {
       relayed: {

@@ -1,8 +1,6 @@
 import { apiPort, type Config, loadConfig, shutdownGraceMs } from '../../config/config.ts';
 import { typeLabel } from '../../observability/metrics.ts';
 import { createApp } from '../../producer/api/app.ts';
-import { createRecordIdentifiers } from '../../producer/recordIdentifiers.ts';
-import { createRecordSeekToken } from '../../producer/recordSeekToken.ts';
 import { serve } from '../../runtime/httpServer.ts';
 import { runUntilTerminated } from '../../runtime/lifecycle.ts';
 import { createEraseApplication } from '../../seekTokens/eraseApplication.ts';
@@ -47,11 +45,6 @@ export const startApi = async (
 ) => {
   const { backend, logger, closers, metrics, probes, tracer } = service;
   const { lookup, search, deadLetters, seekTokens, positions } = service;
-  const recordSeekToken = createRecordSeekToken({
-    tokens: seekTokens,
-    waitForReplicas: backend.waitForReplicas,
-    logger,
-  });
   const onAccepted = (typeCode: string) => metrics.accepted.inc({ type: typeLabel(typeCode) });
   const stopping = new AbortController();
   const app = createApp({
@@ -64,14 +57,7 @@ export const startApi = async (
     importDeadLetters: service.importDeadLetters,
     seekTokens,
     positions,
-    recordSeekToken,
-    recordIdentifiers: createRecordIdentifiers({
-      recordSeekToken,
-      seekTokens,
-      positions,
-      waitForReplicas: backend.waitForReplicas,
-      logger,
-    }),
+    ...(await service.openRecorders()),
     eraseApplication: createEraseApplication({ backend, tokens: seekTokens, deadLetters }),
     onDiscarded: () => metrics.skipped.inc({ reason: 'discarded' }),
     status: service.status,

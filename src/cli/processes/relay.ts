@@ -38,8 +38,15 @@ export const relay = async (
   const onAccepted = (typeCode: string) => metrics.accepted.inc({ type: typeLabel(typeCode) });
   const enqueue = await service.openEnqueue(onAccepted);
   const reportTo = config.OUTBOX_TRACK_OUTCOMES ? ('outbox' as const) : undefined;
-  const recordMany = await service.openRecordMany();
-  const outboxRelay = createRelay({ store, enqueue, recordMany, logger, metrics, reportTo });
+  const { recordIdentifiers } = await service.openRecorders();
+  const outboxRelay = createRelay({
+    store,
+    enqueue,
+    recordMany: recordIdentifiers.recordMany,
+    logger,
+    metrics,
+    reportTo,
+  });
   closers.add('relay', () =>
     withDeadline(outboxRelay.close(), shutdownGraceMs(config), queueTimedOut),
   );

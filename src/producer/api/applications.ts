@@ -1,16 +1,15 @@
-import { type Context, Hono } from 'hono';
+import { Hono } from 'hono';
 import { HTTPException } from 'hono/http-exception';
 import * as z from 'zod';
 import type { Logger } from '../../observability/logger.ts';
 import { parseDuration } from '../../runtime/duration.ts';
-import { toInvalidFields } from '../../schemas/invalidFields.ts';
 import { ApplicationIdSchema } from '../../schemas/seekToken.ts';
 import type { EraseApplication } from '../../seekTokens/eraseApplication.ts';
 import type { SeekTokens } from '../../seekTokens/registry.ts';
 import { InvalidSeekTokenError } from '../errors.ts';
 import type { RecordSeekToken } from '../recordSeekToken.ts';
 import type { Caller } from './authenticate.ts';
-import { count, readJson, readQuery } from './readRequest.ts';
+import { count, type PathId, readJsonOf, readPathId, readQuery } from './readRequest.ts';
 
 export type ApplicationDeps = {
   recordSeekToken: RecordSeekToken;
@@ -23,6 +22,11 @@ export type ApplicationDeps = {
 // application, because a header value can only hold ASCII.
 const toWarning = (warning: string): string =>
   `299 - "${warning.replace(/^\/\w+: | \(.*\)$/gs, '')}"`;
+const APPLICATION: PathId = {
+  name: 'applicationId',
+  schema: ApplicationIdSchema,
+  InvalidError: InvalidSeekTokenError,
+};
 const MAX_LIMIT = 1_000;
 
 const NOT_A_DURATION = 'Expected a duration, such as 14d, 12h or 30m';
@@ -48,13 +52,12 @@ export const createApplicationRoutes = ({ logger, ...deps }: ApplicationDeps) =>
   });
 
   app.put('/:applicationId/seek-token', async (c) => {
-    const body = await readJson(c, { mebibytes: 1 });
-    const { warnings } = await deps.recordSeekToken(withApplication(body, readId(c)));
+    const { warnings } = await deps.recordSeekToken(await readJsonOf(c, APPLICATION));
     return c.body(null, 204, warnings?.[0] ? { warning: toWarning(warnings[0]) } : {});
   });
 
   app.get('/:applicationId/seek-token', async (c) => {
-    const found = await deps.seekTokens.find(readId(c));
+    const found = await deps.seekTokens.find(readPathId(c, APPLICATION));
     if (found === undefined) {
       throw new HTTPException(404, { message: 'No seek token is stored for this application' });
     }
@@ -62,27 +65,11 @@ export const createApplicationRoutes = ({ logger, ...deps }: ApplicationDeps) =>
   });
 
   app.delete('/:applicationId/seek-token', async (c) => {
-    const applicationId = readId(c);
+    const applicationId = readPathId(c, APPLICATION);
     const signals = await deps.eraseApplication(applicationId);
     logger.warn({ by: c.get('keyName'), applicationId, signals }, 'application.erased');
     return c.body(null, 204);
   });
 
   return app;
-};
-
-const readId = (c: Context): string => {
-  const parsed = ApplicationIdSchema.safeParse(c.req.param('applicationId'));
-  if (parsed.success) return parsed.data;
-  const { '': problem = 'Is invalid' } = toInvalidFields(parsed.error);
-  throw new InvalidSeekTokenError({ '/applicationId': problem });
-};
-
-/** The application is named by the path. A body that names one too is rejected. */
-const withApplication = (body: unknown, applicationId: string): unknown => {
-  if (typeof body !== 'object' || body === null || Array.isArray(body)) return body;
-  if ('applicationId' in body) {
-    throw new InvalidSeekTokenError({ '/applicationId': 'Unknown field' });
-  }
-  return { ...body, applicationId };
 };

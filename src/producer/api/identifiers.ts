@@ -1,7 +1,6 @@
-import { type Context, Hono } from 'hono';
+import { Hono } from 'hono';
 import { HTTPException } from 'hono/http-exception';
 import type { Logger } from '../../observability/logger.ts';
-import { toInvalidFields } from '../../schemas/invalidFields.ts';
 import { isObject } from '../../schemas/json.ts';
 import { PositionIdSchema } from '../../schemas/recordedIdentifiers.ts';
 import { ApplicationIdSchema } from '../../schemas/seekToken.ts';
@@ -10,7 +9,7 @@ import type { SeekTokens } from '../../seekTokens/registry.ts';
 import { InvalidIdentifierError } from '../errors.ts';
 import type { RecordIdentifiers } from '../recordIdentifiers.ts';
 import type { Caller } from './authenticate.ts';
-import { readJson } from './readRequest.ts';
+import { type PathId, readJson, readJsonOf, readPathId } from './readRequest.ts';
 
 export type IdentifierDeps = {
   recordIdentifiers: RecordIdentifiers;
@@ -19,23 +18,31 @@ export type IdentifierDeps = {
   logger: Logger;
 };
 
+const APPLICATION: PathId = {
+  name: 'applicationId',
+  schema: ApplicationIdSchema,
+  InvalidError: InvalidIdentifierError,
+};
+const POSITION: PathId = {
+  name: 'positionId',
+  schema: PositionIdSchema,
+  InvalidError: InvalidIdentifierError,
+};
 const MAX_BATCH = 1_000;
 const PROFILE = '/:applicationId/candidate-application-profile';
 
 /** `/applications/:applicationId/candidate-application-profile` */
 export const createProfileRoutes = ({ recordIdentifiers, seekTokens, logger }: IdentifierDeps) => {
   const app = new Hono<Caller>();
-  const readId = (c: Context): string => readPathId(c, 'applicationId', ApplicationIdSchema);
 
   app.put(PROFILE, async (c) => {
-    const applicationId = readId(c);
-    const body = withPathId(await readJson(c, { mebibytes: 1 }), { applicationId });
-    await recordIdentifiers.recordCandidateApplicationProfile(body);
+    const input = await readJsonOf(c, APPLICATION);
+    await recordIdentifiers.recordCandidateApplicationProfile(input);
     return c.body(null, 204);
   });
 
   app.get(PROFILE, async (c) => {
-    const found = await seekTokens.findCandidateApplicationProfile(readId(c));
+    const found = await seekTokens.findCandidateApplicationProfile(readPathId(c, APPLICATION));
     if (found !== undefined) return c.json(found);
     throw new HTTPException(404, {
       message: 'No candidate application profile is recorded for this application',
@@ -43,7 +50,7 @@ export const createProfileRoutes = ({ recordIdentifiers, seekTokens, logger }: I
   });
 
   app.delete(PROFILE, async (c) => {
-    const applicationId = readId(c);
+    const applicationId = readPathId(c, APPLICATION);
     await recordIdentifiers.removeCandidateApplicationProfile(applicationId);
     logger.info({ by: c.get('keyName'), applicationId }, 'candidateApplicationProfile.removed');
     return c.body(null, 204);
@@ -55,17 +62,15 @@ export const createProfileRoutes = ({ recordIdentifiers, seekTokens, logger }: I
 /** `/positions/:positionId` */
 export const createPositionRoutes = ({ recordIdentifiers, positions, logger }: IdentifierDeps) => {
   const app = new Hono<Caller>();
-  const readId = (c: Context): string => readPathId(c, 'positionId', PositionIdSchema);
 
   app.put('/:positionId', async (c) => {
-    const positionId = readId(c);
-    const body = withPathId(await readJson(c, { mebibytes: 1 }), { positionId });
-    await recordIdentifiers.recordPosition(body);
+    const input = await readJsonOf(c, POSITION);
+    await recordIdentifiers.recordPosition(input);
     return c.body(null, 204);
   });
 
   app.get('/:positionId', async (c) => {
-    const found = await positions.find(readId(c));
+    const found = await positions.find(readPathId(c, POSITION));
     if (found !== undefined) return c.json(found);
     throw new HTTPException(404, {
       message: 'No position profiles are recorded for this position',
@@ -73,7 +78,7 @@ export const createPositionRoutes = ({ recordIdentifiers, positions, logger }: I
   });
 
   app.delete('/:positionId', async (c) => {
-    const positionId = readId(c);
+    const positionId = readPathId(c, POSITION);
     await recordIdentifiers.removePosition(positionId);
     logger.info({ by: c.get('keyName'), positionId }, 'position.removed');
     return c.body(null, 204);
@@ -98,23 +103,4 @@ export const createIdentifierRoutes = ({ recordIdentifiers }: IdentifierDeps) =>
   });
 
   return app;
-};
-
-const readPathId = (
-  c: Context,
-  name: 'applicationId' | 'positionId',
-  schema: typeof ApplicationIdSchema,
-): string => {
-  const parsed = schema.safeParse(c.req.param(name));
-  if (parsed.success) return parsed.data;
-  const { '': problem = 'Is invalid' } = toInvalidFields(parsed.error);
-  throw new InvalidIdentifierError({ [`/${name}`]: problem });
-};
-
-/** The path gives the id. An id in the body would be a second, perhaps different one. */
-const withPathId = (body: unknown, pathId: Record<string, string>): unknown => {
-  if (!isObject(body)) return body;
-  const [name = ''] = Object.keys(pathId);
-  if (name in body) throw new InvalidIdentifierError({ [`/${name}`]: 'Unknown field' });
-  return { ...body, ...pathId };
 };

@@ -4,7 +4,8 @@ import * as z from 'zod';
 import type { Logger } from '../../observability/logger.ts';
 import { maskBody } from '../../observability/redact.ts';
 import { CURSOR_PATTERN } from '../../queue/readDeadLetters.ts';
-import { toInvalidFields } from '../../schemas/invalidFields.ts';
+import { type InvalidFields, toInvalidFields } from '../../schemas/invalidFields.ts';
+import { isObject } from '../../schemas/json.ts';
 
 const MEBIBYTE = 1024 * 1024;
 const MAX_CHUNKS = 1_000;
@@ -31,6 +32,30 @@ export const readJson = async (c: Context, options: Options): Promise<unknown> =
   const body = parse(bytes);
   logger?.info({ path: c.req.path, body: describeBody(body) }, 'api.request');
   return body;
+};
+
+/** An id of the ATS's own in the path, and the error for an invalid one. */
+export type PathId = {
+  name: string;
+  schema: z.ZodType<string>;
+  InvalidError: new (invalidFields: InvalidFields) => Error;
+};
+
+export const readPathId = (c: Context, { name, schema, InvalidError }: PathId): string => {
+  const parsed = schema.safeParse(c.req.param(name));
+  if (parsed.success) return parsed.data;
+  const { '': problem = 'Is invalid' } = toInvalidFields(parsed.error);
+  throw new InvalidError({ [`/${name}`]: problem });
+};
+
+/** The JSON body with the id of the path. An id in the body too could be a different one, and is rejected. */
+export const readJsonOf = async (c: Context, pathId: PathId): Promise<unknown> => {
+  const { name, InvalidError } = pathId;
+  const body = await readJson(c, { mebibytes: 1 });
+  const id = readPathId(c, pathId);
+  if (!isObject(body)) return body;
+  if (name in body) throw new InvalidError({ [`/${name}`]: 'Unknown field' });
+  return { ...body, [name]: id };
 };
 
 const parse = (bytes: Uint8Array): unknown => {
