@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
 
+import { textProblem } from './text.ts';
+
 /**
  * What a key permits. `enqueue`: send signals, and record identifiers. `read`: read status, signals and dead
  * letters. `operate`: redrive, discard, export, import and erase.
@@ -36,7 +38,11 @@ export const parseApiKey = (text: string): ApiKey | string => {
   if (!/^[\x21-\x7e]+$/.test(key)) {
     return 'must be keys of visible ASCII characters, separated by commas';
   }
+  if (textProblem(key) !== undefined) return 'must be keys that are not enclosed in quotes';
   const [, hash] = HASHED.exec(key) ?? [];
+  if (hash === undefined && key.startsWith('sha256=')) {
+    return 'must have 64 hexadecimal digits after sha256=';
+  }
   return hash === undefined
     ? { name, scopes, sha256: digestOf(key), key }
     : { name, scopes, sha256: Buffer.from(hash, 'hex') };

@@ -1,7 +1,18 @@
-import { readFileSync } from 'node:fs';
 import * as z from 'zod';
 
+import {
+  isVariable,
+  type Problem,
+  readEnvironment,
+  type Values,
+  type Variable,
+} from './environment.ts';
+import { describePostgresUrl } from './postgresUrl.ts';
+import { type Command, isReadBy } from './readers.ts';
+import { describeUrl } from './urls.ts';
 import { VARIABLES } from './variables.ts';
+
+export type { Variable };
 
 /** The configuration is invalid. Lists every problem, so that one deployment can fix them all. */
 export class ConfigError extends Error {
@@ -11,57 +22,60 @@ export class ConfigError extends Error {
 const EnvironmentSchema = z.object(VARIABLES);
 
 type Environment = z.infer<typeof EnvironmentSchema>;
-export type Variable = keyof Environment;
 
 /** `Required` names the variables that a command needs. They are present in its configuration. */
 export type Config<Required extends Variable = never> = Readonly<
   Environment & { [Name in Required]-?: NonNullable<Environment[Name]> }
 >;
 
-const SECRETS: readonly Variable[] = [
-  'SEEK_CLIENT_SECRET',
-  'API_KEYS',
-  'BOARD_PASSWORD',
-  'BOARD_VIEWER_PASSWORD',
-  'TOKEN_ENCRYPTION_KEYS',
-];
-
 /**
  * Reads the environment; no other code does. An empty value counts as unset. `NAME_FILE` names a file
  * that holds the value of `NAME`. Throws `ConfigError` with every problem, one per line.
+ *
+ * An invalid value that the command does not read counts as unset: Kubernetes sets variables such as `API_PORT`
+ * in every pod beside a Service of that name.
  */
 export const loadConfig = <Required extends Variable = never>(
   env: NodeJS.ProcessEnv,
   required: readonly Required[] = [],
+  command: Command = 'check',
 ): Config<Required> => {
-  const { values, problems } = readValues(env);
-  const parsed = EnvironmentSchema.safeParse(values);
-  if (!parsed.success) {
-    problems.push(
-      ...parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`),
-    );
-  }
-  problems.push(...checkViewer(values));
+  const { values, problems } = readEnvironment(env);
+  const { environment, invalid } = parse(values);
+  problems.push(...invalid);
+  problems.push(...checkViewer(new Set([...Object.keys(values), ...problems.map(nameOf)])));
   for (const name of required) {
-    if (
-      values[name] === undefined &&
-      !problems.some((line) => line.startsWith(`${name} `) || line.startsWith(`${name}_FILE `))
-    ) {
-      problems.push(`${name} is required`);
+    if (values[name] === undefined && !problems.map(nameOf).includes(name)) {
+      problems.push({ name, text: `${name} is required` });
     }
   }
-  if (parsed.success && problems.length === 0 && has(parsed.data, required)) {
-    return Object.freeze(parsed.data);
-  }
-  throw new ConfigError([...new Set(problems)].join('\n'));
+  const isStopped = problems.some(({ name }) => isReadBy(command, name));
+  if (!isStopped && has(environment, required)) return Object.freeze(environment);
+  throw new ConfigError([...new Set(problems.map(({ text }) => text))].join('\n'));
+};
+
+const nameOf = ({ name }: Problem): string => name;
+
+/** The variables that are valid, and the problems of the others. */
+const parse = (values: Values): { environment: Environment; invalid: Problem[] } => {
+  const parsed = EnvironmentSchema.safeParse(values);
+  if (parsed.success) return { environment: parsed.data, invalid: [] };
+  const invalid = parsed.error.issues.flatMap(({ path: [name], message }) =>
+    isVariable(name) ? [{ name, text: `${name} ${message}` }] : [],
+  );
+  const wrong = new Set(invalid.map(nameOf));
+  const rest = Object.entries(values).filter(([name]) => !wrong.has(name));
+  return { environment: EnvironmentSchema.parse(Object.fromEntries(rest)), invalid };
 };
 
 const VIEWER_VARIABLES = ['BOARD_VIEWER_USERNAME', 'BOARD_VIEWER_PASSWORD'] as const;
 
-const checkViewer = (values: Record<string, string>): string[] => {
-  const [present, ...others] = VIEWER_VARIABLES.filter((name) => values[name] !== undefined);
+const checkViewer = (given: ReadonlySet<string>): Problem[] => {
+  const [present, ...others] = VIEWER_VARIABLES.filter((name) => given.has(name));
   const [missing] = VIEWER_VARIABLES.filter((name) => name !== present);
-  return present === undefined || others.length > 0 ? [] : [`${present} is set without ${missing}`];
+  return present === undefined || others.length > 0
+    ? []
+    : [{ name: present, text: `${present} is set without ${missing}` }];
 };
 
 const has = <Required extends Variable>(
@@ -70,28 +84,24 @@ const has = <Required extends Variable>(
 ): environment is Environment & { [Name in Required]-?: NonNullable<Environment[Name]> } =>
   required.every((name) => environment[name] !== undefined);
 
-const readValues = (env: NodeJS.ProcessEnv) => {
-  const values: Record<string, string> = {};
-  const problems: string[] = [];
+const hidden = (): string => '[set]';
 
-  for (const name of Object.keys(VARIABLES)) {
-    const value = env[name] || undefined;
-    const file = env[`${name}_FILE`] || undefined;
-    if (value !== undefined && file !== undefined) {
-      problems.push(`${name} and ${name}_FILE are both set; give one of them`);
-    } else if (file !== undefined) {
-      try {
-        const content = readFileSync(file, 'utf8').replace(/\r?\n$/, '');
-        if (content !== '') values[name] = content;
-      } catch {
-        problems.push(`${name}_FILE names a file that cannot be read: ${file}`);
-      }
-    } else if (value !== undefined) {
-      values[name] = value;
-    }
-  }
-
-  return { values, problems };
+/** How the log line at start shows the variables that can hold a secret. */
+const DESCRIBED: Partial<Record<Variable, (text: string) => string>> = {
+  SEEK_CLIENT_SECRET: hidden,
+  API_KEYS: hidden,
+  BOARD_PASSWORD: hidden,
+  BOARD_VIEWER_PASSWORD: hidden,
+  TOKEN_ENCRYPTION_KEYS: hidden,
+  REDIS_URL: describeUrl,
+  DATABASE_URL: describePostgresUrl,
+  // Gateways and collectors may expect their key in the query.
+  SEEK_API_URL: describeUrl,
+  SEEK_AUTH_URL: describeUrl,
+  HTTPS_PROXY: describeUrl,
+  HTTP_PROXY: describeUrl,
+  OTEL_EXPORTER_OTLP_ENDPOINT: describeUrl,
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: describeUrl,
 };
 
 /**
@@ -100,26 +110,14 @@ const readValues = (env: NodeJS.ProcessEnv) => {
  */
 export const describeConfig = (config: Config): Record<string, unknown> =>
   Object.fromEntries(
-    Object.entries({
-      ...config,
-      REDIS_URL: withoutCredentials(config.REDIS_URL),
-      DATABASE_URL: withoutCredentials(config.DATABASE_URL),
-      // Some collectors expect their key in the query.
-      OTEL_EXPORTER_OTLP_ENDPOINT: withoutCredentials(config.OTEL_EXPORTER_OTLP_ENDPOINT),
-      OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: withoutCredentials(
-        config.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT,
-      ),
-    }).map(([name, value]) => [
-      name,
-      SECRETS.some((secret) => secret === name) && value !== undefined ? '[set]' : value,
-    ]),
+    Object.entries(config).map(([name, value]) => {
+      const describe = isVariable(name) ? DESCRIBED[name] : undefined;
+      return [
+        name,
+        describe === undefined || value === undefined ? value : describe(String(value)),
+      ];
+    }),
   );
-
-const withoutCredentials = (url: string | undefined): string | undefined => {
-  if (url === undefined) return undefined;
-  const { protocol, host, pathname } = new URL(url);
-  return `${protocol}//${host}${pathname}`;
-};
 
 // Reserved for closing connections after the work in flight has ended.
 const CLOSE_RESERVE_MS = 3_000;

@@ -1,9 +1,14 @@
+import { isIP } from 'node:net';
 import * as z from 'zod';
+
 import { packageInfo } from '../runtime/packageInfo.ts';
 import { parseTokenKey } from '../runtime/tokenCipher.ts';
 import { LIVE_AUDIENCE } from '../schemas/seekApi.ts';
 import { DEDUPE_WINDOW_MS, MAX_DEDUPE_WINDOW_MS } from '../schemas/signalJob.ts';
 import { type ApiKey, parseApiKey } from './apiKey.ts';
+import { postgresUrlProblems } from './postgresUrl.ts';
+import { identifierProblem } from './text.ts';
+import { completeProxyUrl, proxyUrlProblems, publicUrlProblems, redisUrlProblems } from './urls.ts';
 
 const HOUR_MS = 3_600_000;
 
@@ -15,24 +20,38 @@ const wholeNumber = (min: number, max: number) =>
     .pipe(z.number().min(min, `must be at least ${min}`).max(max, `must be at most ${max}`));
 
 const milliseconds = (min = 1) => wholeNumber(min, MAX_DEDUPE_WINDOW_MS);
-const port = () => wholeNumber(0, 65_535);
-const url = (protocol: RegExp, expected: string) =>
-  z.url({ protocol, error: `must be a URL: ${expected}` });
-// The URL is logged at start, so credentials in it would reach the log.
-const publicUrl = (expected: string) =>
-  url(/^https?$/, expected).refine(
-    (text) => !URL.canParse(text) || new URL(text).username + new URL(text).password === '',
-    'must hold no credentials',
-  );
-// ioredis decodes both parts, and throws on a percent sign that begins no escape.
-const isDecodable = (text: string): boolean => {
-  try {
-    const { username, password } = new URL(text);
-    return decodeURIComponent(username + password) !== undefined;
-  } catch {
-    return !URL.canParse(text);
-  }
-};
+// Kubernetes sets NAME_PORT to such an address in every pod of the namespace of a Service `name`.
+const SERVICE_LINK = /^(?:tcp|udp|sctp):\/\//;
+const port = () =>
+  z
+    .string()
+    .refine((text) => !SERVICE_LINK.test(text), {
+      error:
+        'must be a whole number from 0 to 65535, and is a service link of Kubernetes: set enableServiceLinks: false in the pod',
+    })
+    .pipe(wholeNumber(0, 65_535));
+/** A text whose problems, one issue each, come from a function. */
+const checked = (problemsOf: (text: string) => readonly string[]) =>
+  z.string().check(({ value, issues }) => {
+    for (const message of problemsOf(value)) {
+      issues.push({ code: 'custom', message, input: undefined });
+    }
+  });
+const publicUrl = (expected: string) => checked((text) => publicUrlProblems(text, expected));
+const proxyUrl = () =>
+  z.string().transform(completeProxyUrl).pipe(checked(proxyUrlProblems)).optional();
+const host = () =>
+  z
+    .string()
+    .refine(
+      (text) => isIP(text) !== 0 || /^[\w.-]+$/.test(text),
+      'must be a host name or an IP address',
+    );
+const identifier = () =>
+  checked((text) => {
+    const problem = identifierProblem(text);
+    return problem === undefined ? [] : [problem];
+  });
 const flag = () =>
   z.enum(['true', 'false'], 'must be true or false').transform((text) => text === 'true');
 
@@ -66,8 +85,8 @@ const tokenKeys = z.string().transform((text, context): Buffer[] =>
 
 const sentinels = z.string().transform((text, context): { host: string; port: number }[] =>
   text.split(',').map((entry) => {
-    const [, host = '', port = '26379'] = /^([^:\s]+)(?::(\d+))?$/.exec(entry.trim()) ?? [];
-    if (host === '' || Number(port) > 65_535) {
+    const [, host = '', port = '26379'] = /^([\w.-]+)(?::(\d+))?$/.exec(entry.trim()) ?? [];
+    if (host === '' || Number(port) === 0 || Number(port) > 65_535) {
       context.addIssue('must be host:port, separated by commas');
     }
     return { host, port: Number(port) };
@@ -76,24 +95,25 @@ const sentinels = z.string().transform((text, context): { host: string; port: nu
 
 /** One row per variable. `.env.example` describes each one. */
 export const VARIABLES = {
-  REDIS_URL: url(/^rediss?$/, 'redis://host:6379 or rediss://…')
-    .refine(isDecodable, 'must have its user name and password percent-encoded')
-    .optional(),
+  REDIS_URL: checked(redisUrlProblems).optional(),
   REDIS_SENTINELS: sentinels.optional(),
   ALLOW_UNSAFE_REDIS: flag().default(false),
   WAIT_REPLICAS: wholeNumber(0, 100).default(0),
-  QUEUE_PREFIX: z.string().default('{seek}'),
+  QUEUE_PREFIX: identifier().default('{seek}'),
   EMBEDDED_PATH: z.string().default('.seek-signals'),
   SEEK_API_URL: publicUrl('https://…').default('https://graphql.seek.com/graphql'),
   SEEK_AUTH_URL: publicUrl('https://…').default('https://auth.seek.com/oauth/token'),
-  SEEK_AUDIENCE: z.string().default(LIVE_AUDIENCE),
-  SEEK_CLIENT_ID: z.string().optional(),
+  SEEK_AUDIENCE: identifier().default(LIVE_AUDIENCE),
+  SEEK_CLIENT_ID: identifier().optional(),
   SEEK_CLIENT_SECRET: z.string().optional(),
   SEEK_USER_AGENT: z
     .string()
     .regex(/^[\x20-\x7e]+$/, 'must be visible ASCII')
     .default(`${packageInfo.name}/${packageInfo.version}`),
   SEEK_TIMEOUT_MS: milliseconds().default(10_000),
+  HTTPS_PROXY: proxyUrl(),
+  HTTP_PROXY: proxyUrl(),
+  NO_PROXY: z.string().optional(),
   WORKER_CONCURRENCY: wholeNumber(1, 1000).optional(),
   BATCH_SIZE: wholeNumber(1, 100).default(1),
   BATCH_LINGER_MS: milliseconds(0).default(5),
@@ -110,23 +130,23 @@ export const VARIABLES = {
   SEEK_TOKEN_TTL_DAYS: wholeNumber(1, 3_650).default(180),
   EXPIRED_TOKENS: z.enum(['send', 'skip'], 'must be send or skip').default('send'),
   TOKEN_ENCRYPTION_KEYS: tokenKeys.optional(),
-  DATABASE_URL: url(/^postgres(ql)?$/, 'postgresql://host:5432/database').optional(),
+  DATABASE_URL: checked(postgresUrlProblems).optional(),
   OUTBOX_TRACK_OUTCOMES: flag().default(false),
   OUTBOX_KEEP_MS: milliseconds().default(7 * 24 * HOUR_MS),
-  API_HOST: z.string().default('127.0.0.1'),
+  API_HOST: host().default('127.0.0.1'),
   API_PORT: port().optional(),
   PORT: port().optional(),
   API_KEYS: apiKeys.optional(),
-  BOARD_HOST: z.string().default('127.0.0.1'),
+  BOARD_HOST: host().default('127.0.0.1'),
   BOARD_PORT: port().default(3001),
   BOARD_USERNAME: username().optional(),
   BOARD_PASSWORD: password().optional(),
   BOARD_READ_ONLY: flag().default(false),
   BOARD_VIEWER_USERNAME: username().optional(),
   BOARD_VIEWER_PASSWORD: password().optional(),
-  METRICS_HOST: z.string().default('127.0.0.1'),
+  METRICS_HOST: host().default('127.0.0.1'),
   METRICS_PORT: port().optional(),
-  SIMULATOR_HOST: z.string().default('127.0.0.1'),
+  SIMULATOR_HOST: host().default('127.0.0.1'),
   SIMULATOR_PORT: port().default(3002),
   OTEL_EXPORTER_OTLP_ENDPOINT: publicUrl('http://host:4318').optional(),
   OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: publicUrl('http://host:4318/v1/traces').optional(),

@@ -1,7 +1,6 @@
 import { createDeadLetters } from '../deadLetters/deadLetters.ts';
 import { createLogger, type Logger } from '../observability/logger.ts';
 import { createAcceptSignals } from '../queue/acceptSignals.ts';
-import { isDedupeWindowMs } from '../queue/dedupeWindow.ts';
 import { createLookup } from '../queue/lookup.ts';
 import { openRedis } from '../queue/redis/openRedis.ts';
 import { createTokenCipher, parseTokenKey } from '../runtime/tokenCipher.ts';
@@ -22,6 +21,7 @@ import {
 import { createPositions } from '../seekTokens/positions.ts';
 import { createSeekTokens } from '../seekTokens/registry.ts';
 import { orUnavailable } from './available.ts';
+import { checkOptions } from './checkOptions.ts';
 import { createEnqueue, type EnqueueResult, type InvalidResult, toResults } from './enqueue.ts';
 import { InvalidSeekTokenError } from './errors.ts';
 import type { IdentifierInput } from './parseRecording.ts';
@@ -29,7 +29,10 @@ import { createRecordIdentifiers, type RecordingResult } from './recordIdentifie
 import { createRecordSeekToken } from './recordSeekToken.ts';
 
 export type ProducerOptions = {
-  /** `redis://` or `rediss://`, with user name and password if Redis requires them. */
+  /**
+   * `redis://[[user]:password@]host[:port][/database]`, or `rediss://` for TLS. User name and password are
+   * percent-encoded.
+   */
   redisUrl: string;
   /**
    * Redis Sentinels that know the address of the master. The host of `redisUrl` is then the master's
@@ -156,8 +159,7 @@ export type Producer = {
  *
  * A signal has SEEK's own field names: developer.seek.com, "Sending signals".
  *
- * @throws {TypeError} `redisUrl` is not a `redis://` or `rediss://` URL, `dedupeWindowMs` is not a whole number
- * of milliseconds up to 366 days, or an entry of `tokenEncryptionKeys` is not 32 bytes in base64.
+ * @throws {TypeError} An option is invalid. The message lists every problem, one per line, and no value.
  */
 export const createProducer = ({
   redisUrl,
@@ -172,8 +174,18 @@ export const createProducer = ({
   seekAudience = LIVE_AUDIENCE,
   logger = createLogger({ level: 'silent' }),
 }: ProducerOptions): Producer => {
-  checkOptions({ redisUrl, dedupeWindowMs });
-  const cipher = createTokenCipher(tokenEncryptionKeys.map(readTokenKey));
+  checkOptions({
+    redisUrl,
+    sentinels: sentinels ?? [],
+    waitReplicas,
+    queuePrefix,
+    name,
+    dedupeWindowMs,
+    seekTokenTtlDays,
+    tokenEncryptionKeys,
+    seekAudience,
+  });
+  const cipher = createTokenCipher(readTokenKeys(tokenEncryptionKeys));
   const backend = openRedis({
     url: redisUrl,
     sentinels,
@@ -236,24 +248,6 @@ const eraseWithTimeout = async (
   return orUnavailable(erase(parsed.data), ERASE_TIMEOUT_MS);
 };
 
-const checkOptions = ({
-  redisUrl,
-  dedupeWindowMs,
-}: Required<Pick<ProducerOptions, 'redisUrl' | 'dedupeWindowMs'>>): void => {
-  if (!URL.canParse(redisUrl) || !/^rediss?:$/.test(new URL(redisUrl).protocol)) {
-    throw new TypeError('redisUrl must be a URL that begins with redis:// or rediss://');
-  }
-  if (!isDedupeWindowMs(dedupeWindowMs)) {
-    throw new TypeError(
-      'dedupeWindowMs must be a whole number of milliseconds, from 1 to 366 days',
-    );
-  }
-};
-
-const readTokenKey = (text: string): Buffer => {
-  const key = parseTokenKey(text);
-  if (key === undefined) {
-    throw new TypeError('tokenEncryptionKeys must be 32 bytes each, in base64');
-  }
-  return key;
-};
+// The caller has checked the keys.
+const readTokenKeys = (keys: readonly string[]): Buffer[] =>
+  keys.flatMap((text) => parseTokenKey(text) ?? []);

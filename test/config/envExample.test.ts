@@ -1,8 +1,24 @@
 import { readFileSync } from 'node:fs';
 
 import { loadConfig } from '../../src/config/config.ts';
+import { isVariable } from '../../src/config/environment.ts';
+import { isReadBy } from '../../src/config/readers.ts';
 import { VARIABLES } from '../../src/config/variables.ts';
 
+const COMMANDS = [
+  'api',
+  'worker',
+  'board',
+  'relay',
+  'simulator',
+  'status',
+  'show',
+  'find',
+  'send',
+  'dead-letters',
+  'tokens',
+  'outbox',
+] as const;
 const LINE = /^(?:# )?([A-Z][A-Z_]+)=(.*)$/;
 
 const setting = (line: string) => {
@@ -69,6 +85,33 @@ describe('.env.example', () => {
       .flatMap((block) => block.split('\n').flatMap(setting));
 
     expect(unread).toEqual([]);
+  });
+
+  it('names exactly the commands that validate a variable', () => {
+    const blocks = readFileSync(new URL('../../.env.example', import.meta.url), 'utf8').split(
+      '\n\n',
+    );
+    const documented = blocks.flatMap((block) => {
+      const text = block.replace(/\n#? ?/g, ' ');
+      const commands = [...text.matchAll(/(?:Read|Needed) by: ([^.]+)\./g)].flatMap(
+        ([, list = '']) =>
+          // `tokens` stands for `tokens expiring`.
+          list.split(', ').map((command) => command.trim().split(' ')[0]),
+      );
+      return block
+        .split('\n')
+        .flatMap(setting)
+        .flatMap(({ name }) => (isVariable(name) ? [{ name, commands: new Set(commands) }] : []));
+    });
+
+    expect(documented).toHaveLength(Object.keys(VARIABLES).length);
+    for (const { name, commands } of documented) {
+      const readers = COMMANDS.filter((command) => isReadBy(command, name));
+      expect({ name, readers }).toEqual({
+        name,
+        readers: COMMANDS.filter((command) => commands.has(command)),
+      });
+    }
   });
 
   it('leaves only variables without a default uncommented', () => {

@@ -34,7 +34,7 @@ export const check = async (env: NodeJS.ProcessEnv, options: CheckOptions): Prom
 /** Leaves out the variables that are wrong, so that the rest of the deployment can be checked. */
 const readConfiguration = (env: NodeJS.ProcessEnv): { config: Config; problems: string[] } => {
   try {
-    return { config: loadConfig(env), problems: [] };
+    return { config: loadConfig(env, [], 'check'), problems: [] };
   } catch (err) {
     if (!(err instanceof ConfigError)) throw err;
     const problems = err.message.split('\n');

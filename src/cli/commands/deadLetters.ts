@@ -13,7 +13,7 @@ export const list = (
   options: FilterOptions & OutputOptions,
 ): Promise<number> => {
   const filter = readOptions((addProblem) => readFilter(options, addProblem));
-  return withAdminClient(env, async (admin) => {
+  return withAdminClient(env, 'dead-letters', async (admin) => {
     printResult(await collectDeadLetters(admin, filter), options, renderDeadLetters);
     return 0;
   });
@@ -25,7 +25,7 @@ export const counts = (
   options: FilterOptions & OutputOptions,
 ): Promise<number> => {
   const filter = readOptions((addProblem) => readFilter(options, addProblem));
-  return withAdminClient(env, async (admin) => {
+  return withAdminClient(env, 'dead-letters', async (admin) => {
     printResult(await admin.countDeadLetters(filter), options, renderCounts);
     return 0;
   });
@@ -37,7 +37,7 @@ export const show = (
   signalId: string,
   output: OutputOptions,
 ): Promise<number> =>
-  withAdminClient(env, async (admin) => {
+  withAdminClient(env, 'dead-letters', async (admin) => {
     const deadLetter = await admin.deadLetter(signalId);
     if (deadLetter === undefined) {
       printMessage(`Dead letter ${signalId} not found`);
@@ -55,7 +55,7 @@ export const discard = (
 ): Promise<number> => {
   // The reason is the only record of why the signal was given up.
   if (options.reason.trim() === '') throw new ConfigError('--reason must not be empty');
-  return withAdminClient(env, async (admin) => {
+  return withAdminClient(env, 'dead-letters', async (admin) => {
     const discarded: string[] = [];
     for (const id of ids) {
       const outcome = await admin.discard(id, options.reason);

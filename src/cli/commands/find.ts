@@ -18,7 +18,7 @@ export type FindOptions = OutputOptions & {
 /** `seek-signals find` */
 export const find = (env: NodeJS.ProcessEnv, options: FindOptions): Promise<number> => {
   const { by, limit } = read(options);
-  return withAdminClient(env, async (admin) => {
+  return withAdminClient(env, 'find', async (admin) => {
     const signals = await admin.search(by, limit);
     printResult(signals, options, renderSignals);
     if (signals.length === limit) printMessage(`Showing the first ${limit} only`);

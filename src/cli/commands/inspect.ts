@@ -5,7 +5,7 @@ import { renderSignal, renderStatus } from '../io/render.ts';
 
 /** `seek-signals status` */
 export const status = (env: NodeJS.ProcessEnv, output: OutputOptions): Promise<number> =>
-  withAdminClient(env, async (admin, { DATABASE_URL }) => {
+  withAdminClient(env, 'status', async (admin, { DATABASE_URL }) => {
     const queue = await admin.status();
     const outbox = DATABASE_URL === undefined ? undefined : await readOutbox(DATABASE_URL);
     const isRead = outbox?.kind !== 'unreadable';
@@ -24,7 +24,7 @@ export const show = (
   signalId: string,
   output: OutputOptions,
 ): Promise<number> =>
-  withAdminClient(env, async (admin) => {
+  withAdminClient(env, 'show', async (admin) => {
     const record = await admin.find(signalId);
     if (record === undefined) {
       printMessage(

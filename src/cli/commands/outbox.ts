@@ -21,7 +21,7 @@ export const migrateOutbox = async (
     process.stdout.write(`${printMigrations()}\n`);
     return 0;
   }
-  const config = loadConfig(env, ['DATABASE_URL']);
+  const config = loadConfig(env, ['DATABASE_URL'], 'outbox');
   const postgres = await openPostgres(config.DATABASE_URL, 1);
   try {
     const applied = await postgres.transaction(migrate);
@@ -42,7 +42,7 @@ export const reconcileOutbox = async (
   options: OutputOptions & { dryRun?: boolean },
   termination: Promise<NodeJS.Signals>,
 ): Promise<number> => {
-  const config = loadConfig(env, ['REDIS_URL', 'DATABASE_URL']);
+  const config = loadConfig(env, ['REDIS_URL', 'DATABASE_URL'], 'outbox');
   const { backend, logger, lookup, openEnqueue } = await connectRedis(config);
   const postgres = await openPostgres(config.DATABASE_URL, 2);
   const stop = new AbortController();

@@ -27,7 +27,7 @@ export const redrive = (
   termination: Promise<NodeJS.Signals>,
 ): Promise<number> => {
   const { filter, isFiltered, rate } = readRedriveOptions(ids, options);
-  return withAdminClient(env, async (admin) => {
+  return withAdminClient(env, 'dead-letters', async (admin) => {
     if (options.dryRun) {
       const preview =
         ids.length > 0 ? await previewRedrive(admin, ids) : await admin.previewRedrive(filter);

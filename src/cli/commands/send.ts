@@ -43,7 +43,7 @@ export const send = (
   options: SendOptions,
   termination: Promise<NodeJS.Signals>,
 ): Promise<number> =>
-  withAdminClient(env, async (admin) => {
+  withAdminClient(env, 'send', async (admin) => {
     const fromLine = readFromLine(options.fromLine);
     const { stream, bytes } = await openInput(path);
     const name = path === STANDARD_INPUT ? 'standard-input' : path;

@@ -19,7 +19,7 @@ export const expiring = (env: NodeJS.ProcessEnv, options: ExpiringOptions): Prom
   ];
   if (ms === undefined || limit === undefined) throw new ConfigError(problems.join('\n'));
 
-  return withAdminClient(env, async (admin) => {
+  return withAdminClient(env, 'tokens', async (admin) => {
     const applications = await admin.expiring(ms, limit);
     printResult(applications, options, renderExpiring);
     if (applications.length === limit) printMessage(`Showing the first ${limit} only`);
@@ -29,7 +29,7 @@ export const expiring = (env: NodeJS.ProcessEnv, options: ExpiringOptions): Prom
 
 /** `seek-signals tokens re-encrypt`. Every process must have the first key before it runs. */
 export const reencrypt = async (env: NodeJS.ProcessEnv, output: OutputOptions): Promise<number> => {
-  const config = loadConfig(env, ['REDIS_URL', 'TOKEN_ENCRYPTION_KEYS']);
+  const config = loadConfig(env, ['REDIS_URL', 'TOKEN_ENCRYPTION_KEYS'], 'tokens');
   const { backend, seekTokens, cipher } = await connectRedis(config);
   try {
     const result = await createReencrypt({ backend, tokens: seekTokens, cipher })();

@@ -32,7 +32,7 @@ export const importDeadLetters = (
   options: OutputOptions,
   termination: Promise<NodeJS.Signals>,
 ): Promise<number> =>
-  withAdminClient(env, async (admin) => {
+  withAdminClient(env, 'dead-letters', async (admin) => {
     const { stream } = await openInput(path);
     const importer = createImporter(admin);
     const stopReason = await consumeLines(stream, MAX_BATCH_BYTES, importer, termination);
@@ -112,7 +112,7 @@ export const exportDeadLetters = (
   termination: Promise<NodeJS.Signals>,
 ): Promise<number> => {
   const filter = readOptions((addProblem) => readFilter(options, addProblem));
-  return withAdminClient(env, async (admin) => {
+  return withAdminClient(env, 'dead-letters', async (admin) => {
     const output = path === STANDARD_OUTPUT ? openStandardOutput() : await createFile(path);
     let isInterrupted = false;
     void termination.then(() => {

@@ -17,11 +17,11 @@ export const api = async (
   env: NodeJS.ProcessEnv,
   termination: Promise<NodeJS.Signals>,
 ): Promise<number> => {
-  const config = loadConfig(env, REQUIRED);
+  const config = loadConfig(env, REQUIRED, 'api');
   const service = openService(config, 'fail-fast');
   const { failedPrecondition } = await guardRedis(service, config.ALLOW_UNSAFE_REDIS);
   const tracer = await startTracing(config, service, 'api');
-  const secrets = watchSecrets(env, REQUIRED, service);
+  const secrets = watchSecrets({ env, required: REQUIRED, command: 'api' }, service);
   const { url } = await onPort(
     (port) => startApi({ ...service, tracer }, config, port, secrets),
     apiPort(config),

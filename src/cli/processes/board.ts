@@ -17,7 +17,7 @@ export const board = async (
   env: NodeJS.ProcessEnv,
   termination: Promise<NodeJS.Signals>,
 ): Promise<number> => {
-  const config = loadConfig(env, ['REDIS_URL', 'BOARD_USERNAME', 'BOARD_PASSWORD']);
+  const config = loadConfig(env, ['REDIS_URL', 'BOARD_USERNAME', 'BOARD_PASSWORD'], 'board');
   const service = openService(config, 'fail-fast');
   const start = (port: number) => startBoard(service, config, port);
   const { url } = await onPort(start, config.BOARD_PORT, 'BOARD_PORT');

@@ -18,7 +18,7 @@ export const dev = async (
   env: NodeJS.ProcessEnv,
   termination: Promise<NodeJS.Signals>,
 ): Promise<number> => {
-  const config = loadConfig(env);
+  const config = loadConfig(env, [], 'dev');
   const logger = createLogger({ level: config.LOG_LEVEL });
   const { backend, lock } = await openQueue(config, logger);
   const service = createService(backend, logger, config);

@@ -26,7 +26,7 @@ export const relay = async (
   env: NodeJS.ProcessEnv,
   termination: Promise<NodeJS.Signals>,
 ): Promise<number> => {
-  const config = loadConfig(env, ['REDIS_URL', 'DATABASE_URL']);
+  const config = loadConfig(env, ['REDIS_URL', 'DATABASE_URL'], 'relay');
   const postgres = await openPostgres(config.DATABASE_URL, MAX_CONNECTIONS);
   const store = createOutboxStore(postgres, config.OUTBOX_TRACK_OUTCOMES);
   const service = openService(config, 'fail-fast', store);

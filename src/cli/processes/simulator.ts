@@ -9,7 +9,7 @@ export const simulator = async (
   env: NodeJS.ProcessEnv,
   termination: Promise<NodeJS.Signals>,
 ): Promise<number> => {
-  const config = loadConfig(env, ['SEEK_CLIENT_ID', 'SEEK_CLIENT_SECRET']);
+  const config = loadConfig(env, ['SEEK_CLIENT_ID', 'SEEK_CLIENT_SECRET'], 'simulator');
   const logger = createLogger({ level: config.LOG_LEVEL });
   const closers = createClosers(logger);
   const start = (port: number) =>

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 
 import { type Config, ConfigError, loadConfig, type Variable } from '../../config/config.ts';
+import type { Command } from '../../config/readers.ts';
 import type { Logger } from '../../observability/logger.ts';
 import type { Closers } from '../../runtime/lifecycle.ts';
 
@@ -9,6 +10,11 @@ const POLL_INTERVAL_MS = 5_000;
 // The variables that a process can change without a restart.
 const ROTATED = ['SEEK_CLIENT_ID', 'SEEK_CLIENT_SECRET', 'API_KEYS'] as const;
 
+type Source<Required extends Variable> = {
+  env: NodeJS.ProcessEnv;
+  required: readonly Required[];
+  command: Command;
+};
 type Deps = { closers: Closers; logger: Logger };
 
 /**
@@ -17,17 +23,16 @@ type Deps = { closers: Closers; logger: Logger };
  * A file that is missing or invalid changes nothing.
  */
 export const watchSecrets = <Required extends Variable>(
-  env: NodeJS.ProcessEnv,
-  required: readonly Required[],
+  { env, required, command }: Source<Required>,
   { closers, logger }: Deps,
 ): (() => Config<Required>) => {
-  let current = loadConfig(env, required);
+  let current = loadConfig(env, required, command);
   let lastProblem: string | undefined;
   const watched = ROTATED.filter((name) => env[`${name}_FILE`]);
 
   const poll = (): void => {
     try {
-      const fresh = loadConfig(env, required);
+      const fresh = loadConfig(env, required, command);
       lastProblem = undefined;
       const changed = watched.filter((name) => !isDeepStrictEqual(fresh[name], current[name]));
       if (changed.length === 0) return;

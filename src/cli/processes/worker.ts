@@ -22,7 +22,7 @@ export const worker = async (
   termination: Promise<NodeJS.Signals>,
 ): Promise<number> => {
   setFlagsFromString(`--heap-growing-percent=${HEAP_GROWING_PERCENT}`);
-  const config = loadConfig(env, REQUIRED);
+  const config = loadConfig(env, REQUIRED, 'worker');
   const service = openService(config, 'patient');
   const { failedPrecondition } = await guardRedis(service, config.ALLOW_UNSAFE_REDIS);
   const url = await serveProbes(service, config);
@@ -31,7 +31,7 @@ export const worker = async (
     ...service,
     tracer,
     config,
-    secrets: watchSecrets(env, REQUIRED, service),
+    secrets: watchSecrets({ env, required: REQUIRED, command: 'worker' }, service),
   });
   service.logger.info({ metrics: url, concurrency }, 'Worker started');
   return runUntilTerminated({

@@ -5,6 +5,7 @@ import type {
 import { LIVE_AUDIENCE } from '../../schemas/seekApi.ts';
 import type { SeekTokenInput } from '../../schemas/seekToken.ts';
 import type { SignalInput } from '../../schemas/signal.ts';
+import { checkOptions } from '../checkOptions.ts';
 import {
   type IdentifierInput,
   parseCandidateApplicationProfile,
@@ -141,12 +142,15 @@ const INSERT_RECORD = 'INSERT INTO seek_signals.outbox (record, sender) VALUES (
  * PostgreSQL, in the ATS's own transactions.
  * `seek-signals outbox migrate` creates the table, and `seek-signals relay` moves committed rows to the
  * queue. An outbox opens no connection.
+ *
+ * @throws {TypeError} An option is invalid. The message lists every problem, one per line, and no value.
  */
 export const createOutbox = ({
   name = 'outbox',
   allowUnknownTypes = false,
   seekAudience = LIVE_AUDIENCE,
 }: OutboxOptions = {}): Outbox => {
+  checkOptions({ name, seekAudience });
   const rules = { allowUnknownTypes, audience: seekAudience };
   const prepare = (given: SignalInput, { idempotencyKey }: OutboxEnqueueOptions = {}) => {
     const prepared = prepareSignal(given, { from: name, idempotencyKey }, rules);

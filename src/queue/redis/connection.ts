@@ -57,6 +57,7 @@ export const connectRedis = (
     ...(sentinels.length === 0 ? {} : sentinelOptions(url, sentinels)),
   });
   if (sentinels.length > 0) reconnectAfterEnd(client);
+  refuseOtherDatabase(client);
   const describeError = createDescribeError(url);
   let isLogDue = createThrottle(LOG_INTERVAL_MS);
   let lost = false;
@@ -119,6 +120,16 @@ const reconnectAfterEnd = (client: Redis): void => {
   client.on('end', () => {
     if (gaveUp) client.connect().catch(() => {});
     gaveUp = false;
+  });
+};
+
+/**
+ * Closes a connection whose database Redis refuses, and tries again. ioredis would go on with database 0, where no
+ * other process looks for the signals.
+ */
+const refuseOtherDatabase = (client: Redis): void => {
+  client.on('error', (err: Error & { command?: { name?: unknown } }) => {
+    if (err.command?.name === 'select') client.disconnect(true);
   });
 };
 
