@@ -24,7 +24,7 @@ export type Attempt = z.infer<typeof AttemptSchema>;
 // A worker stores a text that is redacted and cut.
 const SeekAnswerSchema = z.union([z.boolean(), z.number(), z.string(), z.null()]);
 
-/** The value with which SEEK answered without errors: a primitive, the JSON type of another, or `absent`. */
+/** The value with which SEEK answered without errors: a primitive, or the JSON type of another. */
 export type SeekAnswer = z.infer<typeof SeekAnswerSchema>;
 
 const AttemptFields = z.object({
@@ -35,7 +35,7 @@ const AttemptFields = z.object({
   reason: z.string().describe('Message of SEEK, or why the signal was skipped').optional(),
   durationMs: z.number().describe('Duration of the attempt, in milliseconds'),
   seekAnswer: SeekAnswerSchema.describe(
-    'Value of an answer without errors that was not `true`: the value, its JSON type, or `absent`',
+    'Value of an answer without errors that was not `true`: the value, or its JSON type',
   ).optional(),
   tokenUsed: z
     .object({

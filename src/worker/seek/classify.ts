@@ -7,8 +7,8 @@ export type SendResult =
   | { kind: 'accepted'; unconfirmed?: SeekAnswer }
   /** A GraphQL answer with errors, under any HTTP status. `status` is set for 429 and 5xx only. */
   | { kind: 'refused'; errors: SeekError[]; status?: number; retryAfterMs?: number }
-  /** An answer that is not GraphQL. */
-  | { kind: 'unreadable'; status: number; retryAfterMs?: number }
+  /** An answer that is not GraphQL, or does not hold what was asked for. `detail`: what is wrong with it. */
+  | { kind: 'unreadable'; status: number; detail?: string; retryAfterMs?: number }
   /** No answer. `unsent`: no connection was made, so nothing was sent. */
   | { kind: 'unreachable'; reason: string; unsent: boolean }
   /** We aborted the request: the worker stops, or has lost the job's lock. */
@@ -37,15 +37,15 @@ const TRANSIENT_4XX = new Set([401, 408, 425, 429]);
 export const classify = (result: Exclude<SendResult, { kind: 'aborted' }>): Outcome => {
   switch (result.kind) {
     case 'accepted':
-      // Whatever the value: SEEK documents no meaning for it, only that success has no errors.
+      // Also without `true`: SEEK documents no meaning of the value, only that success has no errors.
       return { kind: 'delivered' };
     case 'refused':
       return classifyErrors(result.errors, result.retryAfterMs);
     case 'unreachable':
       return retry('UNREACHABLE', result.reason, undefined);
     case 'unreadable': {
-      const { status, retryAfterMs } = result;
-      const reason = `HTTP ${status} without a GraphQL answer`;
+      const { status, detail, retryAfterMs } = result;
+      const reason = `HTTP ${status} without a GraphQL answer${detail === undefined ? '' : `: ${detail}`}`;
       return status >= 400 && status < 500 && !TRANSIENT_4XX.has(status)
         ? { kind: 'dead', code: `HTTP_${status}`, reason }
         : retry(`HTTP_${status}`, reason, retryAfterMs);

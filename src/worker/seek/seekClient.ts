@@ -1,13 +1,13 @@
 import { GraphQLClient } from 'graphql-request';
 import type { Logger } from '../../observability/logger.ts';
-import { createRedactor, maskBody, redact, redactBody } from '../../observability/redact.ts';
+import { maskBody, redactBody } from '../../observability/redact.ts';
 import type { Span } from '../../observability/tracing.ts';
 import { isObject } from '../../schemas/json.ts';
-import { type SeekError, SeekErrorSchema, toMutation } from '../../schemas/seekApi.ts';
+import { type SeekError, toMutation } from '../../schemas/seekApi.ts';
 import type { SeekSignal } from '../../schemas/signal.ts';
-import type { SeekAnswer } from '../../schemas/signalJob.ts';
-import { oneLine, type SendResult } from './classify.ts';
+import type { SendResult } from './classify.ts';
 import { type Http, type HttpAnswer, NoAnswerError } from './http.ts';
+import { describeValue, parseAnswer, readErrors } from './readAnswer.ts';
 
 export type SendRequest = {
   /** One signal is sent by `sendSignal`, several by `sendSignals`. */
@@ -55,7 +55,7 @@ export const createSeekClient =
       'x-request-id': requestId,
     };
     let answer: HttpAnswer | undefined;
-    let parsed: Record<string, unknown> | undefined;
+    let parsed: ReturnType<typeof parseAnswer> | undefined;
 
     const client = new GraphQLClient(apiUrl, {
       excludeOperationName: true,
@@ -75,9 +75,12 @@ export const createSeekClient =
 
     try {
       const { data } = await client.rawRequest<unknown>(query, variables);
-      // SEEK documents success as the absence of errors, not as a value. But `data` must be there.
+      // SEEK documents success as the absence of errors, not as a value. But an answer without the field
+      // that was asked for says nothing about the signals.
+      const field = signals.length === 1 ? 'sendSignal' : 'sendSignals';
       if (!isObject(data)) return unreadable(answer);
-      const value = data[signals.length === 1 ? 'sendSignal' : 'sendSignals'];
+      if (!Object.hasOwn(data, field)) return unreadable(answer, { detail: `no data.${field}` });
+      const value = data[field];
       return value === true
         ? { kind: 'accepted' }
         : { kind: 'accepted', unconfirmed: describeValue(value, secrets) };
@@ -124,17 +127,6 @@ const EMPTY = new Response();
 const JSON_HEADERS = new Headers({ 'content-type': 'application/json' });
 
 /**
- * Parses one answer. It rejects a list, which graphql-request would read as the answers to a batch. It
- * removes `errors: null`, which graphql-request would read as an error.
- */
-const parseAnswer = (text: string): Record<string, unknown> => {
-  const answer: unknown = JSON.parse(text.replace(/^\uFEFF/, ''));
-  if (!isObject(answer)) throw new TypeError('not an object');
-  const { errors, ...rest } = answer;
-  return errors === null || errors === undefined ? rest : { errors, ...rest };
-};
-
-/**
  * The result of a request that graphql-request rejected. `errors` come from the parsed answer, not from
  * its error: that repeats the whole answer, and building it fails for deeply nested ones.
  */
@@ -146,7 +138,7 @@ const toFailure = (
   // A 401 whose errors have no codes means what its status means.
   const isBare401 = answer?.status === 401 && errors?.every((error) => !error.extensions?.code);
   return errors === undefined || isBare401
-    ? unreadable(answer, cause)
+    ? unreadable(answer, { cause })
     : { kind: 'refused', errors, ...statusOf(answer), ...retryAfter(answer) };
 };
 
@@ -159,97 +151,20 @@ const statusOf = (answer: HttpAnswer | undefined) =>
 const retryAfter = (answer: HttpAnswer | undefined) =>
   answer?.retryAfterMs === undefined ? {} : { retryAfterMs: answer.retryAfterMs };
 
-// Every attempt stores it.
-const MAX_VALUE_LENGTH = 100;
-
-/** The value of a mutation as an attempt stores it: a primitive, or the JSON type of anything else. */
-const describeValue = (value: unknown, secrets: readonly string[]): SeekAnswer => {
-  switch (typeof value) {
-    case 'undefined':
-      return 'absent';
-    case 'boolean':
-      return value;
-    case 'number':
-      // JSON reads 1e999 as infinity, which it cannot write.
-      return Number.isFinite(value) ? value : 'number';
-    case 'string':
-      return oneLine(redact(value, secrets).slice(0, MAX_VALUE_LENGTH).toWellFormed());
-    default:
-      if (value === null) return null;
-      return Array.isArray(value) ? 'array' : 'object';
-  }
-};
-
 // Without an answer the error is our own bug. It must not look like an answer from SEEK.
-const unreadable = (answer: HttpAnswer | undefined, cause?: unknown): SendResult => {
+const unreadable = (
+  answer: HttpAnswer | undefined,
+  { detail, cause }: { detail?: string; cause?: unknown } = {},
+): SendResult => {
   if (answer === undefined) {
     throw new Error('Expected an answer from SEEK, but the request failed before it was sent', {
       cause,
     });
   }
-  return { kind: 'unreadable', status: answer.status, ...retryAfter(answer) };
-};
-
-/** The errors of an answer that can be read, with secrets masked. `undefined`: there are none. */
-export const readErrors = (
-  errors: unknown,
-  secrets: readonly string[],
-): SeekError[] | undefined => {
-  if (!Array.isArray(errors)) return undefined;
-  const maskSecrets = createErrorMasker(secrets);
-  const readable = errors.flatMap((error) => {
-    const parsed = SeekErrorSchema.safeParse(error);
-    return parsed.success ? [maskSecrets(parsed.data)] : [];
-  });
-  return readable.length > 0 ? readable : undefined;
-};
-
-// Outcomes depend on these codes, and they are no secrets. So they are never masked, not even when a
-// seek token happens to be a part of one.
-const KNOWN_CODES = new Set([
-  'UNAUTHENTICATED',
-  'FORBIDDEN',
-  'BAD_USER_INPUT',
-  'RATE_LIMITED',
-  'INTERNAL_SERVER_ERROR',
-  'GRAPHQL_VALIDATION_FAILED',
-  'GRAPHQL_PARSE_FAILED',
-]);
-
-// Every attempt stores its code, and the log gets the invalid fields.
-const MAX_CODE_LENGTH = 100;
-const MAX_INVALID_FIELDS = 1_000;
-
-/** Masks secrets in an error. `code` and `invalidFields` keep their place and their shape. */
-const createErrorMasker = (secrets: readonly string[]) => {
-  const redactor = createRedactor(secrets);
-  const maskCode = (code: string): string =>
-    KNOWN_CODES.has(code) ? code : redactor.text(code).slice(0, MAX_CODE_LENGTH).toWellFormed();
-  const toText = (problem: unknown): string =>
-    typeof problem === 'string' ? redactor.text(problem) : JSON.stringify(redactor.value(problem));
-  const maskFields = (fields: unknown): unknown =>
-    typeof fields === 'object' && fields !== null && !Array.isArray(fields)
-      ? Object.fromEntries(
-          Object.entries(fields)
-            .slice(0, MAX_INVALID_FIELDS)
-            .map(([pointer, problem]) => [redactor.text(pointer), toText(problem)]),
-        )
-      : redactor.value(fields);
-
-  return ({ message, extensions }: SeekError): SeekError => {
-    if (extensions === undefined) return { message: redactor.text(message) };
-    const { code, invalidFields, ...rest } = extensions;
-    const others = Object.entries(rest).map(([key, value]) => [
-      redactor.text(key),
-      redactor.value(value),
-    ]);
-    return {
-      message: redactor.text(message),
-      extensions: {
-        ...Object.fromEntries(others),
-        ...(code === undefined ? {} : { code: maskCode(code) }),
-        ...(invalidFields === undefined ? {} : { invalidFields: maskFields(invalidFields) }),
-      },
-    };
+  return {
+    kind: 'unreadable',
+    status: answer.status,
+    ...(detail === undefined ? {} : { detail }),
+    ...retryAfter(answer),
   };
 };

@@ -54,7 +54,7 @@ describe('answer of the wrong shape', () => {
     ['data a list', '{"data":[{"sendSignal":true}]}', UNREADABLE],
     [
       'a key twice: the last counts',
-      '{"data":{},"errors":[{}],"errors":[]}',
+      '{"data":{"sendSignal":true},"errors":[{}],"errors":[]}',
       { kind: 'delivered' },
     ],
     ['invalid UTF-8', Buffer.from([0x7b, 0xff, 0xfe, 0x7d]), UNREADABLE],
@@ -62,7 +62,12 @@ describe('answer of the wrong shape', () => {
     ['a NUL', '{"data":{}}\0', UNREADABLE],
     ['deep lists', LISTS, UNREADABLE],
     ['deep objects', OBJECTS, UNREADABLE],
-    ['deep data', `{"data":{"a":${LISTS}}}`, { kind: 'delivered' }],
+    ['deep data', `{"data":{"a":${LISTS},"sendSignal":true}}`, { kind: 'delivered' }],
+    [
+      'deep extensions beside data',
+      `{"data":{"sendSignal":true},"extensions":${LISTS}}`,
+      { kind: 'delivered' },
+    ],
     ['deep errors', `{"errors":${LISTS}}`, UNREADABLE],
     ['a deep message', `{"errors":[{"message":${OBJECTS}}]}`, UNKNOWN],
     ['deep extensions', `{"errors":[{"extensions":${OBJECTS}}]}`, UNKNOWN],

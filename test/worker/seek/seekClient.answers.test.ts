@@ -90,8 +90,6 @@ describe('answer', () => {
     { body: '{"data":{"sendSignal":"queued\\nlater"}}', unconfirmed: 'queued later' },
     { body: '{"data":{"sendSignal":{"accepted":true}}}', unconfirmed: 'object' },
     { body: '{"data":{"sendSignal":[true]}}', unconfirmed: 'array' },
-    { body: '{"data":{}}', unconfirmed: 'absent' },
-    { body: '{"data":{"sendSignals":true}}', unconfirmed: 'absent' },
   ])('no errors, and $body → accepted, with the value $unconfirmed', async (row) => {
     const { send } = await setup([raw(row.body)]);
 
@@ -102,12 +100,102 @@ describe('answer', () => {
     { data: { sendSignals: true }, result: ACCEPTED },
     { data: { sendSignals: false }, result: { ...ACCEPTED, unconfirmed: false } },
     { data: { sendSignals: null }, result: { ...ACCEPTED, unconfirmed: null } },
-    { data: { sendSignal: true }, result: { ...ACCEPTED, unconfirmed: 'absent' } },
   ])('batch without errors, and $data → $result', async ({ data, result }) => {
     const { sendAll } = await setup([json({ data })]);
 
     await expect(sendAll([buildSignal(), buildSignal()])).resolves.toEqual(result);
   });
+
+  const without = (field: string): SendResult => ({
+    kind: 'unreadable',
+    status: 200,
+    detail: `no data.${field}`,
+  });
+
+  it.each([
+    '{"data":{}}',
+    '{"data":{"message":"Request received"}}',
+    '{"data":{"sendSignals":true}}',
+    '{"data":{"sendsignal":true}}',
+    '{"data":{"__proto__":{"sendSignal":true}}}',
+    '{"data":{"data":{"sendSignal":true}},"errors":[]}',
+  ])('%s, without the field that was asked for → unreadable', async (body) => {
+    const { send } = await setup([raw(body)]);
+
+    await expect(send()).resolves.toEqual(without('sendSignal'));
+  });
+
+  it.each([{}, { sendSignal: true }, { message: 'ok' }])(
+    'batch answered with data %j, without sendSignals → unreadable',
+    async (data) => {
+      const { sendAll } = await setup([json({ data })]);
+
+      await expect(sendAll([buildSignal(), buildSignal()])).resolves.toEqual(
+        without('sendSignals'),
+      );
+    },
+  );
+
+  it.each([
+    '"extensions":null',
+    '"extensions":[]',
+    '"extensions":"x"',
+    '"extensions":7',
+    '"extensions":false',
+    '"extensions":{"cost":{"requested":1}}',
+    '"errors":null',
+    '"errors":[]',
+    '"errors":{}',
+    '"status":"error","message":"ignored"',
+    '"hasNext":false,"label":null,"path":null',
+    '"__proto__":{"errors":[{}]}',
+  ])('true beside %s, which the specification gives no meaning → accepted', async (member) => {
+    const { send, sendAll } = await setup([
+      raw(`{"data":{"sendSignal":true},${member}}`),
+      raw(`{${member},"data":{"sendSignals":true}}`),
+    ]);
+
+    await expect(send()).resolves.toEqual(ACCEPTED);
+    await expect(sendAll([buildSignal(), buildSignal()])).resolves.toEqual(ACCEPTED);
+  });
+
+  it.each([
+    '{"errors":[{"message":"m"}],"extensions":null}',
+    '{"errors":[{"message":"m","path":7,"locations":"here"}],"data":null}',
+    '{"errors":[{"message":"m","path":null,"locations":[null]},null,7],"data":{"sendSignal":true}}',
+    '{"errors":[{"message":"m","extensions":null}],"more":{}}',
+    '{"errors":[{"message":"m","extensions":[]}]}',
+  ])('%s → the error, whatever is beside it', async (body) => {
+    const { send } = await setup([raw(body)]);
+
+    await expect(send()).resolves.toEqual({
+      kind: 'refused',
+      errors: [expect.objectContaining({ message: 'm' })],
+    });
+  });
+
+  it.each(['7', 'null', '{"text":"m"}', '["m"]'])(
+    'error with the message %s, which is no text → refused',
+    async (message) => {
+      const { send } = await setup([
+        raw(`{"errors":[{"message":${message},"extensions":{"code":"FORBIDDEN"}}]}`),
+      ]);
+
+      await expect(send()).resolves.toEqual({
+        kind: 'refused',
+        errors: [{ message: '', extensions: { code: 'FORBIDDEN' } }],
+      });
+    },
+  );
+
+  it.each(['"x"', '7', 'true', '{"message":"m"}', '["x"]', '[null]', '[[]]'])(
+    'errors %s, which cannot be read, beside true → unreadable',
+    async (errors) => {
+      const { send } = await setup([raw(`{"data":{"sendSignal":true},"errors":${errors}}`)]);
+
+      await expect(send()).resolves.toEqual(unreadable(200));
+    },
+  );
 
   it.each([
     { what: 'an empty list', reply: json([]) },
