@@ -1,6 +1,6 @@
 import type { Attempt, SignalJob } from '../schemas/signalJob.ts';
 import type { Attempted } from './delivery/bisectBatch.ts';
-import { applyRetryLimits, type RetryLimits } from './seek/classify.ts';
+import { applyRetryLimits, isGatewayCode, type RetryLimits } from './seek/classify.ts';
 
 export type RetryPolicy = BackoffPolicy & RetryLimits;
 
@@ -23,7 +23,8 @@ export const evaluateAttempt = (
   random: () => number,
 ): AttemptDecision => {
   const ageMs = ageMsOf(signalJob, startedAt);
-  const outcome = applyRetryLimits(attempted.outcome, { attempt: number, ageMs }, policy);
+  const inARow = gatewayAttempts(signalJob, number - 1) + 1;
+  const outcome = applyRetryLimits(attempted.outcome, { attempt: number, ageMs, inARow }, policy);
   const waitMs =
     outcome.kind === 'retry'
       ? backoffMs({ ...policy, attempt: number, retryAfterMs: outcome.retryAfterMs, random })
@@ -43,6 +44,12 @@ export const evaluateAttempt = (
       ...(tokenUsed === undefined ? {} : { tokenUsed }),
     },
   };
+};
+
+/** How many of the last attempts since the last redrive, which made `made`, ended with a status of a gateway. */
+const gatewayAttempts = ({ attempts }: SignalJob, made: number): number => {
+  const own = attempts.slice(Math.max(0, attempts.length - made));
+  return own.length - 1 - own.findLastIndex(({ code }) => !isGatewayCode(code));
 };
 
 /** Milliseconds since the signal was accepted, or since its last redrive. */

@@ -121,6 +121,45 @@ describe('the circuit breaker', () => {
     expect(logs.lines().some(({ msg }) => msg === 'delivery.suspended')).toBe(false);
   });
 
+  it('a firewall that refuses half of all requests (403) → every signal is delivered', async () => {
+    const { sendAll, until } = await setup({
+      env: { RETRY_BASE_MS: '20', BATCH_SIZE: '1' },
+      answers: (_, number) => (number % 2 === 0 ? html(403) : delivered()),
+    });
+
+    for (const { signalId } of await sendAll(many(100))) await until(signalId, 'delivered');
+  });
+
+  it.each([403, 404, 407, 431])(
+    'a gateway that answers the partner token with HTTP %i → a new one is taken before the probe',
+    async (status) => {
+      const { seek, sendAll, until } = await setup({
+        answers: ({ headers }) =>
+          headers.authorization === 'Bearer partner-token-1' ? html(status) : delivered(),
+      });
+
+      for (const { signalId } of await sendAll(many(10))) await until(signalId, 'delivered');
+
+      expect(seek.tokenRequests).toHaveLength(2);
+    },
+  );
+
+  it('a gateway that refuses one signal (403) → a dead letter after eight attempts', async () => {
+    const failingToken = newToken();
+    const { sendAll, until, untilDeadLettered, send, seek } = await setup({
+      env: { RETRY_BASE_MS: '10' },
+      answers: ({ text }) => (text.includes(failingToken) ? html(403) : delivered()),
+    });
+
+    const { signalId } = await send(complete(failingToken));
+    const deadLetter = await untilDeadLettered(signalId);
+    for (const other of await sendAll(many(20))) await until(other.signalId, 'delivered');
+
+    expect(deadLetter).toMatchObject({ code: 'HTTP_403' });
+    expect(deadLetter.attempts).toHaveLength(8);
+    expect(seek.tokenRequests.length).toBeLessThanOrEqual(2);
+  });
+
   it('opens for the Retry-After of a rate limit, and spends no attempt', async () => {
     const times: number[] = [];
     let limited = 0;

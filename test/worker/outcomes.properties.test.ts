@@ -139,7 +139,7 @@ describe('classify', () => {
         const outcome = classify(answer);
         const ended = applyRetryLimits(
           outcome,
-          { attempt, ageMs },
+          { attempt, ageMs, inARow: 1 },
           { maxAttempts, maxAgeMs: DAY_MS / 2 },
         );
         const isOver = attempt >= maxAttempts || ageMs >= DAY_MS / 2;

@@ -101,6 +101,42 @@ describe('retry', () => {
     },
   );
 
+  it.each([
+    { codes: [], made: 0, dies: false },
+    { codes: Array(6).fill('HTTP_403'), made: 6, dies: false },
+    { codes: Array(7).fill('HTTP_403'), made: 7, dies: true },
+    {
+      codes: ['HTTP_403', 'HTTP_404', 'HTTP_407', ...Array(4).fill('HTTP_431')],
+      made: 7,
+      dies: true,
+    },
+    { codes: [...Array(7).fill('HTTP_403'), 'HTTP_503'], made: 8, dies: false },
+    {
+      codes: [...Array(9).fill('HTTP_403'), undefined, ...Array(6).fill('HTTP_403')],
+      made: 16,
+      dies: false,
+    },
+    // The others were before a redrive.
+    { codes: Array(9).fill('HTTP_403'), made: 2, dies: false },
+    { codes: Array(9).fill('HTTP_403'), made: 0, dies: false },
+  ])('HTTP_403 of a gateway, after $made attempts with $codes → dies: $dies', async (row) => {
+    const attempts = row.codes.map((code) => ({
+      at: STARTED_AT,
+      outcome: 'retry',
+      durationMs: 1,
+      code,
+    }));
+    const outcome = { kind: 'retry', code: 'HTTP_403', reason: 'HTTP 403', maxInARow: 8 } as const;
+    const { fail } = setup({
+      result: attempted(outcome),
+      job: { attemptsMade: row.made, data: buildSignalJob({ attempts }) },
+    });
+
+    const error = await fail();
+
+    expect(error).toBeInstanceOf(row.dies ? UnrecoverableError : RetryError);
+  });
+
   it('after an earlier attempt → is stored behind it', async () => {
     const before = { at: STARTED_AT, outcome: 'retry', durationMs: 1 };
     const { fail, updates } = setup({

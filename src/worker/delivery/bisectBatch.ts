@@ -142,17 +142,24 @@ const allEnded = async (parts: readonly Promise<unknown>[]): Promise<void> => {
 
 const toAttempted = ({ result, requestId, breakerOpen }: Answered): Attempted => {
   const outcome = classify(result);
-  // Delivery is suspended because of answers that are not GraphQL, so the signal is not at fault.
-  const isOutage = breakerOpen && result.kind === 'unreadable' && outcome.kind === 'dead';
+  const isOutage = breakerOpen && result.kind === 'unreadable';
   return {
     kind: 'attempted',
-    outcome: isOutage ? { ...outcome, kind: 'retry' } : outcome,
+    outcome: isOutage ? exonerate(outcome) : outcome,
     requestId,
     ...(result.kind === 'refused' ? { errors: result.errors } : {}),
     ...(result.kind === 'accepted' && result.unconfirmed !== undefined
       ? { seekAnswer: result.unconfirmed }
       : {}),
   };
+};
+
+/** The outcome while delivery is suspended because of answers that are not GraphQL: the signal is not at fault. */
+const exonerate = (outcome: Outcome): Outcome => {
+  if (outcome.kind === 'dead') return { ...outcome, kind: 'retry' };
+  if (outcome.kind !== 'retry') return outcome;
+  const { maxInARow, ...retry } = outcome;
+  return retry;
 };
 
 /**

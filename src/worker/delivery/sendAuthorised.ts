@@ -3,7 +3,7 @@ import { abortable } from '../../runtime/async.ts';
 import type { SeekSignal } from '../../schemas/signal.ts';
 import type { CircuitBreaker, Permit } from '../circuitBreaker/circuitBreaker.ts';
 import { healthReportOf } from '../circuitBreaker/healthReport.ts';
-import { isUnauthenticated, type SendResult } from '../seek/classify.ts';
+import { isUnauthenticated, mayRefuseToken, type SendResult } from '../seek/classify.ts';
 import { type PartnerToken, PartnerTokenError } from '../seek/partnerToken.ts';
 import type { SeekClient } from '../seek/seekClient.ts';
 
@@ -53,7 +53,7 @@ class BreakerUnavailableError extends Error {
 }
 
 type Deps = {
-  partnerToken: Pick<PartnerToken, 'peek' | 'get' | 'renew'>;
+  partnerToken: Pick<PartnerToken, 'peek' | 'get' | 'renew' | 'suspect'>;
   send: SeekClient;
   breaker: Pick<CircuitBreaker, 'awaitSlot' | 'report'>;
   newRequestId: () => string;
@@ -118,6 +118,7 @@ const createSendWithRenewal =
       const requestId = newRequestId();
       onRequest?.({ requestId, signalIds });
       const result = await send({ signals, partnerToken: token, requestId, abort, attempts });
+      if (mayRefuseToken(result)) partnerToken.suspect(token);
       return { requestId, result };
     };
 

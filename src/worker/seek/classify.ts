@@ -14,7 +14,14 @@ export type SendResult =
   /** We aborted the request: the worker stops, or has lost the job's lock. */
   | { kind: 'aborted' };
 
-export type Retry = { kind: 'retry'; code: string; reason: string; retryAfterMs?: number };
+export type Retry = {
+  kind: 'retry';
+  code: string;
+  reason: string;
+  retryAfterMs?: number;
+  /** After so many attempts in a row that end with a status of a gateway, the signal is at fault. */
+  maxInARow?: number;
+};
 export type Dead = { kind: 'dead'; code: string; reason: string };
 
 /** What becomes of the signal after an attempt. */
@@ -33,6 +40,23 @@ const PUBLIC_TEST_DATA = /public test data/i;
 export const isPublicTestData = (message: string): boolean => PUBLIC_TEST_DATA.test(message);
 
 const TRANSIENT_4XX = new Set([401, 408, 425, 429]);
+const CONTENT_TOO_LARGE = 413;
+
+// A gateway, a proxy or a firewall wrote any other 4xx without GraphQL. It may answer so for minutes,
+// whatever the signal; or it may object to what one signal holds. With the default backoff, eight
+// attempts take four minutes.
+const MAX_GATEWAY_ATTEMPTS = 8;
+
+const isOfGateway = (status: number): boolean =>
+  status >= 400 && status < 500 && !TRANSIENT_4XX.has(status) && status !== CONTENT_TOO_LARGE;
+
+/** Whether a code is that of an answer which a gateway wrote, as `classify` sets it. */
+export const isGatewayCode = (code: string | undefined): boolean =>
+  code !== undefined && /^HTTP_\d{3}$/.test(code) && isOfGateway(Number(code.slice(-3)));
+
+/** Whether a gateway may have refused the partner token, so that a new one may help. */
+export const mayRefuseToken = (result: SendResult): boolean =>
+  result.kind === 'unreadable' && isOfGateway(result.status);
 
 export const classify = (result: Exclude<SendResult, { kind: 'aborted' }>): Outcome => {
   switch (result.kind) {
@@ -46,9 +70,10 @@ export const classify = (result: Exclude<SendResult, { kind: 'aborted' }>): Outc
     case 'unreadable': {
       const { status, detail, retryAfterMs } = result;
       const reason = `HTTP ${status} without a GraphQL answer${detail === undefined ? '' : `: ${detail}`}`;
-      return status >= 400 && status < 500 && !TRANSIENT_4XX.has(status)
-        ? { kind: 'dead', code: `HTTP_${status}`, reason }
-        : retry(`HTTP_${status}`, reason, retryAfterMs);
+      const code = `HTTP_${status}`;
+      if (status === CONTENT_TOO_LARGE) return { kind: 'dead', code, reason };
+      const outcome = retry(code, reason, retryAfterMs);
+      return isOfGateway(status) ? { ...outcome, maxInARow: MAX_GATEWAY_ATTEMPTS } : outcome;
     }
   }
 };
@@ -114,6 +139,8 @@ export type RetryUse = {
   attempt: number;
   /** Since the signal was accepted or last redriven. */
   ageMs: number;
+  /** How many attempts in a row, with this one, ended with a status of a gateway. */
+  inARow: number;
 };
 
 export type RetryLimits = { maxAttempts: number; maxAgeMs: number };
@@ -121,13 +148,16 @@ export type RetryLimits = { maxAttempts: number; maxAgeMs: number };
 /** Turns a retry into a dead letter when the signal has no attempts or no time left. */
 export const applyRetryLimits = (
   outcome: Outcome,
-  { attempt, ageMs }: RetryUse,
+  { attempt, ageMs, inARow }: RetryUse,
   { maxAttempts, maxAgeMs }: RetryLimits,
 ): Outcome => {
   if (outcome.kind !== 'retry') return outcome;
-  const { code, reason } = outcome;
+  const { code, reason, maxInARow = Infinity } = outcome;
   if (attempt >= maxAttempts) {
     return { kind: 'dead', code, reason: `${reason} (given up after attempt ${attempt})` };
+  }
+  if (inARow >= maxInARow) {
+    return { kind: 'dead', code, reason: `${reason} (given up after ${inARow} in a row)` };
   }
   return ageMs >= maxAgeMs ? expired(outcome, ageMs) : outcome;
 };

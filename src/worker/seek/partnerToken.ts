@@ -4,6 +4,8 @@ import { PartnerTokenAnswerSchema } from '../../schemas/seekApi.ts';
 import { type Http, type HttpAnswer, NoAnswerError } from './http.ts';
 
 const RENEW_EARLY_MS = 60_000;
+// A gateway can refuse every token, or every request. Then renewals would only burden the token endpoint.
+const MIN_SUSPICION_INTERVAL_MS = 60_000;
 
 /** The token endpoint issued no partner token. The message contains no secret. */
 export class PartnerTokenError extends Error {
@@ -44,6 +46,11 @@ type CachedToken = { value: string; renewAt: number };
  */
 export const createPartnerToken = ({ now = () => performance.now(), ...deps }: Deps) => {
   let cached: CachedToken | undefined;
+  let isSuspected = false;
+  let suspicionAllowedAt = Number.NEGATIVE_INFINITY;
+
+  const unexpired = (): CachedToken | undefined =>
+    cached !== undefined && now() < cached.renewAt ? cached : undefined;
 
   const request = singleFlight(async (): Promise<CachedToken> => {
     try {
@@ -51,13 +58,16 @@ export const createPartnerToken = ({ now = () => performance.now(), ...deps }: D
       return cached;
     } catch (err) {
       if (err instanceof PartnerTokenError) deps.onFailure?.(err);
-      throw err;
+      const suspect = isSuspected ? unexpired() : undefined;
+      if (suspect === undefined) throw err;
+      return suspect;
+    } finally {
+      isSuspected = false;
     }
   });
 
   /** The cached token, if it is still valid. */
-  const peek = (): string | undefined =>
-    cached !== undefined && now() < cached.renewAt ? cached.value : undefined;
+  const peek = (): string | undefined => (isSuspected ? undefined : unexpired()?.value);
 
   return {
     peek,
@@ -68,6 +78,16 @@ export const createPartnerToken = ({ now = () => performance.now(), ...deps }: D
     renew: async (stale: string): Promise<string> => {
       const value = peek();
       return value === undefined || value === stale ? (await request()).value : value;
+    },
+
+    /**
+     * Call when a gateway may have refused `value`. It is renewed before the next request, at most once a
+     * minute. If that fails, it is used until it expires: the gateway may have meant something else.
+     */
+    suspect: (value: string): void => {
+      if (value !== cached?.value || now() < suspicionAllowedAt) return;
+      suspicionAllowedAt = now() + MIN_SUSPICION_INTERVAL_MS;
+      isSuspected = true;
     },
   };
 };

@@ -51,20 +51,29 @@ describe('signal sent alone', () => {
   });
 
   it.each([
-    { breakerOpen: false, outcome: 'dead HTTP_404' },
+    { breakerOpen: false, status: 404, outcome: { kind: 'retry', maxInARow: 8 } },
     // The address is wrong, not the signal.
-    { breakerOpen: true, outcome: 'retry HTTP_404' },
-  ])('404 without GraphQL, breaker open: $breakerOpen → $outcome', async (row) => {
-    const { bisectBatch, results } = setup({
-      rows: ['good'],
-      reply: () => ({ kind: 'unreadable', status: 404 }),
-      breakerOpen: row.breakerOpen,
-    });
+    { breakerOpen: true, status: 404, outcome: { kind: 'retry' } },
+    { breakerOpen: false, status: 413, outcome: { kind: 'dead' } },
+    { breakerOpen: true, status: 413, outcome: { kind: 'retry' } },
+    { breakerOpen: true, status: 503, outcome: { kind: 'retry' } },
+  ])(
+    'HTTP $status without GraphQL, breaker open: $breakerOpen → $outcome',
+    async ({ status, outcome, breakerOpen }) => {
+      const { bisectBatch, results } = setup({
+        rows: ['good'],
+        reply: () => ({ kind: 'unreadable', status }),
+        breakerOpen,
+      });
 
-    await bisectBatch('probe');
+      await bisectBatch('probe');
 
-    expect(results()[0]?.map(outcomeOf)).toEqual([row.outcome]);
-  });
+      const reason = `HTTP ${status} without a GraphQL answer`;
+      expect(results()[0]).toEqual([
+        expect.objectContaining({ outcome: { ...outcome, code: `HTTP_${status}`, reason } }),
+      ]);
+    },
+  );
 
   it('FORBIDDEN while the breaker is open → dead', async () => {
     const { bisectBatch, results } = setup({ rows: ['forbidden'], breakerOpen: true });

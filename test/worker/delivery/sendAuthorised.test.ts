@@ -37,6 +37,7 @@ const setup = ({
 }: Doubles = {}) => {
   const sent: SendRequest[] = [];
   const renewed: string[] = [];
+  const suspected: string[] = [];
   const awaited: unknown[] = [];
   const reported: unknown[] = [];
   const sendAuthorised = createSendAuthorised({
@@ -47,6 +48,7 @@ const setup = ({
         renewed.push(stale);
         return renew?.(stale) ?? 'fresh';
       },
+      suspect: (value) => suspected.push(value),
     },
     send: async (request) => {
       sent.push(request);
@@ -76,6 +78,7 @@ const setup = ({
     signals,
     sent,
     renewed,
+    suspected,
     awaited,
     reported,
   };
@@ -233,6 +236,35 @@ describe('circuit breaker that cannot be read', () => {
       reason: 'Failed to read the circuit breaker',
     });
     expect([sent.length, reported]).toEqual([requests, []]);
+  });
+});
+
+describe('answer of a gateway', () => {
+  it.each([
+    { status: 403, suspected: ['cached'] },
+    { status: 404, suspected: ['cached'] },
+    { status: 431, suspected: ['cached'] },
+    { status: 200, suspected: [] },
+    { status: 413, suspected: [] },
+    { status: 429, suspected: [] },
+    { status: 503, suspected: [] },
+  ])('HTTP $status without GraphQL → the suspected tokens are $suspected', async (row) => {
+    const subject = setup({ results: [{ kind: 'unreadable', status: row.status }] });
+
+    await subject.sendAuthorised();
+
+    expect(subject.suspected).toEqual(row.suspected);
+    expect(subject.renewed).toEqual([]);
+    expect(subject.sent).toHaveLength(1);
+  });
+
+  it('403 to a renewed token → that one is suspected', async () => {
+    const results: SendResult[] = [UNAUTHENTICATED, { kind: 'unreadable', status: 403 }];
+    const { sendAuthorised, suspected } = setup({ results });
+
+    await sendAuthorised();
+
+    expect(suspected).toEqual(['fresh']);
   });
 });
 

@@ -3,10 +3,13 @@ import {
   applyRetryLimits,
   classify,
   expired,
+  isGatewayCode,
   isPublicTestData,
   isUnauthenticated,
   isUnknownMutation,
+  mayRefuseToken,
   type Outcome,
+  type SendResult,
 } from '../../../src/worker/seek/classify.ts';
 
 const LIVE_ONLY = 'Live tokens are not accepted when accessing public test data';
@@ -114,24 +117,60 @@ describe('classify: answers without GraphQL', () => {
     { status: 200, kind: 'retry' },
     { status: 204, kind: 'retry' },
     { status: 302, kind: 'retry' },
-    { status: 400, kind: 'dead' },
+    { status: 400, kind: 'retry', maxInARow: 8 },
     { status: 401, kind: 'retry' },
-    { status: 403, kind: 'dead' },
-    { status: 404, kind: 'dead' },
+    { status: 403, kind: 'retry', maxInARow: 8 },
+    { status: 404, kind: 'retry', maxInARow: 8 },
+    { status: 402, kind: 'retry', maxInARow: 8 },
+    { status: 407, kind: 'retry', maxInARow: 8 },
     { status: 408, kind: 'retry' },
     { status: 413, kind: 'dead' },
-    { status: 422, kind: 'dead' },
+    { status: 422, kind: 'retry', maxInARow: 8 },
+    { status: 421, kind: 'retry', maxInARow: 8 },
+    { status: 425, kind: 'retry' },
     { status: 429, kind: 'retry' },
-    { status: 499, kind: 'dead' },
+    { status: 431, kind: 'retry', maxInARow: 8 },
+    { status: 451, kind: 'retry', maxInARow: 8 },
+    { status: 499, kind: 'retry', maxInARow: 8 },
     { status: 500, kind: 'retry' },
     { status: 502, kind: 'retry' },
     { status: 503, kind: 'retry' },
     { status: 504, kind: 'retry' },
-  ])('HTTP $status → $kind', ({ status, kind }) => {
+  ])('HTTP $status → $kind, in a row at most $maxInARow', ({ status, kind, maxInARow }) => {
+    const isOfGateway = maxInARow !== undefined;
+
     expect(classify({ kind: 'unreadable', status })).toEqual({
       kind,
       code: `HTTP_${status}`,
       reason: `HTTP ${status} without a GraphQL answer`,
+      ...(isOfGateway ? { maxInARow } : {}),
+    });
+    expect(isGatewayCode(`HTTP_${status}`)).toBe(isOfGateway);
+    expect(mayRefuseToken({ kind: 'unreadable', status })).toBe(isOfGateway);
+  });
+
+  it.each([undefined, '', 'FORBIDDEN', 'HTTP_4xx', 'HTTP_403 ', 'XHTTP_403'])(
+    'code %p → not that of a gateway',
+    (code) => {
+      expect(isGatewayCode(code)).toBe(false);
+    },
+  );
+
+  it.each<SendResult>([
+    { kind: 'accepted' },
+    { kind: 'aborted' },
+    { kind: 'unreachable', reason: 'no answer within 10 ms', unsent: false },
+    { kind: 'refused', errors: [error('FORBIDDEN')] },
+  ])('$kind → the partner token is not at fault', (result) => {
+    expect(mayRefuseToken(result)).toBe(false);
+  });
+
+  it('detail → is part of the reason', () => {
+    const result = { kind: 'unreadable', status: 200, detail: 'no data.sendSignal' } as const;
+
+    expect(classify(result)).toMatchObject({
+      kind: 'retry',
+      reason: 'HTTP 200 without a GraphQL answer: no data.sendSignal',
     });
   });
 
@@ -258,15 +297,16 @@ describe('applyRetryLimits', () => {
     { attempt: 2, hours: 72, kind: 'dead' },
     { attempt: 1, hours: 1_000, kind: 'dead' },
   ])('attempt $attempt, $hours hours old → $kind', ({ attempt, hours, kind }) => {
-    const outcome = applyRetryLimits(retry, { attempt, ageMs: hours * HOUR_MS }, limits);
+    const use = { attempt, ageMs: hours * HOUR_MS, inARow: 1 };
+    const outcome = applyRetryLimits(retry, use, limits);
 
     expect(outcome).toMatchObject({ kind, code: 'RATE_LIMITED' });
   });
 
   it.each([
-    { use: { attempt: 25, ageMs: 0 }, reason: 'Too many (given up after attempt 25)' },
+    { use: { attempt: 25, ageMs: 0, inARow: 25 }, reason: 'Too many (given up after attempt 25)' },
     {
-      use: { attempt: 3, ageMs: 72.5 * HOUR_MS },
+      use: { attempt: 3, ageMs: 72.5 * HOUR_MS, inARow: 1 },
       reason: 'Too many (given up after 72.5 hours)',
     },
   ])('retry at a limit → dead with reason "$reason"', ({ use, reason }) => {
@@ -282,6 +322,22 @@ describe('applyRetryLimits', () => {
     { kind: 'skipped', reason: 'no token' },
     { kind: 'dead', code: 'FORBIDDEN', reason: 'No' },
   ])('$kind past all limits → stays $kind', (outcome) => {
-    expect(applyRetryLimits(outcome, { attempt: 99, ageMs: 999 * HOUR_MS }, limits)).toBe(outcome);
+    const use = { attempt: 99, ageMs: 999 * HOUR_MS, inARow: 99 };
+
+    expect(applyRetryLimits(outcome, use, limits)).toBe(outcome);
+  });
+
+  it.each([
+    { inARow: 1, kind: 'retry', reason: 'HTTP 403' },
+    { inARow: 7, kind: 'retry', reason: 'HTTP 403' },
+    { inARow: 8, kind: 'dead', reason: 'HTTP 403 (given up after 8 in a row)' },
+  ])('$inARow of at most 8 in a row → $kind', ({ inARow, kind, reason }) => {
+    const gateway: Outcome = { kind: 'retry', code: 'HTTP_403', reason: 'HTTP 403', maxInARow: 8 };
+
+    expect(applyRetryLimits(gateway, { attempt: 9, ageMs: 0, inARow }, limits)).toMatchObject({
+      kind,
+      code: 'HTTP_403',
+      reason,
+    });
   });
 });

@@ -195,6 +195,72 @@ describe('renew', () => {
   });
 });
 
+describe('suspect', () => {
+  it('token in use → is renewed before the next request', async () => {
+    const { get, peek, suspect, posts } = setup();
+    suspect(await get());
+
+    expect(peek()).toBeUndefined();
+    await expect(times(50, get)).resolves.toContain('token-2');
+
+    expect(peek()).toBe('token-2');
+    expect(posts).toHaveLength(2);
+  });
+
+  it('every token, for ten minutes → is renewed once a minute', async () => {
+    const { get, suspect, posts, clock } = setup();
+
+    for (let second = 0; second < 600; second += 1) {
+      suspect(await get());
+      clock.now += 1_000;
+    }
+
+    expect(posts).toHaveLength(1 + 10);
+  });
+
+  it('earlier token → the one in use stays', async () => {
+    const { get, renew, peek, suspect } = setup();
+    const stale = await get();
+    await renew(stale);
+
+    suspect(stale);
+
+    expect(peek()).toBe('token-2');
+  });
+
+  it('no token yet → nothing happens', async () => {
+    const { get, peek, suspect, posts } = setup();
+
+    suspect('unknown');
+    await get();
+
+    expect(peek()).toBe('token-1');
+    expect(posts).toHaveLength(1);
+  });
+
+  it('renewal fails → the suspected token is used, and its renewal not repeated', async () => {
+    const down = new NoAnswerError('request failed');
+    const { get, peek, suspect, posts, failures } = setup(answer('first'), down);
+    suspect(await get());
+
+    await expect(times(50, get)).resolves.toEqual(Array(50).fill('first'));
+    suspect('first');
+
+    expect(peek()).toBe('first');
+    expect(posts).toHaveLength(2);
+    expect(failures).toHaveLength(1);
+  });
+
+  it('renewal fails after the token has expired → rejects', async () => {
+    const down = new NoAnswerError('request failed');
+    const { get, suspect, clock } = setup(answer('first', 1_800), down);
+    suspect(await get());
+    clock.now += 1_740_000;
+
+    await expect(get()).rejects.toThrow(PartnerTokenError);
+  });
+});
+
 describe('answer without a usable token', () => {
   const LEAK = 'l3aked-value';
   const body = (text: string): HttpAnswer => ({ status: 200, body: text });
