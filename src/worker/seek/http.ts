@@ -2,12 +2,20 @@ import { types } from 'node:util';
 import { Agent, type Dispatcher } from 'undici';
 
 import type { Span } from '../../observability/tracing.ts';
+import { decodeBody, UndecodableError } from './decodeBody.ts';
+import { createPool } from './skipContinue.ts';
 
 const MAX_ANSWER_BYTES = 1024 * 1024;
 // SEEK wants signals within a day, so a longer Retry-After must be a mistake.
 const MAX_RETRY_AFTER_MS = 3 * 60 * 60 * 1000;
 
-export type HttpAnswer = { status: number; body: string; retryAfterMs?: number };
+export type HttpAnswer = {
+  status: number;
+  body: string;
+  /** Why the body could not be decoded. It is empty then. */
+  undecoded?: string;
+  retryAfterMs?: number;
+};
 
 /** No answer, or an incomplete one. The message contains no secret. */
 export class NoAnswerError extends Error {
@@ -42,7 +50,7 @@ export const createHttp = ({
   timeoutMs: number;
   connections: number;
 }) => {
-  const agent = new Agent({ connections, connectTimeout: timeoutMs });
+  const agent = new Agent({ connections, connectTimeout: timeoutMs, factory: createPool });
   // The worker uses two URLs only, so each is parsed once.
   const targets = new Map<string, Target>();
   const targetOf = (url: string): Target => {
@@ -56,6 +64,7 @@ export const createHttp = ({
       const { origin, path } = targetOf(url);
       const answerBody = createBodyBuffer();
       let status = 0;
+      let encoding: string | string[] | undefined;
       let retryAfterMs: number | undefined;
       let request: Dispatcher.DispatchController | undefined;
       let failure: Error | undefined;
@@ -90,6 +99,7 @@ export const createHttp = ({
         },
         onResponseStart: (_, statusCode, answered) => {
           status = statusCode;
+          encoding = answered['content-encoding'];
           retryAfterMs = parseRetryAfter(answered['retry-after'], Date.now());
         },
         onResponseData: (_, chunk) => {
@@ -99,11 +109,9 @@ export const createHttp = ({
         },
         onResponseEnd: () => {
           cleanUp();
-          resolve({
-            status,
-            body: answerBody.text(),
-            ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-          });
+          const rest = retryAfterMs === undefined ? { status } : { status, retryAfterMs };
+          if (encoding === undefined) resolve({ ...rest, body: answerBody.bytes().toString() });
+          else resolve(decode(answerBody.bytes(), encoding).then((body) => ({ ...rest, ...body })));
         },
         onResponseError: (_, cause) =>
           fail(new NoAnswerError(describeCause(cause), { cause, unsent: isUnsent(cause) })),
@@ -140,8 +148,20 @@ const createBodyBuffer = () => {
       size += chunk.copy(bytes, size);
       return size;
     },
-    text: (): string => bytes.toString('utf8', 0, size),
+    bytes: (): Buffer => bytes.subarray(0, size),
   };
+};
+
+const decode = async (
+  bytes: Buffer,
+  encoding: string | string[],
+): Promise<Pick<HttpAnswer, 'body' | 'undecoded'>> => {
+  try {
+    return { body: (await decodeBody(bytes, encoding, MAX_ANSWER_BYTES)).toString() };
+  } catch (err) {
+    if (!(err instanceof UndecodableError)) throw err;
+    return { body: '', undecoded: err.message };
+  }
 };
 
 const describeCause = (cause: unknown): string => {

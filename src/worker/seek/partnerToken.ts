@@ -103,7 +103,11 @@ const requestToken = async (
   const answer = await http
     .post({
       url: authUrl,
-      headers: { 'content-type': 'application/json', 'user-agent': userAgent },
+      headers: {
+        'accept-encoding': 'identity',
+        'content-type': 'application/json',
+        'user-agent': userAgent,
+      },
       body: JSON.stringify({
         audience,
         client_id: clientId,

@@ -49,6 +49,8 @@ export const createSeekClient =
     const startedAt = performance.now();
     const headers = {
       accept: ACCEPT,
+      // Answers are short. One that is compressed nevertheless is decoded.
+      'accept-encoding': 'identity',
       'content-type': 'application/json',
       authorization: `Bearer ${partnerToken}`,
       'user-agent': userAgent,
@@ -154,7 +156,7 @@ const retryAfter = (answer: HttpAnswer | undefined) =>
 // Without an answer the error is our own bug. It must not look like an answer from SEEK.
 const unreadable = (
   answer: HttpAnswer | undefined,
-  { detail, cause }: { detail?: string; cause?: unknown } = {},
+  { detail = answer?.undecoded, cause }: { detail?: string; cause?: unknown } = {},
 ): SendResult => {
   if (answer === undefined) {
     throw new Error('Expected an answer from SEEK, but the request failed before it was sent', {

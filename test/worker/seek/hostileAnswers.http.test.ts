@@ -1,4 +1,3 @@
-import { gzipSync } from 'node:zlib';
 import {
   answerWith,
   CHUNKED,
@@ -59,18 +58,6 @@ describe('endless answer', () => {
     const { send } = await setup(async (socket) => void (await pour(socket, head, unit, GIB)));
 
     expect((await sendSafely(send)).result).toMatchObject({ kind: 'unreachable' });
-  });
-});
-
-describe('compressed answer', () => {
-  it('→ is not requested, and not decompressed if it comes', async () => {
-    const bomb = gzipSync(Buffer.alloc(64 * MIB, ' '));
-    const { send, requests } = await setup(
-      answerWith(bomb, { headers: 'Content-Encoding: gzip\r\n' }),
-    );
-
-    expect((await sendSafely(send)).result).toEqual({ kind: 'unreadable', status: 200 });
-    expect(requests.join()).not.toMatch(/^accept-encoding/im);
   });
 });
 

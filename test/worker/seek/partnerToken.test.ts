@@ -55,7 +55,11 @@ describe('request for a partner token', () => {
     expect(posts).toEqual([
       {
         url: 'https://auth.example/oauth/token',
-        headers: { 'content-type': 'application/json', 'user-agent': 'test/1.2.3' },
+        headers: {
+          'accept-encoding': 'identity',
+          'content-type': 'application/json',
+          'user-agent': 'test/1.2.3',
+        },
         body: JSON.stringify({
           audience: 'https://graphql.example',
           client_id: 'client-1',
