@@ -52,6 +52,7 @@ export const compose = (config: Config, backend: Backend, logger: Logger) => {
       const { createEnqueue } = await import('../producer/enqueue.ts');
       const { createAcceptSignals } = await import('../queue/acceptSignals.ts');
       return createEnqueue({
+        explainFailure: backend.explainFailure,
         queue: createAcceptSignals({
           backend,
           lookup,
@@ -68,10 +69,11 @@ export const compose = (config: Config, backend: Backend, logger: Logger) => {
     openRecorders: async () => {
       const { createRecordSeekToken } = await import('../producer/recordSeekToken.ts');
       const { createRecordIdentifiers } = await import('../producer/recordIdentifiers.ts');
-      const { waitForReplicas } = backend;
+      const { waitForReplicas, explainFailure } = backend;
       const recordSeekToken = createRecordSeekToken({
         tokens: seekTokens,
         waitForReplicas,
+        explainFailure,
         logger,
       });
       const recordIdentifiers = createRecordIdentifiers({
@@ -79,6 +81,7 @@ export const compose = (config: Config, backend: Backend, logger: Logger) => {
         seekTokens,
         positions,
         waitForReplicas,
+        explainFailure,
         logger,
       });
       return { recordSeekToken, recordIdentifiers };

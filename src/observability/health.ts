@@ -1,19 +1,20 @@
 import { Hono } from 'hono';
 
-import { queueTimedOut, withDeadline } from '../runtime/async.ts';
 import type { Metrics } from './metrics.ts';
 
-const PING_TIMEOUT_MS = 2_000;
+/** Why a process is not ready. No key protects this answer, so it names no host. */
+export type Unready = { code: string; message: string };
 
 type Deps = {
-  ping: () => Promise<unknown>;
+  /** Ends within two seconds. `undefined`: the process is ready. */
+  checkReady: () => Promise<Unready | undefined>;
   /** `false` if this process is stuck. It is not stuck while the queue is unavailable. */
   isAlive: () => boolean;
   metrics: Pick<Metrics, 'scrape' | 'contentType'>;
 };
 
 /** Health checks and metrics: the same in every process, and without a key. */
-export const createHealthChecks = ({ ping, isAlive, metrics }: Deps): Hono => {
+export const createHealthChecks = ({ checkReady, isAlive, metrics }: Deps): Hono => {
   const app = new Hono();
 
   app.get('/health/live', (c) =>
@@ -23,13 +24,10 @@ export const createHealthChecks = ({ ping, isAlive, metrics }: Deps): Hono => {
   );
 
   app.get('/health/ready', async (c) => {
-    const isReady = await withDeadline(ping(), PING_TIMEOUT_MS, queueTimedOut).then(
-      () => true,
-      () => false,
-    );
-    return isReady
+    const unready = await checkReady();
+    return unready === undefined
       ? c.json({ status: 'ready' })
-      : c.json({ status: 'unavailable', message: 'The queue does not answer' }, 503);
+      : c.json({ status: 'unavailable', ...unready }, 503);
   });
 
   app.get('/metrics', async (c) =>

@@ -1,6 +1,7 @@
 import { createDeadLetters } from '../deadLetters/deadLetters.ts';
 import { createLogger, type Logger } from '../observability/logger.ts';
 import { createAcceptSignals } from '../queue/acceptSignals.ts';
+import { type ExplainFailure, PRODUCER_CLOSED } from '../queue/failure.ts';
 import { createLookup } from '../queue/lookup.ts';
 import { openRedis } from '../queue/redis/openRedis.ts';
 import { createTokenCipher, parseTokenKey } from '../runtime/tokenCipher.ts';
@@ -23,7 +24,7 @@ import { createSeekTokens } from '../seekTokens/registry.ts';
 import { orUnavailable } from './available.ts';
 import { checkOptions } from './checkOptions.ts';
 import { createEnqueue, type EnqueueResult, type InvalidResult, toResults } from './enqueue.ts';
-import { InvalidSeekTokenError } from './errors.ts';
+import { InvalidSeekTokenError, QueueUnavailableError } from './errors.ts';
 import type { IdentifierInput } from './parseRecording.ts';
 import { createRecordIdentifiers, type RecordingResult } from './recordIdentifiers.ts';
 import { createRecordSeekToken } from './recordSeekToken.ts';
@@ -89,7 +90,8 @@ export type Producer = {
    * never lost. A signal that was accepted before is not queued again: the result is a `duplicate`.
    *
    * @throws {InvalidSignalError} SEEK would reject the signal; `invalidFields` names each problem.
-   * @throws {QueueUnavailableError} Redis did not acknowledge the write within 5 seconds. Enqueue the signal again.
+   * @throws {QueueUnavailableError} Redis did not acknowledge the write within 5 seconds: `code` and `message` say why.
+   * Enqueue the signal again.
    * @throws {IdempotencyConflictError} The idempotency key was used with other content.
    */
   enqueue: (signal: SignalInput, options?: EnqueueOptions) => Promise<EnqueueResult>;
@@ -149,7 +151,7 @@ export type Producer = {
    * @throws {QueueUnavailableError} The erasure did not finish within 60 seconds. Erase the application again.
    */
   eraseApplication: (applicationId: string) => Promise<number>;
-  /** Closes the connection to Redis. Pending calls reject with `QueueUnavailableError`. */
+  /** Closes the connection to Redis. Pending and later calls reject with `QueueUnavailableError`, code `CLOSED`. */
   close: () => Promise<void>;
 };
 
@@ -198,13 +200,19 @@ export const createProducer = ({
   });
   const lookup = createLookup(backend);
   const tokens = createSeekTokens({ store: backend.tokens, cipher, ttlDays: seekTokenTtlDays });
-  const { waitForReplicas } = backend;
-  const recordSeekToken = createRecordSeekToken({ tokens, waitForReplicas, logger });
+  const { waitForReplicas, explainFailure } = backend;
+  const recordSeekToken = createRecordSeekToken({
+    tokens,
+    waitForReplicas,
+    explainFailure,
+    logger,
+  });
   const recordIdentifiers = createRecordIdentifiers({
     recordSeekToken,
     seekTokens: tokens,
     positions: createPositions({ store: backend.positions }),
     waitForReplicas,
+    explainFailure,
     logger,
   });
   const deadLetters = createDeadLetters({ backend });
@@ -212,10 +220,11 @@ export const createProducer = ({
   const enqueueAll = createEnqueue({
     queue: createAcceptSignals({ backend, lookup, cipher, dedupeWindowMs }),
     parse: { allowUnknownTypes, audience: seekAudience },
+    explainFailure,
     logger,
   });
 
-  return {
+  return untilClosed({
     enqueue: async (signal, { idempotencyKey } = {}) => {
       const [result] = await enqueueAll([signal], { from: name, idempotencyKey });
       if (result === undefined) throw new Error('enqueue returned no result for the signal');
@@ -230,22 +239,47 @@ export const createProducer = ({
     recordSeekToken,
     ...recordIdentifiers,
 
-    eraseApplication: (applicationId) => eraseWithTimeout(erase, applicationId),
+    eraseApplication: (applicationId) => eraseWithTimeout(erase, applicationId, explainFailure),
 
     close: backend.close,
+  });
+};
+
+/** After `close()`, every call rejects. It would otherwise open a connection that nothing closes. */
+const untilClosed = (producer: Producer): Producer => {
+  let closing: Promise<void> | undefined;
+  const unlessClosed =
+    <Args extends unknown[], Result>(call: (...args: Args) => Promise<Result>) =>
+    async (...args: Args): Promise<Result> => {
+      if (closing !== undefined) throw new QueueUnavailableError(PRODUCER_CLOSED);
+      return call(...args);
+    };
+  return {
+    enqueue: unlessClosed(producer.enqueue),
+    enqueueMany: unlessClosed(producer.enqueueMany),
+    recordSeekToken: unlessClosed(producer.recordSeekToken),
+    recordCandidateApplicationProfile: unlessClosed(producer.recordCandidateApplicationProfile),
+    recordPosition: unlessClosed(producer.recordPosition),
+    recordMany: unlessClosed(producer.recordMany),
+    eraseApplication: unlessClosed(producer.eraseApplication),
+    close: () => {
+      closing ??= producer.close();
+      return closing;
+    },
   };
 };
 
 const eraseWithTimeout = async (
   erase: EraseApplication,
   applicationId: string,
+  explainFailure: ExplainFailure,
 ): Promise<number> => {
   const parsed = ApplicationIdSchema.safeParse(applicationId, { reportInput: true });
   if (!parsed.success) {
     const { '': problem = '' } = toInvalidFields(parsed.error);
     throw new InvalidSeekTokenError({ '/applicationId': problem });
   }
-  return orUnavailable(erase(parsed.data), ERASE_TIMEOUT_MS);
+  return orUnavailable(erase(parsed.data), ERASE_TIMEOUT_MS, explainFailure);
 };
 
 // The caller has checked the keys.

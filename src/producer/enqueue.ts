@@ -9,6 +9,7 @@ import {
   toTraceContext,
 } from '../observability/tracing.ts';
 import type { Acceptance, AcceptSignals, NewSignal } from '../queue/acceptSignals.ts';
+import type { ExplainFailure } from '../queue/failure.ts';
 import type { InvalidFields } from '../schemas/invalidFields.ts';
 import type { SignalState } from '../schemas/signalRecord.ts';
 import { orUnavailable } from './available.ts';
@@ -42,6 +43,7 @@ type Result = EnqueueResult | InvalidSignalError | IdempotencyConflictError;
 type Deps = {
   queue: Pick<AcceptSignals, 'accept'>;
   parse: ValidationRules;
+  explainFailure: ExplainFailure;
   deadlineMs?: number;
   logger: Logger;
   /** Called once for each signal that is not a duplicate. */
@@ -61,6 +63,7 @@ const MAX_BATCH_SIZE = 50;
 export const createEnqueue = ({
   queue,
   parse,
+  explainFailure,
   deadlineMs = ENQUEUE_TIMEOUT_MS,
   logger,
   onAccepted,
@@ -69,7 +72,8 @@ export const createEnqueue = ({
 
   const accept = async (signals: NewSignal[], span: Span): Promise<Acceptance[]> => {
     if (signals.length === 0) return [];
-    return orUnavailable(queue.accept(signals, toTraceContext(span)), deadlineMs);
+    const accepting = queue.accept(signals, toTraceContext(span));
+    return orUnavailable(accepting, deadlineMs, explainFailure);
   };
 
   const report = ({ signal: { signal, from } }: Prepared, result: Result, span: Span): void => {
@@ -124,12 +128,14 @@ export const createEnqueue = ({
     inEnqueueSpan(tracer, inputs.length, (span) => enqueue(inputs, sender, span));
 };
 
+const NO_RESULT = { code: 'QUEUE_ERROR', message: 'The queue returned no result for a signal' };
+
 const toResult = (
   { warnings }: Prepared,
   acceptance: Acceptance | undefined,
   isFirst: boolean,
 ): EnqueueResult | IdempotencyConflictError => {
-  if (acceptance === undefined) throw new QueueUnavailableError();
+  if (acceptance === undefined) throw new QueueUnavailableError(NO_RESULT);
   if (acceptance.kind === 'conflict') return new IdempotencyConflictError(acceptance.signalId);
   const { signalId, state } = acceptance;
   const duplicate = acceptance.duplicate || !isFirst;

@@ -1,5 +1,5 @@
+import type { QueueFailure } from '../queue/failure.ts';
 import type { InvalidFields } from '../schemas/invalidFields.ts';
-import { SignalsInFlightError } from '../seekTokens/eraseApplication.ts';
 
 /** SEEK would reject the signal. Nothing was enqueued. */
 export class InvalidSignalError extends Error {
@@ -42,35 +42,33 @@ const describe = (invalidFields: InvalidFields): string =>
     .map(([at, what]) => `${at || '/'}: ${what}`)
     .join('; ');
 
+const TIMED_OUT = 'The queue did not answer in time; try again';
+
 /**
- * Redis did not acknowledge the write in time. The signal may have been enqueued. Enqueue it again: the
- * queue recognises it as a duplicate if it was.
+ * The queue did not acknowledge the write. The signal may have been enqueued. Enqueue it again: the queue
+ * recognises it as a duplicate if it was. The message says what was refused, by which host, and what to do.
  */
 export class QueueUnavailableError extends Error {
   override readonly name = 'QueueUnavailableError';
+  /**
+   * The first word of Redis's refusal, such as `NOREPLICAS`, `OOM` or `READONLY`; the system's code of the
+   * connection error, such as `ECONNREFUSED`; `TIMEOUT`; `CLOSED` after `close()`; or `WAIT_REPLICAS`.
+   */
+  readonly code: string;
 
-  constructor({ cause }: { cause?: unknown } = {}) {
-    const options = cause === undefined ? {} : { cause: withoutCommand(cause) };
-    super(`The queue ${describeCause(cause)}; try again`, options);
+  constructor({ code = 'TIMEOUT', message = TIMED_OUT, cause }: Partial<QueueFailure> = {}) {
+    super(message, cause === undefined ? {} : { cause: withoutCommand(cause) });
+    this.code = code;
   }
 }
 
-// Names only the causes that the operator must act on. For any other cause the caller just tries again.
-const describeCause = (cause: unknown): string => {
-  const message = cause instanceof Error ? cause.message : '';
-  if (message.startsWith('OOM '))
-    return 'takes no more signals: Redis is out of memory (maxmemory)';
-  if (message.includes('WAIT_REPLICAS')) return `did not acknowledge: ${message}`;
-  if (cause instanceof SignalsInFlightError) return 'is still sending signals of this application';
-  return 'did not answer in time';
+// An error of ioredis holds the failed command, and so the signal and its token. Copies message and code
+// only. A SyntaxError quotes the text that it could not parse.
+const withoutCommand = (cause: unknown): unknown => {
+  if (!(cause instanceof Error)) return cause;
+  const message = cause.name === 'SyntaxError' ? 'not JSON' : cause.message;
+  return Object.assign(new Error(message), 'code' in cause ? { code: cause.code } : {});
 };
-
-// An error of ioredis holds the failed command, and so the signal and its token. Copies message and
-// code only.
-const withoutCommand = (cause: unknown): unknown =>
-  typeof cause === 'object' && cause !== null && 'message' in cause
-    ? Object.assign(new Error(String(cause.message)), 'code' in cause ? { code: cause.code } : {})
-    : cause;
 
 /** The idempotency key was used before with other content. Nothing was enqueued. */
 export class IdempotencyConflictError extends Error {

@@ -1,4 +1,5 @@
 import type { Logger } from '../observability/logger.ts';
+import type { ExplainFailure } from '../queue/failure.ts';
 import type { InvalidFields } from '../schemas/invalidFields.ts';
 import type { CandidateApplicationProfileInput } from '../schemas/recordedIdentifiers.ts';
 import type { Positions } from '../seekTokens/positions.ts';
@@ -27,6 +28,7 @@ type Deps = {
   positions: Pick<Positions, 'record' | 'remove'>;
   /** Resolves once the configured replicas have everything written since that time. */
   waitForReplicas: (since: number) => Promise<void>;
+  explainFailure: ExplainFailure;
   deadlineMs?: number;
   logger: Logger;
   now?: () => number;
@@ -139,8 +141,9 @@ const idOf = (recording: Recording): string =>
 const createWrite =
   ({
     waitForReplicas,
+    explainFailure,
     deadlineMs = ENQUEUE_TIMEOUT_MS,
-  }: Pick<Deps, 'waitForReplicas' | 'deadlineMs'>) =>
+  }: Pick<Deps, 'waitForReplicas' | 'explainFailure' | 'deadlineMs'>) =>
   <Result>(run: () => Promise<Result>): Promise<Result> => {
     const writeAndReplicate = async () => {
       const since = performance.now();
@@ -148,5 +151,5 @@ const createWrite =
       await waitForReplicas(since);
       return result;
     };
-    return orUnavailable(writeAndReplicate(), deadlineMs);
+    return orUnavailable(writeAndReplicate(), deadlineMs, explainFailure);
   };

@@ -1,4 +1,5 @@
 import type { Logger } from '../observability/logger.ts';
+import type { ExplainFailure } from '../queue/failure.ts';
 import type { SeekTokens } from '../seekTokens/registry.ts';
 import { orUnavailable } from './available.ts';
 import { ENQUEUE_TIMEOUT_MS } from './enqueue.ts';
@@ -8,6 +9,7 @@ type Deps = {
   tokens: Pick<SeekTokens, 'record'>;
   /** Resolves when `waitReplicas` replicas have acknowledged the writes since that time. */
   waitForReplicas: (since: number) => Promise<void>;
+  explainFailure: ExplainFailure;
   deadlineMs?: number;
   logger: Logger;
   now?: () => number;
@@ -15,7 +17,14 @@ type Deps = {
 
 /** Validates and records a seek token. Resolves with warnings for the caller. */
 export const createRecordSeekToken =
-  ({ tokens, waitForReplicas, deadlineMs = ENQUEUE_TIMEOUT_MS, logger, now = Date.now }: Deps) =>
+  ({
+    tokens,
+    waitForReplicas,
+    explainFailure,
+    deadlineMs = ENQUEUE_TIMEOUT_MS,
+    logger,
+    now = Date.now,
+  }: Deps) =>
   async (input: unknown): Promise<{ warnings?: string[] }> => {
     const { applicationId, ...token } = parseSeekToken(input, now());
     const { source } = token;
@@ -26,7 +35,7 @@ export const createRecordSeekToken =
       await waitForReplicas(since);
       return recorded;
     };
-    const { sharedWith, erasedSince } = await orUnavailable(record(), deadlineMs);
+    const { sharedWith, erasedSince } = await orUnavailable(record(), deadlineMs, explainFailure);
     if (erasedSince) {
       logger.warn({ applicationId, source }, 'token.rejectedAsErased');
       return {

@@ -5,6 +5,7 @@ import type { NewSignalJob } from '../schemas/signalJob.ts';
 import type { SignalRecord } from '../schemas/signalRecord.ts';
 import type { BreakerStore } from './breakerState.ts';
 import type { DedupeRecord } from './dedupeWindow.ts';
+import type { ExplainFailure } from './failure.ts';
 import type { SearchIndex } from './searchIndex.ts';
 import type { WorkerStats } from './workerStats.ts';
 
@@ -59,8 +60,12 @@ export type Backend = {
   onConnected: (listener: () => void) => void;
   /** Rejects if the queue does not answer. */
   ping: () => Promise<void>;
-  /** The last error of the connection, without secrets. `undefined` while it is connected. */
-  lastError: () => string | undefined;
+  /** Rejects if the queue does not answer a read. */
+  checkRead: () => Promise<void>;
+  /** Rejects if the queue does not take a write. */
+  checkWrite: () => Promise<void>;
+  /** Explains why a call failed. Without an error, why it did not end in time. */
+  explainFailure: ExplainFailure;
   /** Closes queues and connections. Close the workers first. */
   close: () => Promise<void>;
 };

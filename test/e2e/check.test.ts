@@ -45,6 +45,19 @@ describe('check', () => {
     expect(code).toBe(1);
   });
 
+  it('a Redis that answers and refuses writes → an error with its refusal, and all other findings', async () => {
+    const redis = await redisWith('--min-replicas-to-write', '1');
+
+    const { code, of } = await check({ REDIS_URL: redis.url });
+
+    expect(code).toBe(1);
+    expect(of('writes')).toMatchObject([
+      { level: 'error', message: expect.stringMatching(/refuses: NOREPLICAS .*min-replicas/) },
+    ]);
+    expect(of('Redis')).toMatchObject([{ level: 'ok' }]);
+    expect(of('eviction')).toMatchObject([{ level: 'ok' }]);
+  });
+
   it('an invalid configuration → every problem is named, and the rest is checked', async () => {
     const { code, of } = await check({
       WORKER_CONCURRENCY: 'many',
@@ -130,7 +143,14 @@ describe('check', () => {
     });
     expect([unreachable.code, unreachable.of('Redis')]).toMatchObject([
       1,
-      [{ level: 'error', message: expect.stringMatching(/does not answer \(.*ECONNREFUSED/) }],
+      [
+        {
+          level: 'error',
+          message: expect.stringMatching(
+            /^Redis at 127\.0\.0\.1:\d+ is not reachable: .*ECONNREFUSED/,
+          ),
+        },
+      ],
     ]);
     expect(JSON.stringify(unreachable.findings)).not.toContain('password');
 
@@ -158,12 +178,14 @@ describe('check', () => {
 
     const { of } = await check({ REDIS_URL: url });
     expect(of('Redis').map(({ message }) => message)).toEqual([
-      expect.stringMatching(/does not answer \(DEPTH_ZERO_SELF_SIGNED_CERT: self-signed/),
+      expect.stringMatching(
+        /is not reachable: DEPTH_ZERO_SELF_SIGNED_CERT: self-signed.*NODE_EXTRA_CA_CERTS/,
+      ),
     ]);
     const status = await run(['status'], { REDIS_URL: url });
     expect([status.code, status.stderr]).toEqual([
       1,
-      expect.stringContaining('does not answer: DEPTH_ZERO_SELF_SIGNED_CERT'),
+      expect.stringContaining('is not reachable: DEPTH_ZERO_SELF_SIGNED_CERT'),
     ]);
 
     const trusted = await check({

@@ -111,6 +111,7 @@ describe('the OpenAPI document', () => {
       eraseApplication: async () => 0,
       onDiscarded: () => {},
       status: service.status,
+      explainFailure: backend.explainFailure,
       probes: service.probes,
       logger,
       stopping: new AbortController().signal,

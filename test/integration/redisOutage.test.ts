@@ -78,6 +78,7 @@ describe.each([
   },
   {
     outage: 'is killed',
+    message: /is not reachable/,
     begin: async () => {
       const subject = await setup({ workers: 0 });
       await subject.producer.enqueue({ typeCode: 'ApplicationComplete', token: newToken() });
@@ -88,6 +89,7 @@ describe.each([
   },
   {
     outage: 'was never there',
+    message: /is not reachable: .*ECONNREFUSED/,
     begin: setupWithoutRedis,
     end: (redis: RedisServer) => redis.restart(),
   },

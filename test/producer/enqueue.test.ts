@@ -6,6 +6,7 @@ import {
 } from '../../src/producer/errors.ts';
 import { defineWorkflow } from '../../src/producer/workflow/defineWorkflow.ts';
 import type { Acceptance, NewSignal } from '../../src/queue/acceptSignals.ts';
+import { explainLocalFailure } from '../../src/queue/failure.ts';
 import { buildSignal, buildState } from '../support/buildSignal.ts';
 import { captureLogs } from '../support/captureLogs.ts';
 
@@ -33,6 +34,7 @@ const setup = (accept: Accept = takeAll) => {
       },
     },
     parse: { allowUnknownTypes: false, audience: 'https://graphql.seek.com' },
+    explainFailure: explainLocalFailure,
     deadlineMs: 5_000,
     logger: logs.logger,
     onAccepted: (typeCode) => counted.push(typeCode),

@@ -1,6 +1,7 @@
 import { InvalidIdentifierError, QueueUnavailableError } from '../../src/producer/errors.ts';
 import { createRecordIdentifiers } from '../../src/producer/recordIdentifiers.ts';
 import { createRecordSeekToken } from '../../src/producer/recordSeekToken.ts';
+import { explainLocalFailure } from '../../src/queue/failure.ts';
 import { captureLogs } from '../support/captureLogs.ts';
 
 type Doubles = {
@@ -22,6 +23,7 @@ const setup = ({ waitForReplicas = async () => {}, writePosition, deadlineMs }: 
         },
       },
       waitForReplicas,
+      explainFailure: explainLocalFailure,
       logger,
     }),
     seekTokens: {
@@ -44,6 +46,7 @@ const setup = ({ waitForReplicas = async () => {}, writePosition, deadlineMs }: 
       },
     },
     waitForReplicas,
+    explainFailure: explainLocalFailure,
     ...(deadlineMs === undefined ? {} : { deadlineMs }),
     logger,
   });

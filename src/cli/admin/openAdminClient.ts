@@ -3,11 +3,11 @@ import * as z from 'zod';
 
 import { type Config, ConfigError } from '../../config/config.ts';
 import { createLogger } from '../../observability/logger.ts';
+import { orUnavailable } from '../../producer/available.ts';
 import { toResults } from '../../producer/enqueue.ts';
 import { readLock } from '../../queue/embedded/folderLock.ts';
-import { withDeadline } from '../../runtime/async.ts';
 import { type Composition, compose } from '../compose.ts';
-import { describeConnectionError, guardRedis } from '../processes/guardRedis.ts';
+import { guardRedis } from '../processes/guardRedis.ts';
 import { openRedisBackend } from '../processes/service.ts';
 import type { AdminClient } from './adminClient.ts';
 import { createHttpAdminClient } from './httpAdminClient.ts';
@@ -53,14 +53,11 @@ export const connectRedis = async (config: Config<'REDIS_URL'>): Promise<Composi
   // Silent, because standard output holds the result only. Errors are thrown, and printed on standard error.
   const logger = createLogger({ level: 'silent' });
   const backend = openRedisBackend(config, 'fail-fast', logger);
-  const noAnswer = 'The Redis of REDIS_URL does not answer';
   try {
-    await withDeadline(backend.ping(), PING_TIMEOUT_MS, () => new Error(noAnswer));
+    await orUnavailable(backend.ping(), PING_TIMEOUT_MS, backend.explainFailure);
   } catch (err) {
-    const { refusal, lastError } = describeConnectionError(err, backend, config.REDIS_URL);
     await backend.close();
-    const reason = refusal ?? lastError;
-    throw new Error(reason === undefined ? noAnswer : `${noAnswer}: ${reason}`);
+    throw err;
   }
   return compose(config, backend, logger);
 };

@@ -2,9 +2,9 @@ import colours from 'picocolors';
 
 import { type Config, ConfigError, loadConfig } from '../../config/config.ts';
 import { createLogger } from '../../observability/logger.ts';
-import type { SafetyFinding } from '../../queue/backend.ts';
+import { orUnavailable } from '../../producer/available.ts';
+import type { Backend, SafetyFinding } from '../../queue/backend.ts';
 import { type DeliveryView, viewDelivery } from '../../queue/breakerState.ts';
-import { queueTimedOut, withDeadline } from '../../runtime/async.ts';
 import { messageOf } from '../../runtime/errors.ts';
 import { packageInfo } from '../../runtime/packageInfo.ts';
 import { LIVE_AUDIENCE } from '../../schemas/seekApi.ts';
@@ -12,11 +12,13 @@ import { createHttp } from '../../worker/seek/http.ts';
 import { createPartnerToken, PartnerTokenError } from '../../worker/seek/partnerToken.ts';
 import { type OutputOptions, printResult } from '../io/output.ts';
 import { columns, renderDelivery } from '../io/render.ts';
-import { describeConnectionError } from '../processes/guardRedis.ts';
+import { checkNeed } from '../processes/readiness.ts';
 import { openRedisBackend } from '../processes/service.ts';
 import { checkPlayground } from './playground.ts';
 
 const REDIS_TIMEOUT_MS = 5_000;
+// Less than the whole check has, so that the other findings are still shown.
+const WRITE_TIMEOUT_MS = 3_000;
 const TOKEN_TIMEOUT_MS = 8_000;
 
 export type CheckOptions = OutputOptions & { playground?: boolean };
@@ -83,27 +85,35 @@ const checkRedis = async (config: Config): Promise<SafetyFinding[]> => {
   if (REDIS_URL === undefined) return [];
   const logger = createLogger({ level: 'silent' });
   const backend = openRedisBackend({ ...config, REDIS_URL }, 'fail-fast', logger);
-  const { host } = new URL(REDIS_URL);
   try {
     const inspect = async (): Promise<SafetyFinding[]> => {
       await backend.ping();
       return [
-        { subject: 'Redis', level: 'ok', message: `${host} answers` },
+        { subject: 'Redis', level: 'ok', message: `${new URL(REDIS_URL).host} answers` },
+        await checkWrite(backend),
         ...(await backend.inspect()),
         checkDelivery(viewDelivery(await backend.breaker.read())),
       ];
     };
-    return await withDeadline(inspect(), REDIS_TIMEOUT_MS, queueTimedOut);
+    return await orUnavailable(inspect(), REDIS_TIMEOUT_MS, backend.explainFailure);
   } catch (err) {
-    const { refusal, lastError } = describeConnectionError(err, backend, REDIS_URL);
-    const message =
-      refusal === undefined
-        ? `${host} does not answer${lastError === undefined ? '' : ` (${lastError})`}`
-        : `${host} refuses: ${refusal}`;
-    return [{ subject: 'Redis', level: 'error', message }];
+    return [{ subject: 'Redis', level: 'error', message: messageOf(err) }];
   } finally {
     await backend.close();
   }
+};
+
+const checkWrite = async (backend: Backend): Promise<SafetyFinding> => {
+  const finding = (level: SafetyFinding['level'], message: string): SafetyFinding => ({
+    subject: 'writes',
+    level,
+    message,
+  });
+  const accepting = checkNeed('accept', backend);
+  return orUnavailable(accepting, WRITE_TIMEOUT_MS, backend.explainFailure).then(
+    () => finding('ok', 'acknowledged'),
+    (err: unknown) => finding('error', messageOf(err)),
+  );
 };
 
 const checkDelivery = (delivery: DeliveryView): SafetyFinding => ({

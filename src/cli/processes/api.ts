@@ -61,6 +61,7 @@ export const startApi = async (
     eraseApplication: createEraseApplication({ backend, tokens: seekTokens, deadLetters }),
     onDiscarded: () => metrics.skipped.inc({ reason: 'discarded' }),
     status: service.status,
+    explainFailure: backend.explainFailure,
     probes,
     logger,
     tracer,

@@ -18,7 +18,7 @@ export const board = async (
   termination: Promise<NodeJS.Signals>,
 ): Promise<number> => {
   const config = loadConfig(env, ['REDIS_URL', 'BOARD_USERNAME', 'BOARD_PASSWORD'], 'board');
-  const service = openService(config, 'fail-fast');
+  const service = openService(config, 'fail-fast', { need: 'read' });
   const start = (port: number) => startBoard(service, config, port);
   const { url } = await onPort(start, config.BOARD_PORT, 'BOARD_PORT');
   service.logger.info({ url }, 'Board listening');

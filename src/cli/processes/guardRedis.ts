@@ -1,7 +1,6 @@
 import { ConfigError } from '../../config/config.ts';
 import type { Logger } from '../../observability/logger.ts';
 import type { Backend, SafetyFinding } from '../../queue/backend.ts';
-import { createDescribeError } from '../../queue/redis/connection.ts';
 import { APPEND_ONLY_FILE, EVICTION } from '../../queue/redis/safetyCheck.ts';
 import { withDeadline } from '../../runtime/async.ts';
 
@@ -67,13 +66,3 @@ const warn = (findings: SafetyFinding[], logger: Logger): void => {
 
 const explain = (evicting: string): string =>
   `Redis may evict signals: maxmemory-policy is ${evicting}, or ALLOW_UNSAFE_REDIS=true to start anyway`;
-
-/** Describes why a command to Redis failed: an error reply such as NOAUTH, or why Redis was not reached. */
-export const describeConnectionError = (
-  err: unknown,
-  backend: Pick<Backend, 'lastError'>,
-  url: string,
-): { refusal?: string; lastError?: string | undefined } =>
-  err instanceof Error && err.name === 'ReplyError'
-    ? { refusal: createDescribeError(url)(err) }
-    : { lastError: backend.lastError() };

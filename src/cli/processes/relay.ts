@@ -29,7 +29,7 @@ export const relay = async (
   const config = loadConfig(env, ['REDIS_URL', 'DATABASE_URL'], 'relay');
   const postgres = await openPostgres(config.DATABASE_URL, MAX_CONNECTIONS);
   const store = createOutboxStore(postgres, config.OUTBOX_TRACK_OUTCOMES);
-  const service = openService(config, 'fail-fast', store);
+  const service = openService(config, 'fail-fast', { outbox: store });
   const { logger, closers, metrics, livenessChecks } = service;
   closers.add('database', postgres.close);
   const { failedPrecondition } = await guardRedis(service, config.ALLOW_UNSAFE_REDIS);

@@ -6,11 +6,13 @@ import { createMetrics } from '../../observability/metrics.ts';
 import type { Tracer } from '../../observability/tracing.ts';
 import type { OutboxReading } from '../../producer/outbox/rows.ts';
 import type { Backend } from '../../queue/backend.ts';
+import { explainLocalFailure } from '../../queue/failure.ts';
 import type { ConnectionProfile } from '../../queue/redis/connection.ts';
 import { openRedis } from '../../queue/redis/openRedis.ts';
 import { queueTimedOut, withDeadline } from '../../runtime/async.ts';
 import { createClosers } from '../../runtime/lifecycle.ts';
 import { compose } from '../compose.ts';
+import { checkNeed, createReadiness, type Need } from './readiness.ts';
 
 const QUEUE_TIMEOUT_MS = 2_000;
 const OUTBOX_TIMEOUT_MS = 1_500;
@@ -20,6 +22,12 @@ const EXPIRY_NOTICE_MS = 14 * 24 * 3_600_000;
 /** The outbox in the ATS's database. Only a relay has one. */
 type Outbox = { read: () => Promise<OutboxReading | undefined>; ping: () => Promise<unknown> };
 
+type ServiceOptions = {
+  /** What the process needs of the queue to be ready. Default: all. */
+  need?: Need;
+  outbox?: Outbox;
+};
+
 const NO_OUTBOX: Outbox = { read: async () => undefined, ping: async () => {} };
 
 /** What every long-running process has in common: metrics, probes and closers around its queue. */
@@ -27,7 +35,7 @@ export const createService = (
   backend: Backend,
   logger: Logger,
   config: Config,
-  outbox: Outbox = NO_OUTBOX,
+  { need = 'accept', outbox = NO_OUTBOX }: ServiceOptions = {},
 ) => {
   const closers = createClosers(logger);
   closers.add('queue', backend.close);
@@ -63,7 +71,13 @@ export const createService = (
   const livenessChecks: (() => boolean)[] = [];
   const isAlive = () => livenessChecks.every((isHealthy) => isHealthy());
   const probes = createHealthChecks({
-    ping: () => Promise.all([backend.ping(), outbox.ping()]),
+    checkReady: createReadiness(
+      [
+        { name: 'queue', ask: () => checkNeed(need, backend), explain: backend.explainFailure },
+        { name: 'database of the outbox', ask: outbox.ping, explain: explainLocalFailure },
+      ],
+      logger,
+    ),
     isAlive,
     metrics,
   });
@@ -80,12 +94,12 @@ export type Service = ReturnType<typeof createService> & {
 export const openService = (
   config: Config<'REDIS_URL'>,
   profile: ConnectionProfile,
-  outbox?: Outbox,
+  options?: ServiceOptions,
 ): Service => {
   const logger = createLogger({ level: config.LOG_LEVEL });
   logger.info({ configuration: describeConfig(config) }, 'Starting');
   const backend = openRedisBackend(config, profile, logger);
-  return createService(backend, logger, config, outbox);
+  return createService(backend, logger, config, options);
 };
 
 export const openRedisBackend = (

@@ -4,6 +4,7 @@ import { HTTPException } from 'hono/http-exception';
 import type { ApiKey } from '../../config/apiKey.ts';
 import type { DeadLetters } from '../../deadLetters/deadLetters.ts';
 import type { Logger } from '../../observability/logger.ts';
+import type { ExplainFailure } from '../../queue/failure.ts';
 import type { QueueStatus } from '../../queue/status.ts';
 import { ERASE_TIMEOUT_MS } from '../../seekTokens/eraseApplication.ts';
 import {
@@ -15,7 +16,7 @@ import {
 } from '../errors.ts';
 import { type ApplicationDeps, createApplicationRoutes } from './applications.ts';
 import { type Caller, requireApiKey } from './authenticate.ts';
-import { available } from './available.ts';
+import { type Available, createAvailable } from './available.ts';
 import { createDeadLetterRoutes, type DeadLetterDeps } from './deadLetters.ts';
 import {
   createIdentifierRoutes,
@@ -31,12 +32,13 @@ const LONG_TIMEOUT_MS = 60_000;
 const RETRY_AFTER_SECONDS = '5';
 
 type Deps = SignalDeps &
-  DeadLetterDeps &
+  Omit<DeadLetterDeps, 'available'> &
   ApplicationDeps &
   IdentifierDeps & {
     /** The current keys; they can change while the process runs. */
     apiKeys: () => readonly ApiKey[];
     status: () => Promise<QueueStatus>;
+    explainFailure: ExplainFailure;
     /** Health checks and metrics. They require no key. */
     probes: Hono;
   };
@@ -44,6 +46,7 @@ type Deps = SignalDeps &
 /** The HTTP API of the producer. */
 export const createApp = ({ apiKeys, status, probes, ...deps }: Deps): Hono<Caller> => {
   const app = new Hono<Caller>();
+  const available = createAvailable(deps.explainFailure);
 
   app.use(setSecurityHeaders);
   app.route('/', probes);
@@ -61,7 +64,11 @@ export const createApp = ({ apiKeys, status, probes, ...deps }: Deps): Hono<Call
   );
   app.route(
     '/dead-letters',
-    createDeadLetterRoutes({ ...deps, deadLetters: withTimeouts(deps.deadLetters) }),
+    createDeadLetterRoutes({
+      ...deps,
+      available,
+      deadLetters: withTimeouts(deps.deadLetters, available),
+    }),
   );
 
   const { find, expiring } = deps.seekTokens;
@@ -110,7 +117,8 @@ const handleError =
     }
     if (err instanceof QueueUnavailableError) {
       logger.warn({ err: err.cause ?? err, path: c.req.path }, 'The queue is unavailable');
-      return c.json({ message: err.message }, 503, { 'retry-after': RETRY_AFTER_SECONDS });
+      const { code, message } = err;
+      return c.json({ message, code }, 503, { 'retry-after': RETRY_AFTER_SECONDS });
     }
     if (err instanceof HTTPException) {
       // The rest of the body was not read, so the connection cannot carry another request.
@@ -128,17 +136,20 @@ const setSecurityHeaders: MiddlewareHandler = async (c, next) => {
   c.header('x-content-type-options', 'nosniff');
 };
 
-const withTimeouts = ({
-  get,
-  list,
-  count,
-  redrive,
-  wouldRedrive,
-  redriveMany,
-  previewRedrive,
-  noteRedriver,
-  discard,
-}: DeadLetters): DeadLetters => ({
+const withTimeouts = (
+  {
+    get,
+    list,
+    count,
+    redrive,
+    wouldRedrive,
+    redriveMany,
+    previewRedrive,
+    noteRedriver,
+    discard,
+  }: DeadLetters,
+  available: Available,
+): DeadLetters => ({
   get: available(get),
   list: available(list),
   count: available(count, LONG_TIMEOUT_MS),

@@ -3,9 +3,9 @@ import { HTTPException } from 'hono/http-exception';
 import type { ExportDeadLetters, ImportDeadLetters } from '../../deadLetters/transfer.ts';
 import { writeExportLine } from '../../deadLetters/transfer.ts';
 import type { Logger } from '../../observability/logger.ts';
-import { QueueUnavailableError } from '../errors.ts';
+import type { ExplainFailure } from '../../queue/failure.ts';
 import type { Caller } from './authenticate.ts';
-import { available } from './available.ts';
+import type { Available } from './available.ts';
 import { ExportSchema, readBody, readQuery } from './readRequest.ts';
 
 const MAX_IMPORT_MEBIBYTES = 4;
@@ -16,6 +16,8 @@ const LINE_BREAK = 0x0a;
 export type DeadLetterFileDeps = {
   exportDeadLetters: ExportDeadLetters;
   importDeadLetters: ImportDeadLetters;
+  available: Available;
+  explainFailure: ExplainFailure;
   logger: Logger;
 };
 
@@ -23,6 +25,8 @@ export type DeadLetterFileDeps = {
 export const createDeadLetterFileRoutes = ({
   exportDeadLetters,
   importDeadLetters,
+  available,
+  explainFailure,
   logger,
 }: DeadLetterFileDeps) => {
   const app = new Hono<Caller>();
@@ -34,7 +38,10 @@ export const createDeadLetterFileRoutes = ({
     // Reads the first one before the response begins: until then, a failure can still be answered with 503.
     const first = await available(() => deadLetters.next(), TIMEOUT_MS)();
     const onEnd: OnExportEnd = (exported, isComplete, err) =>
-      logger.warn({ by, exported, isComplete, ...errorField(err) }, 'deadLetters.exported');
+      logger.warn(
+        { by, exported, isComplete, ...errorField(err, explainFailure) },
+        'deadLetters.exported',
+      );
     const body = toStream(first, deadLetters, onEnd);
     return c.body(body, 200, { 'content-type': 'application/x-ndjson' });
   });
@@ -55,8 +62,11 @@ export const createDeadLetterFileRoutes = ({
 
 type OnExportEnd = (exported: number, isComplete: boolean, err?: unknown) => void;
 
-const errorField = (cause: unknown) =>
-  cause === undefined ? {} : { err: new QueueUnavailableError({ cause }) };
+const errorField = (cause: unknown, explainFailure: ExplainFailure) => {
+  if (cause === undefined) return {};
+  const { code, message: reason } = explainFailure(cause);
+  return { code, reason };
+};
 
 type DeadLetterIterator = ReturnType<ExportDeadLetters>;
 type Step = Awaited<ReturnType<DeadLetterIterator['next']>>;

@@ -13,7 +13,7 @@ const COMMON_ERRORS = {
   401: json('The key is missing or invalid', ref('Problem')),
   403: json('The key does not have the required scope', ref('Problem')),
   503: {
-    ...json('The queue does not answer; repeat the request', ref('Problem')),
+    ...json('The queue did not acknowledge; repeat the request', ref('Unavailable')),
     headers: { 'Retry-After': { description: 'Seconds', schema: { type: 'integer' } } },
   },
 };

@@ -133,6 +133,15 @@ export const schemas: Json = {
     description: 'A status update whose states name statuses of the given workflow',
   },
   Problem: object({ message: text() }, ['message']),
+  Unavailable: object(
+    {
+      message: text('What was refused, by which host, and what to do if that is known'),
+      code: text(
+        'The first word of Redis’s refusal (`NOREPLICAS`, `OOM`), the code of the connection error (`ECONNREFUSED`), or `TIMEOUT`, `CLOSED`, `CONNECTION_LOST`, `WAIT_REPLICAS`',
+      ),
+    },
+    ['message', 'code'],
+  ),
   Conflict: object({ message: text(), signalId: text('The signal that the key identifies') }, [
     'message',
     'signalId',

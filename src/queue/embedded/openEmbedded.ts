@@ -8,10 +8,12 @@ import {
 } from '../backend.ts';
 import { startBullWorker, toBullOptions } from '../bullWorker.ts';
 import { skipRecordTtl } from '../dedupeWindow.ts';
+import { explainLocalFailure } from '../failure.ts';
 import { indexRetention } from '../searchIndex.ts';
 import { createEmbeddedEnqueue } from './admission.ts';
 import { openEmbeddedBookkeeping } from './bookkeeping.ts';
 import { createMemoryBreakerStore } from './breakerStore.ts';
+import { openHealthProbes } from './healthProbes.ts';
 import { createEmbeddedJobDataStore, createEmbeddedJobs } from './jobs.ts';
 import { openPglite } from './pglite.ts';
 import { openEmbeddedPositionStore } from './positionStore.ts';
@@ -70,10 +72,8 @@ export const openEmbedded = async ({ folder, logger, ...options }: Options): Pro
     inspect: async () => [],
     memoryUse: async () => undefined,
     onConnected: (listener) => listener(),
-    ping: async () => {
-      await database.query('SELECT 1');
-    },
-    lastError: () => undefined,
+    ...(await openHealthProbes(database)),
+    explainFailure: explainLocalFailure,
     close: async () => {
       await Promise.allSettled([...queues.values()].map(async (queue) => (await queue).close()));
       await database.close();

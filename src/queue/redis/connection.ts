@@ -49,11 +49,12 @@ export const connectRedis = (
   { url, sentinels = [] }: RedisAddress,
   profile: ConnectionProfile,
   logger: Logger,
+  onReadOnly: () => void = () => {},
 ): Redis => {
   const client = new Redis(url, {
     ...PROFILES[profile],
     connectTimeout: CONNECT_TIMEOUT_MS,
-    ...reconnectOptions(logger),
+    ...reconnectOptions(logger, onReadOnly),
     ...(sentinels.length === 0 ? {} : sentinelOptions(url, sentinels)),
   });
   if (sentinels.length > 0) reconnectAfterEnd(client);
@@ -77,7 +78,7 @@ export const connectRedis = (
   return client;
 };
 
-const reconnectOptions = (logger: Logger) => {
+const reconnectOptions = (logger: Logger, onReadOnly: () => void) => {
   let demoted = false;
   const isLogDue = createThrottle(LOG_INTERVAL_MS);
   return {
@@ -85,6 +86,7 @@ const reconnectOptions = (logger: Logger) => {
     // that the address leads to now.
     reconnectOnError: (err) => {
       if (!err.message.includes('READONLY')) return false;
+      onReadOnly();
       if (isLogDue()) {
         logger.error({ reason: err.message }, 'Redis is a replica; reconnecting to the master');
       }
@@ -144,16 +146,6 @@ export const createDescribeError = (url: string) => {
   return (err: unknown): string => {
     const text = messageOf(err).replace(REPEATED_ARGUMENTS, '').replace(/\s+/g, ' ').trim();
     return redact(text, secrets);
-  };
-};
-
-/** Does the same, and adds the error's code if the message lacks it. */
-export const createDescribeConnectionError = (url: string) => {
-  const describeError = createDescribeError(url);
-  return (err: unknown): string => {
-    const text = describeError(err);
-    const code = err instanceof Error && 'code' in err ? String(err.code) : '';
-    return text.includes(code) ? text : `${code}: ${text}`;
   };
 };
 

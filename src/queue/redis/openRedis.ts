@@ -1,6 +1,5 @@
 import { BULLMQ_MAJOR_VERSION, Queue, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
-import { singleFlight } from '../../runtime/async.ts';
 import type { Backend, BackendOptions, JobProcessor, QueueName } from '../backend.ts';
 import { startBullWorker, toBullOptions } from '../bullWorker.ts';
 import { skipRecordTtl } from '../dedupeWindow.ts';
@@ -9,12 +8,9 @@ import { createRedisEnqueue } from './admission.ts';
 import { createBatchedCompletion, createFastJobStates } from './batchedCompletion.ts';
 import { createRedisBookkeeping } from './bookkeeping.ts';
 import { createRedisBreakerStore } from './breakerStore.ts';
-import {
-  type ConnectionProfile,
-  connectRedis,
-  createDescribeConnectionError,
-  type RedisAddress,
-} from './connection.ts';
+import { type ConnectionProfile, connectRedis, type RedisAddress } from './connection.ts';
+import { createExplainFailure, observeConnection } from './explainFailure.ts';
+import { createHealthProbes } from './healthProbes.ts';
 import { createRedisJobDataStore, createRedisJobs } from './jobStore.ts';
 import { assertBullMqMajor } from './keys.ts';
 import { createRedisOutcomeStream } from './outcomeStream.ts';
@@ -24,8 +20,6 @@ import { inspectRedis, readMemoryUse } from './safetyCheck.ts';
 import { createRedisIndex } from './searchIndex.ts';
 import { createRedisTokens } from './tokenStore.ts';
 import { createRedisWorkerStats } from './workerStats.ts';
-
-const DISCONNECTED: ReadonlySet<string> = new Set(['reconnecting', 'close', 'end']);
 
 type Options = BackendOptions &
   RedisAddress & {
@@ -45,20 +39,14 @@ export const openRedis = ({
   ...options
 }: Options): Backend => {
   assertBullMqMajor(BULLMQ_MAJOR_VERSION);
-  const connect = () => connectRedis({ url, sentinels }, profile, logger);
+  let onReadOnly = () => {};
+  const connect = () => connectRedis({ url, sentinels }, profile, logger, () => onReadOnly());
   const client = connect();
-  const describeError = createDescribeConnectionError(url);
-  let lastError: string | undefined;
-  client.on('error', (err) => {
-    lastError = describeError(err);
-  });
-  client.on('ready', () => {
-    lastError = undefined;
-  });
+  const connection = observeConnection(client);
+  onReadOnly = connection.noteReadOnly;
   const replication = createReplication({ writer: client, connect, prefix, needed: waitReplicas });
   const queues = new Map<QueueName, Promise<Queue>>();
   const openQueues = new Set<Queue>();
-  const ping = singleFlight(() => client.ping());
 
   const bullQueue = (name: QueueName): Promise<Queue> => {
     const existing = queues.get(name);
@@ -105,13 +93,10 @@ export const openRedis = ({
       client.on('ready', listener);
       if (client.status === 'ready') listener();
     },
-    ping: async () => {
-      // Health checks call this. During an outage, their commands must not pile up.
-      if (DISCONNECTED.has(client.status)) throw new Error('Redis is not reachable');
-      await ping();
-    },
-    lastError: () => lastError,
+    ...createHealthProbes({ client, prefix }),
+    explainFailure: createExplainFailure({ url, sentinels }, connection.read),
     close: async () => {
+      connection.noteClosed();
       // Skips queues that never opened: without Redis, they would never close.
       await Promise.all([...openQueues].map((queue) => queue.close()));
       replication.close();

@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis';
+import { UnacknowledgedError } from '../failure.ts';
 import { runPipeline } from './commands.ts';
 
 const WAIT_TIMEOUT_MS = 1_000;
@@ -43,9 +44,12 @@ export const createReplication = ({ writer, connect, prefix, needed }: Deps) => 
       ),
     ]);
     // After a failover, or while two servers act as master, the fence may be on another server.
-    if (runIdOf(writerInfo) !== runIdOf(fenceInfo)) throw new Error('Redis is changing its master');
+    if (runIdOf(writerInfo) !== runIdOf(fenceInfo)) {
+      throw new UnacknowledgedError('FAILOVER', 'Redis is changing its master');
+    }
     if (Number(reached) < needed) {
-      throw new Error(`${reached} of ${needed} replicas (WAIT_REPLICAS) have the write`);
+      const message = `${reached} of ${needed} replicas (WAIT_REPLICAS) have the write`;
+      throw new UnacknowledgedError('WAIT_REPLICAS', message);
     }
   };
 
@@ -61,7 +65,8 @@ export const createReplication = ({ writer, connect, prefix, needed }: Deps) => 
       await next;
       // A master that is gone may have acknowledged the earlier writes, and they are gone with it.
       if (lostAt > since) {
-        throw new Error('The connection to Redis was lost during the writes. Repeat them.');
+        const message = 'The connection to Redis was lost during the writes. Repeat them.';
+        throw new UnacknowledgedError('CONNECTION_LOST', message);
       }
     },
     close: (): void => fenceClient?.disconnect(),

@@ -1,4 +1,6 @@
+import { createAvailable } from '../../../src/producer/api/available.ts';
 import { createDeadLetterFileRoutes } from '../../../src/producer/api/deadLetterFiles.ts';
+import { explainLocalFailure } from '../../../src/queue/failure.ts';
 import { serve } from '../../../src/runtime/httpServer.ts';
 import { type DeadLetter, DeadLetterSchema } from '../../../src/schemas/deadLetter.ts';
 import { buildDeadLetter } from '../../support/buildSignal.ts';
@@ -15,6 +17,8 @@ const setup = async (deadLetters: () => AsyncGenerator<DeadLetter>) => {
   const app = createDeadLetterFileRoutes({
     exportDeadLetters: deadLetters,
     importDeadLetters: async () => ({ imported: 0, skipped: 0, invalid: [] }),
+    available: createAvailable(explainLocalFailure),
+    explainFailure: explainLocalFailure,
     logger: logs.logger,
   });
   const server = await serve(app, { host: '127.0.0.1', port: 0 });
