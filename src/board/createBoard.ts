@@ -4,6 +4,7 @@ import type { DeadLetters } from '../deadLetters/deadLetters.ts';
 import { type Backend, DEAD_LETTERS, SIGNALS } from '../queue/backend.ts';
 import type { FindSignals, SignalLookup } from '../queue/lookup.ts';
 import type { QueueStatus } from '../queue/status.ts';
+import { answerOtherMethods } from '../runtime/otherMethods.ts';
 import {
   cacheHeaders,
   pageHeaders,
@@ -31,7 +32,8 @@ type Deps = {
  * served at the root of a host.
  */
 export const createBoard = ({ log = () => {}, pages, ...deps }: Deps): Hono<LoggedIn> => {
-  const app = new Hono<LoggedIn>();
+  // A trailing slash is no other resource.
+  const app = new Hono<LoggedIn>({ strict: false });
   const bullBoards = new Map(
     deps.accounts.map((account) => {
       const bullBoard = mountBullBoard({ ...deps, account, basePath: QUEUES, log });
@@ -42,11 +44,15 @@ export const createBoard = ({ log = () => {}, pages, ...deps }: Deps): Hono<Logg
     (await bullBoards.get(c.get('account'))?.fetch(request, c.env)) ?? notFound(c);
 
   app.use(cacheHeaders, pageHeaders, createLogin({ ...deps, log }), refuseForeignOrigins);
-  app.use(removeExternalLinks);
+  app.use(removeExternalLinks, answerOtherMethods(app));
   app.route('/', createPages({ ...pages, log }));
-  // Bull Board links to its start page with a trailing slash.
-  app.get(`${QUEUES}/`, (c) => c.redirect(QUEUES));
-  app.all(`${QUEUES}/*`, (c) => fetchBullBoard(c, c.req.raw));
+  app.all(`${QUEUES}/*`, async (c) => {
+    const url = new URL(c.req.url);
+    if (!url.pathname.endsWith('/')) return fetchBullBoard(c, c.req.raw);
+    // Bull Board links to its start page with a trailing slash, and serves no path with one.
+    url.pathname = url.pathname.replace(/\/+$/, '');
+    return c.redirect(`${url.pathname}${url.search}`, 308);
+  });
   // Bull Board was once served at the root. Scripts still call this path, and bookmarks still point to `/queue/`.
   app.all('/api/*', (c) => {
     const url = new URL(c.req.url);

@@ -1,8 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { IncomingMessage } from 'node:http';
-import type { Context, MiddlewareHandler } from 'hono';
+import type { MiddlewareHandler } from 'hono';
 import { auth } from 'hono/utils/basic-auth';
-import { isObject } from '../schemas/json.ts';
+import { addressOf, createFailureThrottle } from '../runtime/failureThrottle.ts';
 
 /** A login of the board. */
 export type Account = {
@@ -44,15 +43,6 @@ const checkUsable = ({ username, password }: Account) => {
   }
 };
 
-/**
- * The address of the peer. Behind a proxy that is the proxy: a header that names the client could be forged.
- */
-const addressOf = (c: Context): string => {
-  const env: unknown = c.env;
-  const incoming = isObject(env) ? env.incoming : undefined;
-  return incoming instanceof IncomingMessage ? (incoming.socket.remoteAddress ?? '') : '';
-};
-
 /** Requires HTTP Basic for every request. Throws for an account whose login no browser could send. */
 export const createLogin = (deps: Deps): MiddlewareHandler<LoggedIn> => {
   deps.accounts.forEach(checkUsable);
@@ -61,10 +51,10 @@ export const createLogin = (deps: Deps): MiddlewareHandler<LoggedIn> => {
     username: digest(account.username),
     password: digest(account.password),
   }));
-  const loginThrottle = createLoginThrottle(deps.now);
+  const loginThrottle = createFailureThrottle(deps.now);
 
   return async (c, next) => {
-    const address = addressOf(c);
+    const address = addressOf(c.env);
     const waitSeconds = loginThrottle.waitSeconds(address);
     if (waitSeconds !== undefined) {
       c.header('Retry-After', String(waitSeconds));
@@ -93,34 +83,5 @@ export const createLogin = (deps: Deps): MiddlewareHandler<LoggedIn> => {
     }
     c.header('WWW-Authenticate', 'Basic realm="SEEK signals", charset="UTF-8"');
     return c.json({ message: 'Log in with the username and password of the board.' }, 401);
-  };
-};
-
-// Far more than typing errors need, and too few to guess a password.
-const MAX_FAILURES = 20;
-const WINDOW_MS = 60_000;
-// Bounds the memory. An attacker with this many addresses has more, so throttling by address would not stop it.
-const MAX_ADDRESSES = 10_000;
-
-/** Counts failed logins by address. An address with too many must wait, even with the correct password. */
-export const createLoginThrottle = (now: () => number = Date.now) => {
-  let failures = new Map<string, number[]>();
-
-  const recent = (address: string): number[] =>
-    (failures.get(address) ?? []).filter((at) => at > now() - WINDOW_MS);
-
-  return {
-    /** The seconds that the address must still wait; `undefined` if it need not wait. */
-    waitSeconds: (address: string): number | undefined => {
-      const times = recent(address);
-      const [first] = times.slice(-MAX_FAILURES);
-      return times.length < MAX_FAILURES || first === undefined
-        ? undefined
-        : Math.max(1, Math.ceil((first + WINDOW_MS - now()) / 1_000));
-    },
-    recordFailure: (address: string): void => {
-      if (failures.size >= MAX_ADDRESSES) failures = new Map();
-      failures.set(address, [...recent(address), now()]);
-    },
   };
 };

@@ -15,7 +15,8 @@ type Deps = {
 
 /** Health checks and metrics: the same in every process, and without a key. */
 export const createHealthChecks = ({ checkReady, isAlive, metrics }: Deps): Hono => {
-  const app = new Hono();
+  // A trailing slash is no other resource.
+  const app = new Hono({ strict: false });
 
   app.get('/health/live', (c) =>
     isAlive()

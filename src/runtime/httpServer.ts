@@ -1,14 +1,51 @@
 import { once } from 'node:events';
-import { createServer } from 'node:http';
+import { createServer, type RequestListener } from 'node:http';
 import type { Socket } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 
-type App = { fetch: (request: Request) => Response | Promise<Response> };
+type App = { fetch: (request: Request, env?: object) => Response | Promise<Response> };
 
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 30_000;
 // Node checks connections every 30 seconds by default, which would delay the timeouts above as much.
 const CONNECTION_CHECK_INTERVAL_MS = 1_000;
+
+/**
+ * Answers 400 for a path that is no valid percent-encoding. Hono would pass it on as it is, and the app would
+ * look up, or erase, what has that literal name.
+ */
+const refuseMalformedPaths =
+  ({ fetch }: App): ((request: Request, env?: object) => Response | Promise<Response>) =>
+  (request, env) =>
+    isMalformed(request.url)
+      ? Response.json(
+          { message: 'The path is not valid percent-encoded UTF-8: write % as %25' },
+          { status: 400, headers: { 'cache-control': 'no-store' } },
+        )
+      : fetch(request, env);
+
+const isMalformed = (url: string): boolean => {
+  const [path = ''] = url.split('?', 1);
+  if (!path.includes('%')) return false;
+  try {
+    decodeURIComponent(path);
+    return false;
+  } catch {
+    return true;
+  }
+};
+
+/**
+ * Completes requests of load balancers, which the adapter would refuse: HTTP/1.0 has no Host header, and
+ * `OPTIONS *` asks about the server, not about a path.
+ */
+const completeRequests =
+  (listener: RequestListener): RequestListener =>
+  (incoming, outgoing) => {
+    if (incoming.httpVersion === '1.0') incoming.headers.host ??= 'localhost';
+    if (incoming.method === 'OPTIONS' && incoming.url === '*') incoming.url = '/';
+    return listener(incoming, outgoing);
+  };
 
 /** Serves an app. Rejects with the system's error (`EADDRINUSE`, …) if it cannot listen. */
 export const serve = async (app: App, { host, port }: { host: string; port: number }) => {
@@ -20,7 +57,9 @@ export const serve = async (app: App, { host, port }: { host: string; port: numb
       connectionsCheckingInterval: CONNECTION_CHECK_INTERVAL_MS,
     },
     // An application that embeds this server keeps its own global Request and Response.
-    getRequestListener(app.fetch, { overrideGlobalObjects: false }),
+    completeRequests(
+      getRequestListener(refuseMalformedPaths(app), { overrideGlobalObjects: false }),
+    ),
   );
   const sockets = new Set<Socket>();
   server.on('connection', (socket) => {

@@ -1,6 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import { Hono } from 'hono';
 import { serve } from '../runtime/httpServer.ts';
+import { answerOtherMethods } from '../runtime/otherMethods.ts';
 import { createAccessTokens } from './accessTokens.ts';
 import { createControlApi } from './controlApi.ts';
 import { createFaults, type Faults } from './faults.ts';
@@ -65,7 +66,9 @@ export const createSimulator = ({
 
   const deps = { signals, requests, faults, settings, tokens };
 
-  const app = new Hono<SimulatorEnv>()
+  const app = new Hono<SimulatorEnv>({ strict: false });
+  app
+    .use(answerOtherMethods(app))
     .post('/oauth/token', createTokenEndpoint({ ...deps, clientId, clientSecret, log }))
     .post('/graphql', createGraphqlEndpoint({ ...deps, maxRecords, now, sleep, log }))
     .get('/', (c) => c.html(renderPage(deps)));

@@ -56,7 +56,7 @@ describe('malformed HTTP', () => {
     ['HTTP/0.9', 'GET /\r\n\r\n', /^HTTP\/1.1 400/],
     ['an unknown method', `FOO / HTTP/1.1\r\n${HEADERS}\r\n`, /^HTTP\/1.1 400/],
     ['CONNECT', `CONNECT a:1 HTTP/1.1\r\n${HEADERS}\r\n`, /^$/],
-    ['TRACE', `TRACE /signals HTTP/1.1\r\n${HEADERS}${close}\r\n`, /^HTTP\/1.1 404/],
+    ['TRACE', `TRACE /signals HTTP/1.1\r\n${HEADERS}${close}\r\n`, /^HTTP\/1.1 405/],
     ['no host', 'GET /status HTTP/1.1\r\n\r\n', /^HTTP\/1.1 400/],
     [
       'an invalid host',

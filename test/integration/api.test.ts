@@ -33,6 +33,44 @@ describe('every response', () => {
 });
 
 describe('the other routes', () => {
+  it.each([
+    ['PUT', '/signals', 'GET, HEAD, POST, OPTIONS'],
+    ['POST', '/health/ready', 'GET, HEAD, OPTIONS'],
+    ['POST', '/openapi.json', 'GET, HEAD, OPTIONS'],
+    ['PATCH', '/dead-letters/some-id/', 'GET, HEAD, DELETE, OPTIONS'],
+  ])('%s %s, a method that the path lacks → 405 with Allow', async (method, path, allow) => {
+    const { call } = await setup();
+
+    const answer = await call(method, path);
+
+    expect([answer.status, answer.headers.get('allow')?.split(', ').toSorted()]).toEqual([
+      405,
+      allow.split(', ').toSorted(),
+    ]);
+    expect(await answer.json()).toEqual({ message: expect.stringContaining(method) });
+  });
+
+  it('a trailing slash → the same resource; HEAD → the status of GET', async () => {
+    const { call, url } = await setup();
+
+    expect((await call('POST', '/signals/', complete())).status).toBe(202);
+    expect((await fetch(`${url}/health/ready/`)).status).toBe(200);
+    expect((await fetch(`${url}/health/ready`, { method: 'HEAD' })).status).toBe(200);
+  });
+
+  it('an id that is no valid percent-encoding → 400, and nothing is erased', async () => {
+    const { call, logs } = await setup();
+
+    const answers = await Promise.all([
+      call('DELETE', '/applications/%zz/seek-token'),
+      call('PUT', '/positions/%', { positionProfileIds: 'seekAnz:position:1' }),
+      call('GET', '/signals/%e0%a4'),
+    ]);
+
+    expect(answers.map(({ status }) => status)).toEqual([400, 400, 400]);
+    expect(logs.text()).not.toContain('application.erased');
+  });
+
   it('unknown path or id → 404', async () => {
     const { call } = await setup();
     const id = '5b1f6c1e-0000-5000-8000-000000000001';

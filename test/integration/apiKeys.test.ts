@@ -25,6 +25,23 @@ describe('API keys', () => {
     expect((await status()).counts.waiting).toBe(0);
   });
 
+  it('many wrong keys of one address → 429 with Retry-After, and a valid key still passes', async () => {
+    const { url, logs } = await setup();
+    const ask = (key?: string) =>
+      fetch(`${url}/status`, {
+        headers: key === undefined ? {} : { authorization: `Bearer ${key}` },
+      });
+
+    const wrong: Response[] = [];
+    for (let guess = 0; guess < 21; guess += 1) wrong.push(await ask(`guess-${guess}`));
+
+    expect(wrong.map(({ status }) => status)).toEqual([...Array(20).fill(401), 429]);
+    expect(Number(wrong.at(-1)?.headers.get('retry-after'))).toBeGreaterThan(0);
+    expect((await ask(API_KEY)).status).toBe(200);
+    expect((await ask()).status).toBe(401);
+    expect(logs.text()).not.toContain('guess-');
+  });
+
   it('key with scopes → only the requests of these scopes are allowed', async () => {
     const hash = digestOf('looks').toString('hex');
     const API_KEYS = `ats:${API_KEY},a+enqueue:sends,b+read:sha256=${hash},c+operate:works`;

@@ -60,3 +60,59 @@ describe('closing the HTTP server', () => {
     await cut;
   });
 });
+
+describe('requests of load balancers', () => {
+  const exchange = async (request: string): Promise<string> => {
+    const server = await start(async ({ url }) => new Response(new URL(url).pathname));
+    const socket = connect(server.port, '127.0.0.1');
+    socket.setEncoding('utf8').end(request);
+    let answer = '';
+    for await (const text of socket) answer += text;
+    await server.cut();
+    return answer;
+  };
+
+  it.each([
+    [
+      'HTTP/1.0 without a host',
+      'GET /health/ready HTTP/1.0\r\n\r\n',
+      /200 OK[\s\S]*\/health\/ready$/,
+    ],
+    ['OPTIONS, HTTP/1.0 without a host', 'OPTIONS / HTTP/1.0\r\n\r\n', /200 OK[\s\S]*\/$/],
+    ['OPTIONS *', 'OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n', /200 OK/],
+    ['HTTP/1.1 without a host', 'GET / HTTP/1.1\r\n\r\n', /400 Bad Request/],
+  ])('%s → %#', async (_, request, answer) => {
+    expect(await exchange(request)).toMatch(answer);
+  });
+});
+
+describe('a path that is no valid percent-encoding', () => {
+  it.each(['/a/%zz/b', '/%', '/%e0%a4', '/%ff', '/x%2'])(
+    '%j → 400, not passed to the app',
+    async (path) => {
+      const asked: string[] = [];
+      const server = await start(async ({ url }) => {
+        asked.push(url);
+        return new Response('here');
+      });
+
+      const response = await fetch(`${server.url}${path}`, { method: 'DELETE' });
+      await server.cut();
+
+      expect(response.status).toBe(400);
+      expect(await response.json()).toEqual({
+        message: expect.stringContaining('percent-encoded'),
+      });
+      expect(asked).toEqual([]);
+    },
+  );
+
+  it('a valid one, and any query → passed to the app', async () => {
+    const server = await start(async ({ url }) => new Response(url));
+
+    const answer = await (await fetch(`${server.url}/a%25%C3%A9%2Fb?reason=100%`)).text();
+    await server.cut();
+
+    expect(answer).toMatch(/\/a%25%C3%A9%2Fb\?reason=100%$/);
+  });
+});

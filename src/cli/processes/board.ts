@@ -7,6 +7,7 @@ import { type Config, ConfigError, loadConfig, shutdownGraceMs } from '../../con
 import { queueTimedOut, withDeadline } from '../../runtime/async.ts';
 import { serve } from '../../runtime/httpServer.ts';
 import { runUntilTerminated } from '../../runtime/lifecycle.ts';
+import { answerOtherMethods } from '../../runtime/otherMethods.ts';
 import { onPort } from './probesServer.ts';
 import { openService, type Service } from './service.ts';
 
@@ -65,9 +66,9 @@ export const startBoard = async (service: Service, config: BoardConfig, port: nu
     return building;
   };
 
-  const app = new Hono();
+  const app = new Hono({ strict: false });
   // Also here, because the unavailable page is served without the board and needs the same headers.
-  app.use(cacheHeaders, pageHeaders);
+  app.use(cacheHeaders, pageHeaders, answerOtherMethods(app));
   app.route('/', probes);
   app.all('*', async (c) => {
     const answered = getBoard().then((board) => board.fetch(c.req.raw, c.env));

@@ -1,7 +1,9 @@
+import { Hono } from 'hono';
 import { type Config, ConfigError } from '../../config/config.ts';
 import type { Logger } from '../../observability/logger.ts';
 import { hasCode } from '../../runtime/errors.ts';
 import { serve } from '../../runtime/httpServer.ts';
+import { answerOtherMethods } from '../../runtime/otherMethods.ts';
 import type { Service } from './service.ts';
 
 const DEFAULT_METRICS_PORT = 9464;
@@ -15,7 +17,10 @@ const CLOSE_TIMEOUT_MS = 1_000;
 export const serveProbes = async ({ probes, closers, logger }: Service, config: Config) => {
   if (config.METRICS_PORT === 0) return undefined;
   const host = config.METRICS_HOST;
-  const start = (port: number) => serve(probes, { host, port });
+  const app = new Hono({ strict: false });
+  app.use(answerOtherMethods(app));
+  app.route('/', probes);
+  const start = (port: number) => serve(app, { host, port });
   const server = await (config.METRICS_PORT === undefined
     ? onFreePort(start, DEFAULT_METRICS_PORT, logger)
     : onPort(start, config.METRICS_PORT, 'METRICS_PORT'));

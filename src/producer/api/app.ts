@@ -6,6 +6,7 @@ import type { DeadLetters } from '../../deadLetters/deadLetters.ts';
 import type { Logger } from '../../observability/logger.ts';
 import type { ExplainFailure } from '../../queue/failure.ts';
 import type { QueueStatus } from '../../queue/status.ts';
+import { answerOtherMethods } from '../../runtime/otherMethods.ts';
 import { ERASE_TIMEOUT_MS } from '../../seekTokens/eraseApplication.ts';
 import {
   IdempotencyConflictError,
@@ -31,6 +32,8 @@ import { createSignalRoutes, type SignalDeps } from './signals.ts';
 const LONG_TIMEOUT_MS = 60_000;
 const RETRY_AFTER_SECONDS = '5';
 
+const OPENAPI = JSON.stringify(openApiDocument);
+
 type Deps = SignalDeps &
   Omit<DeadLetterDeps, 'available'> &
   ApplicationDeps &
@@ -45,14 +48,15 @@ type Deps = SignalDeps &
 
 /** The HTTP API of the producer. */
 export const createApp = ({ apiKeys, status, probes, ...deps }: Deps): Hono<Caller> => {
-  const app = new Hono<Caller>();
+  // A trailing slash is no other resource.
+  const app = new Hono<Caller>({ strict: false });
   const available = createAvailable(deps.explainFailure);
 
-  app.use(setSecurityHeaders);
+  app.use(setSecurityHeaders, answerOtherMethods(app));
   app.route('/', probes);
-  app.get('/openapi.json', (c) => c.json(openApiDocument));
+  app.get('/openapi.json', (c) => c.body(OPENAPI, 200, { 'content-type': 'application/json' }));
 
-  app.use(requireApiKey(apiKeys));
+  app.use(requireApiKey({ keys: apiKeys, logger: deps.logger }));
   app.get('/status', async (c) => c.json(await available(status)()));
   app.route(
     '/signals',

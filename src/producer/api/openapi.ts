@@ -12,6 +12,10 @@ const query = (name: string, description: string, schema: Json = text()): Json =
 const COMMON_ERRORS = {
   401: json('The key is missing or invalid', ref('Problem')),
   403: json('The key does not have the required scope', ref('Problem')),
+  429: {
+    ...json('The address sent too many wrong keys; a valid key still passes', ref('Problem')),
+    headers: { 'Retry-After': { description: 'Seconds', schema: { type: 'integer' } } },
+  },
   503: {
     ...json('The queue did not acknowledge; repeat the request', ref('Unavailable')),
     headers: { 'Retry-After': { description: 'Seconds', schema: { type: 'integer' } } },
@@ -391,7 +395,7 @@ const paths: Json = {
   ...Object.fromEntries(
     [
       ['/health/live', 'Liveness check'],
-      ['/health/ready', 'Readiness check: 503 if the queue does not answer'],
+      ['/health/ready', 'Readiness check: 503 if the queue does not take signals'],
       ['/metrics', 'Prometheus metrics'],
       ['/openapi.json', 'The OpenAPI document'],
     ].map(([route, description]) => [

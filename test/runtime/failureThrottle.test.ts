@@ -1,8 +1,8 @@
-import { createLoginThrottle } from '../../src/board/login.ts';
+import { createFailureThrottle } from '../../src/runtime/failureThrottle.ts';
 
 const setup = () => {
   let now = 1_000_000;
-  const loginThrottle = createLoginThrottle(() => now);
+  const loginThrottle = createFailureThrottle(() => now);
   return {
     ...loginThrottle,
     failLogins: (count: number, address = 'a') => {
@@ -14,7 +14,7 @@ const setup = () => {
   };
 };
 
-describe('login throttle', () => {
+describe('failure throttle', () => {
   it('twenty failed logins within a minute → only that address must wait', () => {
     const { failLogins, waitSeconds } = setup();
 
