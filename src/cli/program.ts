@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 
-import { terminated } from '../runtime/lifecycle.ts';
+import { terminationExitCode } from '../runtime/lifecycle.ts';
 import { packageInfo } from '../runtime/packageInfo.ts';
 import type { CheckOptions } from './commands/check.ts';
 import type { FindOptions } from './commands/find.ts';
@@ -11,21 +11,36 @@ import type { FilterOptions } from './io/filterOptions.ts';
 import type { OutputOptions } from './io/output.ts';
 
 type Env = NodeJS.ProcessEnv;
-/** Waits for a command, and reports its exit code. */
-type Run = (code: Promise<number>) => Promise<void>;
+type Termination = Promise<NodeJS.Signals>;
+/** Waits for a command, and reports its exit code. SIGTERM and SIGINT end the command at once. */
+type Run = ((code: Promise<number>) => Promise<void>) & {
+  /** The same for a command that stops by itself after SIGTERM or SIGINT. */
+  gracefully: (start: (termination: Termination) => Promise<number>) => Promise<void>;
+};
 /** Runs until SIGTERM or SIGINT, and resolves with the exit code of the process. */
-type Process = (env: Env, termination: Promise<NodeJS.Signals>) => Promise<number>;
+type Process = (env: Env, termination: Termination) => Promise<number>;
 
 /**
  * Defines every command with its options and help. Each command imports its code when it runs, so that a
  * worker does not load the board. `onDone` gets the exit code.
  */
-export const createProgram = (env: Env, onDone: (code: number) => void): Command => {
+export const createProgram = (
+  env: Env,
+  termination: Termination,
+  onDone: (code: number) => void,
+): Command => {
   const program = new Command('seek-signals')
     .description('Delivers recruitment signals to SEEK. Settings: see .env.example')
     .version(packageInfo.version)
     .exitOverride();
-  const run = async (code: Promise<number>) => onDone(await code);
+  const terminated = termination.then(terminationExitCode);
+  const run: Run = Object.assign(
+    async (code: Promise<number>) => onDone(await Promise.race([code, terminated])),
+    {
+      gracefully: async (start: (given: Termination) => Promise<number>) =>
+        onDone(await start(termination)),
+    },
+  );
   addProcesses(program, env, run);
   addSignals(program, env, run);
   addCheck(program, env, run);
@@ -69,8 +84,8 @@ const addProcesses = (program: Command, env: Env, run: Run): void => {
       .command(name)
       .description(description)
       .action(async () => {
-        const termination = terminated();
-        await run((await load())(env, termination));
+        const process = await load();
+        await run.gracefully((given) => process(env, given));
       });
   }
   program
@@ -87,8 +102,8 @@ const addSignals = (program: Command, env: Env, run: Run): void => {
     .option('--from-line <n>', 'first line to send', '1')
     .option('--json', 'print JSON')
     .action(async (file: string, options: SendOptions) => {
-      const termination = terminated();
-      await run((await import('./commands/send.ts')).send(env, file, options, termination));
+      const { send } = await import('./commands/send.ts');
+      await run.gracefully((termination) => send(env, file, options, termination));
     });
   program
     .command('status')
@@ -208,8 +223,8 @@ const addRedrive = (deadLetters: Command, env: Env, run: Run): void => {
     .option('--dry-run', 'report what would be redriven or rejected, and change nothing')
     .option('--rate <n>', 'maximum number per second')
     .action(async (ids: string[], options: RedriveOptions) => {
-      const termination = terminated();
-      await run((await import('./commands/redrive.ts')).redrive(env, ids, options, termination));
+      const { redrive } = await import('./commands/redrive.ts');
+      await run.gracefully((termination) => redrive(env, ids, options, termination));
     });
 };
 
@@ -222,16 +237,16 @@ const addTransfer = (deadLetters: Command, env: Env, run: Run): void => {
         'export complete dead letters with their seek tokens, one per line; - writes standard output',
       ),
   ).action(async (file: string | undefined, options: FilterOptions) => {
-    const termination = terminated();
-    await run((await load()).exportDeadLetters(env, file ?? '-', options, termination));
+    const { exportDeadLetters } = await load();
+    await run.gracefully((given) => exportDeadLetters(env, file ?? '-', options, given));
   });
   deadLetters
     .command('import <file>')
     .description('import exported dead letters; - reads standard input')
     .option('--json', 'print JSON')
     .action(async (file: string, options: OutputOptions) => {
-      const termination = terminated();
-      await run((await load()).importDeadLetters(env, file, options, termination));
+      const { importDeadLetters } = await load();
+      await run.gracefully((termination) => importDeadLetters(env, file, options, termination));
     });
 };
 
@@ -252,8 +267,7 @@ const addOutbox = (program: Command, env: Env, run: Run): void => {
     .option('--dry-run', 'report what would be enqueued, and change nothing')
     .option('--json', 'print JSON')
     .action(async (options: OutputOptions & { dryRun?: boolean }) => {
-      const termination = terminated();
       const { reconcileOutbox } = await import('./commands/outbox.ts');
-      await run(reconcileOutbox(env, options, termination));
+      await run.gracefully((termination) => reconcileOutbox(env, options, termination));
     });
 };

@@ -42,8 +42,7 @@ export const terminated = (exit = (code: number): unknown => process.exit(code))
   new Promise<NodeJS.Signals>((resolve) => {
     let isSecond = false;
     const onTermination = (name: NodeJS.Signals) => {
-      // The exit code that a shell reports for a process that a signal ended.
-      if (isSecond) exit(128 + constants.signals[name]);
+      if (isSecond) exit(terminationExitCode(name));
       isSecond = true;
       resolve(name);
     };
@@ -51,39 +50,53 @@ export const terminated = (exit = (code: number): unknown => process.exit(code))
     process.on('SIGINT', onTermination);
   });
 
-type Stop = {
+/** The exit code that a shell reports for a process that a signal ended. */
+export const terminationExitCode = (name: NodeJS.Signals): number => 128 + constants.signals[name];
+
+type Run = {
   closers: Closers;
   logger: Log;
   /** The caller starts to listen before it opens anything, so that no signal is missed. */
   termination: Promise<NodeJS.Signals>;
   /** The process ends after this time even if a resource is still open, before the platform kills it. */
   timeoutMs: number;
-  /** Resolves with the reason if a startup check fails after the start. */
-  failedPrecondition?: Promise<string>;
+  /**
+   * Starts the process. Rejects if it cannot start. Resolves only if a startup check fails after the
+   * start, with the reason.
+   */
+  run: () => Promise<string>;
 };
+
+/** What `run` returns if no startup check can fail after the start. */
+export const noLaterFailure = (): Promise<never> => new Promise(() => {});
 
 // The same exit code as for a ConfigError.
 const FAILED_PRECONDITION_EXIT_CODE = 2;
 
 /**
- * Waits for termination or for a failed startup check, then closes everything within `timeoutMs`.
- * Resolves with the exit code.
+ * Runs a process until termination or a failed startup check, then closes everything within `timeoutMs`.
+ * Resolves with the exit code. Termination ends the process whatever its start waits for.
  */
 export const runUntilTerminated = async ({
   closers,
   logger,
   termination,
   timeoutMs,
-  failedPrecondition = new Promise(() => {}),
-}: Stop): Promise<number> => {
+  run,
+}: Run): Promise<number> => {
+  const closeAll = () =>
+    withDeadline(closers.closeAll(), timeoutMs, () => new Error('Not closed in time'));
   const end = await Promise.race([
     termination.then((name) => ({ code: 0, name })),
-    failedPrecondition.then((reason) => ({ code: FAILED_PRECONDITION_EXIT_CODE, reason })),
-  ]);
+    run().then((reason) => ({ code: FAILED_PRECONDITION_EXIT_CODE, reason })),
+  ]).catch(async (err: unknown) => {
+    await closeAll().catch(() => {});
+    throw err;
+  });
   if ('reason' in end) logger.fatal({ reason: end.reason }, 'Startup check failed');
   logger.info({ termination: 'name' in end ? end.name : undefined, timeoutMs }, 'Stopping');
   try {
-    await withDeadline(closers.closeAll(), timeoutMs, () => new Error('Not closed in time'));
+    await closeAll();
     logger.info('Stopped');
     return end.code;
   } catch {

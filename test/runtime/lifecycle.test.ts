@@ -1,4 +1,9 @@
-import { createClosers, runUntilTerminated, terminated } from '../../src/runtime/lifecycle.ts';
+import {
+  createClosers,
+  noLaterFailure,
+  runUntilTerminated,
+  terminated,
+} from '../../src/runtime/lifecycle.ts';
 import { captureLogs } from '../support/captureLogs.ts';
 
 const { jest } = import.meta;
@@ -128,6 +133,7 @@ describe('runUntilTerminated', () => {
       closers,
       logger: logs.logger,
       termination,
+      run: noLaterFailure,
       timeoutMs: 1_000,
     });
     expect(closed).toEqual([]);
@@ -142,19 +148,53 @@ describe('runUntilTerminated', () => {
     const { closers, closed, add, logs } = setup();
     const { termination } = terminable();
     add('redis');
-    const failedPrecondition = Promise.resolve('Redis may evict signals');
 
     const exit = runUntilTerminated({
       closers,
       logger: logs.logger,
       termination,
       timeoutMs: 1_000,
-      failedPrecondition,
+      run: async () => 'Redis may evict signals',
     });
 
     await expect(exit).resolves.toBe(2);
     expect(closed).toEqual(['redis']);
     expect(logs.lines()[0]).toMatchObject({ level: 'fatal', reason: 'Redis may evict signals' });
+  });
+
+  it('termination while the start waits → closes what is open and exits 0', async () => {
+    const { closers, closed, add, logs } = setup();
+    const { termination, terminate } = terminable();
+    add('redis');
+
+    const exit = runUntilTerminated({
+      closers,
+      logger: logs.logger,
+      termination,
+      run: () => new Promise(() => {}),
+      timeoutMs: 1_000,
+    });
+    terminate('SIGTERM');
+
+    await expect(exit).resolves.toBe(0);
+    expect(closed).toEqual(['redis']);
+  });
+
+  it('a start that fails → closes what is open and rejects', async () => {
+    const { closers, closed, add, logs } = setup();
+    const { termination } = terminable();
+    add('redis');
+
+    const exit = runUntilTerminated({
+      closers,
+      logger: logs.logger,
+      termination,
+      run: () => Promise.reject(new Error('API_PORT 3000 is in use')),
+      timeoutMs: 1_000,
+    });
+
+    await expect(exit).rejects.toThrow('API_PORT 3000 is in use');
+    expect(closed).toEqual(['redis']);
   });
 
   it('a resource that does not close in time → exits 1', async () => {
@@ -168,6 +208,7 @@ describe('runUntilTerminated', () => {
         closers,
         logger: logs.logger,
         termination,
+        run: noLaterFailure,
         timeoutMs: 1_000,
       });
       terminate('SIGINT');

@@ -19,19 +19,22 @@ export const api = async (
 ): Promise<number> => {
   const config = loadConfig(env, REQUIRED, 'api');
   const service = openService(config, 'fail-fast');
-  const { failedPrecondition } = await guardRedis(service, config.ALLOW_UNSAFE_REDIS);
-  const tracer = await startTracing(config, service, 'api');
-  const secrets = watchSecrets({ env, required: REQUIRED, command: 'api' }, service);
-  const { url } = await onPort(
-    (port) => startApi({ ...service, tracer }, config, port, secrets),
-    apiPort(config),
-    'API_PORT',
-  );
-  service.logger.info({ url }, 'API listening');
+  const run = async (): Promise<string> => {
+    const { failedPrecondition } = await guardRedis(service, config.ALLOW_UNSAFE_REDIS);
+    const tracer = await startTracing(config, service, 'api');
+    const secrets = watchSecrets({ env, required: REQUIRED, command: 'api' }, service);
+    const { url } = await onPort(
+      (port) => startApi({ ...service, tracer }, config, port, secrets),
+      apiPort(config),
+      'API_PORT',
+    );
+    service.logger.info({ url }, 'API listening');
+    return failedPrecondition;
+  };
   return runUntilTerminated({
     ...service,
     termination,
-    failedPrecondition,
+    run,
     timeoutMs: config.SHUTDOWN_TIMEOUT_MS,
   });
 };

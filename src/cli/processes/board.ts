@@ -6,7 +6,7 @@ import { queueUnavailable } from '../../board/pages/unavailable.ts';
 import { type Config, ConfigError, loadConfig, shutdownGraceMs } from '../../config/config.ts';
 import { queueTimedOut, withDeadline } from '../../runtime/async.ts';
 import { serve } from '../../runtime/httpServer.ts';
-import { runUntilTerminated } from '../../runtime/lifecycle.ts';
+import { noLaterFailure, runUntilTerminated } from '../../runtime/lifecycle.ts';
 import { answerOtherMethods } from '../../runtime/otherMethods.ts';
 import { onPort } from './probesServer.ts';
 import { openService, type Service } from './service.ts';
@@ -20,10 +20,18 @@ export const board = async (
 ): Promise<number> => {
   const config = loadConfig(env, ['REDIS_URL', 'BOARD_USERNAME', 'BOARD_PASSWORD'], 'board');
   const service = openService(config, 'fail-fast', { need: 'read' });
-  const start = (port: number) => startBoard(service, config, port);
-  const { url } = await onPort(start, config.BOARD_PORT, 'BOARD_PORT');
-  service.logger.info({ url }, 'Board listening');
-  return runUntilTerminated({ ...service, termination, timeoutMs: config.SHUTDOWN_TIMEOUT_MS });
+  const run = async (): Promise<string> => {
+    const start = (port: number) => startBoard(service, config, port);
+    const { url } = await onPort(start, config.BOARD_PORT, 'BOARD_PORT');
+    service.logger.info({ url }, 'Board listening');
+    return noLaterFailure();
+  };
+  return runUntilTerminated({
+    ...service,
+    termination,
+    run,
+    timeoutMs: config.SHUTDOWN_TIMEOUT_MS,
+  });
 };
 
 type BoardConfig = Config<'BOARD_USERNAME' | 'BOARD_PASSWORD'>;

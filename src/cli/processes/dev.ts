@@ -4,7 +4,7 @@ import { apiPort, type Config, loadConfig } from '../../config/config.ts';
 import { createLogger, type Logger } from '../../observability/logger.ts';
 import type { Backend } from '../../queue/backend.ts';
 import { type FolderLock, lockFolder } from '../../queue/embedded/folderLock.ts';
-import { runUntilTerminated } from '../../runtime/lifecycle.ts';
+import { noLaterFailure, runUntilTerminated } from '../../runtime/lifecycle.ts';
 import { startSimulator } from '../../simulator/createSimulator.ts';
 import { startWorker } from '../../worker/startWorker.ts';
 import { startApi } from './api.ts';
@@ -22,16 +22,19 @@ export const dev = async (
   const logger = createLogger({ level: config.LOG_LEVEL });
   const { backend, lock } = await openQueue(config, logger);
   const service = createService(backend, logger, config);
-  try {
+  const run = async (): Promise<string> => {
     const tracer = await startTracing(config, service, 'dev');
     const stack = await startDevStack({ ...service, tracer }, config);
     await lock?.update({ apiUrl: stack.apiUrl, apiKey: stack.apiKey });
     process.stdout.write(banner(stack, config));
-  } catch (err) {
-    await service.closers.closeAll();
-    throw err;
-  }
-  return runUntilTerminated({ ...service, termination, timeoutMs: config.SHUTDOWN_TIMEOUT_MS });
+    return noLaterFailure();
+  };
+  return runUntilTerminated({
+    ...service,
+    termination,
+    run,
+    timeoutMs: config.SHUTDOWN_TIMEOUT_MS,
+  });
 };
 
 const openQueue = async (

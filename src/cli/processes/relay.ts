@@ -5,7 +5,7 @@ import { createOutcomeRows } from '../../producer/outbox/outcomeRows.ts';
 import { openPostgres, type Postgres } from '../../producer/outbox/postgres.ts';
 import { createOutcomeLookup } from '../../producer/outbox/reconcile.ts';
 import { createRelay } from '../../producer/outbox/relay.ts';
-import { createOutboxStore } from '../../producer/outbox/rows.ts';
+import { createOutboxStore, type OutboxStore } from '../../producer/outbox/rows.ts';
 import { syncOutcomes } from '../../producer/outbox/syncOutcomes.ts';
 import { queueTimedOut, withDeadline } from '../../runtime/async.ts';
 import { runUntilTerminated } from '../../runtime/lifecycle.ts';
@@ -30,8 +30,23 @@ export const relay = async (
   const postgres = await openPostgres(config.DATABASE_URL, MAX_CONNECTIONS);
   const store = createOutboxStore(postgres, config.OUTBOX_TRACK_OUTCOMES);
   const service = openService(config, 'fail-fast', { outbox: store });
+  service.closers.add('database', postgres.close);
+  return runUntilTerminated({
+    ...service,
+    termination,
+    run: () => startRelay(service, postgres, store, config),
+    timeoutMs: config.SHUTDOWN_TIMEOUT_MS,
+  });
+};
+
+/** Resolves only if a startup check fails after the start, with the reason. */
+const startRelay = async (
+  service: Service,
+  postgres: Postgres,
+  store: OutboxStore,
+  config: Config<'REDIS_URL'>,
+): Promise<string> => {
   const { logger, closers, metrics, livenessChecks } = service;
-  closers.add('database', postgres.close);
   const { failedPrecondition } = await guardRedis(service, config.ALLOW_UNSAFE_REDIS);
   const url = await serveProbes(service, config);
 
@@ -59,12 +74,7 @@ export const relay = async (
     setTimeout(postgres.destroy, Math.min(ABORT_AFTER_MS, shutdownGraceMs(config))).unref();
   });
   logger.info({ metrics: url }, 'Relay started');
-  return runUntilTerminated({
-    ...service,
-    termination,
-    failedPrecondition,
-    timeoutMs: config.SHUTDOWN_TIMEOUT_MS,
-  });
+  return failedPrecondition;
 };
 
 const trackOutcomes = (

@@ -1,6 +1,6 @@
 import { loadConfig } from '../../config/config.ts';
 import { createLogger } from '../../observability/logger.ts';
-import { createClosers, runUntilTerminated } from '../../runtime/lifecycle.ts';
+import { createClosers, noLaterFailure, runUntilTerminated } from '../../runtime/lifecycle.ts';
 import { startSimulator } from '../../simulator/createSimulator.ts';
 import { onPort } from './probesServer.ts';
 
@@ -20,17 +20,21 @@ export const simulator = async (
       clientSecret: config.SEEK_CLIENT_SECRET,
       log: (fields, message) => logger.info(fields, message),
     });
-  const { url, graphqlUrl, authUrl, close } = await onPort(
-    start,
-    config.SIMULATOR_PORT,
-    'SIMULATOR_PORT',
-  );
-  closers.add('simulator', close);
-  logger.info({ url, SEEK_API_URL: graphqlUrl, SEEK_AUTH_URL: authUrl }, 'Simulator listening');
+  const run = async (): Promise<string> => {
+    const { url, graphqlUrl, authUrl, close } = await onPort(
+      start,
+      config.SIMULATOR_PORT,
+      'SIMULATOR_PORT',
+    );
+    closers.add('simulator', close);
+    logger.info({ url, SEEK_API_URL: graphqlUrl, SEEK_AUTH_URL: authUrl }, 'Simulator listening');
+    return noLaterFailure();
+  };
   return runUntilTerminated({
     closers,
     logger,
     termination,
+    run,
     timeoutMs: config.SHUTDOWN_TIMEOUT_MS,
   });
 };

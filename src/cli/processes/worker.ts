@@ -24,20 +24,23 @@ export const worker = async (
   setFlagsFromString(`--heap-growing-percent=${HEAP_GROWING_PERCENT}`);
   const config = loadConfig(env, REQUIRED, 'worker');
   const service = openService(config, 'patient', { need: 'write' });
-  const { failedPrecondition } = await guardRedis(service, config.ALLOW_UNSAFE_REDIS);
-  const url = await serveProbes(service, config);
-  const tracer = await startTracing(config, service, 'worker');
-  const { concurrency } = await startWorker({
-    ...service,
-    tracer,
-    config,
-    secrets: watchSecrets({ env, required: REQUIRED, command: 'worker' }, service),
-  });
-  service.logger.info({ metrics: url, concurrency }, 'Worker started');
+  const run = async (): Promise<string> => {
+    const { failedPrecondition } = await guardRedis(service, config.ALLOW_UNSAFE_REDIS);
+    const url = await serveProbes(service, config);
+    const tracer = await startTracing(config, service, 'worker');
+    const { concurrency } = await startWorker({
+      ...service,
+      tracer,
+      config,
+      secrets: watchSecrets({ env, required: REQUIRED, command: 'worker' }, service),
+    });
+    service.logger.info({ metrics: url, concurrency }, 'Worker started');
+    return failedPrecondition;
+  };
   return runUntilTerminated({
     ...service,
     termination,
-    failedPrecondition,
+    run,
     timeoutMs: config.SHUTDOWN_TIMEOUT_MS,
   });
 };
