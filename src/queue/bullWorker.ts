@@ -29,6 +29,7 @@ export const toBullOptions = ({
   BullOptions<never>,
   'connection'
 > & { lockDuration: number } => ({
+  autorun: false,
   concurrency,
   lockDuration: LOCK_MS,
   maxStalledCount: MAX_STALLED_COUNT,
@@ -46,7 +47,16 @@ export const toBullOptions = ({
 
 type BullWorker = Pick<
   Worker,
-  'close' | 'cancelAllJobs' | 'cancelJob' | 'concurrency' | 'pause' | 'resume' | 'isRunning'
+  | 'close'
+  | 'cancelAllJobs'
+  | 'cancelJob'
+  | 'concurrency'
+  | 'pause'
+  | 'resume'
+  | 'run'
+  | 'isPaused'
+  | 'isRunning'
+  | 'waitUntilReady'
 > & {
   on(event: 'error', listener: (err: Error) => void): unknown;
   on(event: 'drained', listener: () => void): unknown;
@@ -68,6 +78,7 @@ export const startBullWorker = <Result>(
   let lastActivityAt = performance.now();
   let slots = options.concurrency;
   let closing = false;
+  let ready = false;
   let pausedByError = false;
   const running = new Set<string>();
   const inFlight = new Set<string>();
@@ -82,7 +93,7 @@ export const startBullWorker = <Result>(
   };
 
   // Three parameters without defaults: BullMQ counts them, and passes `abort` only if there is a third.
-  const worker = start(async (job, lock, abort) => {
+  const runJob: JobProcessor = async (job, lock, abort) => {
     recordActivity();
     const jobId = job.id ?? '';
     // The lock was lost unnoticed, and this worker received the job again. BullMQ tracks only one run
@@ -107,34 +118,60 @@ export const startBullWorker = <Result>(
     } finally {
       running.delete(jobId);
     }
-  });
+  };
 
-  worker.on('error', (err: NodeJS.ErrnoException) => {
-    if (err.name === 'ReplyError') pauseAfterError();
-    // The connection logs its own errors.
-    const isConnectionError = err.code === 'ECONNREFUSED' || /^Socket timeout/.test(err.message);
-    if (!isConnectionError && isLogDue()) logger.error({ err }, 'Queue worker failed');
-  });
-  worker.on('drained', recordActivity);
-  worker.on('failed', (job) => {
-    endJob(job?.id);
-    if (job !== undefined) options.onFailed?.(job);
-  });
-  worker.on('completed', (job) => {
-    endJob(job.id);
-    const ended = results.get(job);
-    if (ended !== undefined) options.onCompleted?.(job, ended.result);
-  });
-  // The process was frozen, or cut off from Redis, for longer than a lock lasts. Another worker may run
-  // these jobs by now.
-  worker.on('lockRenewalFailed', (jobIds) => {
-    for (const jobId of jobIds) {
-      worker.cancelJob(jobId, LOCK_LOST);
-      endJob(jobId);
-    }
-  });
+  const open = (): BullWorker => {
+    const opened = start(runJob);
+    opened.on('error', (err: NodeJS.ErrnoException) => {
+      if (err.name === 'ReplyError') pauseAfterError();
+      // The connection logs its own errors.
+      const isConnectionError = err.code === 'ECONNREFUSED' || /^Socket timeout/.test(err.message);
+      if (!isConnectionError && isLogDue()) logger.error({ err }, 'Queue worker failed');
+    });
+    opened.on('drained', recordActivity);
+    opened.on('failed', (job) => {
+      endJob(job?.id);
+      if (job !== undefined) options.onFailed?.(job);
+    });
+    opened.on('completed', (job) => {
+      endJob(job.id);
+      const ended = results.get(job);
+      if (ended !== undefined) options.onCompleted?.(job, ended.result);
+    });
+    // The process was frozen, or cut off from Redis, for longer than a lock lasts. Another worker may run
+    // these jobs by now.
+    opened.on('lockRenewalFailed', (jobIds) => {
+      for (const jobId of jobIds) {
+        worker.cancelJob(jobId, LOCK_LOST);
+        endJob(jobId);
+      }
+    });
+    opened.waitUntilReady().then(onReady, (err: unknown) => reopen(opened, err));
+    return opened;
+  };
+
+  const onReady = (): void => {
+    ready = true;
+    if (slots === 0 || closing) return;
+    worker.concurrency = slots;
+    if (worker.isPaused()) resume();
+    else worker.run().catch((err: unknown) => logger.error({ err }, 'Queue worker failed'));
+  };
+
+  // A BullMQ worker whose first command failed never recovers: each call of its loop fails at once, and
+  // the loop would leave the event loop no turn. So its loop starts when it is ready, or another replaces it.
+  const reopen = (failed: BullWorker, err: unknown): void => {
+    if (closing) return;
+    recordActivity();
+    if (isLogDue()) logger.error({ err }, 'Failed to start the queue worker; trying again');
+    failed.close(true).catch(() => {});
+    setTimeout(() => {
+      if (!closing) worker = open();
+    }, ERROR_PAUSE_MS).unref();
+  };
 
   const resume = (): void => {
+    if (!ready) return;
     worker
       .resume()
       .catch((err: unknown) => logger.error({ err }, 'Failed to resume the queue worker'));
@@ -154,7 +191,7 @@ export const startBullWorker = <Result>(
   // second. Counts as activity: the worker itself is healthy.
   const pauseAfterError = (): void => {
     recordActivity();
-    if (pausedByError || slots === 0 || closing) return;
+    if (pausedByError || slots === 0 || closing || !ready) return;
     pausedByError = true;
     pause();
     setTimeout(() => {
@@ -162,6 +199,8 @@ export const startBullWorker = <Result>(
       if (slots > 0 && !closing) resume();
     }, ERROR_PAUSE_MS).unref();
   };
+
+  let worker = open();
 
   return {
     setConcurrency: (wanted) => {

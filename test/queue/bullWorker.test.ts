@@ -11,11 +11,18 @@ const OPTIONS = { concurrency: 8 };
 const job = (id: string, change: object = {}) => ({ id, ...change }) as Job;
 
 /** The part of a BullMQ worker that we use. The test controls its loop. */
-const setup = ({ process = async () => 'done', isReachable = true, endsOnPause = true } = {}) => {
+const setup = async ({
+  process = async () => 'done',
+  isReachable = true,
+  endsOnPause = true,
+  readiness = [] as (Error | undefined)[],
+} = {}) => {
   const events = new EventEmitter();
   const calls: unknown[][] = [];
-  let running = true;
+  let running = false;
   let resumes = 0;
+  let starts = 0;
+  let runs = 0;
   let processor: JobProcessor = async () => {};
   const worker = Object.assign(events, {
     concurrency: OPTIONS.concurrency,
@@ -37,11 +44,21 @@ const setup = ({ process = async () => 'done', isReachable = true, endsOnPause =
       // The first call meets a loop that is ending, and has no effect.
       if (resumes > 1) running = true;
     },
+    run: async () => {
+      running = true;
+      runs += 1;
+    },
+    isPaused: () => false,
     isRunning: () => running,
+    waitUntilReady: async () => {
+      const failure = readiness.shift();
+      if (failure !== undefined) throw failure;
+    },
   });
   const jobWorker = startBullWorker(
     (given) => {
       processor = given;
+      starts += 1;
       return worker;
     },
     process,
@@ -51,16 +68,57 @@ const setup = ({ process = async () => 'done', isReachable = true, endsOnPause =
   const run = (id: string, change: object = {}) =>
     processor(job(id, change), 'lock', new AbortController().signal);
 
-  return { jobWorker, worker, events, calls, run, processor: () => processor };
+  // Lets the worker become ready.
+  await Promise.resolve();
+  return {
+    jobWorker,
+    worker,
+    events,
+    calls,
+    run,
+    processor: () => processor,
+    counts: () => ({ starts, runs }),
+  };
 };
 
 describe('a worker on BullMQ', () => {
-  it('starts → its processor declares the three parameters that BullMQ needs to pass an abort signal', () => {
-    expect(setup().processor()).toHaveLength(3);
+  it('starts → its processor declares the three parameters that BullMQ needs to pass an abort signal', async () => {
+    expect((await setup()).processor()).toHaveLength(3);
   });
 
-  it('loses the locks of two jobs → cancels these two jobs only', () => {
-    const { events, calls } = setup();
+  it('BullMQ cannot start it, because Redis refuses a command → another replaces it after a second', async () => {
+    jest.useFakeTimers();
+    try {
+      const refusal = new Error("NOPERM this user has no permissions to run the 'info' command");
+      const { calls, counts } = await setup({ readiness: [refusal, refusal] });
+      const before = counts();
+      await jest.advanceTimersByTimeAsync(2_000);
+
+      expect(before).toEqual({ starts: 1, runs: 0 });
+      expect(counts()).toEqual({ starts: 3, runs: 1 });
+      expect(calls).toEqual([
+        ['close', true],
+        ['close', true],
+      ]);
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+
+  it('concurrency is 0 when it becomes ready → its loop does not start', async () => {
+    const { jobWorker, counts, calls } = await setup({ readiness: [new Error('NOPERM')] });
+
+    jobWorker.setConcurrency(0);
+    await waitFor(() => counts().starts === 2);
+    const before = counts().runs;
+    jobWorker.setConcurrency(8);
+    await waitFor(() => calls.some(([name]) => name === 'resume'));
+
+    expect(before).toBe(0);
+  });
+
+  it('loses the locks of two jobs → cancels these two jobs only', async () => {
+    const { events, calls } = await setup();
 
     events.emit('lockRenewalFailed', ['lost-1', 'lost-2']);
 
@@ -70,8 +128,8 @@ describe('a worker on BullMQ', () => {
     ]);
   });
 
-  it('concurrency is set to 0, 1 or more than configured → pauses, runs one job, runs as many as configured', () => {
-    const { jobWorker, worker, calls } = setup({ endsOnPause: false });
+  it('concurrency is set to 0, 1 or more than configured → pauses, runs one job, runs as many as configured', async () => {
+    const { jobWorker, worker, calls } = await setup({ endsOnPause: false });
 
     jobWorker.setConcurrency(0);
     jobWorker.setConcurrency(1);
@@ -83,7 +141,7 @@ describe('a worker on BullMQ', () => {
   });
 
   it('is resumed while its loop is ending → is resumed again', async () => {
-    const { jobWorker, worker, calls } = setup();
+    const { jobWorker, worker, calls } = await setup();
 
     jobWorker.setConcurrency(0);
     jobWorker.setConcurrency(8);
@@ -95,7 +153,7 @@ describe('a worker on BullMQ', () => {
   it('Redis rejects its commands → pauses for a second, and records activity', async () => {
     jest.useFakeTimers();
     try {
-      const { jobWorker, events, calls } = setup({ endsOnPause: false });
+      const { jobWorker, events, calls } = await setup({ endsOnPause: false });
       const before = jobWorker.lastActivityAt();
       const refusal = Object.assign(new Error('OOM command not allowed'), { name: 'ReplyError' });
 
@@ -115,7 +173,7 @@ describe('a worker on BullMQ', () => {
   it('concurrency is set to 0 during the pause after an error → stays paused', async () => {
     jest.useFakeTimers();
     try {
-      const { jobWorker, events, calls } = setup();
+      const { jobWorker, events, calls } = await setup();
 
       events.emit('error', Object.assign(new Error('OOM'), { name: 'ReplyError' }));
       jobWorker.setConcurrency(0);
@@ -135,7 +193,7 @@ describe('a worker on BullMQ', () => {
     const gate = new Promise<void>((resolve) => {
       release = resolve;
     });
-    const { run } = setup({ process: () => gate.then(() => 'done') });
+    const { run } = await setup({ process: () => gate.then(() => 'done') });
     const delayedWith: unknown[] = [];
     const moveToDelayed = async (...given: unknown[]) => {
       delayedWith.push(given.at(1));
@@ -153,7 +211,7 @@ describe('a worker on BullMQ', () => {
   });
 
   it('concurrency changes after close → no resume', async () => {
-    const { jobWorker, calls } = setup();
+    const { jobWorker, calls } = await setup();
 
     await jobWorker.close();
     jobWorker.setConcurrency(0);
@@ -163,7 +221,7 @@ describe('a worker on BullMQ', () => {
   });
 
   it('a job starts after close → the job is cancelled', async () => {
-    const { run, jobWorker, calls } = setup();
+    const { run, jobWorker, calls } = await setup();
 
     await jobWorker.close();
     await run('late');
@@ -177,7 +235,7 @@ describe('a worker on BullMQ', () => {
     ['its job has failed', async (t: Setup) => t.events.emit('failed', job('a'))],
     ['the lock of its job was lost', async (t: Setup) => t.events.emit('lockRenewalFailed', ['a'])],
   ])('closes without Redis, and %s → does not wait for Redis', async (what, end) => {
-    const subject = setup({ isReachable: false });
+    const subject = await setup({ isReachable: false });
     if (!what.startsWith('no job')) await subject.run('a');
 
     await end(subject);
@@ -191,7 +249,7 @@ describe('a worker on BullMQ', () => {
     ['deferred', () => new DelayedError()],
   ])('its job was %s without an event → close does not wait for Redis', async (_, make) => {
     const failing = () => Promise.reject(make());
-    const { run, jobWorker, calls } = setup({ isReachable: false, process: failing });
+    const { run, jobWorker, calls } = await setup({ isReachable: false, process: failing });
 
     await expect(run('a')).rejects.toThrow();
     await jobWorker.close();
@@ -200,7 +258,7 @@ describe('a worker on BullMQ', () => {
   });
 
   it('closes while a job is in flight → waits for Redis', async () => {
-    const { run, jobWorker, calls } = setup({ isReachable: false });
+    const { run, jobWorker, calls } = await setup({ isReachable: false });
 
     await run('a');
     await jobWorker.close();
@@ -209,7 +267,7 @@ describe('a worker on BullMQ', () => {
   });
 
   it('takes or ends a job, or drains the queue → records activity', async () => {
-    const { run, jobWorker, events } = setup();
+    const { run, jobWorker, events } = await setup();
     const times = [jobWorker.lastActivityAt()];
 
     await run('a');
@@ -224,4 +282,4 @@ describe('a worker on BullMQ', () => {
   });
 });
 
-type Setup = ReturnType<typeof setup>;
+type Setup = Awaited<ReturnType<typeof setup>>;
