@@ -16,13 +16,15 @@ import { createSeekTokens } from '../seekTokens/registry.ts';
  * Building has no effect: it opens no connection and starts no timer.
  */
 export const compose = (config: Config, backend: Backend, logger: Logger) => {
+  const now = backend.clock.estimate;
   const cipher = createTokenCipher(config.TOKEN_ENCRYPTION_KEYS ?? []);
   const seekTokens = createSeekTokens({
     store: backend.tokens,
     cipher,
     ttlDays: config.SEEK_TOKEN_TTL_DAYS,
+    now,
   });
-  const positions = createPositions({ store: backend.positions });
+  const positions = createPositions({ store: backend.positions, now });
   const lookup = createLookup(backend);
   const findSignals = createFindSignals({ backend, lookup });
 
@@ -75,6 +77,7 @@ export const compose = (config: Config, backend: Backend, logger: Logger) => {
         waitForReplicas,
         explainFailure,
         logger,
+        now,
       });
       const recordIdentifiers = createRecordIdentifiers({
         recordSeekToken,
@@ -83,6 +86,7 @@ export const compose = (config: Config, backend: Backend, logger: Logger) => {
         waitForReplicas,
         explainFailure,
         logger,
+        now,
       });
       return { recordSeekToken, recordIdentifiers };
     },

@@ -44,7 +44,10 @@ export type DiscardResult = 'discarded' | 'not-found' | 'busy';
 type Deps = { backend: Backend; now?: () => Date };
 
 /** The operations on dead letters: read, list, count, discard and redrive. */
-export const createDeadLetters = ({ backend, now = () => new Date() }: Deps) => {
+export const createDeadLetters = ({
+  backend,
+  now = () => new Date(backend.clock.estimate()),
+}: Deps) => {
   const find = createFindDeadLetter(backend);
 
   const newestFirst = async function* (filter: DeadLetterFilter): AsyncGenerator<FoundDeadLetter> {

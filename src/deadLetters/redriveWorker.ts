@@ -11,7 +11,7 @@ import { failureText, SignalJobSchema, withRedrive } from '../schemas/signalJob.
 import { annotateDeadLetter } from './redrive.ts';
 import { revalidate } from './revalidate.ts';
 
-const CONCURRENCY = 10;
+export const MAX_REDRIVES_IN_FLIGHT = 10;
 const NEWER_VERSION_DELAY_MS = 15_000;
 
 type Deps = {
@@ -29,12 +29,17 @@ type Deps = {
  */
 export const startRedriveWorker = ({ onRedriven, ...deps }: Deps): Promise<JobWorker> =>
   deps.backend.work(DEAD_LETTERS, createRedriveProcessor(deps), {
-    concurrency: CONCURRENCY,
+    concurrency: MAX_REDRIVES_IN_FLIGHT,
     onCompleted: onRedriven,
   });
 
 export const createRedriveProcessor =
-  ({ backend, logger, metrics, now = () => new Date() }: Omit<Deps, 'onRedriven'>) =>
+  ({
+    backend,
+    logger,
+    metrics,
+    now = () => new Date(backend.clock.estimate()),
+  }: Omit<Deps, 'onRedriven'>) =>
   async (job: Job, lock?: string): Promise<void> => {
     const deadLetter = readDeadLetter(job);
     if (deadLetter === undefined) return leaveToNewerVersion(job, lock, now());

@@ -199,21 +199,29 @@ export const createProducer = ({
     logger,
   });
   const lookup = createLookup(backend);
-  const tokens = createSeekTokens({ store: backend.tokens, cipher, ttlDays: seekTokenTtlDays });
+  const now = backend.clock.estimate;
+  const tokens = createSeekTokens({
+    store: backend.tokens,
+    cipher,
+    ttlDays: seekTokenTtlDays,
+    now,
+  });
   const { waitForReplicas, explainFailure } = backend;
   const recordSeekToken = createRecordSeekToken({
     tokens,
     waitForReplicas,
     explainFailure,
     logger,
+    now,
   });
   const recordIdentifiers = createRecordIdentifiers({
     recordSeekToken,
     seekTokens: tokens,
-    positions: createPositions({ store: backend.positions }),
+    positions: createPositions({ store: backend.positions, now }),
     waitForReplicas,
     explainFailure,
     logger,
+    now,
   });
   const deadLetters = createDeadLetters({ backend });
   const erase = createEraseApplication({ backend, tokens, deadLetters });

@@ -45,7 +45,7 @@ export type Acceptance =
   | { kind: 'conflict'; signalId: string };
 
 type Deps = {
-  backend: Pick<Backend, 'enqueueIfAbsent' | 'waitForReplicas'> & {
+  backend: Pick<Backend, 'enqueueIfAbsent' | 'waitForReplicas' | 'clock'> & {
     queue: (name: QueueName) => Promise<Pick<JobQueue, 'getJob' | 'getJobState'>>;
     bookkeeping: Pick<Bookkeeping, 'findSkipRecord' | 'reopen'>;
     index: Pick<Backend['index'], 'indexSignals'>;
@@ -54,7 +54,8 @@ type Deps = {
   /** Encrypts the seek tokens that signals carry. */
   cipher: Pick<TokenCipher, 'encrypt'>;
   dedupeWindowMs: number;
-  now?: () => number;
+  /** Default: the clock of the queue. */
+  now?: () => Promise<number>;
 };
 
 /** Accepts signals. No other code adds new signals to the queue. */
@@ -63,7 +64,7 @@ export const createAcceptSignals = ({
   lookup,
   cipher,
   dedupeWindowMs,
-  now = Date.now,
+  now = backend.clock.read,
 }: Deps) => {
   const gatherFacts = createFactReader({ backend, lookup, now });
 
@@ -104,7 +105,7 @@ export const createAcceptSignals = ({
      */
     accept: async (signals: NewSignal[], trace?: TraceContext): Promise<Acceptance[]> => {
       const since = performance.now();
-      const acceptedAt = new Date(now()).toISOString();
+      const acceptedAt = new Date(await now()).toISOString();
       const jobs = signals.map((entry) =>
         toJob(entry, { acceptedAt, dedupeWindowMs, cipher, trace }),
       );
@@ -144,7 +145,7 @@ const createFactReader = ({
   backend,
   lookup,
   now,
-}: Pick<Deps, 'backend' | 'lookup'> & { now: () => number }) => {
+}: Pick<Deps, 'backend' | 'lookup'> & { now: () => Promise<number> }) => {
   // Only a completed job can be past its dedupe window, so the data of other jobs is not read.
   const readJob = async (signalId: string): Promise<QueuedJob | undefined> => {
     const queue = await backend.queue(SIGNALS);
@@ -152,7 +153,7 @@ const createFactReader = ({
     const job = state === 'completed' ? await queue.getJob(signalId) : undefined;
     if (job === undefined) return { state };
     const { until } = dedupeRecordOf(signalId, job.data, job.timestamp);
-    return { state, finishedAt: job.finishedOn, isPastWindow: until <= now() };
+    return { state, finishedAt: job.finishedOn, isPastWindow: until <= (await now()) };
   };
 
   const readSkip = async (signalId: string): Promise<Skip | undefined> => {

@@ -41,6 +41,7 @@ export type Backend = {
   index: SearchIndex;
   workerStats: WorkerStats;
   outcomeStream: OutcomeStream;
+  clock: QueueClock;
   breaker: BreakerStore;
   tokens: TokenStore;
   positions: PositionStore;
@@ -68,6 +69,17 @@ export type Backend = {
   explainFailure: ExplainFailure;
   /** Closes queues and connections. Close the workers first. */
   close: () => Promise<void>;
+};
+
+/**
+ * The clock of the queue, in milliseconds. Processes on several machines stamp signals and judge their
+ * ages by it, because the clock of one machine may be wrong by days.
+ */
+export type QueueClock = {
+  /** Asks the queue if the last answer is old. Rejects if the queue does not answer. */
+  read: () => Promise<number>;
+  /** Asks nothing. The clock of this process until the queue has answered once. */
+  estimate: () => number;
 };
 
 export type BackendOptions = {

@@ -22,7 +22,7 @@ const PAGE_SIZE = 100;
 const MAX_ENQUEUE_MS = 60_000;
 
 /** Reads the status of the queue, across all processes. */
-export const createQueueStatus = (backend: Backend, now: () => number = Date.now) => {
+export const createQueueStatus = (backend: Backend, now: () => number = backend.clock.estimate) => {
   /** Also removes signals that a crash left in the unsent set. */
   const oldestUnsent = async (): Promise<Unsent | undefined> => {
     const queue = await backend.queue(SIGNALS);

@@ -2,7 +2,7 @@ import { hostname } from 'node:os';
 import { v4 as uuidV4 } from 'uuid';
 
 import { shutdownGraceMs } from '../config/config.ts';
-import { startRedriveWorker } from '../deadLetters/redriveWorker.ts';
+import { MAX_REDRIVES_IN_FLIGHT, startRedriveWorker } from '../deadLetters/redriveWorker.ts';
 import { createSweeper } from '../deadLetters/sweeper.ts';
 import type { Logger } from '../observability/logger.ts';
 import { type Metrics, typeLabel } from '../observability/metrics.ts';
@@ -23,6 +23,7 @@ import type { Positions } from '../seekTokens/positions.ts';
 import type { SeekTokens } from '../seekTokens/registry.ts';
 import { buildDelivery, type Credentials, type WorkerConfig } from './buildDelivery.ts';
 import { createCircuitBreaker } from './circuitBreaker/circuitBreaker.ts';
+import { createClockGuard } from './clockGuard.ts';
 import { createResolveIdentifiers } from './delivery/resolveIdentifiers.ts';
 import { backoffMs, type RetryPolicy } from './evaluateAttempt.ts';
 import { countOutcomes, createHeartbeat } from './heartbeat.ts';
@@ -53,13 +54,16 @@ type Deps = {
   metrics: Metrics;
   /** The checks of the liveness probe. `startWorker` adds one. */
   livenessChecks: (() => boolean)[];
+  /** The checks of the readiness probe. `startWorker` adds one. */
+  readinessChecks: (() => void)[];
   /** Absent: attempts and requests are not traced. */
   tracer?: Tracer | undefined;
 };
 
 /** Starts what empties the queue: the worker, the dead-letter sweeper and the redrive worker. */
 export const startWorker = async ({ backend, config, closers, logger, metrics, ...deps }: Deps) => {
-  const { seekTokens, positions, cipher, livenessChecks, tracer, secrets = () => config } = deps;
+  const { seekTokens, positions, cipher, tracer, secrets = () => config } = deps;
+  const { livenessChecks, readinessChecks } = deps;
   const policy = retryPolicyOf(config);
   const concurrency =
     config.WORKER_CONCURRENCY ??
@@ -82,14 +86,30 @@ export const startWorker = async ({ backend, config, closers, logger, metrics, .
   const heartbeat = createHeartbeat({ workerStats, worker: name });
   closers.add('heartbeat', heartbeat.close);
   const counted = countOutcomes(heartbeat.count, metrics);
-  const sweeper = await startDeadLetterWork({ backend, closers, logger, metrics });
+  const { sweeper, redriveWorker } = await startDeadLetterWork({
+    backend,
+    closers,
+    logger,
+    metrics,
+  });
 
   let worker: JobWorker | undefined;
   const slots = { none: 0, one: 1, all: concurrency };
+  let allowed: keyof typeof slots = 'all';
+  const applySlots = (): void => {
+    worker?.setConcurrency(clockGuard.isRight() ? slots[allowed] : 0);
+    redriveWorker.setConcurrency(clockGuard.isRight() ? MAX_REDRIVES_IN_FLIGHT : 0);
+  };
+  const clockGuard = createClockGuard({ clock: backend.clock, onChange: applySlots, logger });
+  closers.add('clock guard', async () => clockGuard.stop());
+  readinessChecks.push(clockGuard.assertRight);
   const breaker = createCircuitBreaker({
     store: backend.breaker,
     id,
-    setConcurrency: (allowed) => worker?.setConcurrency(slots[allowed]),
+    setConcurrency: (wanted) => {
+      allowed = wanted;
+      applySlots();
+    },
     perSecond: config.RATE_LIMIT_PER_SECOND,
     pauseMaxMs: config.DELIVERY_SUSPEND_MAX_MS,
     logger,
@@ -118,6 +138,7 @@ export const startWorker = async ({ backend, config, closers, logger, metrics, .
     logger,
     metrics: counted,
     tracer,
+    now: backend.clock.estimate,
   });
   worker = await backend.work(SIGNALS, processor, {
     concurrency,
@@ -131,6 +152,7 @@ export const startWorker = async ({ backend, config, closers, logger, metrics, .
     onFailed: sweeper.onFailed,
     onCompleted: createOnCompleted({ outcomeRecorder, metrics, logger }),
   });
+  applySlots();
   // Added before the worker, so closed after it: the worker keeps its probe until that has ended.
   closers.add('circuit breaker', () =>
     withDeadline(breaker.stop(), BREAKER_STOP_TIMEOUT_MS, queueTimedOut),
@@ -139,7 +161,8 @@ export const startWorker = async ({ backend, config, closers, logger, metrics, .
 
   const maxIdleMs = Math.max(MIN_IDLE_MS, 5 * config.SEEK_TIMEOUT_MS);
   const stallDetector = createStallDetector({
-    hasDueWork: async () => !breaker.isHeldBack() && (await hasDueWork(backend, maxIdleMs)),
+    hasDueWork: async () =>
+      clockGuard.isRight() && !breaker.isHeldBack() && (await hasDueWork(backend, maxIdleMs)),
     lastActivityAt: worker.lastActivityAt,
     maxIdleMs,
   });
@@ -169,7 +192,7 @@ const startDeadLetterWork = async ({
   const onRedriven = () => void sweeper.sweep();
   const redriveWorker = await startRedriveWorker({ backend, logger, metrics, onRedriven });
   closers.add('redrive worker', redriveWorker.close);
-  return sweeper;
+  return { sweeper, redriveWorker };
 };
 
 type CompletionDeps = Pick<Deps, 'logger' | 'metrics'> & { outcomeRecorder: OutcomeRecorder };

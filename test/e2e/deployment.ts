@@ -62,8 +62,8 @@ export const openDeployments = async () => {
         await started.waitForOutput(/Worker started/);
         return started;
       };
-      const startApi = async () => {
-        const api = start('api');
+      const startApi = async (more: Env = {}) => {
+        const api = start('api', more);
         const url = await api.waitForOutput(/"url":"([^"]+)"/);
         return { api, url, ...createClient(url) };
       };

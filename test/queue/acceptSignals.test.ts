@@ -64,7 +64,7 @@ const setup = ({ admissions, jobState = 'unknown', job, deadLetter, skipReason, 
     lookup: { stateOf: () => called('lookup', state) },
     cipher: createTokenCipher([]),
     dedupeWindowMs: DAY_MS,
-    now: () => NOW,
+    now: async () => NOW,
   });
   const accept = async (change: { signalId?: string } = {}) => {
     const signal = { typeCode: 'ApplicationComplete', token: 'token' } as const;

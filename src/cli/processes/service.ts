@@ -69,12 +69,18 @@ export const createService = (
   );
   // A worker and a relay add a check. The other processes have none.
   const livenessChecks: (() => boolean)[] = [];
+  // Each throws while this process is not ready. A worker adds one.
+  const readinessChecks: (() => void)[] = [];
+  const checkReadiness = async () => {
+    for (const check of readinessChecks) check();
+  };
   const isAlive = () => livenessChecks.every((isHealthy) => isHealthy());
   const probes = createHealthChecks({
     checkReady: createReadiness(
       [
         { name: 'queue', ask: () => checkNeed(need, backend), explain: backend.explainFailure },
         { name: 'database of the outbox', ask: outbox.ping, explain: explainLocalFailure },
+        { name: 'process', ask: checkReadiness, explain: explainLocalFailure },
       ],
       logger,
     ),
@@ -82,7 +88,7 @@ export const createService = (
     metrics,
   });
 
-  return { ...composition, closers, metrics, probes, livenessChecks };
+  return { ...composition, closers, metrics, probes, livenessChecks, readinessChecks };
 };
 
 export type Service = ReturnType<typeof createService> & {

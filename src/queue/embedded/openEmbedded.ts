@@ -62,6 +62,7 @@ export const openEmbedded = async ({ folder, logger, ...options }: Options): Pro
     workerStats: await openEmbeddedWorkerStats({ database }),
     // No relay moves outbox rows into the embedded queue.
     outcomeStream: { take: async () => [], acknowledge: async () => {} },
+    clock: { read: async () => Date.now(), estimate: Date.now },
     breaker: createMemoryBreakerStore(),
     tokens: await openEmbeddedTokens(database),
     positions: await openEmbeddedPositionStore(database),

@@ -8,6 +8,7 @@ import { createRedisEnqueue } from './admission.ts';
 import { createBatchedCompletion, createFastJobStates } from './batchedCompletion.ts';
 import { createRedisBookkeeping } from './bookkeeping.ts';
 import { createRedisBreakerStore } from './breakerStore.ts';
+import { createRedisClock } from './clock.ts';
 import { type ConnectionProfile, connectRedis, type RedisAddress } from './connection.ts';
 import { createExplainFailure, observeConnection } from './explainFailure.ts';
 import { createHealthProbes } from './healthProbes.ts';
@@ -81,6 +82,7 @@ export const openRedis = ({
     index: createRedisIndex({ client, prefix, ...indexRetention(options) }),
     workerStats: createRedisWorkerStats({ client, prefix }),
     outcomeStream: createRedisOutcomeStream(client, prefix),
+    clock: createRedisClock(client),
     breaker: createRedisBreakerStore(client, prefix),
     tokens: createRedisTokens(client, prefix),
     positions: createRedisPositionStore(client, prefix),
