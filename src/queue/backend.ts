@@ -53,8 +53,11 @@ export type Backend = {
    * replicas answer in time, or if the connection was lost after `since`.
    */
   waitForReplicas: (since: number) => Promise<void>;
-  /** Checks whether the queue is a safe place for signals. Rejects if it cannot be reached. */
-  inspect: () => Promise<SafetyFinding[]>;
+  /**
+   * Checks whether the queue is a safe place for signals, and lets this user do what `uses` and all
+   * processes need. Rejects if it cannot be reached.
+   */
+  inspect: (uses?: readonly QueueUse[]) => Promise<SafetyFinding[]>;
   /** In bytes. `undefined` if the queue does not report it. */
   memoryUse: () => Promise<MemoryUse | undefined>;
   /** Calls `listener` after each connect; at once if the queue is connected already. */
@@ -81,6 +84,9 @@ export type QueueClock = {
   /** Asks nothing. The clock of this process until the queue has answered once. */
   estimate: () => number;
 };
+
+/** What only some processes do: take jobs, read the outcome stream, wait for replicas. */
+export type QueueUse = 'work' | 'outcomes' | 'replicas';
 
 export type BackendOptions = {
   prefix: string;

@@ -69,7 +69,9 @@ const openRedisAdminClient = async (config: Config<'REDIS_URL'>): Promise<AdminC
   let guarded: Promise<unknown> | undefined;
   /** Refuses to accept signals into a Redis that may evict them. Checked once, before the first write. */
   const guard = (): Promise<unknown> => {
-    guarded ??= guardRedis(composition, config.ALLOW_UNSAFE_REDIS);
+    guarded ??= guardRedis(composition, {
+      allowUnsafe: config.ALLOW_UNSAFE_REDIS,
+    });
     return guarded;
   };
 

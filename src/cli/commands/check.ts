@@ -3,8 +3,8 @@ import colours from 'picocolors';
 import { type Config, ConfigError, loadConfig } from '../../config/config.ts';
 import { createLogger } from '../../observability/logger.ts';
 import { orUnavailable } from '../../producer/available.ts';
-import type { Backend, SafetyFinding } from '../../queue/backend.ts';
-import { type DeliveryView, viewDelivery } from '../../queue/breakerState.ts';
+import type { Backend, QueueUse, SafetyFinding } from '../../queue/backend.ts';
+import { viewDelivery } from '../../queue/breakerState.ts';
 import { messageOf } from '../../runtime/errors.ts';
 import { packageInfo } from '../../runtime/packageInfo.ts';
 import { LIVE_AUDIENCE } from '../../schemas/seekApi.ts';
@@ -87,12 +87,12 @@ const checkRedis = async (config: Config): Promise<SafetyFinding[]> => {
   const backend = openRedisBackend({ ...config, REDIS_URL }, 'fail-fast', logger);
   try {
     const inspect = async (): Promise<SafetyFinding[]> => {
-      await backend.ping();
+      const findings = await backend.inspect(usesOf(config));
       return [
         { subject: 'Redis', level: 'ok', message: `${new URL(REDIS_URL).host} answers` },
         await checkWrite(backend),
-        ...(await backend.inspect()),
-        checkDelivery(viewDelivery(await backend.breaker.read())),
+        ...findings,
+        await checkDelivery(backend),
       ];
     };
     return await orUnavailable(inspect(), REDIS_TIMEOUT_MS, backend.explainFailure);
@@ -116,11 +116,25 @@ const checkWrite = async (backend: Backend): Promise<SafetyFinding> => {
   );
 };
 
-const checkDelivery = (delivery: DeliveryView): SafetyFinding => ({
-  subject: 'delivery',
-  level: delivery.state === 'running' ? 'ok' : 'warning',
-  message: renderDelivery(delivery),
-});
+/** What the processes of the whole deployment do. */
+const usesOf = (config: Config): QueueUse[] =>
+  config.OUTBOX_TRACK_OUTCOMES ? ['work', 'outcomes'] : ['work'];
+
+/** Redis may refuse this question. The answers to the others are shown all the same. */
+const checkDelivery = async ({ breaker, explainFailure }: Backend): Promise<SafetyFinding> => {
+  const finding = (level: SafetyFinding['level'], message: string): SafetyFinding => ({
+    subject: 'delivery',
+    level,
+    message,
+  });
+  try {
+    const delivery = viewDelivery(await breaker.read());
+    return finding(delivery.state === 'running' ? 'ok' : 'warning', renderDelivery(delivery));
+  } catch (err) {
+    if (!(err instanceof Error) || err.name !== 'ReplyError') throw err;
+    return finding('warning', `unknown: ${explainFailure(err).message}`);
+  }
+};
 
 const checkCredentials = async (config: Config, playground: boolean): Promise<SafetyFinding[]> => {
   const { SEEK_CLIENT_ID: clientId, SEEK_CLIENT_SECRET: clientSecret } = config;

@@ -48,7 +48,12 @@ export const reconcileOutbox = async (
   const stop = new AbortController();
   void termination.then(() => stop.abort());
   try {
-    await guardRedis({ backend, logger }, config.ALLOW_UNSAFE_REDIS);
+    await guardRedis(
+      { backend, logger },
+      {
+        allowUnsafe: config.ALLOW_UNSAFE_REDIS,
+      },
+    );
     const reconcile = createReconcile({
       store: createOutboxStore(postgres, true),
       outcomeRows: createOutcomeRows(postgres),

@@ -20,7 +20,9 @@ export const api = async (
   const config = loadConfig(env, REQUIRED, 'api');
   const service = openService(config, 'fail-fast');
   const run = async (): Promise<string> => {
-    const { failedPrecondition } = await guardRedis(service, config.ALLOW_UNSAFE_REDIS);
+    const { failedPrecondition } = await guardRedis(service, {
+      allowUnsafe: config.ALLOW_UNSAFE_REDIS,
+    });
     const tracer = await startTracing(config, service, 'api');
     const secrets = watchSecrets({ env, required: REQUIRED, command: 'api' }, service);
     const { url } = await onPort(

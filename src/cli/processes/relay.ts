@@ -47,7 +47,10 @@ const startRelay = async (
   config: Config<'REDIS_URL'>,
 ): Promise<string> => {
   const { logger, closers, metrics, livenessChecks } = service;
-  const { failedPrecondition } = await guardRedis(service, config.ALLOW_UNSAFE_REDIS);
+  const { failedPrecondition } = await guardRedis(service, {
+    allowUnsafe: config.ALLOW_UNSAFE_REDIS,
+    uses: config.OUTBOX_TRACK_OUTCOMES ? ['outcomes'] : [],
+  });
   const url = await serveProbes(service, config);
 
   const onAccepted = (typeCode: string) => metrics.accepted.inc({ type: typeLabel(typeCode) });

@@ -6,10 +6,11 @@ import { createMetrics } from '../../observability/metrics.ts';
 import type { Tracer } from '../../observability/tracing.ts';
 import type { OutboxReading } from '../../producer/outbox/rows.ts';
 import type { Backend } from '../../queue/backend.ts';
-import { explainLocalFailure } from '../../queue/failure.ts';
+import { type ExplainFailure, explainLocalFailure } from '../../queue/failure.ts';
 import type { ConnectionProfile } from '../../queue/redis/connection.ts';
 import { openRedis } from '../../queue/redis/openRedis.ts';
 import { queueTimedOut, withDeadline } from '../../runtime/async.ts';
+import { messageOf } from '../../runtime/errors.ts';
 import { createClosers } from '../../runtime/lifecycle.ts';
 import { compose } from '../compose.ts';
 import { checkNeed, createReadiness, type Need } from './readiness.ts';
@@ -27,6 +28,9 @@ type ServiceOptions = {
   need?: Need;
   outbox?: Outbox;
 };
+
+// Only the clock of a worker has such a check.
+const explainNotReady: ExplainFailure = (err) => ({ code: 'CLOCK', message: messageOf(err) });
 
 const NO_OUTBOX: Outbox = { read: async () => undefined, ping: async () => {} };
 
@@ -80,7 +84,7 @@ export const createService = (
       [
         { name: 'queue', ask: () => checkNeed(need, backend), explain: backend.explainFailure },
         { name: 'database of the outbox', ask: outbox.ping, explain: explainLocalFailure },
-        { name: 'process', ask: checkReadiness, explain: explainLocalFailure },
+        { name: 'worker', ask: checkReadiness, explain: explainNotReady },
       ],
       logger,
     ),

@@ -25,7 +25,10 @@ export const worker = async (
   const config = loadConfig(env, REQUIRED, 'worker');
   const service = openService(config, 'patient', { need: 'write' });
   const run = async (): Promise<string> => {
-    const { failedPrecondition } = await guardRedis(service, config.ALLOW_UNSAFE_REDIS);
+    const { failedPrecondition } = await guardRedis(service, {
+      allowUnsafe: config.ALLOW_UNSAFE_REDIS,
+      uses: ['work'],
+    });
     const url = await serveProbes(service, config);
     const tracer = await startTracing(config, service, 'worker');
     const { concurrency } = await startWorker({

@@ -89,7 +89,7 @@ export const openRedis = ({
     jobData: createRedisJobDataStore(client, prefix),
     jobs: createRedisJobs({ client, prefix, skipRecordTtlMs: skipRecordTtl(options) }),
     waitForReplicas: replication.waitForReplicas,
-    inspect: () => inspectRedis(client, waitReplicas),
+    inspect: (uses = []) => inspectRedis({ client, prefix, waitReplicas, uses }),
     memoryUse: () => readMemoryUse(client),
     onConnected: (listener) => {
       client.on('ready', listener);

@@ -1,38 +1,71 @@
 import type { Redis } from 'ioredis';
-import type { MemoryUse, SafetyFinding } from '../backend.ts';
+import type { MemoryUse, QueueUse, SafetyFinding } from '../backend.ts';
+import { findRefusals, isRefusedReply, type Refusal } from './access.ts';
 
-/** What was read from Redis. A field is absent if the user has no permission to read it. */
+const QUESTIONS = {
+  info: { command: 'INFO', grant: '+info' },
+  config: { command: 'CONFIG GET', grant: '+config|get' },
+  time: { command: 'TIME', grant: '+time' },
+} as const;
+
+type Question = keyof typeof QUESTIONS;
+
+/** What was read from Redis. A field is absent if Redis refuses to tell. */
 export type RedisFacts = {
   info?: Readonly<Record<string, string>>;
-  appendfsync?: string;
+  /** The settings `maxmemory-policy`, `appendonly` and `appendfsync`. */
+  config?: Readonly<Record<string, string>>;
   /** The clock of Redis minus the clock of this process. */
   clockAheadMs?: number;
+  /** The questions that Redis refuses, in its own words. */
+  refused?: Partial<Record<Question, string>>;
+  /** The commands that Redis refuses to this user. Absent: unknown. */
+  refusals?: readonly Refusal[];
 };
 
 /** The subjects that every process checks when it starts. */
 export const EVICTION = 'eviction';
 export const APPEND_ONLY_FILE = 'append-only file';
+export const PERMISSIONS = 'permissions';
 
 /** Applies the rules; one function for each subject. */
 export const checkRedis = (facts: RedisFacts, waitReplicas: number): SafetyFinding[] => {
-  const { info } = facts;
-  const infoFindings =
-    info === undefined
-      ? [warning(EVICTION, 'unknown: this user has no permission for INFO; grant +info')]
-      : [
-          checkEviction(info),
-          checkMemory(info),
-          checkAppendOnlyFile(info),
-          checkRole(info),
-          checkReplicas(info, waitReplicas),
-          checkVersion(info),
-        ];
+  const { info, config = {}, refused = {}, refusals } = facts;
+  const unknown = (subject: string, question: Question): SafetyFinding => {
+    const { command, grant } = QUESTIONS[question];
+    const reason = refused[question];
+    return warning(
+      subject,
+      reason === undefined
+        ? `unknown: Redis does not report it in ${command}`
+        : `unknown: Redis refuses ${command} (${reason}); grant ${grant}`,
+    );
+  };
+  const policy = info?.maxmemory_policy ?? config['maxmemory-policy'];
+  const appendOnly = info?.aof_enabled ?? AOF_ENABLED[config.appendonly ?? ''];
+  const writeStatus = info === undefined ? 'ok' : info.aof_last_write_status;
   return [
-    ...infoFindings,
-    ...(info?.aof_enabled === '1' ? [checkFsync(facts.appendfsync, waitReplicas)] : []),
-    checkClock(facts.clockAheadMs),
+    policy === undefined ? unknown(EVICTION, 'info') : checkEviction(policy),
+    info === undefined ? unknown('memory', 'info') : checkMemory(info),
+    appendOnly === undefined
+      ? unknown(APPEND_ONLY_FILE, 'info')
+      : checkAppendOnlyFile(appendOnly, writeStatus),
+    ...(info === undefined
+      ? ['role', 'replicas', 'version'].map((subject) => unknown(subject, 'info'))
+      : [checkRole(info), checkReplicas(info, waitReplicas), checkVersion(info)]),
+    ...(appendOnly === '1'
+      ? [
+          config.appendfsync === undefined
+            ? unknown('fsync', 'config')
+            : checkFsync(config.appendfsync, waitReplicas),
+        ]
+      : []),
+    facts.clockAheadMs === undefined ? unknown('clock', 'time') : checkClock(facts.clockAheadMs),
+    ...(refusals === undefined ? [] : [checkPermissions(refusals)]),
   ];
 };
+
+const AOF_ENABLED: Readonly<Record<string, string>> = { yes: '1', no: '0' };
 
 type Info = Readonly<Record<string, string>>;
 
@@ -45,16 +78,16 @@ const error = finding('error');
 
 const NEVER_EVICT = 'set maxmemory-policy noeviction';
 
-const checkEviction = ({ maxmemory_policy: policy }: Info): SafetyFinding => {
+const checkEviction = (policy: string): SafetyFinding => {
   if (policy === 'noeviction') return ok(EVICTION, 'noeviction');
-  if (policy?.startsWith('allkeys-')) {
+  if (policy.startsWith('allkeys-')) {
     return error(EVICTION, `${policy}: a full Redis deletes signals; ${NEVER_EVICT}`);
   }
-  if (policy?.startsWith('volatile-')) {
+  if (policy.startsWith('volatile-')) {
     const lost = 'the records of duplicates, and locks';
     return warning(EVICTION, `${policy}: a full Redis may delete ${lost}; ${NEVER_EVICT}`);
   }
-  return warning(EVICTION, `unknown: maxmemory-policy is ${policy ?? 'not reported'}`);
+  return warning(EVICTION, `unknown: maxmemory-policy is ${policy}`);
 };
 
 const checkMemory = ({ used_memory, maxmemory }: Info): SafetyFinding => {
@@ -65,19 +98,19 @@ const checkMemory = ({ used_memory, maxmemory }: Info): SafetyFinding => {
   return used > limit * 0.8 ? warning('memory', message) : ok('memory', message);
 };
 
-const checkAppendOnlyFile = ({ aof_enabled, aof_last_write_status }: Info): SafetyFinding => {
-  if (aof_enabled !== '1') {
+const checkAppendOnlyFile = (enabled: string, writeStatus: string | undefined): SafetyFinding => {
+  if (enabled !== '1') {
     return warning(
       APPEND_ONLY_FILE,
       'off: if Redis crashes, accepted signals are lost; set appendonly yes',
     );
   }
-  return aof_last_write_status === 'ok'
+  return writeStatus === 'ok'
     ? ok(APPEND_ONLY_FILE, 'on')
-    : error(APPEND_ONLY_FILE, `the last write failed: ${aof_last_write_status ?? 'not reported'}`);
+    : error(APPEND_ONLY_FILE, `the last write failed: ${writeStatus ?? 'not reported'}`);
 };
 
-const checkFsync = (appendfsync: string | undefined, waitReplicas: number): SafetyFinding => {
+const checkFsync = (appendfsync: string, waitReplicas: number): SafetyFinding => {
   switch (appendfsync) {
     case 'always':
       return ok('fsync', 'always');
@@ -88,8 +121,6 @@ const checkFsync = (appendfsync: string | undefined, waitReplicas: number): Safe
             'fsync',
             'everysec: a power failure can lose the last second; set appendfsync always or WAIT_REPLICAS',
           );
-    case undefined:
-      return warning('fsync', 'unknown: this user has no permission for CONFIG GET');
     default:
       return warning('fsync', `${appendfsync}: a power failure can lose recent writes`);
   }
@@ -116,55 +147,105 @@ const checkVersion = ({ redis_version: version }: Info): SafetyFinding => {
     : error('version', `${version}: 6.2 or newer is needed`);
 };
 
-const checkClock = (aheadMs: number | undefined): SafetyFinding => {
-  if (aheadMs === undefined) {
-    return warning('clock', 'unknown: this user has no permission for TIME');
-  }
+const checkClock = (aheadMs: number): SafetyFinding => {
   const apartMs = Math.abs(aheadMs);
   const message = `${Math.round(apartMs)} ms ${aheadMs < 0 ? 'behind' : 'ahead of'} ours`;
   if (apartMs > 60_000) return error('clock', message);
   return apartMs > 1_000 ? warning('clock', message) : ok('clock', message);
 };
 
+const checkPermissions = (refusals: readonly Refusal[]): SafetyFinding => {
+  // A user without the keys is refused nearly every command, and needs no further command.
+  const isAboutKeys = ({ reason }: Refusal) =>
+    /access (one of|at least one of) the keys/.test(reason);
+  const aboutKeys = refusals.find(isAboutKeys);
+  const commands = refusals.filter((refusal) => !isAboutKeys(refusal));
+  const [first] = commands;
+  const problems = [
+    ...(aboutKeys === undefined
+      ? []
+      : [`the keys under QUEUE_PREFIX (${aboutKeys.reason}): grant ~QUEUE_PREFIX:*`]),
+    ...(first === undefined
+      ? []
+      : [
+          `${commands.map(({ command }) => command.toUpperCase()).join(', ')} (${first.reason}): grant ${commands.map(({ command }) => `+${command}`).join(' ')}`,
+        ]),
+  ];
+  return problems.length === 0
+    ? ok(PERMISSIONS, 'Redis allows every command that is needed')
+    : error(PERMISSIONS, `Redis refuses ${problems.join('; and ')}`);
+};
+
+type Inspection = {
+  client: Redis;
+  prefix: string;
+  waitReplicas: number;
+  uses: readonly QueueUse[];
+};
+
 /** Checks whether Redis is a safe place for signals. Rejects if Redis does not answer. */
-export const inspectRedis = async (
-  client: Redis,
-  waitReplicas: number,
-): Promise<SafetyFinding[]> => {
-  const [info, config, clockAheadMs] = await Promise.all([
-    ifAllowed(client.info()),
-    ifAllowed(client.config('GET', 'appendfsync')),
-    ifAllowed(readClock(client)),
+export const inspectRedis = async ({
+  client,
+  prefix,
+  waitReplicas,
+  uses,
+}: Inspection): Promise<SafetyFinding[]> => {
+  const refused: Partial<Record<Question, string>> = {};
+  /** Each question stands by itself: whatever Redis says against one, the others are answered. */
+  const ask = async <Answer>(question: Question, answer: Promise<Answer>) =>
+    answer.catch((err: unknown) => {
+      if (!isRefusedReply(err)) throw err;
+      refused[question] = err.message;
+      return undefined;
+    });
+  const [infoText, config, time] = await Promise.all([
+    ask('info', client.info()),
+    ask('config', readSettings(client)),
+    ask('time', readClock(client)),
   ]);
-  const appendfsync = Array.isArray(config) ? config[1] : undefined;
+  const info = infoText === undefined ? undefined : parseInfo(infoText);
+  const clockAheadMs = time ?? clockOf(info);
+  // A replica takes no writes. ioredis would reconnect at each, to look for the master.
+  const neededUses: QueueUse[] = waitReplicas > 0 ? [...uses, 'replicas'] : [...uses];
+  const refusals =
+    info?.role === 'slave'
+      ? undefined
+      : await findRefusals(client, prefix, neededUses).catch(() => undefined);
   return checkRedis(
     {
-      ...(info === undefined ? {} : { info: parseInfo(info) }),
-      ...(typeof appendfsync === 'string' ? { appendfsync } : {}),
+      ...(info === undefined ? {} : { info }),
+      ...(config === undefined ? {} : { config }),
       ...(clockAheadMs === undefined ? {} : { clockAheadMs }),
+      ...(refusals === undefined ? {} : { refusals }),
+      refused,
     },
     waitReplicas,
   );
 };
 
-/** `undefined` if the user has no permission for INFO. */
+const SETTINGS = ['maxmemory-policy', 'appendonly', 'appendfsync'];
+
+// One setting at a time: before version 7, Redis takes one only.
+const readSettings = async (client: Redis): Promise<Record<string, string>> => {
+  const answers = await Promise.all(SETTINGS.map((name) => client.config('GET', name)));
+  return Object.fromEntries(
+    answers.flatMap((answer) => {
+      const [name, value] = Array.isArray(answer) ? answer : [];
+      return typeof name === 'string' && typeof value === 'string' ? [[name, value]] : [];
+    }),
+  );
+};
+
+/** `undefined` if Redis refuses INFO to this user. */
 export const readMemoryUse = async (client: Redis): Promise<MemoryUse | undefined> => {
-  const info = await ifAllowed(client.info('memory'));
-  if (info === undefined) return undefined;
+  const info = await client.info('memory').catch((err: unknown) => {
+    if (!isRefusedReply(err)) throw err;
+    return '';
+  });
   const { used_memory: used, maxmemory: limit } = parseInfo(info);
   return used === undefined || limit === undefined
     ? undefined
     : { used: Number(used), limit: Number(limit) };
-};
-
-// Hosted Redis services often refuse CONFIG, by ACL or as an unknown command.
-const ifAllowed = async <Answer>(command: Promise<Answer>): Promise<Answer | undefined> => {
-  try {
-    return await command;
-  } catch (err) {
-    if (err instanceof Error && /NOPERM|unknown command/i.test(err.message)) return undefined;
-    throw err;
-  }
 };
 
 const readClock = async (client: Redis): Promise<number> => {
@@ -173,6 +254,12 @@ const readClock = async (client: Redis): Promise<number> => {
   // Compares with the middle between request and answer, when Redis most likely read its clock.
   return Number(seconds) * 1000 + Number(microseconds) / 1000 - (sentAt + Date.now()) / 2;
 };
+
+/** Less exact than TIME, and enough to find a clock that is wrong by a minute. */
+const clockOf = (info: Info | undefined): number | undefined =>
+  info?.server_time_usec === undefined
+    ? undefined
+    : Number(info.server_time_usec) / 1000 - Date.now();
 
 const parseInfo = (text: string): Record<string, string> =>
   Object.fromEntries(

@@ -23,7 +23,13 @@ type Case = {
 
 const check = ({ info = {}, facts = {}, waitReplicas = 0 }: Partial<Case>) =>
   checkRedis(
-    { info: { ...SAFE, ...info }, appendfsync: 'always', clockAheadMs: 0, ...facts },
+    {
+      info: { ...SAFE, ...info },
+      config: { appendfsync: 'always' },
+      clockAheadMs: 0,
+      refusals: [],
+      ...facts,
+    },
     waitReplicas,
   );
 
@@ -38,6 +44,7 @@ describe('checkRedis', () => {
       ['version', 'ok'],
       ['fsync', 'ok'],
       ['clock', 'ok'],
+      ['permissions', 'ok'],
     ]);
   });
 
@@ -77,19 +84,24 @@ describe('checkRedis', () => {
     },
     {
       what: 'appendfsync everysec',
-      facts: { appendfsync: 'everysec' },
+      facts: { config: { appendfsync: 'everysec' } },
       subject: 'fsync',
       level: 'warning',
       message: /last second.*WAIT_REPLICAS/,
     },
     {
       what: 'appendfsync everysec with replicas',
-      facts: { appendfsync: 'everysec' },
+      facts: { config: { appendfsync: 'everysec' } },
       waitReplicas: 1,
       subject: 'fsync',
       level: 'ok',
     },
-    { what: 'appendfsync no', facts: { appendfsync: 'no' }, subject: 'fsync', level: 'warning' },
+    {
+      what: 'appendfsync no',
+      facts: { config: { appendfsync: 'no' } },
+      subject: 'fsync',
+      level: 'warning',
+    },
     {
       what: '81 % of the memory in use',
       info: { used_memory: '81' },
@@ -132,15 +144,85 @@ describe('checkRedis', () => {
     expect(subjects).not.toContain('fsync');
   });
 
-  it('no permission for INFO, TIME or CONFIG → one warning each', () => {
-    expect(checkRedis({}, 0).map(({ subject, level }) => [subject, level])).toEqual([
+  const NOPERM = "NOPERM this user has no permissions to run the 'info' command";
+
+  it('Redis refuses INFO, CONFIG and TIME → each subject is unknown, with what was refused', () => {
+    const refused = { info: NOPERM, config: 'ERR command not allowed', time: 'ERR no TIME here' };
+    const findings = checkRedis({ refused }, 0);
+
+    expect(findings.map(({ subject, level }) => [subject, level])).toEqual([
       ['eviction', 'warning'],
+      ['memory', 'warning'],
+      ['append-only file', 'warning'],
+      ['role', 'warning'],
+      ['replicas', 'warning'],
+      ['version', 'warning'],
       ['clock', 'warning'],
     ]);
-    expect(checkRedis({ info: SAFE, clockAheadMs: 0 }, 0)).toContainEqual({
-      subject: 'fsync',
+    expect(findings[0]?.message).toBe(`unknown: Redis refuses INFO (${NOPERM}); grant +info`);
+    expect(findings.at(-1)?.message).toMatch(/refuses TIME \(ERR no TIME here\); grant \+time$/);
+  });
+
+  it('Redis refuses CONFIG → only fsync is unknown', () => {
+    const findings = checkRedis(
+      { info: SAFE, clockAheadMs: 0, refused: { config: 'ERR command not allowed' } },
+      0,
+    );
+
+    expect(findings.filter(({ level }) => level !== 'ok')).toEqual([
+      {
+        subject: 'fsync',
+        level: 'warning',
+        message: 'unknown: Redis refuses CONFIG GET (ERR command not allowed); grant +config|get',
+      },
+    ]);
+  });
+
+  it.each([
+    ['maxmemory-policy', 'allkeys-lru', 'eviction', 'error'],
+    ['maxmemory-policy', 'noeviction', 'eviction', 'ok'],
+    ['appendonly', 'no', 'append-only file', 'warning'],
+    ['appendonly', 'yes', 'append-only file', 'ok'],
+  ])('Redis refuses INFO, and CONFIG GET %s answers %s → %s: %s', (name, value, subject, level) => {
+    const findings = checkRedis({ config: { [name]: value }, refused: { info: NOPERM } }, 0);
+
+    expect(findings).toContainEqual(expect.objectContaining({ subject, level }));
+  });
+
+  it('INFO of a hosted Redis lacks fields → unknown, without blame for a permission', () => {
+    const { maxmemory_policy, aof_enabled, ...info } = SAFE;
+    const findings = checkRedis({ info, config: {}, clockAheadMs: 0 }, 0);
+
+    expect(findings).toContainEqual({
+      subject: 'eviction',
       level: 'warning',
-      message: expect.stringMatching(/CONFIG/),
+      message: 'unknown: Redis does not report it in INFO',
+    });
+  });
+
+  it('Redis refuses commands → one error that names each and what to grant', () => {
+    const reason = "NOPERM this user has no permissions to run the 'evalsha' command";
+    const refusals = [
+      { command: 'evalsha', reason },
+      { command: 'bzpopmin', reason: 'NOPERM …' },
+    ];
+
+    expect(checkRedis({ info: SAFE, refusals }, 0)).toContainEqual({
+      subject: 'permissions',
+      level: 'error',
+      message: `Redis refuses EVALSHA, BZPOPMIN (${reason}): grant +evalsha +bzpopmin`,
+    });
+  });
+
+  it('Redis refuses the keys of the queue → names the keys, and none of the commands that use them', () => {
+    const reason =
+      'NOPERM this user has no permissions to access one of the keys used as arguments';
+    const refusals = ['get', 'set'].map((command) => ({ command, reason }));
+
+    expect(checkRedis({ info: SAFE, refusals }, 0)).toContainEqual({
+      subject: 'permissions',
+      level: 'error',
+      message: `Redis refuses the keys under QUEUE_PREFIX (${reason}): grant ~QUEUE_PREFIX:*`,
     });
   });
 });
