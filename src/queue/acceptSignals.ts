@@ -45,7 +45,7 @@ export type Acceptance =
   | { kind: 'conflict'; signalId: string };
 
 type Deps = {
-  backend: Pick<Backend, 'enqueueIfAbsent' | 'waitForReplicas' | 'clock'> & {
+  backend: Pick<Backend, 'enqueueIfAbsent' | 'takeBack' | 'waitForReplicas' | 'clock'> & {
     queue: (name: QueueName) => Promise<Pick<JobQueue, 'getJob' | 'getJobState'>>;
     bookkeeping: Pick<Bookkeeping, 'findSkipRecord' | 'reopen'>;
     index: Pick<Backend['index'], 'indexSignals'>;
@@ -120,7 +120,14 @@ export const createAcceptSignals = ({
         jobs.map((job, index) => acceptOne(job, enqueued[index])),
       );
       // Duplicates wait for the replicas too: their answer makes the same promise as that of a new signal.
-      if (acceptances.some(({ kind }) => kind === 'accepted')) await backend.waitForReplicas(since);
+      if (acceptances.some(({ kind }) => kind === 'accepted')) {
+        await backend.waitForReplicas(since).catch(async (err: unknown) => {
+          // The caller sends the signals again, perhaps to another master, which does not know them. It
+          // would deliver them a second time.
+          await backend.takeBack(jobs).catch(() => {});
+          throw err;
+        });
+      }
       return acceptances;
     },
   };

@@ -37,6 +37,11 @@ export type Backend = {
    * differ. Resolves with one result per signal, in order.
    */
   enqueueIfAbsent: (jobs: NewJob[]) => Promise<EnqueueIfAbsentResult[]>;
+  /**
+   * Removes the jobs that `enqueueIfAbsent` added for these objects, because their caller is not told
+   * that they were accepted. Leaves a job that a worker has taken, or that another caller has found.
+   */
+  takeBack: (jobs: NewJob[]) => Promise<void>;
   bookkeeping: Bookkeeping;
   index: SearchIndex;
   workerStats: WorkerStats;
@@ -48,9 +53,10 @@ export type Backend = {
   jobData: JobDataStore;
   jobs: JobStore;
   /**
-   * Resolves once `WAIT_REPLICAS` replicas have all writes that were acknowledged before the call.
-   * `since`: the time of `performance.now()` before the first of these writes. Rejects if too few
-   * replicas answer in time, or if the connection was lost after `since`.
+   * Resolves once `WAIT_REPLICAS` replicas have all writes that were acknowledged before the call, and,
+   * with Sentinels, once these still name the server of the writes as the master. `since`: the time of
+   * `performance.now()` before the first of these writes. Rejects if too few replicas or Sentinels answer
+   * in time, if a failover may be under way, or if the connection was lost after `since`.
    */
   waitForReplicas: (since: number) => Promise<void>;
   /**

@@ -29,6 +29,24 @@ export const singleFlight = <T>(run: () => Promise<T>): (() => Promise<T>) => {
   };
 };
 
+/**
+ * Concurrent callers share one run that starts after all of their calls: at once, or when the running one
+ * has ended.
+ */
+export const nextFlight = <T>(run: () => Promise<T>): (() => Promise<T>) => {
+  let running: Promise<unknown> = Promise.resolve();
+  let next: Promise<T> | undefined;
+  return () => {
+    next ??= running.then(() => {
+      next = undefined;
+      const current = run();
+      running = current.catch(() => {});
+      return current;
+    });
+    return next;
+  };
+};
+
 type PendingEntry<Entry, Answer> = {
   entry: Entry;
   resolve: (answer: Answer) => void;

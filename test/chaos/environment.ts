@@ -70,7 +70,7 @@ const readOutput = (name: string, { written }: StartedProcess) => ({
 /** A deployment of its own: servers, API, workers, and the one client of the API. */
 export const startEnvironment = async ({ commands, random, short, env: more }: Options) => {
   const servers = await startServers();
-  const { client, seek } = servers;
+  const { seek } = servers;
   const tokenSecret = `tk${random.of('secret').below(1e9)}s${random.of('secret', 2).below(1e9)}`;
   const clientSecret = `client-secret-${random.of('client').below(1e9)}`;
   const env: Env = {
@@ -80,6 +80,8 @@ export const startEnvironment = async ({ commands, random, short, env: more }: O
     SEEK_CLIENT_SECRET: clientSecret,
     ...more,
   };
+  // The Redis that the scenario has chosen. `drain` reads it.
+  let { client } = servers;
   const apis: StartedProcess[] = [];
   const others: StartedProcess[] = [];
   const workers = createWorkerProcesses({ start: commands.start, env });
@@ -89,6 +91,9 @@ export const startEnvironment = async ({ commands, random, short, env: more }: O
 
   return {
     ...servers,
+    get client() {
+      return client;
+    },
     workers,
     random,
     short,
@@ -100,6 +105,11 @@ export const startEnvironment = async ({ commands, random, short, env: more }: O
     secrets: [tokenSecret, clientSecret, 'chaos-partner-token'],
     producer: createProducerClient({ url: () => apiUrl, apiKey: API_KEY }),
     buildSignals: createSignals(tokenSecret),
+    /** Replaces the one Redis of `startServers`, for the processes that are started from now on. */
+    useRedis: (chosen: { env: Env; client: Redis }): void => {
+      Object.assign(env, chosen.env);
+      client = chosen.client;
+    },
     /** Requests go to the API that was started last. */
     startApi: async (): Promise<void> => {
       const api = commands.start(['api'], env);

@@ -18,6 +18,8 @@ export type Scenario = {
   /** `false`: it waits for real locks to expire, so a short run leaves it out. */
   inShortRun: boolean;
   env?: Env;
+  /** Why this machine cannot run it; `undefined` if it can. */
+  whyUnavailable?: () => string | undefined;
   /** How long the pending work may take after the last fault. */
   drainTimeoutMs?: number;
   /** Causes the faults and ends them. Resolves with a function that says what they explain. */

@@ -3,6 +3,7 @@ import { createAcceptSignals } from '../../src/queue/acceptSignals.ts';
 import {
   DEAD_LETTERS,
   type EnqueueIfAbsentResult,
+  type NewJob,
   type QueueName,
 } from '../../src/queue/backend.ts';
 import { createTokenCipher } from '../../src/runtime/tokenCipher.ts';
@@ -29,10 +30,20 @@ type Known = {
   deadLetter?: Job;
   skipReason?: string;
   state?: SignalState;
+  /** The answer of the replicas. */
+  replicas?: Promise<void>;
 };
 
 /** A queue that holds what is given, and records every call in order. */
-const setup = ({ admissions, jobState = 'unknown', job, deadLetter, skipReason, state }: Known) => {
+const setup = ({
+  admissions,
+  jobState = 'unknown',
+  job,
+  deadLetter,
+  skipReason,
+  state,
+  replicas = Promise.resolve(),
+}: Known) => {
   const calls: string[] = [];
   const called = <T>(call: string, answer: T): Promise<T> => {
     calls.push(call);
@@ -45,7 +56,9 @@ const setup = ({ admissions, jobState = 'unknown', job, deadLetter, skipReason, 
       attempts += 1;
       return called('enqueue', answer === undefined ? [] : [answer]);
     },
-    waitForReplicas: () => called('waitForReplicas', undefined),
+    waitForReplicas: () => called('waitForReplicas', undefined).then(() => replicas),
+    takeBack: (jobs: NewJob[]) =>
+      called(`take back ${jobs.map(({ signalId }) => signalId)}`, undefined),
     index: { indexSignals: () => Promise.resolve() },
     queue: async (name: QueueName) => ({
       getJobState: () => called(`state in ${name}`, jobState) as Promise<'unknown'>,
@@ -189,6 +202,16 @@ describe('a signal that may be enqueued again', () => {
 
     expect(await accept()).toEqual(duplicate('delivered'));
     expect(calls.filter((call) => call.startsWith('reopen'))).toEqual([]);
+  });
+});
+
+describe('too few replicas have the signal', () => {
+  it('rejects, after it has taken the signal back', async () => {
+    const tooFew = new Error('0 of 1 replicas (WAIT_REPLICAS) have the write');
+    const { accept, calls } = setup({ admissions: [ADDED], replicas: Promise.reject(tooFew) });
+
+    await expect(accept()).rejects.toThrow(tooFew);
+    expect(calls).toEqual(['enqueue', 'waitForReplicas', 'take back id']);
   });
 });
 

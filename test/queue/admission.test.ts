@@ -14,6 +14,8 @@ import { captureLogs } from '../support/captureLogs.ts';
 import { closeAfterEach } from '../support/closeAfterEach.ts';
 import { PLATFORMS, type Platform } from '../support/platforms.ts';
 import { startRedis } from '../support/redisServer.ts';
+import { startTcpProxy } from '../support/tcpProxy.ts';
+import { waitFor } from '../support/waitFor.ts';
 
 const ACCEPTED_AT = Date.now();
 
@@ -116,10 +118,10 @@ describe('enqueueIfAbsent in Redis', () => {
       keepDeliveredMs: 60_000,
     });
     closing.push(backend.close);
-    return { client, backend, enqueueIfAbsent: createRedisEnqueue(client, '{p}') };
+    return { client, backend, ...createRedisEnqueue({ client, prefix: '{p}' }) };
   };
 
-  it('adds a signal → Redis holds the job as if BullMQ had added it', async () => {
+  it('adds a signal → Redis holds the job as if BullMQ had added it, and the nonce of the call', async () => {
     const { client, backend, enqueueIfAbsent } = await setup();
     const [ours, own] = [buildJob('ours'), buildJob('own')];
     await enqueueIfAbsent([ours]);
@@ -132,7 +134,8 @@ describe('enqueueIfAbsent in Redis', () => {
       ['ours', 'own'].map((id) => client.hgetall(`{p}:signals:${id}`)),
     );
 
-    expect({ ...a, data: '', opts: '' }).toEqual({ ...b, data: '', opts: '' });
+    const nonce = expect.stringMatching(/^\S+:1$/);
+    expect({ ...a, data: '', opts: '' }).toEqual({ ...b, data: '', opts: '', nonce });
     expect(JSON.parse(b?.opts ?? '')).toMatchObject(JSON.parse(a?.opts ?? ''));
     expect(await client.zrange('{p}:signals:marker', '0', '-1', 'WITHSCORES')).toEqual(marked);
     expect(await client.lrange('{p}:signals:wait', 0, -1)).toEqual(['own', 'ours']);
@@ -180,6 +183,118 @@ describe('enqueueIfAbsent in Redis', () => {
     await expect(enqueueIfAbsent([job])).rejects.toThrow(/OOM/);
     await client.config('SET', 'maxmemory', '0');
     expect(await enqueueIfAbsent([job])).toEqual([ADDED]);
+  });
+});
+
+describe('a script that ioredis sends again', () => {
+  const { opened, closing } = closeAfterEach();
+
+  /** The answer to the first script that adds a signal is lost, and the connection with it. */
+  const setup = async () => {
+    const redis = await opened(startRedis());
+    const proxy = await opened(startTcpProxy(redis.port));
+    const connect = (port: number) => {
+      const client = new Redis({ port, maxRetriesPerRequest: 1, retryStrategy: () => 20 });
+      client.on('error', () => {});
+      closing.push(async () => client.disconnect());
+      return client;
+    };
+    const direct = connect(redis.port);
+    const client = connect(proxy.port);
+    const { enqueueIfAbsent } = createRedisEnqueue({ client, prefix: '{p}' });
+    // Loads the script, so that the next call is one request.
+    await enqueueIfAbsent([buildJob('first')]);
+    const loseNextAnswer = () =>
+      proxy.watch((text, { hold }) => {
+        if (!text.includes('acceptedAt')) return;
+        proxy.watch(undefined);
+        hold();
+        void waitFor(async () => (await direct.exists('{p}:signals:id')) === 1).then(proxy.cut);
+      });
+    return { direct, enqueueIfAbsent, loseNextAnswer };
+  };
+
+  it('its answer was lost → added, once', async () => {
+    const { direct, enqueueIfAbsent, loseNextAnswer } = await setup();
+    loseNextAnswer();
+
+    expect(await enqueueIfAbsent([buildJob('id'), buildJob('other')])).toEqual([ADDED, ADDED]);
+    expect(await direct.lrange('{p}:signals:wait', 0, -1)).toEqual(['other', 'id', 'first']);
+  });
+
+  it('two callers in it with one signal → exactly one adds it', async () => {
+    const { enqueueIfAbsent, loseNextAnswer } = await setup();
+    loseNextAnswer();
+
+    const answers = await Promise.all([
+      enqueueIfAbsent([buildJob('id')]),
+      enqueueIfAbsent([buildJob('id')]),
+    ]);
+
+    expect(answers.flat()).toEqual([ADDED, { kind: 'known', queued: true }]);
+  });
+});
+
+describe('taking back added signals', () => {
+  const { opened, closing } = closeAfterEach();
+
+  const setup = async () => {
+    const redis = await opened(startRedis());
+    const client = new Redis(redis.url);
+    closing.push(async () => client.disconnect());
+    const job = buildJob('id');
+    const { enqueueIfAbsent, takeBack } = createRedisEnqueue({ client, prefix: '{p}' });
+    await enqueueIfAbsent([job]);
+    const isQueued = async () =>
+      (await client.exists('{p}:signals:id')) === 1 &&
+      (await client.lrange('{p}:signals:wait', 0, -1)).includes('id');
+    return { client, job, enqueueIfAbsent, takeBack, isQueued };
+  };
+
+  it('a job that waits → removed, and added again by the next call', async () => {
+    const { client, job, enqueueIfAbsent, takeBack, isQueued } = await setup();
+
+    await takeBack([job]);
+
+    expect(await client.keys('{p}:signals:*')).toEqual(['{p}:signals:marker']);
+    expect(await enqueueIfAbsent([job])).toEqual([ADDED]);
+    expect(await isQueued()).toBe(true);
+  });
+
+  it('another caller has found the job → stays', async () => {
+    const { job, enqueueIfAbsent, takeBack, isQueued } = await setup();
+    await enqueueIfAbsent([buildJob('id')]);
+
+    await takeBack([job]);
+
+    expect(await isQueued()).toBe(true);
+  });
+
+  it('another caller in the same script has found the job → stays', async () => {
+    const { enqueueIfAbsent, takeBack, client } = await setup();
+    const job = buildJob('twice');
+    await Promise.all([enqueueIfAbsent([job]), enqueueIfAbsent([buildJob('twice')])]);
+
+    await takeBack([job]);
+
+    expect(await client.exists('{p}:signals:twice')).toBe(1);
+  });
+
+  it('a worker has had the job → stays, where it waits for its next attempt too', async () => {
+    const { client, job, takeBack, isQueued } = await setup();
+    await client.hset('{p}:signals:id', 'ats', 1);
+
+    await takeBack([job]);
+
+    expect(await isQueued()).toBe(true);
+  });
+
+  it('a job that another call added → stays', async () => {
+    const { takeBack, isQueued } = await setup();
+
+    await takeBack([buildJob('id')]);
+
+    expect(await isQueued()).toBe(true);
   });
 });
 
@@ -241,7 +356,7 @@ it('a removal with a skip record → the record lasts as long as the dedupe reco
   const redis = await startRedis();
   const client = new Redis(redis.url);
   const jobs = createRedisJobs({ client, prefix: '{p}', skipRecordTtlMs: 1 });
-  await createRedisEnqueue(client, '{p}')([buildJob('id')]);
+  await createRedisEnqueue({ client, prefix: '{p}' }).enqueueIfAbsent([buildJob('id')]);
   const record = {
     signalId: 'id',
     typeCode: 'ApplicationComplete',

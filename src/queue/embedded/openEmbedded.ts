@@ -58,6 +58,8 @@ export const openEmbedded = async ({ folder, logger, ...options }: Options): Pro
     },
     bookkeeping: await openEmbeddedBookkeeping({ database }),
     enqueueIfAbsent: createEmbeddedEnqueue({ database, queue: () => bullQueue(SIGNALS) }),
+    // No write is ever in doubt.
+    takeBack: async () => {},
     index: await openEmbeddedIndex({ database, ...indexRetention(options) }),
     workerStats: await openEmbeddedWorkerStats({ database }),
     // No relay moves outbox rows into the embedded queue.

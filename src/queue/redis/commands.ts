@@ -18,6 +18,7 @@ export type ScriptName =
   | 'replaceJobData'
   | 'replaceTokens'
   | 'reserveSlot'
+  | 'takeBack'
   | 'takeTokenOwnership'
   | 'writeJobData';
 

@@ -2,6 +2,8 @@ import { Redis, type RedisOptions } from 'ioredis';
 import { createThrottle, type Logger } from '../../observability/logger.ts';
 import { redact } from '../../observability/redact.ts';
 import { messageOf } from '../../runtime/errors.ts';
+import { NO_SENTINEL } from './masterConnections.ts';
+import type { Endpoint } from './sentinels.ts';
 
 const COMMAND_TIMEOUT_MS = 2_000;
 // A healthy Redis on a slow disk may not answer for two seconds (appendfsync everysec).
@@ -10,7 +12,6 @@ const SOCKET_TIMEOUT_MS = 3_000;
 // design. A lock must be renewed within 15. In between, a silent connection counts as dead.
 const WORKER_SOCKET_TIMEOUT_MS = 12_000;
 const CONNECT_TIMEOUT_MS = 3_000;
-const SENTINEL_TIMEOUT_MS = 1_000;
 const MAX_RECONNECT_DELAY_MS = 500;
 const LOG_INTERVAL_MS = 10_000;
 
@@ -20,12 +21,10 @@ const LOG_INTERVAL_MS = 10_000;
  */
 export type ConnectionProfile = 'fail-fast' | 'patient';
 
-export type Sentinel = { host: string; port: number };
-
 export type RedisAddress = {
   /** With Sentinels, the host is the name of the master. */
   url: string;
-  sentinels?: readonly Sentinel[] | undefined;
+  sentinels?: readonly Endpoint[] | undefined;
 };
 
 // `socketTimeout` detects a connection whose packets are lost: it is closed, and a new one is opened.
@@ -34,30 +33,42 @@ const PROFILES = {
     maxRetriesPerRequest: 1,
     commandTimeout: COMMAND_TIMEOUT_MS,
     socketTimeout: SOCKET_TIMEOUT_MS,
-    // ioredis rejects waiting commands only when it gives up on the Sentinels; see `reconnectAfterEnd`.
-    sentinelRetryStrategy: (times) => (times % 2 === 0 ? null : MAX_RECONNECT_DELAY_MS),
   },
   patient: {
     maxRetriesPerRequest: null,
     socketTimeout: WORKER_SOCKET_TIMEOUT_MS,
-    sentinelRetryStrategy: () => MAX_RECONNECT_DELAY_MS,
   },
 } satisfies Record<ConnectionProfile, RedisOptions>;
 
-/** Opens a connection that reconnects after every loss, to the Redis that is the master at that time. */
+/** How often a connection asks the Sentinels before the commands that wait for it are rejected. */
+export const MAX_QUESTIONS: Record<ConnectionProfile, number> = {
+  'fail-fast': 2,
+  patient: Number.POSITIVE_INFINITY,
+};
+
+type ConnectionDeps = {
+  Connector?: RedisOptions['Connector'] | undefined;
+  /** Called for each READONLY that Redis answers. */
+  onReadOnly?: () => void;
+};
+
+/**
+ * Opens a connection that reconnects after every loss. With Sentinels, `Connector` leads it to the Redis
+ * that is the master at that time.
+ */
 export const connectRedis = (
-  { url, sentinels = [] }: RedisAddress,
+  url: string,
   profile: ConnectionProfile,
   logger: Logger,
-  onReadOnly: () => void = () => {},
+  { Connector, onReadOnly = () => {} }: ConnectionDeps = {},
 ): Redis => {
   const client = new Redis(url, {
     ...PROFILES[profile],
     connectTimeout: CONNECT_TIMEOUT_MS,
     ...reconnectOptions(logger, onReadOnly),
-    ...(sentinels.length === 0 ? {} : sentinelOptions(url, sentinels)),
+    ...(Connector === undefined ? {} : { Connector }),
   });
-  if (sentinels.length > 0) reconnectAfterEnd(client);
+  if (Connector !== undefined) reconnectAfterEnd(client);
   refuseOtherDatabase(client);
   const describeError = createDescribeError(url);
   let isLogDue = createThrottle(LOG_INTERVAL_MS);
@@ -104,20 +115,11 @@ const reconnectOptions = (logger: Logger, onReadOnly: () => void) => {
   } satisfies RedisOptions;
 };
 
-const sentinelOptions = (url: string, sentinels: readonly Sentinel[]) =>
-  ({
-    sentinels: [...sentinels],
-    name: new URL(url).hostname,
-    // A frozen Sentinel accepts connections. Without a timeout, ioredis would wait for it indefinitely.
-    sentinelCommandTimeout: SENTINEL_TIMEOUT_MS,
-    enableTLSForSentinelMode: url.startsWith('rediss:'),
-  }) satisfies RedisOptions;
-
 /** Connects again when ioredis has ended the connection because no Sentinel answered. */
 const reconnectAfterEnd = (client: Redis): void => {
   let gaveUp = false;
   client.on('error', (err) => {
-    gaveUp = err.message.startsWith('All sentinels are unreachable and retry is disabled');
+    gaveUp = err.message === NO_SENTINEL;
   });
   client.on('end', () => {
     if (gaveUp) client.connect().catch(() => {});

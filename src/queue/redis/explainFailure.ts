@@ -94,7 +94,7 @@ const COMMAND_TIMED_OUT = /^(?:Command timed out|Socket timeout)/;
 /** The command failed for want of a connection. The reason is the last error of the connection. */
 const NO_CONNECTION =
   /^(?:Reached the max retries per request|Command aborted|Connection is closed)/;
-const NO_SENTINEL = /^All sentinels are unreachable/;
+const NO_SENTINEL = /^No Sentinel \(REDIS_SENTINELS\) names the master/;
 
 /** Explains why a call to Redis failed: by Redis's refusal or the error of the connection, with the address. */
 export const createExplainFailure = (
@@ -133,11 +133,8 @@ export const createExplainFailure = (
     const text = describeError(err);
     if (COMMAND_TIMED_OUT.test(text)) return fail('TIMEOUT', 'did not answer in time', err);
     if (NO_CONNECTION.test(text)) return fail('CONNECTION_LOST', 'closed the connection', err);
-    const [, lastOfSentinels] = / Last error: (.*)$/.exec(text) ?? [];
     const code = codeOf(err) ?? / (E[A-Z]{3,}) /.exec(`${text} `)?.[1] ?? 'CONNECTION_LOST';
-    if (NO_SENTINEL.test(text)) {
-      return fail(code, `is not known: no Sentinel answers: ${lastOfSentinels ?? text}`, err);
-    }
+    if (NO_SENTINEL.test(text)) return fail(code, `is not known: ${text}`, err);
     return fail(code, `is not reachable: ${text.includes(code) ? text : `${code}: ${text}`}`, err);
   };
 

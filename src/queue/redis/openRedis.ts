@@ -9,16 +9,24 @@ import { createBatchedCompletion, createFastJobStates } from './batchedCompletio
 import { createRedisBookkeeping } from './bookkeeping.ts';
 import { createRedisBreakerStore } from './breakerStore.ts';
 import { createRedisClock } from './clock.ts';
-import { type ConnectionProfile, connectRedis, type RedisAddress } from './connection.ts';
+import {
+  type ConnectionProfile,
+  connectRedis,
+  MAX_QUESTIONS,
+  type RedisAddress,
+} from './connection.ts';
 import { createExplainFailure, observeConnection } from './explainFailure.ts';
 import { createHealthProbes } from './healthProbes.ts';
+import { holdWhileInDoubt } from './holdWhileInDoubt.ts';
 import { createRedisJobDataStore, createRedisJobs } from './jobStore.ts';
 import { assertBullMqMajor } from './keys.ts';
+import { createMasterConnections } from './masterConnections.ts';
 import { createRedisOutcomeStream } from './outcomeStream.ts';
 import { createRedisPositionStore } from './positionStore.ts';
 import { createReplication } from './replication.ts';
 import { inspectRedis, readMemoryUse } from './safetyCheck.ts';
 import { createRedisIndex } from './searchIndex.ts';
+import { createSentinels, type Endpoint } from './sentinels.ts';
 import { createRedisTokens } from './tokenStore.ts';
 import { createRedisWorkerStats } from './workerStats.ts';
 
@@ -32,7 +40,7 @@ type Options = BackendOptions &
 /** Opens the queue in Redis. Returns at once; connects in the background and reconnects after every loss. */
 export const openRedis = ({
   url,
-  sentinels,
+  sentinels = [],
   profile,
   waitReplicas = 0,
   prefix,
@@ -40,12 +48,24 @@ export const openRedis = ({
   ...options
 }: Options): Backend => {
   assertBullMqMajor(BULLMQ_MAJOR_VERSION);
+  const master = sentinels.length === 0 ? undefined : openMaster(url, sentinels, profile);
   let onReadOnly = () => {};
-  const connect = () => connectRedis({ url, sentinels }, profile, logger, () => onReadOnly());
+  const connect = () =>
+    connectRedis(url, profile, logger, {
+      Connector: master?.Connector,
+      onReadOnly: () => onReadOnly(),
+    });
   const client = connect();
   const connection = observeConnection(client);
   onReadOnly = connection.noteReadOnly;
-  const replication = createReplication({ writer: client, connect, prefix, needed: waitReplicas });
+  const watch = master?.watch(() => client.stream);
+  const replication = createReplication({
+    writer: client,
+    connect,
+    prefix,
+    needed: waitReplicas,
+    confirmMaster: watch?.confirm,
+  });
   const queues = new Map<QueueName, Promise<Queue>>();
   const openQueues = new Set<Queue>();
 
@@ -75,9 +95,15 @@ export const openRedis = ({
           : createBatchedCompletion({ client, prefix, keep, lockMs: bullOptions.lockDuration });
       const start = (processor: JobProcessor) =>
         new Worker(name, processor, bullOptions, backendFactory);
-      return startBullWorker(start, process, workerOptions, { logger, isReachable });
+      // Without replicas to wait for, the former master may hold accepted signals that no other server
+      // has. Workers go on sending them while they can.
+      const guarded =
+        watch === undefined || waitReplicas === 0
+          ? process
+          : holdWhileInDoubt({ watch, client, prefix, name }, process);
+      return startBullWorker(start, guarded, workerOptions, { logger, isReachable });
     },
-    enqueueIfAbsent: createRedisEnqueue(client, prefix),
+    ...createRedisEnqueue({ client, prefix }),
     bookkeeping: createRedisBookkeeping({ client, prefix }),
     index: createRedisIndex({ client, prefix, ...indexRetention(options) }),
     workerStats: createRedisWorkerStats({ client, prefix }),
@@ -103,6 +129,27 @@ export const openRedis = ({
       await Promise.all([...openQueues].map((queue) => queue.close()));
       replication.close();
       client.disconnect();
+      master?.close();
+    },
+  };
+};
+
+/** The connections to whichever Redis the Sentinels name as the master. */
+const openMaster = (url: string, sentinels: readonly Endpoint[], profile: ConnectionProfile) => {
+  const { ask, close } = createSentinels({
+    endpoints: sentinels,
+    name: new URL(url).hostname,
+  });
+  const connections = createMasterConnections({
+    ask,
+    maxQuestions: MAX_QUESTIONS[profile],
+    tls: new URL(url).protocol === 'rediss:',
+  });
+  return {
+    ...connections,
+    close: (): void => {
+      connections.close();
+      close();
     },
   };
 };

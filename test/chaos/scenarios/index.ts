@@ -6,6 +6,7 @@ import { rateLimited } from './rateLimited.ts';
 import { redisFrozen, redisHalfOpen, redisKilled, redisUnreachable } from './redis.ts';
 import { redriveKilled } from './redrive.ts';
 import { seekDown, seekHalfOpen, seekSlow, tokensDown } from './seek.ts';
+import { splitBrainReplicated, splitBrainUnreplicated } from './splitBrain.ts';
 import { sweeperKilled } from './sweeper.ts';
 import { seekTokensKept } from './tokens.ts';
 import { producerKilled, rollingDeploy, workerKilled, workerStopped } from './workers.ts';
@@ -14,6 +15,8 @@ import { producerKilled, rollingDeploy, workerKilled, workerStopped } from './wo
 export const SCENARIOS: readonly Scenario[] = [
   poisonSignal,
   redisUnreachable,
+  splitBrainUnreplicated,
+  splitBrainReplicated,
   redriveKilled,
   redisHalfOpen,
   workerKilled,
