@@ -131,6 +131,36 @@ describe('a failover of the Redis master', () => {
   });
 });
 
+describe('a failover by an operator', () => {
+  it('signals are enqueued meanwhile → the new master has each that was accepted', async () => {
+    const { master, replicaClient } = await setupReplicated();
+    const sentinel = await opened(startSentinel('seek-master', master.port));
+    const { host, port } = sentinel;
+    const { enqueue } = await setup({ url: 'redis://seek-master', sentinels: [{ host, port }] }, 0);
+    const accepted = new Set<string>();
+    let ended = false;
+    const sending = Promise.all(
+      Array.from({ length: 5 }, async () => {
+        while (!ended) accepted.add((await enqueue())?.signalId ?? '');
+      }),
+    );
+    await waitFor(() => accepted.size > 100);
+
+    await sentinel.failOver();
+    await waitFor(async () => (await sentinel.masterPort()) !== master.port);
+    const before = accepted.size;
+    await waitFor(() => accepted.size > before + 100, { timeoutMs: 20_000 });
+    ended = true;
+    await sending;
+    accepted.delete('');
+
+    const pipeline = replicaClient.pipeline();
+    for (const id of accepted) pipeline.exists(`{seek}:signals:${id}`);
+    const answers = (await pipeline.exec()) ?? [];
+    expect(answers.filter(([, exists]) => exists !== 1)).toEqual([]);
+  }, 60_000);
+});
+
 describe('a Sentinel that does not answer', () => {
   it('makes callers get an error in time, and a connection as soon as it answers', async () => {
     const { master } = await setupReplicated();

@@ -42,6 +42,8 @@ export const startSentinel = async (name: string, masterPort: number) => {
       const address = await client.call('SENTINEL', 'get-master-addr-by-name', name);
       return Array.isArray(address) ? Number(address[1]) : 0;
     },
+    /** Makes the replica the master, as an operator does before maintenance. */
+    failOver: () => client.call('SENTINEL', 'FAILOVER', name),
     stop: async (): Promise<void> => {
       client.disconnect();
       const exited = once(child, 'exit');

@@ -3,8 +3,16 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { connect as connectTls } from 'node:tls';
 import { AbstractConnector, type RedisOptions } from 'ioredis';
 import { nextFlight } from '../../runtime/async.ts';
+import type { SafetyFinding } from '../backend.ts';
 import { UnacknowledgedError } from '../failure.ts';
-import { type Endpoint, findDoubt, isSame, newestMaster, type SentinelViews } from './sentinels.ts';
+import {
+  checkSentinels,
+  type Endpoint,
+  findDoubt,
+  isSame,
+  newestMaster,
+  type SentinelViews,
+} from './sentinels.ts';
 
 const RETRY_DELAY_MS = 500;
 const WATCH_INTERVAL_MS = 500;
@@ -28,6 +36,7 @@ export type MasterWatch = {
    * Resolves with whether it waited.
    */
   untilSettled: (abort: AbortSignal | undefined) => Promise<boolean>;
+  inspect: () => Promise<SafetyFinding>;
 };
 
 export type MasterConnections = {
@@ -133,6 +142,7 @@ export const createMasterConnections = ({
           throw new UnacknowledgedError('FAILOVER', `Redis is changing its master: ${doubt}`);
         }
       },
+      inspect: async () => checkSentinels(await ask(), servers.get(currentSocket())),
       untilSettled: async (abort) => {
         const deadline = performance.now() + MAX_HOLD_MS;
         for (let waited = false; ; waited = true) {

@@ -24,7 +24,7 @@ import { createMasterConnections } from './masterConnections.ts';
 import { createRedisOutcomeStream } from './outcomeStream.ts';
 import { createRedisPositionStore } from './positionStore.ts';
 import { createReplication } from './replication.ts';
-import { inspectRedis, readMemoryUse } from './safetyCheck.ts';
+import { inspectMinReplicas, inspectRedis, readMemoryUse } from './safetyCheck.ts';
 import { createRedisIndex } from './searchIndex.ts';
 import { createSentinels, type Endpoint } from './sentinels.ts';
 import { createRedisTokens } from './tokenStore.ts';
@@ -115,7 +115,10 @@ export const openRedis = ({
     jobData: createRedisJobDataStore(client, prefix),
     jobs: createRedisJobs({ client, prefix, skipRecordTtlMs: skipRecordTtl(options) }),
     waitForReplicas: replication.waitForReplicas,
-    inspect: (uses = []) => inspectRedis({ client, prefix, waitReplicas, uses }),
+    inspect: async (uses = []) => [
+      ...(await inspectRedis({ client, prefix, waitReplicas, uses })),
+      ...(watch === undefined ? [] : [await watch.inspect(), await inspectMinReplicas(client)]),
+    ],
     memoryUse: () => readMemoryUse(client),
     onConnected: (listener) => {
       client.on('ready', listener);

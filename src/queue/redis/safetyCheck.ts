@@ -236,12 +236,32 @@ const readSettings = async (client: Redis): Promise<Record<string, string>> => {
   );
 };
 
+/** Behind Sentinels: whether a master that is cut off from its replicas stops accepting writes. */
+export const inspectMinReplicas = async (client: Redis): Promise<SafetyFinding> => {
+  const info = await ifAllowed(client.info('replication'));
+  const subject = 'min-replicas-to-write';
+  if (info === undefined) return warning(subject, 'unknown: Redis refuses INFO');
+  // Redis reports the field only if both min-replicas-to-write and min-replicas-max-lag are set.
+  const { min_slaves_good_slaves: good } = parseInfo(info);
+  return good === undefined
+    ? warning(
+        subject,
+        '0: a master that is cut off from its replicas accepts writes, and a failover discards them; set min-replicas-to-write 1 and min-replicas-max-lag 5, or WAIT_REPLICAS',
+      )
+    : ok(subject, `set; ${good} replicas are in time`);
+};
+
+/** `undefined` if Redis refuses the command. */
+const ifAllowed = <Answer>(answer: Promise<Answer>): Promise<Answer | undefined> =>
+  answer.catch((err: unknown) => {
+    if (!isRefusedReply(err)) throw err;
+    return undefined;
+  });
+
 /** `undefined` if Redis refuses INFO to this user. */
 export const readMemoryUse = async (client: Redis): Promise<MemoryUse | undefined> => {
-  const info = await client.info('memory').catch((err: unknown) => {
-    if (!isRefusedReply(err)) throw err;
-    return '';
-  });
+  const info = await ifAllowed(client.info('memory'));
+  if (info === undefined) return undefined;
   const { used_memory: used, maxmemory: limit } = parseInfo(info);
   return used === undefined || limit === undefined
     ? undefined

@@ -1,5 +1,6 @@
 import { Redis } from 'ioredis';
 import { isObject } from '../../schemas/json.ts';
+import type { SafetyFinding } from '../backend.ts';
 
 // Longer than a Sentinel that works needs, short enough to wait for on every acceptance.
 const ANSWER_TIMEOUT_MS = 500;
@@ -119,4 +120,21 @@ export const findDoubt = (
   return 2 * reaching >= views.length
     ? undefined
     : `only ${reaching} of ${views.length} Sentinels (REDIS_SENTINELS) reach the master`;
+};
+
+/** Whether signals are accepted, and how many Sentinels can be lost. */
+export const checkSentinels = (
+  views: SentinelViews,
+  server: Endpoint | undefined,
+): SafetyFinding => {
+  const doubt = findDoubt(views, server);
+  if (doubt !== undefined) {
+    return { subject: 'Sentinels', level: 'error', message: `${doubt}; signals are refused` };
+  }
+  const answering = views.filter((view) => view !== undefined).length;
+  return {
+    subject: 'Sentinels',
+    level: answering < views.length ? 'warning' : 'ok',
+    message: `${answering} of ${views.length} answer`,
+  };
 };

@@ -32,7 +32,7 @@ describe('a database that Redis does not have', () => {
     'connection profile %s → is never ready, and the reason is logged',
     async (profile) => {
       const { logger, text } = captureLogs();
-      const client = connectRedis({ url: `${redis.url}/4` }, profile, logger);
+      const client = connectRedis(`${redis.url}/4`, profile, logger);
       let ready = false;
       client.on('ready', () => {
         ready = true;
