@@ -61,7 +61,11 @@ export const compose = (config: Config, backend: Backend, logger: Logger) => {
           cipher,
           dedupeWindowMs: config.DEDUPE_WINDOW_MS,
         }),
-        parse: { allowUnknownTypes: config.ALLOW_UNKNOWN_TYPES, audience: config.SEEK_AUDIENCE },
+        parse: {
+          allowUnknownTypes: config.ALLOW_UNKNOWN_TYPES,
+          audience: config.SEEK_AUDIENCE,
+          maxSignalBytes: config.MAX_SIGNAL_BYTES,
+        },
         logger,
         onAccepted,
       });

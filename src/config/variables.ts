@@ -4,6 +4,7 @@ import * as z from 'zod';
 import { packageInfo } from '../runtime/packageInfo.ts';
 import { parseTokenKey } from '../runtime/tokenCipher.ts';
 import { LIVE_AUDIENCE } from '../schemas/seekApi.ts';
+import { MAX_SIGNAL_BYTES, MAX_SIGNAL_BYTES_RANGE } from '../schemas/signal.ts';
 import { DEDUPE_WINDOW_MS, MAX_DEDUPE_WINDOW_MS } from '../schemas/signalJob.ts';
 import { type ApiKey, parseApiKey } from './apiKey.ts';
 import { postgresUrlProblems } from './postgresUrl.ts';
@@ -127,6 +128,9 @@ export const VARIABLES = {
   KEEP_DELIVERED_MS: milliseconds().default(24 * HOUR_MS),
   KEEP_DELIVERED_COUNT: wholeNumber(1, 100_000_000).default(10_000),
   ALLOW_UNKNOWN_TYPES: flag().default(false),
+  MAX_SIGNAL_BYTES: wholeNumber(MAX_SIGNAL_BYTES_RANGE.min, MAX_SIGNAL_BYTES_RANGE.max).default(
+    MAX_SIGNAL_BYTES,
+  ),
   SEEK_TOKEN_TTL_DAYS: wholeNumber(1, 3_650).default(180),
   EXPIRED_TOKENS: z.enum(['send', 'skip'], 'must be send or skip').default('send'),
   TOKEN_ENCRYPTION_KEYS: tokenKeys.optional(),

@@ -2,6 +2,7 @@ import { identifierProblem, textProblem } from '../config/text.ts';
 import { redisUrlProblems } from '../config/urls.ts';
 import { isDedupeWindowMs } from '../queue/dedupeWindow.ts';
 import { parseTokenKey } from '../runtime/tokenCipher.ts';
+import { MAX_SIGNAL_BYTES_RANGE } from '../schemas/signal.ts';
 
 /** Returns the problems of a value that is given. Each continues a sentence that begins with its name. */
 type Check = (value: unknown) => readonly (string | undefined)[];
@@ -46,6 +47,7 @@ const CHECKS: Record<string, Check> = {
       ? undefined
       : 'must be a whole number of milliseconds, from 1 to 366 days',
   ],
+  maxSignalBytes: wholeNumber(MAX_SIGNAL_BYTES_RANGE.min, MAX_SIGNAL_BYTES_RANGE.max),
   seekTokenTtlDays: wholeNumber(1, 3_650),
   tokenEncryptionKeys: (value) => [
     Array.isArray(value) && value.every((key) => parseTokenKey(String(key)) !== undefined)

@@ -12,7 +12,7 @@ import type {
 } from '../schemas/recordedIdentifiers.ts';
 import { LIVE_AUDIENCE } from '../schemas/seekApi.ts';
 import { ApplicationIdSchema, type SeekTokenInput } from '../schemas/seekToken.ts';
-import type { SignalInput } from '../schemas/signal.ts';
+import { MAX_SIGNAL_BYTES, type SignalInput } from '../schemas/signal.ts';
 import { DEDUPE_WINDOW_MS } from '../schemas/signalJob.ts';
 import {
   createEraseApplication,
@@ -59,6 +59,8 @@ export type ProducerOptions = {
   dedupeWindowMs?: number;
   /** Accept a `typeCode` that this version does not know. Default `false`. */
   allowUnknownTypes?: boolean;
+  /** The largest signal that is accepted, in bytes of JSON in UTF-8; at most 1 MiB. Default 65536. */
+  maxSignalBytes?: number;
   /** How many days a seek token is valid: the `SEEK_TOKEN_TTL_DAYS` of the workers. Default 180. */
   seekTokenTtlDays?: number;
   /**
@@ -171,6 +173,7 @@ export const createProducer = ({
   name = 'library',
   dedupeWindowMs = DEDUPE_WINDOW_MS,
   allowUnknownTypes = false,
+  maxSignalBytes = MAX_SIGNAL_BYTES,
   seekTokenTtlDays = 180,
   tokenEncryptionKeys = [],
   seekAudience = LIVE_AUDIENCE,
@@ -183,6 +186,7 @@ export const createProducer = ({
     queuePrefix,
     name,
     dedupeWindowMs,
+    maxSignalBytes,
     seekTokenTtlDays,
     tokenEncryptionKeys,
     seekAudience,
@@ -227,7 +231,7 @@ export const createProducer = ({
   const erase = createEraseApplication({ backend, tokens, deadLetters });
   const enqueueAll = createEnqueue({
     queue: createAcceptSignals({ backend, lookup, cipher, dedupeWindowMs }),
-    parse: { allowUnknownTypes, audience: seekAudience },
+    parse: { allowUnknownTypes, audience: seekAudience, maxSignalBytes },
     explainFailure,
     logger,
   });

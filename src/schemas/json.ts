@@ -10,3 +10,12 @@ export const parseJson = (text: string): unknown => {
     return undefined;
   }
 };
+
+/** The size of a value as JSON in UTF-8. 0 for a value that is not JSON, or is nested too deeply. */
+export const jsonBytes = (value: unknown): number => {
+  try {
+    return Buffer.byteLength(JSON.stringify(value) ?? '');
+  } catch {
+    return 0;
+  }
+};

@@ -9,6 +9,12 @@ import {
 } from './identifiers.ts';
 import { ApplicationIdSchema } from './seekToken.ts';
 
+/** The default of `MAX_SIGNAL_BYTES`: the largest signal that is accepted, as JSON in UTF-8. */
+export const MAX_SIGNAL_BYTES = 64 * 1024;
+
+/** The range of `MAX_SIGNAL_BYTES`. `POST /signals` and a row of the outbox hold no more than its end. */
+export const MAX_SIGNAL_BYTES_RANGE = { min: 1024, max: 1024 * 1024 };
+
 const NOT_A_COUNT = 'Expected a whole number from 0 to 2147483647';
 const countSchema = z.int32(NOT_A_COUNT).min(0, NOT_A_COUNT);
 

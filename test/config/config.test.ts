@@ -46,6 +46,7 @@ describe('loadConfig', () => {
         KEEP_DELIVERED_MS: 86_400_000,
         KEEP_DELIVERED_COUNT: 10_000,
         ALLOW_UNKNOWN_TYPES: false,
+        MAX_SIGNAL_BYTES: 65_536,
         API_HOST: '127.0.0.1',
         BOARD_HOST: '127.0.0.1',
         BOARD_PORT: 3001,

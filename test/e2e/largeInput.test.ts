@@ -141,9 +141,12 @@ describe('a signal with a very large number of problems', () => {
   });
 });
 
-describe('a timestamp with a hundred thousand digits', () => {
-  it('a fraction of 100,000 zeros → accepted without delay', async () => {
-    const timestamp = `2026-03-01T10:00:00.${'0'.repeat(100_000)}1Z`;
+describe('a timestamp with very many digits', () => {
+  it.each([
+    [60_000, 202],
+    [100_000, 422],
+  ])('a fraction of %d zeros → %d without delay', async (zeros, expected) => {
+    const timestamp = `2026-03-01T10:00:00.${'0'.repeat(zeros)}1Z`;
     const began = performance.now();
 
     const { status } = await api.post(
@@ -151,7 +154,7 @@ describe('a timestamp with a hundred thousand digits', () => {
       JSON.stringify({ ...buildComplete(), timestamp }),
     );
 
-    expect(status).toBe(202);
+    expect(status).toBe(expected);
     expect(performance.now() - began).toBeLessThan(SLACK_MS);
   });
 });

@@ -34,6 +34,21 @@ describe('POST /signals', () => {
     });
   });
 
+  it('signal over MAX_SIGNAL_BYTES → 422 with its size and the limit; in a batch the others are taken', async () => {
+    const { call } = await setup();
+    const large = { ...complete(), token: 't'.repeat(70_000) };
+
+    const alone = await call('POST', '/signals', large);
+    const batch = await call('POST', '/signals/batch', { signals: [large, complete()] });
+
+    const problem = { invalidFields: { '': expect.stringMatching(/70\d{3} bytes.* 65536$/) } };
+    expect([alone.status, await alone.json()]).toEqual([422, expect.objectContaining(problem)]);
+    expect([batch.status, await batch.json()]).toEqual([
+      202,
+      { results: [problem, expect.objectContaining({ duplicate: false })] },
+    ]);
+  });
+
   it('invalid signal → 422 with every invalid field, and nothing is queued', async () => {
     const { call, status } = await setup();
 

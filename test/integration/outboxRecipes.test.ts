@@ -73,7 +73,7 @@ const written = async () =>
   (await pool.query('SELECT signal, idempotency_key, sender, state FROM seek_signals.outbox')).rows;
 
 const problemsOf = (signal: unknown) => {
-  const rules = { allowUnknownTypes: false, audience: LIVE_AUDIENCE };
+  const rules = { allowUnknownTypes: false, audience: LIVE_AUDIENCE, maxSignalBytes: 65_536 };
   const prepared = prepareSignal(signal, { from: 'outbox' }, rules);
   return prepared instanceof Error ? prepared.invalidFields : {};
 };

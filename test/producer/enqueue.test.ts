@@ -33,7 +33,11 @@ const setup = (accept: Accept = takeAll) => {
         return accept(signals);
       },
     },
-    parse: { allowUnknownTypes: false, audience: 'https://graphql.seek.com' },
+    parse: {
+      allowUnknownTypes: false,
+      audience: 'https://graphql.seek.com',
+      maxSignalBytes: 65_536,
+    },
     explainFailure: explainLocalFailure,
     deadlineMs: 5_000,
     logger: logs.logger,
@@ -42,7 +46,7 @@ const setup = (accept: Accept = takeAll) => {
   const enqueue = (inputs: unknown[], idempotencyKey?: string) =>
     enqueueAll(inputs, { from: 'careers-site', idempotencyKey });
 
-  return { enqueue, taken, counted, logs };
+  return { enqueue, enqueueAll, taken, counted, logs };
 };
 
 const other = buildSignal({ token: 'seek-token-2' });
@@ -62,6 +66,67 @@ describe('enqueue', () => {
       from: 'careers-site',
     });
     expect(result).toStrictEqual({ signalId: signal.signalId, duplicate: false, state: 'waiting' });
+  });
+
+  it.each([
+    [
+      'a long label',
+      buildSignal({
+        current: buildState({ status: { label: 'x'.repeat(65_536), index: 1, total: 2 } }),
+      }),
+    ],
+    ['characters of several bytes', buildSignal({ token: 'é'.repeat(33_000) })],
+    ['characters that JSON escapes', buildSignal({ token: `a${'\u0001'.repeat(11_000)}b` })],
+    ['a list of identifiers', buildSignal({ positionProfileIds: Array(10_000).fill('seekAnz:p') })],
+    [
+      'a timestamp with many digits',
+      buildSignal({ timestamp: `2026-03-01T10:00:00.${'0'.repeat(65_536)}Z` }),
+    ],
+  ])('over 65536 bytes of JSON by %s → rejected with its size and the limit', async (_, signal) => {
+    const { enqueue, taken } = setup();
+
+    const [result] = await enqueue([signal]);
+
+    expect(result).toMatchObject({
+      invalidFields: {
+        '': expect.stringMatching(
+          /^Is \d{5,6} bytes of JSON, but MAX_SIGNAL_BYTES allows at most 65536$/,
+        ),
+      },
+    });
+    expect(taken.flat()).toEqual([]);
+  });
+
+  it('exactly 65536 bytes → accepted, and one more → rejected', async () => {
+    const { enqueue } = setup();
+    const rest = JSON.stringify(buildSignal({ token: '' })).length;
+    const sized = (bytes: number) => buildSignal({ token: 't'.repeat(bytes - rest) });
+
+    const results = await enqueue([sized(65_536), sized(65_537)]);
+
+    expect(results).toEqual([
+      expect.objectContaining({ duplicate: false }),
+      expect.objectContaining({ invalidFields: { '': expect.stringContaining('65537') } }),
+    ]);
+  });
+
+  it('too large and otherwise invalid → every problem is named', async () => {
+    const { enqueue } = setup();
+
+    const [result] = await enqueue([buildSignal({ token: ` ${'t'.repeat(70_000)}` })]);
+
+    expect(result).toMatchObject({
+      invalidFields: { '': expect.any(String), '/token': expect.any(String) },
+    });
+  });
+
+  it('too large, but accepted before → queued', async () => {
+    const { enqueueAll } = setup();
+    const sender = { from: 'outbox', anySize: true };
+
+    expect(await enqueueAll([buildSignal({ token: 't'.repeat(70_000) })], sender)).toEqual([
+      expect.objectContaining({ duplicate: false }),
+    ]);
   });
 
   it('success: false before the last status → no warning if a workflow created the state', async () => {

@@ -4,7 +4,7 @@ import type {
 } from '../../schemas/recordedIdentifiers.ts';
 import { LIVE_AUDIENCE } from '../../schemas/seekApi.ts';
 import type { SeekTokenInput } from '../../schemas/seekToken.ts';
-import type { SignalInput } from '../../schemas/signal.ts';
+import { MAX_SIGNAL_BYTES, type SignalInput } from '../../schemas/signal.ts';
 import { checkOptions } from '../checkOptions.ts';
 import {
   type IdentifierInput,
@@ -26,6 +26,8 @@ export type OutboxOptions = {
    * Default `false`.
    */
   allowUnknownTypes?: boolean;
+  /** The largest signal that is accepted, in bytes of JSON in UTF-8; at most 1 MiB. Default 65536. */
+  maxSignalBytes?: number;
   /**
    * The `SEEK_AUDIENCE` of the workers. Tokens from SEEK's documentation get a warning for the live
    * one. Default: live.
@@ -148,10 +150,11 @@ const INSERT_RECORD = 'INSERT INTO seek_signals.outbox (record, sender) VALUES (
 export const createOutbox = ({
   name = 'outbox',
   allowUnknownTypes = false,
+  maxSignalBytes = MAX_SIGNAL_BYTES,
   seekAudience = LIVE_AUDIENCE,
 }: OutboxOptions = {}): Outbox => {
-  checkOptions({ name, seekAudience });
-  const rules = { allowUnknownTypes, audience: seekAudience };
+  checkOptions({ name, seekAudience, maxSignalBytes });
+  const rules = { allowUnknownTypes, audience: seekAudience, maxSignalBytes };
   const prepare = (given: SignalInput, { idempotencyKey }: OutboxEnqueueOptions = {}) => {
     const prepared = prepareSignal(given, { from: name, idempotencyKey }, rules);
     if (prepared instanceof Error) throw prepared;

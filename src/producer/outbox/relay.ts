@@ -203,7 +203,8 @@ const relayGroup = async (
   const { sender = '', idempotencyKey } = group[0] ?? {};
   const results = await enqueue(
     group.map(({ signal }) => signal),
-    { from: sender, idempotencyKey, reportTo },
+    // The transaction that wrote the row has committed, so the ATS counts on the signal.
+    { from: sender, idempotencyKey, reportTo, anySize: true },
   );
   return group.map(({ id }, index): RowResult => {
     const result = results[index];
