@@ -90,7 +90,7 @@ export const postTo = async (url: string, path: string, body: Body, headers: obj
   const stream = body instanceof ReadableStream ? { duplex: 'half' as const } : {};
   const response = await fetch(`${url}${path}`, { ...init, ...stream });
   const text = await response.text();
-  return { status: response.status, text, json: () => JSON.parse(text) };
+  return { status: response.status, headers: response.headers, text, json: () => JSON.parse(text) };
 };
 
 /** A new connection. `closed` resolves with what the API sent, once the API has closed the connection. */

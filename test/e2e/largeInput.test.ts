@@ -1,4 +1,5 @@
 import { SLACK_MS } from '../support/inTime.ts';
+import { newToken } from '../support/startDispatcher.ts';
 import { type ApiProcess, buildComplete, HEADERS, postTo, startApiProcess } from './apiProcess.ts';
 
 const MIB = 1024 * 1024;
@@ -64,6 +65,49 @@ describe('a body over the limit', () => {
     );
 
     expect([401, 'cut off']).toContain(status);
+  });
+});
+
+describe('many large batches at once', () => {
+  const MAX_MEMORY_MIB = 320;
+  const batch = (signals: object[]) => JSON.stringify({ signals });
+  const texts = (length: number) => Array.from({ length }, (_, n) => `${n}`.padEnd(3_400, 'x'));
+  const ids = (length: number) => Array.from({ length }, () => newToken());
+  const current = { status: { label: 'x', index: 1, total: 2 }, timestamp: '2026-03-01T10:00:00Z' };
+
+  it.each([
+    [
+      'long tokens',
+      () => batch(texts(1_000).map((text) => ({ ...buildComplete(), token: newToken() + text }))),
+    ],
+    [
+      'many identifiers',
+      () =>
+        batch(
+          Array.from({ length: 500 }, () => ({
+            typeCode: 'PositionStatusUpdate',
+            positionProfileIds: ids(150),
+            current,
+          })),
+        ),
+    ],
+  ])('with %s → accepted or 503 with Retry-After, within 320 MiB', async (_, build) => {
+    const body = build();
+    let statuses: number[] = [];
+
+    const peak = await api.measurePeakMemory(async () => {
+      statuses = await Promise.all(
+        Array.from({ length: 30 }, async () => {
+          const { status, headers } = await api.post('/signals/batch', body);
+          expect(headers.get('retry-after')).toBe(status === 503 ? '1' : null);
+          return status;
+        }),
+      );
+    });
+
+    expect(new Set(statuses)).toEqual(new Set([202, 503]));
+    expect(peak).toBeLessThan(MAX_MEMORY_MIB);
+    expect((await api.post('/signals/batch', body)).status).toBe(202);
   });
 });
 

@@ -18,6 +18,7 @@ import {
 import { type ApplicationDeps, createApplicationRoutes } from './applications.ts';
 import { type Caller, requireApiKey } from './authenticate.ts';
 import { type Available, createAvailable } from './available.ts';
+import { countBodies, createBodyBudget } from './bodyBudget.ts';
 import { createDeadLetterRoutes, type DeadLetterDeps } from './deadLetters.ts';
 import {
   createIdentifierRoutes,
@@ -26,11 +27,13 @@ import {
   type IdentifierDeps,
 } from './identifiers.ts';
 import { openApiDocument } from './openapi.ts';
+import { TooManyBytesError } from './readRequest.ts';
 import { createSignalRoutes, type SignalDeps } from './signals.ts';
 
 // For calls that walk through many dead letters. Longer than this, a proxy would end the request.
 const LONG_TIMEOUT_MS = 60_000;
 const RETRY_AFTER_SECONDS = '5';
+const BUSY_RETRY_AFTER_SECONDS = '1';
 
 const OPENAPI = JSON.stringify(openApiDocument);
 
@@ -57,6 +60,7 @@ export const createApp = ({ apiKeys, status, probes, ...deps }: Deps): Hono<Call
   app.get('/openapi.json', (c) => c.body(OPENAPI, 200, { 'content-type': 'application/json' }));
 
   app.use(requireApiKey({ keys: apiKeys, logger: deps.logger }));
+  app.use(countBodies(createBodyBudget()));
   app.get('/status', async (c) => c.json(await available(status)()));
   app.route(
     '/signals',
@@ -123,6 +127,11 @@ const handleError =
       logger.warn({ err: err.cause ?? err, path: c.req.path }, 'The queue is unavailable');
       const { code, message } = err;
       return c.json({ message, code }, 503, { 'retry-after': RETRY_AFTER_SECONDS });
+    }
+    if (err instanceof TooManyBytesError) {
+      const { message } = err;
+      const headers = { 'retry-after': BUSY_RETRY_AFTER_SECONDS };
+      return c.json({ message, code: 'TOO_MANY_BYTES' }, 503, headers);
     }
     if (err instanceof HTTPException) {
       // The rest of the body was not read, so the connection cannot carry another request.

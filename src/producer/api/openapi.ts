@@ -17,7 +17,10 @@ const COMMON_ERRORS = {
     headers: { 'Retry-After': { description: 'Seconds', schema: { type: 'integer' } } },
   },
   503: {
-    ...json('The queue did not acknowledge; repeat the request', ref('Unavailable')),
+    ...json(
+      'The queue did not acknowledge, or too many large requests are in progress; repeat the request',
+      ref('Unavailable'),
+    ),
     headers: { 'Retry-After': { description: 'Seconds', schema: { type: 'integer' } } },
   },
 };

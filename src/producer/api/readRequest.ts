@@ -6,6 +6,7 @@ import { maskBody } from '../../observability/redact.ts';
 import { CURSOR_PATTERN } from '../../queue/readDeadLetters.ts';
 import { type InvalidFields, toInvalidFields } from '../../schemas/invalidFields.ts';
 import { isObject } from '../../schemas/json.ts';
+import type { HeldBytes } from './bodyBudget.ts';
 
 const MEBIBYTE = 1024 * 1024;
 const MAX_CHUNKS = 1_000;
@@ -77,19 +78,40 @@ const describeBody = (body: unknown): unknown => {
   }
 };
 
-/** Reads the body. Counts the received bytes, because Content-Length may be missing or wrong. */
+/** The bodies in flight are too large together. */
+export class TooManyBytesError extends Error {
+  override readonly name = 'TooManyBytesError';
+
+  constructor() {
+    super('The API handles too many large requests at once; send this one again');
+  }
+}
+
+/**
+ * Reads the body. Responds 413 if it is too large, and 503 if the bodies in flight are. A body of a known
+ * length is counted before it is read, another one while it is read.
+ */
 export const readBody = async (c: Context, mebibytes: number): Promise<Uint8Array> => {
   const encoding = c.req.header('content-encoding') ?? 'identity';
   if (encoding !== 'identity') {
     throw new HTTPException(415, { message: 'The body is compressed; send it uncompressed' });
   }
+  const heldBytes: HeldBytes | undefined = c.get('heldBytes');
+  let counted = 0;
+  const count = (bytes: number): void => {
+    if (bytes > mebibytes * MEBIBYTE) {
+      throw new HTTPException(413, { message: `The body is over ${mebibytes} MiB` });
+    }
+    if (bytes <= counted) return;
+    if (heldBytes?.take(bytes - counted) === false) throw new TooManyBytesError();
+    counted = bytes;
+  };
+  count(Number(c.req.header('content-length') ?? 0));
   const chunks: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of readChunks(c.req.raw.body)) {
     size += chunk.byteLength;
-    if (size > mebibytes * MEBIBYTE) {
-      throw new HTTPException(413, { message: `The body is over ${mebibytes} MiB` });
-    }
+    count(size);
     chunks.push(chunk);
     // Chunks of one byte each would need hundreds of times the memory of their content.
     if (chunks.length === MAX_CHUNKS) chunks.splice(0, MAX_CHUNKS, Buffer.concat(chunks));

@@ -6,6 +6,7 @@ export type ScriptName =
   | 'completeBatch'
   | 'enqueueIfAbsent'
   | 'indexRequests'
+  | 'indexSignals'
   | 'readBreaker'
   | 'readHeartbeats'
   | 'readJobState'

@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import { groupByKey, keyNameOf, MAX_PER_SEARCH_KEY, type SearchIndex } from '../searchIndex.ts';
-import { defineScript, runPipeline } from './commands.ts';
+import { defineScript } from './commands.ts';
 
 type Options = {
   client: Redis;
@@ -9,6 +9,9 @@ type Options = {
   keepRequestsMs: number;
   now?: () => number;
 };
+
+// A batch can name 20,000 positions. Redis serves no other client while a script runs.
+const MAX_KEYS_PER_SCRIPT = 200;
 
 /** Under `PREFIX:index:…`: a sorted set of signal ids per search key, and two generations of requests. */
 export const createRedisIndex = ({
@@ -20,19 +23,24 @@ export const createRedisIndex = ({
 }: Options): SearchIndex => {
   const keyOf = (name: string): string => `${prefix}:index:${name}`;
   const generations = [keyOf('requests'), keyOf('requests-before')];
+  const indexSignals = defineScript(client, 'indexSignals');
   const indexRequests = defineScript(client, 'indexRequests');
 
   return {
     indexSignals: async (entries) => {
-      if (entries.length === 0) return;
-      const pipeline = client.pipeline();
-      for (const [name, signalIds] of groupByKey(entries)) {
-        const key = keyOf(name);
-        pipeline.zadd(key, ...signalIds.flatMap((signalId) => [now(), signalId]));
-        pipeline.zremrangebyrank(key, 0, -MAX_PER_SEARCH_KEY - 1);
-        pipeline.pexpire(key, keepKeysMs);
+      const groups = [...groupByKey(entries)];
+      const pages: Promise<unknown>[] = [];
+      for (let at = 0; at < groups.length; at += MAX_KEYS_PER_SCRIPT) {
+        const page = groups.slice(at, at + MAX_KEYS_PER_SCRIPT);
+        const ids = page.flatMap(([, signalIds]) => [signalIds.length, ...signalIds]);
+        pages.push(
+          indexSignals(
+            page.map(([name]) => keyOf(name)),
+            [now(), MAX_PER_SEARCH_KEY, keepKeysMs, ...ids],
+          ),
+        );
       }
-      await runPipeline(pipeline);
+      await Promise.all(pages);
     },
     find: (searchKey) => client.zrevrange(keyOf(keyNameOf(searchKey)), 0, -1),
     removeKey: async (searchKey) => {
