@@ -1,20 +1,68 @@
 /** The error of a `withDeadline` on a request to the queue. */
 export const queueTimedOut = (): Error => new Error('The queue does not answer');
 
-/** Rejects with the error from `onLate` if `work` takes longer than `ms`. It does not stop the work. */
+// A timer that is this late shows that the process was frozen, or its event loop blocked.
+const FROZEN_MS = 1_000;
+// The longest part of a time limit that a freeze can use up.
+const SLICE_MS = 1_000;
+
+/**
+ * Calls `onEnd` after `ms` in which the process ran. Time in which it was frozen does not count: after a
+ * freeze Node runs due timers before it reads sockets, so an answer that has arrived would look late.
+ */
+export const startTimeLimit = (ms: number, onEnd: () => void) => {
+  let leftMs = ms;
+  let dueAt = 0;
+  let wasFrozen = false;
+  let hasExtended = false;
+  let timer: NodeJS.Timeout | undefined;
+
+  const isLate = (): boolean => performance.now() - dueAt > FROZEN_MS;
+
+  const startSlice = (): void => {
+    const sliceMs = Math.min(leftMs, SLICE_MS);
+    leftMs -= sliceMs;
+    dueAt = performance.now() + sliceMs;
+    timer = setTimeout(endSlice, sliceMs);
+  };
+
+  const endSlice = (): void => {
+    if (isLate()) {
+      wasFrozen = true;
+      // A freeze at the end of the limit leaves time to read the sockets. Only once: a process that is
+      // blocked all the time must reach its limit too.
+      if (!hasExtended) leftMs = Math.max(leftMs, Math.min(ms, SLICE_MS));
+      hasExtended = true;
+    }
+    if (leftMs > 0) startSlice();
+    else onEnd();
+  };
+
+  startSlice();
+  return {
+    /** Whether the process was frozen for over a second since the start. */
+    wasFrozen: (): boolean => wasFrozen || isLate(),
+    clear: (): void => clearTimeout(timer),
+  };
+};
+
+/**
+ * Rejects with the error from `onLate` if `work` takes longer than `ms` in which the process ran. It does
+ * not stop the work.
+ */
 export const withDeadline = async <T>(
   work: Promise<T>,
   ms: number,
   onLate: () => Error,
 ): Promise<T> => {
-  let timer: NodeJS.Timeout | undefined;
+  let limit: { clear: () => void } | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(onLate()), ms);
+    limit = startTimeLimit(ms, () => reject(onLate()));
   });
   try {
     return await Promise.race([work, late]);
   } finally {
-    clearTimeout(timer);
+    limit?.clear();
   }
 };
 

@@ -9,6 +9,7 @@ const HINTS = new Map([
   ['RATE_LIMITED', 'SEEK limits the rate. The workers send more slowly.'],
   ['HTTP_429', 'SEEK limits the rate. The workers send more slowly.'],
   ['UNREACHABLE', 'No answer from SEEK. Check the network between worker and SEEK.'],
+  ['FROZEN', 'The worker was frozen while it waited for an answer. It sends the signal again.'],
   ['PARTNER_TOKEN', 'The token endpoint returned no partner token. The worker retries.'],
   ['CREDENTIALS_REFUSED', 'SEEK rejects SEEK_CLIENT_ID and SEEK_CLIENT_SECRET. Correct them.'],
   ['TOKEN_KEY', 'No key decrypts the seek token. Give every worker all of TOKEN_ENCRYPTION_KEYS.'],

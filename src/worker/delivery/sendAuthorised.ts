@@ -48,6 +48,16 @@ export type SendContext = {
 /** Our code for a signal that was not sent because the queue did not answer. */
 export const QUEUE = 'QUEUE';
 
+/** Our code for a signal whose answer was lost because the worker was frozen. */
+export const FROZEN = 'FROZEN';
+
+/** Not reported to the breaker, and no attempt: the answer may have been sent. */
+const frozenBecause = (reason: string): Deferred => ({
+  kind: 'deferred',
+  code: FROZEN,
+  reason: `The worker was frozen during the request: ${reason}`,
+});
+
 class BreakerUnavailableError extends Error {
   override readonly name = 'BreakerUnavailableError';
 }
@@ -78,6 +88,9 @@ export const createSendAuthorised = (deps: Deps) => {
       if (sent === undefined) return { kind: 'released' };
       const { requestId, result } = sent;
       if (result.kind === 'aborted') return { kind: 'released' };
+      if (result.kind === 'unreachable' && result.frozen) {
+        return { ...frozenBecause(result.reason), requestId };
+      }
       const report = healthReportOf(result);
       const breakerOpen = await breaker.report(report, signalIds, permit);
       if (report.kind !== 'rateLimited')
@@ -90,6 +103,7 @@ export const createSendAuthorised = (deps: Deps) => {
         return { kind: 'deferred', code: QUEUE, reason: err.message };
       }
       if (!(err instanceof PartnerTokenError)) throw err;
+      if (err.frozen) return frozenBecause(err.message);
       const { code, message: reason, retryAfterMs } = err;
       const failure = { code, reason, retryAfterMs };
       await breaker.report({ kind: 'failing', certain: true, failure }, signalIds, permit);

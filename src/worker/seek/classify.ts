@@ -9,8 +9,11 @@ export type SendResult =
   | { kind: 'refused'; errors: SeekError[]; status?: number; retryAfterMs?: number }
   /** An answer that is not GraphQL, or does not hold what was asked for. `detail`: what is wrong with it. */
   | { kind: 'unreadable'; status: number; detail?: string; retryAfterMs?: number }
-  /** No answer. `unsent`: no connection was made, so nothing was sent. */
-  | { kind: 'unreachable'; reason: string; unsent: boolean }
+  /**
+   * No answer. `unsent`: no connection was made, so nothing was sent. `frozen`: this process was frozen
+   * during the request.
+   */
+  | { kind: 'unreachable'; reason: string; unsent: boolean; frozen?: true }
   /** We aborted the request: the worker stops, or has lost the job's lock. */
   | { kind: 'aborted' };
 

@@ -2,6 +2,7 @@ import { types } from 'node:util';
 import { Agent, type Dispatcher } from 'undici';
 
 import type { Span } from '../../observability/tracing.ts';
+import { startTimeLimit } from '../../runtime/async.ts';
 import { decodeBody, UndecodableError } from './decodeBody.ts';
 import { createPool } from './skipContinue.ts';
 
@@ -22,12 +23,17 @@ export class NoAnswerError extends Error {
   override readonly name = 'NoAnswerError';
   /** No connection was made, so nothing of the request was sent. */
   readonly unsent: boolean;
+  /** This process was frozen during the request, so the failure says nothing about the server. */
+  readonly frozen: boolean;
 
-  constructor(message: string, options: { cause?: unknown; unsent?: boolean } = {}) {
-    super(message, { cause: options.cause });
-    this.unsent = options.unsent ?? false;
+  constructor(message: string, { cause, unsent = false, frozen = false }: NoAnswerOptions = {}) {
+    super(message, { cause });
+    this.unsent = unsent;
+    this.frozen = frozen;
   }
 }
+
+type NoAnswerOptions = { cause?: unknown; unsent?: boolean; frozen?: boolean };
 
 type Post = {
   url: string;
@@ -50,7 +56,14 @@ export const createHttp = ({
   timeoutMs: number;
   connections: number;
 }) => {
-  const agent = new Agent({ connections, connectTimeout: timeoutMs, factory: createPool });
+  // Without undici's own time limits for an answer, so that only ours decides, which knows of freezes.
+  const agent = new Agent({
+    connections,
+    connectTimeout: timeoutMs,
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    factory: createPool,
+  });
   // The worker uses two URLs only, so each is parsed once.
   const targets = new Map<string, Target>();
   const targetOf = (url: string): Target => {
@@ -70,7 +83,7 @@ export const createHttp = ({
       let failure: Error | undefined;
 
       const cleanUp = (): void => {
-        clearTimeout(timer);
+        limit.clear();
         abort?.removeEventListener('abort', onAbort);
       };
       /** Rejects at once, also while the request has no connection yet: undici reports that later. */
@@ -81,9 +94,8 @@ export const createHttp = ({
         reject(failure);
       };
       const onAbort = (): void => fail(new NoAnswerError('aborted'));
-      const timer = setTimeout(
-        () => fail(new NoAnswerError(`no answer within ${timeoutMs} ms`)),
-        timeoutMs,
+      const limit = startTimeLimit(timeoutMs, () =>
+        fail(new NoAnswerError(`no answer within ${timeoutMs} ms`, { frozen: limit.wasFrozen() })),
       );
       if (abort?.aborted) {
         onAbort();
@@ -114,7 +126,13 @@ export const createHttp = ({
           else resolve(decode(answerBody.bytes(), encoding).then((body) => ({ ...rest, ...body })));
         },
         onResponseError: (_, cause) =>
-          fail(new NoAnswerError(describeCause(cause), { cause, unsent: isUnsent(cause) })),
+          fail(
+            new NoAnswerError(describeCause(cause), {
+              cause,
+              unsent: isUnsent(cause),
+              frozen: limit.wasFrozen(),
+            }),
+          ),
       });
     });
 

@@ -14,8 +14,12 @@ export class PartnerTokenError extends Error {
   /** Our own codes, because SEEK gives none: the credentials are wrong, or the endpoint fails. */
   readonly code: 'CREDENTIALS_REFUSED' | 'PARTNER_TOKEN';
 
+  /** This process was frozen during the request, so the failure says nothing about the endpoint. */
+  readonly frozen: boolean;
+
   constructor(message: string, options: Options = {}) {
     super(message, { cause: options.cause });
+    this.frozen = options.cause instanceof NoAnswerError && options.cause.frozen;
     this.retryAfterMs = options.retryAfterMs;
     this.code = options.refused ? 'CREDENTIALS_REFUSED' : 'PARTNER_TOKEN';
   }

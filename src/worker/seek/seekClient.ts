@@ -89,7 +89,8 @@ export const createSeekClient =
     } catch (err) {
       if (err instanceof NoAnswerError) {
         if (abort?.aborted) return { kind: 'aborted' };
-        return { kind: 'unreachable', reason: err.message, unsent: err.unsent };
+        const frozen = err.frozen ? { frozen: true as const } : {};
+        return { kind: 'unreachable', reason: err.message, unsent: err.unsent, ...frozen };
       }
       return toFailure(answer, readErrors(parsed?.errors, secrets), err);
     } finally {

@@ -158,7 +158,7 @@ describe('jobs that complete together', () => {
     await expect(queue.getJob('a')).resolves.toBeUndefined();
   });
 
-  it('one has lost its lock → it is rejected, and the others complete', async () => {
+  it('one has lost its lock to another worker → it is rejected, and the others complete', async () => {
     const { add, takeAll, keyOf, ids } = await setup();
     await add(['a', 'b', 'c', 'd']);
     const jobs = await takeAll(3);
@@ -171,11 +171,27 @@ describe('jobs that complete together', () => {
 
     expect(ended).toEqual([
       { status: 'rejected', reason: expect.objectContaining({ code: -6 }) },
-      { status: 'rejected', reason: expect.objectContaining({ code: -2 }) },
       { status: 'fulfilled', value: expect.arrayContaining(['d']) },
+      { status: 'fulfilled', value: undefined },
     ]);
-    expect(await ids('completed')).toEqual(['c']);
-    expect((await ids('active')).sort()).toEqual(['a', 'b', 'd']);
+    expect((await ids('completed')).sort()).toEqual(['b', 'c']);
+    expect((await ids('active')).sort()).toEqual(['a', 'd']);
+  });
+
+  it('the lock of one expired and it waits again → it is rejected, and stays in the queue', async () => {
+    const { add, takeAll, keyOf, ids } = await setup();
+    await add(['a', 'b']);
+    const jobs = await takeAll(2);
+    await client.del(`${keyOf('a')}:lock`);
+    await client.lrem(keyOf('active'), 1, 'a');
+    await client.lpush(keyOf('wait'), 'a');
+
+    const ended = await Promise.allSettled(
+      jobs.map((job, n) => job.moveToCompleted(1, `lock-${n}`, false)),
+    );
+
+    expect(ended.map(({ status }) => status)).toEqual(['rejected', 'fulfilled']);
+    expect([await ids('completed'), await ids('wait')]).toEqual([['b'], ['a']]);
   });
 
   it.each([

@@ -1,5 +1,6 @@
 import { createSendAuthorised } from '../../../src/worker/delivery/sendAuthorised.ts';
 import type { SendResult } from '../../../src/worker/seek/classify.ts';
+import { NoAnswerError } from '../../../src/worker/seek/http.ts';
 import { PartnerTokenError } from '../../../src/worker/seek/partnerToken.ts';
 import type { SendRequest } from '../../../src/worker/seek/seekClient.ts';
 import { acceptedBySeek } from '../../schemas/parse.ts';
@@ -98,6 +99,28 @@ describe('sendAuthorised', () => {
 
     expect(sent).toEqual([{ signals, partnerToken: 'cached', requestId: 'request-1', abort }]);
     expect(renewed).toEqual([]);
+  });
+
+  it('no answer, and the worker was frozen → deferred, and the breaker gets no report', async () => {
+    const { sendAuthorised, reported } = setup({ results: [{ ...UNREACHABLE, frozen: true }] });
+
+    await expect(sendAuthorised()).resolves.toEqual({
+      kind: 'deferred',
+      code: 'FROZEN',
+      reason: 'The worker was frozen during the request: request failed',
+      requestId: 'request-1',
+    });
+    expect(reported).toEqual([]);
+  });
+
+  it('no partner token, and the worker was frozen → deferred, and the breaker gets no report', async () => {
+    const cause = new NoAnswerError('no answer', { frozen: true });
+    const { sendAuthorised, sent, reported } = setup({
+      get: () => Promise.reject(new PartnerTokenError('token endpoint: no answer', { cause })),
+    });
+
+    await expect(sendAuthorised()).resolves.toMatchObject({ kind: 'deferred', code: 'FROZEN' });
+    expect([sent, reported]).toEqual([[], []]);
   });
 
   it.each<{ what: string; result: SendResult }>([

@@ -24,8 +24,10 @@ for n = 1, size do lockKeys[n] = prefix .. input(n, 1) .. ':lock' end
 local holders = redis.call('MGET', unpack(lockKeys))
 for n = 1, size do
   local id = input(n, 1)
-  if holders[n] ~= input(n, 2) then
-    codes[n] = holders[n] and -6 or -2
+  -- A lock that expired while the worker was frozen: the job is still active, so no other worker has taken
+  -- it, and what this worker did counts.
+  if holders[n] and holders[n] ~= input(n, 2) then
+    codes[n] = -6
   -- The first write must free memory: a Redis without memory refuses a script whose first write needs some.
   elseif redis.call('LREM', active, -1, id) == 0 then
     codes[n] = -3
