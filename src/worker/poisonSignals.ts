@@ -4,7 +4,7 @@ import type { DeliveryResult } from './delivery/bisectBatch.ts';
 import { QUEUE } from './delivery/sendAuthorised.ts';
 
 // A crash stalls every job that its worker had in flight, so one stall proves nothing. A signal that
-// stalled twice is suspected: from then on it runs exclusively, with no other signal in flight. If
+// stalled twice is suspected: from then on it runs alone, with no other signal in flight. If
 // three workers crash during that, the signal must be the cause, and it is not attempted again.
 const SUSPECTED_AFTER_STALLS = 2;
 const POISON_AFTER_ISOLATED_CRASHES = 3;
@@ -29,8 +29,8 @@ export const poisonFailureOf = (
       });
 
 type Deps<Job> = {
-  /** Must guard every attempt of this worker, so that exclusive ones have no neighbours. */
-  exclusiveLock: Pick<ExclusiveLock, 'exclusive'>;
+  /** Must guard every attempt of this worker, so that a suspected signal has no neighbours. */
+  isolation: Pick<Isolation, 'alone'>;
   /** Writes while this worker holds the job. `false`: another worker holds it by now. */
   write: (job: Job, lock: string | undefined, data: SignalJob) => Promise<boolean>;
   /** Writes while the job's data equals `from`, whichever worker holds the job. */
@@ -49,13 +49,13 @@ type SuspectedSignal<Job> = {
  * Attempts a suspected signal while this worker attempts nothing else. The crash count is raised
  * before the attempt and removed after it, so a count that is still there means a crash.
  */
-export const createRunExclusively =
-  <Job>({ exclusiveLock, write, replace }: Deps<Job>) =>
-  (
+export const createRunAlone =
+  <Job>({ isolation, write, replace }: Deps<Job>) =>
+  async (
     { job, lock, signalJob: before, abort }: SuspectedSignal<Job>,
     attempt: () => Promise<DeliveryResult>,
-  ): Promise<DeliveryResult> =>
-    exclusiveLock.exclusive(async () => {
+  ): Promise<DeliveryResult> => {
+    const result = await isolation.alone(async (): Promise<DeliveryResult> => {
       const { isolatedCrashes = 0, ...cleared } = before;
       const marked = { ...cleared, isolatedCrashes: isolatedCrashes + 1 };
       if (abort?.aborted) return RELEASED;
@@ -72,6 +72,8 @@ export const createRunExclusively =
       if (!isOurs) await replace(job, marked, before).catch(() => {});
       return delivery;
     });
+    return result ?? RELEASED;
+  };
 
 const RELEASED: DeliveryResult = { kind: 'released' };
 const MARK_FAILED: DeliveryResult = {
@@ -80,48 +82,59 @@ const MARK_FAILED: DeliveryResult = {
   reason: 'Failed to store the crash count before the attempt',
 };
 
-type LockRequest = { exclusive: boolean; grant: () => void };
+type IsolationDeps = {
+  /** Called with `true` before a signal waits to be alone, and with `false` after it has run. */
+  onChange: (isolating: boolean) => void;
+};
 
 /**
- * A shared/exclusive lock that grants requests in their order. An exclusive holder waits for all
- * earlier holders to finish, and later requests wait for it.
+ * Lets one signal run while the worker has no other in flight. It waits for the signals that are in flight
+ * already. Those that come meanwhile do not wait beside it, where their data would take memory: they are
+ * not run.
  */
-export const createExclusiveLock = () => {
-  const waiting: LockRequest[] = [];
-  let holders = 0;
-  let isExclusive = false;
+export const createIsolation = ({ onChange }: IsolationDeps) => {
+  let inFlight = 0;
+  let isIsolating = false;
+  let onAlone = (): void => {};
 
-  const grantNext = (): void => {
-    for (let [next] = waiting; next !== undefined && !isExclusive; [next] = waiting) {
-      if (next.exclusive && holders > 0) return;
-      waiting.shift();
-      holders += 1;
-      isExclusive = next.exclusive;
-      next.grant();
+  const count = async <T>(work: () => Promise<T>): Promise<T> => {
+    inFlight += 1;
+    try {
+      return await work();
+    } finally {
+      inFlight -= 1;
+      if (inFlight === 1) onAlone();
     }
   };
 
-  const run =
-    (exclusive: boolean) =>
-    async <T>(work: () => Promise<T>): Promise<T> => {
-      if (exclusive || isExclusive || waiting.length > 0) {
-        await new Promise<void>((grant) => {
-          waiting.push({ exclusive, grant });
-          grantNext();
-        });
-      } else {
-        holders += 1;
-      }
-      try {
-        return await work();
-      } finally {
-        holders -= 1;
-        isExclusive = false;
-        grantNext();
-      }
-    };
+  /** Resolves when no other signal is in flight. */
+  const untilAlone = (): Promise<void> =>
+    new Promise((resolve) => {
+      onAlone = resolve;
+      if (inFlight === 1) resolve();
+    });
 
-  return { shared: run(false), exclusive: run(true) };
+  return {
+    /** `undefined`: another signal runs alone, and `work` was not called. */
+    shared: async <T>(work: () => Promise<T>): Promise<T | undefined> =>
+      isIsolating ? undefined : count(work),
+
+    /** `undefined`: another signal runs alone, and `work` was not called. */
+    alone: async <T>(work: () => Promise<T>): Promise<T | undefined> => {
+      if (isIsolating) return undefined;
+      isIsolating = true;
+      onChange(true);
+      try {
+        return await count(async () => {
+          await untilAlone();
+          return work();
+        });
+      } finally {
+        isIsolating = false;
+        onChange(false);
+      }
+    },
+  };
 };
 
-export type ExclusiveLock = ReturnType<typeof createExclusiveLock>;
+export type Isolation = ReturnType<typeof createIsolation>;

@@ -25,14 +25,15 @@ import {
   type RetryPolicy,
 } from './evaluateAttempt.ts';
 import {
-  createExclusiveLock,
-  createRunExclusively,
+  createIsolation,
+  createRunAlone,
   isSuspectedPoison,
   poisonFailureOf,
 } from './poisonSignals.ts';
 import { readJob } from './readJob.ts';
 import { createReleaseJob } from './releaseJob.ts';
 import { expired } from './seek/classify.ts';
+import type { Slots } from './slots.ts';
 
 /** Thrown to make BullMQ retry the job. It carries the wait to the backoff strategy. */
 export class RetryError extends Error {
@@ -57,19 +58,20 @@ type Deps = {
   };
   /** Absent: attempts are not traced. */
   tracer?: Tracer | undefined;
+  slots: Pick<Slots, 'count' | 'isolate'>;
   now?: () => number;
   random?: () => number;
 };
 
 /** The function that BullMQ calls for each job: it makes one attempt and reports the outcome. */
 export const createProcessor = ({ now = Date.now, random = Math.random, ...deps }: Deps) => {
-  const { deliverSignal, policy, jobData, bookkeeping, logger, metrics, tracer } = deps;
+  const { deliverSignal, policy, jobData, bookkeeping, logger, metrics, tracer, slots } = deps;
   // Redaction dominates the cost of a log line. Lines without SEEK's errors hold only our own fields, and
   // at most one value of SEEK that is redacted already.
   const unredactedLogger = logger.child({}, { redact: [] });
   const releaseJob = createReleaseJob({ jobData, bookkeeping, now });
-  const exclusiveLock = createExclusiveLock();
-  const runExclusively = createRunExclusively<Job>({ exclusiveLock, ...jobData });
+  const isolation = createIsolation({ onChange: slots.isolate });
+  const runAlone = createRunAlone<Job>({ isolation, ...jobData });
 
   const saveSkipRecord = (
     job: Job,
@@ -85,9 +87,11 @@ export const createProcessor = ({ now = Date.now, random = Math.random, ...deps 
     );
   };
 
-  // Declare all three parameters, without defaults: BullMQ counts them and passes `abort` only to a
-  // processor that has a third.
-  return async (job: Job, lock: string | undefined, abort: AbortSignal | undefined) => {
+  const processJob = async (
+    job: Job,
+    lock: string | undefined,
+    abort: AbortSignal | undefined,
+  ): Promise<JobResult> => {
     // This worker's configuration decides how often a job is tried, not the options stored with it.
     Object.assign(job.opts, RETRY_OPTIONS);
     const read = readJob(job.data);
@@ -110,10 +114,8 @@ export const createProcessor = ({ now = Date.now, random = Math.random, ...deps 
       return deliverSignal(traced, batching).catch(toFaultRetry(inFlight.signalId, logger));
     };
     const delivery = isSuspectedPoison(job)
-      ? await runExclusively({ job, lock, signalJob: read.signalJob, abort }, () =>
-          attempt('never'),
-        )
-      : await exclusiveLock.shared(() => attempt('allowed'));
+      ? await runAlone({ job, lock, signalJob: read.signalJob, abort }, () => attempt('never'))
+      : ((await isolation.shared(() => attempt('allowed'))) ?? RELEASED);
 
     const signalJob = span?.addTraceContext(stored) ?? stored;
     const isOurs = abort?.reason !== LOCK_LOST;
@@ -169,7 +171,15 @@ export const createProcessor = ({ now = Date.now, random = Math.random, ...deps 
       }
     }
   };
+
+  // Declare all three parameters, without defaults: BullMQ counts them and passes `abort` only to a
+  // processor that has a third.
+  return (job: Job, lock: string | undefined, abort: AbortSignal | undefined) =>
+    slots.count(job.data, () => processJob(job, lock, abort));
 };
+
+/** Another signal runs alone in this worker. */
+const RELEASED: DeliveryResult = { kind: 'released' };
 
 type ReportDeps = { unredactedLogger: Logger; span: AttemptSpan | undefined };
 

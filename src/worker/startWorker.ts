@@ -31,6 +31,7 @@ import { createProcessor, RetryError } from './processor.ts';
 import { createOutcomeRecorder, type OutcomeRecorder } from './recordOutcomes.ts';
 import { createHttp } from './seek/http.ts';
 import { traceHttp } from './seek/tracedHttp.ts';
+import { createSlots } from './slots.ts';
 import { createStallDetector, hasDueWork } from './stallDetector.ts';
 
 const DEFAULT_CONCURRENCY = 50;
@@ -94,22 +95,25 @@ export const startWorker = async ({ backend, config, closers, logger, metrics, .
   });
 
   let worker: JobWorker | undefined;
-  const slots = { none: 0, one: 1, all: concurrency };
-  let allowed: keyof typeof slots = 'all';
+  let wanted = concurrency;
   const applySlots = (): void => {
-    worker?.setConcurrency(clockGuard.isRight() ? slots[allowed] : 0);
+    worker?.setConcurrency(clockGuard.isRight() ? wanted : 0);
     redriveWorker.setConcurrency(clockGuard.isRight() ? MAX_REDRIVES_IN_FLIGHT : 0);
   };
   const clockGuard = createClockGuard({ clock: backend.clock, onChange: applySlots, logger });
   closers.add('clock guard', async () => clockGuard.stop());
   readinessChecks.push(clockGuard.assertRight);
+  const slots = createSlots({
+    concurrency,
+    setConcurrency: (slots) => {
+      wanted = slots;
+      applySlots();
+    },
+  });
   const breaker = createCircuitBreaker({
     store: backend.breaker,
     id,
-    setConcurrency: (wanted) => {
-      allowed = wanted;
-      applySlots();
-    },
+    setConcurrency: slots.allow,
     perSecond: config.RATE_LIMIT_PER_SECOND,
     pauseMaxMs: config.DELIVERY_SUSPEND_MAX_MS,
     logger,
@@ -138,6 +142,7 @@ export const startWorker = async ({ backend, config, closers, logger, metrics, .
     logger,
     metrics: counted,
     tracer,
+    slots,
     now: backend.clock.estimate,
   });
   worker = await backend.work(SIGNALS, processor, {

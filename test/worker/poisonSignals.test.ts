@@ -2,8 +2,8 @@ import { LOCK_LOST } from '../../src/queue/backend.ts';
 import { type SignalJob, SignalJobSchema } from '../../src/schemas/signalJob.ts';
 import type { DeliveryResult } from '../../src/worker/delivery/bisectBatch.ts';
 import {
-  createExclusiveLock,
-  createRunExclusively,
+  createIsolation,
+  createRunAlone,
   isSuspectedPoison,
   poisonFailureOf,
 } from '../../src/worker/poisonSignals.ts';
@@ -25,9 +25,9 @@ type Doubles = {
 const setup = ({ ours = [], replace = async () => true }: Doubles = {}) => {
   const calls: unknown[] = [];
   let writes = 0;
-  const exclusiveLock = createExclusiveLock();
-  const runExclusively = createRunExclusively<string>({
-    exclusiveLock,
+  const isolation = createIsolation({ onChange: () => {} });
+  const runAlone = createRunAlone<string>({
+    isolation,
     write: async (job, lock, data) => {
       calls.push(['write', job, lock, data.isolatedCrashes]);
       writes += 1;
@@ -45,7 +45,7 @@ const setup = ({ ours = [], replace = async () => true }: Doubles = {}) => {
   return {
     calls,
     aborter,
-    exclusiveLock,
+    isolation,
     run: (
       attempt: () => DeliveryResult | Promise<DeliveryResult>,
       isolatedCrashes?: number,
@@ -53,7 +53,7 @@ const setup = ({ ours = [], replace = async () => true }: Doubles = {}) => {
     ) => {
       const signalJob = jobOf(isolatedCrashes === undefined ? {} : { isolatedCrashes });
       const { signal: abort } = aborter;
-      return runExclusively({ job, lock: 'lock', signalJob, abort }, async () => {
+      return runAlone({ job, lock: 'lock', signalJob, abort }, async () => {
         calls.push(['attempt', job]);
         return attempt();
       });
@@ -118,8 +118,8 @@ describe('suspected signal', () => {
     await expect(run(() => DELIVERED)).resolves.toEqual(DELIVERED);
   });
 
-  it('between two other attempts → waits for the first, and the second waits for it', async () => {
-    const { run, calls, exclusiveLock } = setup();
+  it('beside another attempt → waits for it, and one that comes meanwhile is not made', async () => {
+    const { run, calls, isolation } = setup();
     const during = async (name: string) => {
       calls.push([`${name} begins`]);
       await new Promise(setImmediate);
@@ -127,9 +127,9 @@ describe('suspected signal', () => {
     };
 
     await Promise.all([
-      exclusiveLock.shared(() => during('one')),
+      isolation.shared(() => during('one')),
       run(() => DELIVERED),
-      exclusiveLock.shared(() => during('another')),
+      isolation.shared(() => during('another')),
     ]);
 
     expect(calls.map((each) => [each].flat().at(0))).toEqual([
@@ -138,9 +138,16 @@ describe('suspected signal', () => {
       'write',
       'attempt',
       'write',
-      'another begins',
-      'another ends',
     ]);
+  });
+
+  it('beside another suspected one → released without a write or an attempt', async () => {
+    const { run, calls } = setup();
+
+    const results = await Promise.all([run(() => DELIVERED), run(() => DELIVERED, 2, 'other')]);
+
+    expect(results).toEqual([DELIVERED, RELEASED]);
+    expect(JSON.stringify(calls)).not.toContain('other');
   });
 
   it('that another worker holds → released without an attempt', async () => {
@@ -189,11 +196,8 @@ describe('suspected signal', () => {
   it('after another whose attempt rejected → is attempted', async () => {
     const { run, calls } = setup();
 
-    const first = run(() => Promise.reject(new Error('bug')), 0, 'one');
-    const second = run(() => DELIVERED, 0, 'two');
-
-    await expect(first).rejects.toThrow('bug');
-    await expect(second).resolves.toEqual(DELIVERED);
+    await expect(run(() => Promise.reject(new Error('bug')), 0, 'one')).rejects.toThrow('bug');
+    await expect(run(() => DELIVERED, 0, 'two')).resolves.toEqual(DELIVERED);
     expect(calls).toEqual([
       ['write', 'one', 'lock', 1],
       ['attempt', 'one'],

@@ -109,32 +109,33 @@ describe('signal whose workers crashed', () => {
     expect(deliveries).toHaveLength(isPoison ? 0 : 1);
   });
 
-  it('several suspected signals and another → the suspected run one by one, the other after them', async () => {
+  it('several suspected signals and another → one runs alone, the others return to the queue', async () => {
     const running: string[] = [];
-    const release: (() => void)[] = [];
-    const { fail, updatesOf } = setup({
+    let finish = () => {};
+    const { fail, updatesOf, isolations } = setup({
       result: (entry) => {
         running.push(entry.signalId);
         return new Promise((resolve) => {
-          release.push(() => resolve(attempted(RETRY)));
+          finish = () => resolve(attempted(RETRY));
         });
       },
     });
-    const jobs = ['one', 'two', 'three'].map((id) => buildJob(suspected({ id })));
-    const other = buildJob({ id: 'other' });
+    const one = buildJob(suspected({ id: 'one' }));
+    const others = [suspected({ id: 'two' }), { id: 'three' }].map(buildJob);
 
-    const all = [...jobs, other].map(({ job }) => fail(job));
+    const first = fail(one.job);
+    const errors = await Promise.all(others.map(({ job }) => fail(job)));
     await new Promise(setImmediate);
-    expect(running).toEqual(['one']);
-    // Signals that still wait have no raised count: they could not have caused a crash.
-    expect(jobs.map(({ job }) => updatesOf.get(job)?.length ?? 0)).toEqual([1, 0, 0]);
-    for (let turn = 0; turn < 4; turn += 1) {
-      release[turn]?.();
-      await new Promise(setImmediate);
-    }
-    await Promise.all(all);
 
-    expect(running).toEqual(['one', 'two', 'three', 'other']);
+    expect(running).toEqual(['one']);
+    expect(errors).toEqual([expect.any(WaitingError), expect.any(WaitingError)]);
+    expect(others.map(({ requeuedWith }) => requeuedWith.length)).toEqual([1, 1]);
+    // They have no raised count: they could not have caused a crash.
+    expect(others.map(({ job }) => updatesOf.get(job))).toEqual([undefined, undefined]);
+    expect(isolations).toEqual([true]);
+    finish();
+    await expect(first).resolves.toBeInstanceOf(RetryError);
+    expect(isolations).toEqual([true, false]);
   });
 
   it('suspected, aborted before its turn → is released without an attempt or a write', async () => {

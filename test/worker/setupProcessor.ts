@@ -100,6 +100,7 @@ export const setup = ({
   const deliveries: unknown[] = [];
   const records: unknown[] = [];
   const unsent: string[] = [];
+  const isolations: boolean[] = [];
   const logs = captureLogs();
   const built = buildJob(job);
   const writes = recordWrites(doubles.jobData);
@@ -126,6 +127,10 @@ export const setup = ({
       attempts: { inc: (labels) => counted.push(labels) },
       deferred: { inc: (labels) => deferred.push(labels) },
     },
+    slots: {
+      count: (_, work) => work(),
+      isolate: (isolating) => isolations.push(isolating),
+    },
     now: () => clock.now,
     random: () => 0.5,
   });
@@ -141,6 +146,7 @@ export const setup = ({
     deliveries,
     records,
     unsent,
+    isolations,
     logs,
     abort,
     aborter,

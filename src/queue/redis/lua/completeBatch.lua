@@ -13,6 +13,7 @@
 
 local FIXED_KEYS, KEYS_PER_JOB = 7, 2
 local FIXED_VALUES, VALUES_PER_JOB = 5, 8
+local MAX_BYTES_TAKEN = 1024 * 1024
 
 local wait, active, stalled, completed, delayed, meta, marker = unpack(KEYS, 1, FIXED_KEYS)
 local prefix, now, lockMs, age, count = unpack(ARGV, 1, FIXED_VALUES)
@@ -74,7 +75,15 @@ local limits = redis.call('HMGET', meta, 'paused', 'concurrency', 'max')
 local due = redis.call('ZRANGEBYSCORE', delayed, 0, (now + 1) * 0x1000 - 1, 'LIMIT', 0, 1)
 if limits[1] or limits[2] or limits[3] or #due > 0 then return { codes, jobs } end
 
-local taken = redis.call('RPOP', wait, #takers) or {}
+-- Counts the bytes first: a worker that takes many large jobs at once would run out of memory.
+local waiting = redis.call('LRANGE', wait, -#takers, -1)
+local fitting, bytes = 0, 0
+for n = #waiting, 1, -1 do
+  bytes = bytes + redis.call('HSTRLEN', prefix .. waiting[n], 'data')
+  if fitting > 0 and bytes > MAX_BYTES_TAKEN then break end
+  fitting = fitting + 1
+end
+local taken = fitting > 0 and redis.call('RPOP', wait, fitting) or {}
 if #taken > 0 then
   -- The list first: no worker would find a job that is in no list.
   redis.call('LPUSH', active, unpack(taken))

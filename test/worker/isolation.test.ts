@@ -1,16 +1,17 @@
 import fc from 'fast-check';
 
-import { createExclusiveLock } from '../../src/worker/poisonSignals.ts';
+import { createIsolation } from '../../src/worker/poisonSignals.ts';
 
 const flush = () => new Promise(setImmediate);
 
-/** Work that lasts until `end` is called. Work with a capital as its name is exclusive. */
+/** Work that lasts until `end` is called. Work with a capital as its name runs alone. */
 const setup = () => {
-  const exclusiveLock = createExclusiveLock();
+  const changes: boolean[] = [];
+  const isolation = createIsolation({ onChange: (isolating) => changes.push(isolating) });
   const running: string[] = [];
   const ends = new Map<string, (err?: Error) => void>();
   const start = (name: string) => {
-    const run = name === name.toUpperCase() ? exclusiveLock.exclusive : exclusiveLock.shared;
+    const run = name === name.toUpperCase() ? isolation.alone : isolation.shared;
     return run(() => {
       running.push(name);
       return new Promise<string>((resolve, reject) => {
@@ -23,6 +24,7 @@ const setup = () => {
     });
   };
   return {
+    changes,
     running: () => running.join(''),
     start,
     end: async (name: string, err?: Error) => {
@@ -32,44 +34,46 @@ const setup = () => {
   };
 };
 
-describe('exclusive lock', () => {
+describe('isolation', () => {
   it('shared work only → all of it runs at once', async () => {
-    const { start, running } = setup();
+    const { start, running, changes } = setup();
 
     for (const name of 'abc') void start(name);
     await flush();
 
-    expect(running()).toBe('abc');
+    expect([running(), changes]).toEqual(['abc', []]);
   });
 
-  it('exclusive work → waits for earlier work, and later work waits for it', async () => {
-    const { start, running, end } = setup();
-    for (const name of 'abXcY') void start(name);
+  it('work that runs alone → waits for earlier work, and later work is not run', async () => {
+    const { start, running, end, changes } = setup();
+    const all = [...'abXcY'].map(start);
     await flush();
     const seen = [running()];
 
-    for (const name of ['a', 'b', 'X', 'c', 'Y']) {
+    for (const name of ['a', 'b', 'X']) {
       await end(name);
       seen.push(running());
     }
 
-    expect(seen).toEqual(['ab', 'b', 'X', 'c', 'Y', '']);
+    expect(seen).toEqual(['ab', 'b', 'X', '']);
+    expect(await Promise.all(all)).toEqual(['a', 'b', 'X', undefined, undefined]);
+    expect(changes).toEqual([true, false]);
   });
 
-  it('exclusive work that rejects → releases the lock', async () => {
-    const { start, running, end } = setup();
+  it('work alone that rejects → later work runs', async () => {
+    const { start, running, end, changes } = setup();
     const failing = start('X');
-    void start('a');
     await flush();
-
     const failed = expect(failing).rejects.toThrow('bug');
-    await end('X', new Error('bug'));
 
+    await end('X', new Error('bug'));
     await failed;
-    expect(running()).toBe('a');
+    void start('a');
+
+    expect([running(), changes]).toEqual(['a', [true, false]]);
   });
 
-  it('any order → all work runs, and exclusive work never beside other work', async () => {
+  it('any order → work alone never runs beside other work, and all ends', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.shuffledSubarray([...'abcdefXYZ'], { minLength: 9 }),
@@ -78,14 +82,16 @@ describe('exclusive lock', () => {
           const { start, running, end } = setup();
           const all = names.map(start);
           await flush();
-          for (let left = names.length; left > 0; left -= 1) {
+          while (running() !== '') {
             const present = [...running()];
-            expect(present.length).toBeGreaterThan(0);
             if (/[XYZ]/.test(running())) expect(present).toHaveLength(1);
             const choice = choices.next().value ?? 0;
             await end(present[choice % present.length] ?? '');
           }
-          await expect(Promise.all(all)).resolves.toEqual(names);
+          const firstAlone = names.findIndex((name) => name === name.toUpperCase());
+          await expect(Promise.all(all)).resolves.toEqual(
+            names.map((name, n) => (n <= firstAlone ? name : undefined)),
+          );
         },
       ),
     );
