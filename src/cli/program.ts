@@ -2,6 +2,7 @@ import { Command } from 'commander';
 
 import { terminationExitCode } from '../runtime/lifecycle.ts';
 import { packageInfo } from '../runtime/packageInfo.ts';
+import { printable } from '../runtime/printable.ts';
 import type { CheckOptions } from './commands/check.ts';
 import type { FindOptions } from './commands/find.ts';
 import type { RedriveOptions } from './commands/redrive.ts';
@@ -32,6 +33,8 @@ export const createProgram = (
   const program = new Command('seek-signals')
     .description('Delivers recruitment signals to SEEK. Settings: see .env.example')
     .version(packageInfo.version)
+    // An error of the usage quotes the arguments.
+    .configureOutput({ outputError: (text, write) => write(printable(text)) })
     .exitOverride();
   const terminated = termination.then(terminationExitCode);
   const run: Run = Object.assign(

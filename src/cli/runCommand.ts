@@ -1,7 +1,7 @@
 import { CommanderError } from 'commander';
 import { ConfigError } from '../config/config.ts';
 import { messageOf } from '../runtime/errors.ts';
-import { printable } from './io/terminal.ts';
+import { printMessage } from './io/output.ts';
 import { createProgram } from './program.ts';
 
 const DONE = 0;
@@ -23,7 +23,7 @@ export const runCommand = async (
   } catch (err) {
     if (err instanceof CommanderError) return err.exitCode === 0 ? DONE : WRONG_USAGE;
     const lines = messageOf(err).split('\n');
-    process.stderr.write(lines.map((line) => `seek-signals: ${printable(line)}\n`).join(''));
+    printMessage(...lines.map((line) => `seek-signals: ${line}`));
     return err instanceof ConfigError ? WRONG_USAGE : FAILED;
   }
 };

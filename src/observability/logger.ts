@@ -1,5 +1,6 @@
 import { type DestinationStream, type Logger, pino } from 'pino';
 import pretty from 'pino-pretty';
+import { printable, printableValue } from '../runtime/printable.ts';
 import { isMaskedToken } from './redact.ts';
 
 // The last defence: a logged object should contain no secret in the first place. A wildcard matches
@@ -50,8 +51,17 @@ export const createLogger = ({ level, destination }: Options): Logger =>
 
 const standardOutput = (): DestinationStream =>
   process.stdout.isTTY
-    ? pretty({ colorize: true, translateTime: 'HH:MM:ss.l', singleLine: true, sync: true })
+    ? prettyOutput(
+        pretty({ colorize: true, translateTime: 'HH:MM:ss.l', singleLine: true, sync: true }),
+      )
     : bufferedOutput();
+
+/** Cleans each line before the terminal gets it with colours. A field may hold text of SEEK. */
+export const prettyOutput = (terminal: DestinationStream): DestinationStream => ({
+  write: (line) => {
+    terminal.write(`${JSON.stringify(printableValue(JSON.parse(line), printable))}\n`);
+  },
+});
 
 const NO_OUTPUT: DestinationStream = { write: () => {} };
 

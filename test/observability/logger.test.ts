@@ -1,4 +1,4 @@
-import { createThrottle } from '../../src/observability/logger.ts';
+import { createLogger, createThrottle, prettyOutput } from '../../src/observability/logger.ts';
 import { captureLogs } from '../support/captureLogs.ts';
 
 const NAMES = ['token', 'access_token', 'client_secret', 'authorization', 'password'];
@@ -39,6 +39,18 @@ describe('the logger', () => {
       },
     ]);
     expect(text()).toMatch(/^[^\n]+\n$/);
+  });
+
+  it('a terminal gets no control character of a field, of an error or of its stack', () => {
+    const written: string[] = [];
+    const terminal = { write: (line: string) => written.push(line) };
+    const logger = createLogger({ level: 'info', destination: prettyOutput(terminal) });
+
+    logger.info({ reason: 'a\u001b[31mb', err: new Error('c\u009bd\u202e') }, 'message');
+
+    const { reason, err } = JSON.parse(written.join(''));
+    expect([reason, err.message]).toEqual(['a\ufffd[31mb', 'c\ufffdd\ufffd']);
+    expect(err.stack).toMatch(/\n/);
   });
 
   it('writes nothing below its level', () => {

@@ -71,7 +71,8 @@ export const send = (
     printResult(report, options, render);
     if (stopReason !== undefined) {
       printMessage(
-        `Stopped before line ${report.stoppedAtLine}: ${stopReason}\nRun it again: accepted signals are recognised for DEDUPE_WINDOW_MS, and are not sent twice`,
+        `Stopped before line ${report.stoppedAtLine}: ${stopReason}`,
+        `Run it again: accepted signals are recognised for DEDUPE_WINDOW_MS, and are not sent twice`,
       );
     }
     return stopReason === undefined && report.rejected === 0 ? 0 : 1;
@@ -80,7 +81,7 @@ export const send = (
 type SenderDeps = {
   admin: Pick<AdminClient, 'enqueue'>;
   rejects: Pick<Rejects, 'add'>;
-  progress: Pick<Progress, 'printLine' | 'update'>;
+  progress: Pick<Progress, 'printLines' | 'update'>;
 };
 
 const createSender = ({ admin, rejects, progress }: SenderDeps) => {
@@ -92,7 +93,7 @@ const createSender = ({ admin, rejects, progress }: SenderDeps) => {
 
   const reject = async ({ number, bytes }: Line, problems: string[]): Promise<void> => {
     counts.rejected += 1;
-    progress.printLine(problems.map((problem) => `line ${number}: ${problem}`).join('\n'));
+    progress.printLines(...problems.map((problem) => `line ${number}: ${problem}`));
     if (bytes !== undefined) await rejects.add(bytes);
   };
 
@@ -101,7 +102,7 @@ const createSender = ({ admin, rejects, progress }: SenderDeps) => {
     if (result.duplicate) counts.duplicates += 1;
     else counts.accepted += 1;
     for (const warning of result.warnings ?? []) {
-      progress.printLine(`line ${line.number}: warning: ${warning}`);
+      progress.printLines(`line ${line.number}: warning: ${warning}`);
     }
   };
 

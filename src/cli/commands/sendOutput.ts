@@ -1,7 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { Presets, SingleBar } from 'cli-progress';
 import { hasCode } from '../../runtime/errors.ts';
-import { printable } from '../io/terminal.ts';
+import { printMessage } from '../io/output.ts';
 
 /** Shows a progress bar on a terminal, and nothing elsewhere. `bytes` is the size of the file if it is known. */
 export const startProgress = (bytes: number | undefined) => {
@@ -28,9 +28,10 @@ export const startProgress = (bytes: number | undefined) => {
     update: (end: number, lines: number): void => {
       if (isTTY) bar.update(bytes === undefined ? 0 : end, { lines, rate: rateOf(lines) });
     },
-    /** Prints a line above the bar. */
-    printLine: (text: string): void => {
-      process.stderr.write(`${isTTY ? CLEAR_LINE : ''}${printable(text)}\n`);
+    /** Prints lines above the bar. */
+    printLines: (...lines: string[]): void => {
+      if (isTTY) process.stderr.write(CLEAR_LINE);
+      printMessage(...lines);
     },
     stop: (): void => {
       if (isTTY) bar.stop();

@@ -2,6 +2,7 @@ import { open, rm } from 'node:fs/promises';
 import { ConfigError } from '../../config/config.ts';
 import { writeExportLine } from '../../deadLetters/transfer.ts';
 import { messageOf } from '../../runtime/errors.ts';
+import { escapeUnprintable } from '../../runtime/printable.ts';
 import type { DeadLetter } from '../../schemas/deadLetter.ts';
 import { isObject } from '../../schemas/json.ts';
 import type { AdminClient } from '../admin/adminClient.ts';
@@ -40,7 +41,8 @@ export const importDeadLetters = (
     printResult({ ...importer.counts, stoppedAtLine }, options, render);
     if (stopReason !== undefined) {
       printMessage(
-        `Stopped before line ${stoppedAtLine}: ${stopReason}\nRun it again: dead letters that were imported are skipped`,
+        `Stopped before line ${stoppedAtLine}: ${stopReason}`,
+        `Run it again: dead letters that were imported are skipped`,
       );
     }
     return stopReason === undefined && importer.counts.invalid === 0 ? 0 : 1;
@@ -181,7 +183,10 @@ const openStandardOutput = (): ExportOutput => {
   return {
     write: (text) =>
       new Promise<void>((resolve, reject) => {
-        stdout.write(text, (err) => (err ? reject(err) : resolve()));
+        // It may be a terminal, and the JSON keeps its meaning.
+        stdout.write(`${escapeUnprintable(text.trimEnd())}\n`, (err) =>
+          err ? reject(err) : resolve(),
+        );
       }),
     finish: async () => {},
     abandon: async () => {},

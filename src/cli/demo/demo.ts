@@ -5,9 +5,11 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { loadConfig } from '../../config/config.ts';
 import { createLogger } from '../../observability/logger.ts';
 import { lockFolder } from '../../queue/embedded/folderLock.ts';
+import { printableJson } from '../../runtime/printable.ts';
 import type { SignalInput } from '../../schemas/signal.ts';
 import type { SignalRecord } from '../../schemas/signalRecord.ts';
 import type { Simulator } from '../../simulator/createSimulator.ts';
+import { printText } from '../io/output.ts';
 import { openEmbeddedQueue, startDevStack } from '../processes/dev.ts';
 import { createService } from '../processes/service.ts';
 import { createScenes, type Scene } from './scenes.ts';
@@ -132,7 +134,7 @@ const sendDuplicate = async (api: Api, first: Scene | undefined): Promise<DemoCh
     `${heading('the first signal again')}\n  An ATS that got no answer sends the signal again. The queue recognises the duplicate.\n`,
   );
   const response = await api.post(first?.signal);
-  process.stdout.write(`    HTTP ${response.status} ${JSON.stringify(response.body)}\n`);
+  printText(`    HTTP ${response.status} ${printableJson(response.body)}\n`);
   return { what: 'the same signal again: a duplicate', ok: response.body.duplicate === true };
 };
 
@@ -145,7 +147,7 @@ const sendInvalid = async (api: Api): Promise<DemoCheck> => {
     token: 'demo-trailing-space ',
     current: { status: { label: 'Interview', index: -1, total: 3 }, timestamp: 'yesterday' },
   });
-  process.stdout.write(`    HTTP ${response.status} ${JSON.stringify(response.body)}\n`);
+  printText(`    HTTP ${response.status} ${printableJson(response.body)}\n`);
   return { what: 'an invalid signal: rejected with 422', ok: response.status === 422 };
 };
 

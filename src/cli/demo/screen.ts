@@ -2,6 +2,7 @@ import Table from 'cli-table3';
 import logUpdate from 'log-update';
 import colours from 'picocolors';
 
+import { printableLine } from '../../runtime/printable.ts';
 import type { SignalRecord } from '../../schemas/signalRecord.ts';
 import { renderState } from '../io/render.ts';
 
@@ -19,7 +20,7 @@ export const createScreen = (titles: string[]) => {
         title,
         record === undefined ? '' : renderState(record.state),
         record === undefined ? '' : String(record.attempts.length),
-        record?.attempts.at(-1)?.code ?? '',
+        printableLine(record?.attempts.at(-1)?.code ?? ''),
       ]);
     }
     return table.toString();
@@ -42,7 +43,7 @@ export const createScreen = (titles: string[]) => {
         return;
       }
       const last = record.attempts.at(-1);
-      const answer = last?.code === undefined ? '' : `, ${last.code}`;
+      const answer = last?.code === undefined ? '' : `, ${printableLine(last.code)}`;
       process.stdout.write(
         `    ${renderState(record.state)} after ${attemptsOf(record)}${answer}\n`,
       );

@@ -7,6 +7,7 @@ import { type FolderLock, lockFolder } from '../../queue/embedded/folderLock.ts'
 import { noLaterFailure, runUntilTerminated } from '../../runtime/lifecycle.ts';
 import { startSimulator } from '../../simulator/createSimulator.ts';
 import { startWorker } from '../../worker/startWorker.ts';
+import { printText } from '../io/output.ts';
 import { startApi } from './api.ts';
 import { startBoard } from './board.ts';
 import { startTracing } from './otelSdk.ts';
@@ -26,7 +27,7 @@ export const dev = async (
     const tracer = await startTracing(config, service, 'dev');
     const stack = await startDevStack({ ...service, tracer }, config);
     await lock?.update({ apiUrl: stack.apiUrl, apiKey: stack.apiKey });
-    process.stdout.write(banner(stack, config));
+    printText(banner(stack, config));
     return noLaterFailure();
   };
   return runUntilTerminated({
