@@ -1,7 +1,8 @@
 # One image for every command: docker run IMAGE api|worker|board|simulator|status|…
 # Debian rather than Alpine, because the tests run on Debian's C library.
 
-FROM node:24-slim AS manifest
+# The digest decides what is pulled, the tag names it for people. Dependabot updates both.
+FROM node:24.19.0-bookworm-slim@sha256:a9f5f7c91a432850b2a8a7797adf5eadb6c733ceed61167806cee7ea7fbc29df AS manifest
 WORKDIR /app
 COPY package.json package-lock.json ./
 
@@ -17,7 +18,7 @@ FROM manifest AS dependencies
 RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund \
   && rm -rf node_modules/typescript node_modules/@typescript
 
-FROM node:24-slim
+FROM node:24.19.0-bookworm-slim@sha256:a9f5f7c91a432850b2a8a7797adf5eadb6c733ceed61167806cee7ea7fbc29df
 WORKDIR /app
 # Loopback is unreachable from outside a container. Publish each port no wider than necessary.
 ENV NODE_ENV=production \

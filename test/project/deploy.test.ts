@@ -135,3 +135,25 @@ describe('Kubernetes manifests', () => {
     expect(graceMs).toBeGreaterThan(pauseMs + stopMs + 5_000);
   });
 });
+
+describe('container images', () => {
+  it.each(['Dockerfile', 'docker-compose.yml'])(
+    '%s names each image of a registry by tag and digest',
+    (path) => {
+      const text = read(path);
+      const stages = [...text.matchAll(/^FROM \S+ AS (\S+)$/gm)].map(([, stage]) => stage);
+      const images = [...text.matchAll(/^(?:FROM| +image:) (\S+)/gm)]
+        .map(([, image = '']) => image)
+        .filter((image) => !stages.includes(image));
+
+      expect(images.length).toBeGreaterThan(0);
+      for (const image of images) expect(image).toMatch(/^[a-z]+:[\w.-]+@sha256:[0-9a-f]{64}$/);
+    },
+  );
+
+  it('pods may reach Redis and its Sentinels', () => {
+    const policy = read('deploy/kubernetes/network-policy.yaml');
+
+    expect(policy).toMatch(/\{ port: 6379 \}, \{ port: 26379 \}/);
+  });
+});
