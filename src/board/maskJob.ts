@@ -1,3 +1,4 @@
+import { MIN_SECRET_LENGTH } from '../observability/redact.ts';
 import { isObject } from '../schemas/json.ts';
 
 /**
@@ -39,9 +40,6 @@ const SHOWN = new Set([
 ]);
 
 const SECRET = /token|secret|authorization|password|cookie|api-?key/i;
-
-/** Shorter strings are not secrets. Removing them would make the text around them unreadable. */
-const MIN_SECRET_LENGTH = 4;
 
 type Visibility = 'shown' | 'hidden' | 'secret';
 type Visitor = Record<'shown' | 'hidden', (text: string) => string>;

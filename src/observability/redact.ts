@@ -2,6 +2,12 @@ import { createHash } from 'node:crypto';
 
 const MASK = '[masked]';
 
+/**
+ * A shorter text is no secret, but a part of ordinary words: masking it would make a message unreadable, and would
+ * reveal it. `seek-signals check` warns of secrets that are shorter.
+ */
+export const MIN_SECRET_LENGTH = 8;
+
 // A server may cut a secret short. Any run of this many of its characters is masked.
 const MIN_RUN = 12;
 // Bounds the number of runs to look for. Text from the start of a longer secret is masked to its end.
@@ -144,6 +150,7 @@ const createSearch = (secrets: readonly string[]) => {
     runs.set(run, Math.max(base64.length, runs.get(run) ?? 0));
   };
   for (const secret of new Set(secrets)) {
+    if (secret.length < MIN_SECRET_LENGTH) continue;
     addRuns(fold(secret));
     // The text is decoded before the search. That also decodes a secret that contains `%2F`.
     const { plain } = decode(secret);

@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import { v4 as uuidV4 } from 'uuid';
 
 import { shutdownGraceMs } from '../config/config.ts';
+import { proxyFor } from '../config/proxy.ts';
 import { MAX_REDRIVES_IN_FLIGHT, startRedriveWorker } from '../deadLetters/redriveWorker.ts';
 import { createSweeper } from '../deadLetters/sweeper.ts';
 import type { Logger } from '../observability/logger.ts';
@@ -69,7 +70,11 @@ export const startWorker = async ({ backend, config, closers, logger, metrics, .
   const concurrency =
     config.WORKER_CONCURRENCY ??
     Math.max(DEFAULT_CONCURRENCY, CONCURRENT_BATCHES * config.BATCH_SIZE);
-  const untraced = createHttp({ timeoutMs: config.SEEK_TIMEOUT_MS, connections: concurrency });
+  const untraced = createHttp({
+    timeoutMs: config.SEEK_TIMEOUT_MS,
+    connections: concurrency,
+    proxyFor: (url) => proxyFor(config, url),
+  });
   const http = tracer === undefined ? untraced : traceHttp(untraced, tracer);
   closers.add('http', http.close);
 

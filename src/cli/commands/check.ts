@@ -1,6 +1,8 @@
 import colours from 'picocolors';
 
 import { type Config, ConfigError, loadConfig } from '../../config/config.ts';
+import { proxyFor } from '../../config/proxy.ts';
+import { describeUrl } from '../../config/urls.ts';
 import { createLogger } from '../../observability/logger.ts';
 import { orUnavailable } from '../../producer/available.ts';
 import type { Backend, QueueUse, SafetyFinding } from '../../queue/backend.ts';
@@ -28,7 +30,11 @@ export const check = async (env: NodeJS.ProcessEnv, options: CheckOptions): Prom
   const { playground = false, ...output } = options;
   const { config, problems } = readConfiguration(env);
   const checks = [checkRedis(config), checkCredentials(config, playground)];
-  const findings = [...checkConfiguration(config, problems), ...(await Promise.all(checks)).flat()];
+  const findings = [
+    ...checkConfiguration(config, problems),
+    checkProxy(config),
+    ...(await Promise.all(checks)).flat(),
+  ];
   printResult(findings, output, renderFindings);
   return findings.some(({ level }) => level === 'error') ? 1 : 0;
 };
@@ -78,6 +84,17 @@ const checkConfiguration = (config: Config, problems: string[]): SafetyFinding[]
     findings.push(finding('warning', message));
   }
   return findings.length > 0 ? findings : [finding('ok', 'complete')];
+};
+
+/** Names the proxy that each address of SEEK is called through. */
+const checkProxy = (config: Config): SafetyFinding => {
+  const message = (['SEEK_API_URL', 'SEEK_AUTH_URL'] as const)
+    .map((name) => {
+      const proxy = proxyFor(config, config[name]);
+      return `${name}: ${proxy === undefined ? 'none' : describeUrl(proxy)}`;
+    })
+    .join(', ');
+  return { subject: 'proxy', level: 'ok', message };
 };
 
 const checkRedis = async (config: Config): Promise<SafetyFinding[]> => {
@@ -145,6 +162,7 @@ const checkCredentials = async (config: Config, playground: boolean): Promise<Sa
   const http = createHttp({
     timeoutMs: Math.min(config.SEEK_TIMEOUT_MS, TOKEN_TIMEOUT_MS),
     connections: 1,
+    proxyFor: (url) => proxyFor(config, url),
   });
   const partnerToken = createPartnerToken({
     http,
@@ -156,7 +174,7 @@ const checkCredentials = async (config: Config, playground: boolean): Promise<Sa
   try {
     const token = await partnerToken.get();
     return [
-      credentials('ok', `${config.SEEK_AUTH_URL} issued a partner token`),
+      credentials('ok', `${describeUrl(config.SEEK_AUTH_URL)} issued a partner token`),
       ...(playground
         ? await checkPlayground({ ...config, SEEK_CLIENT_SECRET: clientSecret }, http, token)
         : []),

@@ -152,6 +152,8 @@ const startSimulatorIfNeeded = async (config: Config, logger: Logger) => {
     SEEK_CLIENT_SECRET: clientSecret,
     SEEK_API_URL: simulator.graphqlUrl,
     SEEK_AUTH_URL: simulator.authUrl,
+    // A proxy would not reach this machine.
+    NO_PROXY: '*',
   };
   return { simulator, credentials };
 };

@@ -139,8 +139,6 @@ const refuseOtherDatabase = (client: Redis): void => {
 
 // A Redis that does not know AUTH repeats its arguments in the error, the password included.
 const REPEATED_ARGUMENTS = /,? with args beginning with:.*/s;
-// A shorter secret may be a word of the message, and masking that word would reveal the secret.
-const MIN_SECRET_LENGTH = 12;
 
 /** Describes an error of a connection in one line, without secrets. */
 export const createDescribeError = (url: string) => {
@@ -155,7 +153,5 @@ const secretsOf = (url: string): string[] => {
   if (!URL.canParse(url)) return [];
   const { password, searchParams } = new URL(url);
   const named = [...searchParams].filter(([name]) => /password/i.test(name));
-  return [password, ...named.map(([, value]) => value)].filter(
-    (secret) => secret.length >= MIN_SECRET_LENGTH,
-  );
+  return [password, ...named.map(([, value]) => value)];
 };

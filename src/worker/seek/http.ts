@@ -4,6 +4,7 @@ import { Agent, type Dispatcher } from 'undici';
 import type { Span } from '../../observability/tracing.ts';
 import { startTimeLimit } from '../../runtime/async.ts';
 import { decodeBody, UndecodableError } from './decodeBody.ts';
+import { createProxyAgent, ProxyError } from './proxy.ts';
 import { createPool } from './skipContinue.ts';
 
 const MAX_ANSWER_BYTES = 1024 * 1024;
@@ -52,29 +53,46 @@ type Post = {
 export const createHttp = ({
   timeoutMs,
   connections,
+  proxyFor = () => undefined,
 }: {
   timeoutMs: number;
   connections: number;
+  /** Returns the URL of the proxy for a URL. Default: no request uses a proxy. */
+  proxyFor?: (url: string) => string | undefined;
 }) => {
   // Without undici's own time limits for an answer, so that only ours decides, which knows of freezes.
-  const agent = new Agent({
+  const direct = new Agent({
     connections,
     connectTimeout: timeoutMs,
     headersTimeout: 0,
     bodyTimeout: 0,
     factory: createPool,
   });
+  const proxied = new Map<string, Dispatcher>();
+  const agentFor = (proxy: string): Dispatcher => {
+    const agent =
+      proxied.get(proxy) ?? createProxyAgent({ proxy, timeoutMs, connections, describeCause });
+    proxied.set(proxy, agent);
+    return agent;
+  };
   // The worker uses two URLs only, so each is parsed once.
   const targets = new Map<string, Target>();
   const targetOf = (url: string): Target => {
-    const target = targets.get(url) ?? parseTarget(url);
+    const known = targets.get(url);
+    if (known !== undefined) return known;
+    const proxy = proxyFor(url);
+    const target = {
+      ...parseTarget(url),
+      proxy,
+      agent: proxy === undefined ? direct : agentFor(proxy),
+    };
     targets.set(url, target);
     return target;
   };
 
   const post = ({ url, headers, body, abort }: Post): Promise<HttpAnswer> =>
     new Promise((resolve, reject) => {
-      const { origin, path } = targetOf(url);
+      const { origin, path, agent, proxy } = targetOf(url);
       const answerBody = createBodyBuffer();
       let status = 0;
       let encoding: string | string[] | undefined;
@@ -95,7 +113,14 @@ export const createHttp = ({
       };
       const onAbort = (): void => fail(new NoAnswerError('aborted'));
       const limit = startTimeLimit(timeoutMs, () =>
-        fail(new NoAnswerError(`no answer within ${timeoutMs} ms`, { frozen: limit.wasFrozen() })),
+        fail(
+          proxy !== undefined && request === undefined
+            ? new NoAnswerError(
+                `no connection through proxy ${new URL(proxy).host} within ${timeoutMs} ms`,
+                { unsent: true, frozen: limit.wasFrozen() },
+              )
+            : new NoAnswerError(`no answer within ${timeoutMs} ms`, { frozen: limit.wasFrozen() }),
+        ),
       );
       if (abort?.aborted) {
         onAbort();
@@ -136,14 +161,19 @@ export const createHttp = ({
       });
     });
 
-  return { post, close: () => agent.destroy() };
+  return {
+    post,
+    close: async (): Promise<void> => {
+      await Promise.all([direct, ...proxied.values()].map((agent) => agent.destroy()));
+    },
+  };
 };
 
 export type Http = ReturnType<typeof createHttp>;
 
-type Target = { origin: string; path: string };
+type Target = { origin: string; path: string; proxy: string | undefined; agent: Dispatcher };
 
-const parseTarget = (url: string): Target => {
+const parseTarget = (url: string): Pick<Target, 'origin' | 'path'> => {
   const { origin, pathname, search } = new URL(url);
   return { origin, path: pathname + search };
 };
@@ -183,7 +213,7 @@ const decode = async (
 };
 
 const describeCause = (cause: unknown): string => {
-  if (cause instanceof NoAnswerError) return cause.message;
+  if (cause instanceof NoAnswerError || cause instanceof ProxyError) return cause.message;
   if (!types.isNativeError(cause)) return 'request failed';
   const code = 'code' in cause && typeof cause.code === 'string' ? cause.code : cause.name;
   // An AggregateError: undici tried several addresses, and each failed.
@@ -197,6 +227,7 @@ const NO_CONNECTION =
 const NO_TLS = /CERT|TLS|SSL|^EPROTO$|^UNABLE_TO_/;
 
 const isUnsent = (cause: unknown): boolean => {
+  if (cause instanceof ProxyError) return true;
   if (!types.isNativeError(cause)) return false;
   // An AggregateError: undici tried several addresses.
   if ('errors' in cause && Array.isArray(cause.errors)) return cause.errors.every(isUnsent);
