@@ -1,13 +1,36 @@
+import { readFile } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { createServer } from 'node:tls';
 import { Redis } from 'ioredis';
+
 import { packageInfo } from '../../src/runtime/packageInfo.ts';
 import type { Env } from '../support/commands.ts';
+import { startConnectProxy } from '../support/connectProxy.ts';
 import { SLACK_MS } from '../support/inTime.ts';
 import { freePort, startRedis } from '../support/redisServer.ts';
-import { empty, hang } from '../support/scriptedSeek.ts';
+import { empty, hang, startScriptedSeek } from '../support/scriptedSeek.ts';
 import { selfSigned } from '../support/selfSigned.ts';
 import { PLAYGROUND, useCheck } from './useCheck.ts';
 
 const { check, run, closeAfterTest } = useCheck();
+
+/** Accepts TLS connections, and passes their content on to `target`. */
+const startTls = async (files: { cert: string; key: string }, target: URL) => {
+  const [cert, key] = await Promise.all([readFile(files.cert), readFile(files.key)]);
+  const server = createServer({ cert, key }, (socket) => {
+    const inner = connect(Number(target.port), target.hostname).on('error', () => {});
+    socket
+      .on('error', () => {})
+      .pipe(inner)
+      .pipe(socket);
+  });
+  const port = await freePort();
+  server.listen(port, '127.0.0.1');
+  return {
+    url: `https://127.0.0.1:${port}${target.pathname}`,
+    close: async () => server.close(),
+  };
+};
 
 const redisWith = async (...args: string[]) => {
   const redis = await startRedis(undefined, args);
@@ -208,6 +231,67 @@ describe('check', () => {
     const refused = await check({ REDIS_URL: `redis://app:wrong@${host}` });
     expect(refused.of('Redis')).toMatchObject([
       { level: 'error', message: expect.stringMatching(/WRONGPASS/) },
+    ]);
+  });
+
+  it('short secrets → a warning for each, without the secret', async () => {
+    const { of, code, findings } = await check({
+      API_KEYS: 'ats:abc1234,crm:long-enough-key',
+      BOARD_USERNAME: 'ops',
+      BOARD_PASSWORD: 'abc1234',
+    });
+
+    expect(of('secrets')).toEqual([
+      {
+        subject: 'secrets',
+        level: 'warning',
+        message: expect.stringMatching(/^The key ats of API_KEYS has fewer/),
+      },
+      {
+        subject: 'secrets',
+        level: 'warning',
+        message: expect.stringMatching(/^BOARD_PASSWORD has fewer/),
+      },
+    ]);
+    expect(JSON.stringify(findings)).not.toContain('abc1234');
+    expect(code).toBe(0);
+  });
+
+  it('no proxy → says so', async () => {
+    const { of } = await check({ NO_PROXY: 'seek.com' });
+
+    expect(of('proxy')).toEqual([
+      { subject: 'proxy', level: 'ok', message: 'SEEK_API_URL: none, SEEK_AUTH_URL: none' },
+    ]);
+  });
+
+  it('a proxy in front of SEEK with TLS → is named without its credentials, and used', async () => {
+    const tls = await selfSigned();
+    const proxy = await startConnectProxy();
+    closeAfterTest(tls.stop);
+    closeAfterTest(proxy.close);
+    const seek = await startScriptedSeek({});
+    closeAfterTest(seek.close);
+    const secure = await startTls(tls, new URL(seek.authUrl));
+    closeAfterTest(secure.close);
+    const env = {
+      SEEK_AUTH_URL: secure.url,
+      NODE_EXTRA_CA_CERTS: tls.cert,
+      https_proxy: proxy.url.replace('//', '//user:proxy-s3cret@'),
+    };
+
+    const { of, findings } = await check(env);
+    expect(of('proxy')).toMatchObject([
+      { level: 'ok', message: `SEEK_API_URL: none, SEEK_AUTH_URL: ${proxy.url}/` },
+    ]);
+    expect(of('credentials')).toMatchObject([{ level: 'ok' }]);
+    expect(proxy.tunnels).toMatchObject([{ target: new URL(secure.url).host }]);
+    expect(JSON.stringify(findings)).not.toContain('proxy-s3cret');
+
+    proxy.behave(407);
+    const refused = await check(env);
+    expect(refused.of('credentials')).toMatchObject([
+      { level: 'warning', message: expect.stringContaining(`proxy ${proxy.host} answered 407`) },
     ]);
   });
 });

@@ -4,6 +4,7 @@ import { type Config, ConfigError, loadConfig } from '../../config/config.ts';
 import { proxyFor } from '../../config/proxy.ts';
 import { describeUrl } from '../../config/urls.ts';
 import { createLogger } from '../../observability/logger.ts';
+import { MIN_SECRET_LENGTH } from '../../observability/redact.ts';
 import { orUnavailable } from '../../producer/available.ts';
 import type { Backend, QueueUse, SafetyFinding } from '../../queue/backend.ts';
 import { viewDelivery } from '../../queue/breakerState.ts';
@@ -22,6 +23,7 @@ const REDIS_TIMEOUT_MS = 5_000;
 // Less than the whole check has, so that the other findings are still shown.
 const WRITE_TIMEOUT_MS = 3_000;
 const TOKEN_TIMEOUT_MS = 8_000;
+const LOOPBACK = /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
 
 export type CheckOptions = OutputOptions & { playground?: boolean };
 
@@ -32,6 +34,8 @@ export const check = async (env: NodeJS.ProcessEnv, options: CheckOptions): Prom
   const checks = [checkRedis(config), checkCredentials(config, playground)];
   const findings = [
     ...checkConfiguration(config, problems),
+    ...checkSecrets(config),
+    ...checkEncryption(config),
     checkProxy(config),
     ...(await Promise.all(checks)).flat(),
   ];
@@ -85,6 +89,41 @@ const checkConfiguration = (config: Config, problems: string[]): SafetyFinding[]
   }
   return findings.length > 0 ? findings : [finding('ok', 'complete')];
 };
+
+/** Warns of secrets that are too short to be masked where an answer repeats them, and easy to guess. */
+const checkSecrets = (config: Config): SafetyFinding[] => {
+  const { REDIS_URL, API_KEYS = [] } = config;
+  const secrets: [string, string | undefined][] = [
+    ['The password in REDIS_URL', REDIS_URL && decodeURIComponent(new URL(REDIS_URL).password)],
+    ['SEEK_CLIENT_SECRET', config.SEEK_CLIENT_SECRET],
+    ...API_KEYS.map(({ name, key }): [string, string | undefined] => [
+      `The key ${name} of API_KEYS`,
+      key,
+    ]),
+    ['BOARD_PASSWORD', config.BOARD_PASSWORD],
+    ['BOARD_VIEWER_PASSWORD', config.BOARD_VIEWER_PASSWORD],
+  ];
+  return secrets
+    .filter(([, secret = '']) => secret !== '' && secret.length < MIN_SECRET_LENGTH)
+    .map(([name]) => ({
+      subject: 'secrets',
+      level: 'warning',
+      message: `${name} has fewer than ${MIN_SECRET_LENGTH} characters: it is not masked in messages that repeat it`,
+    }));
+};
+
+/** Warns of an address to which credentials and signals travel in plain text. */
+const checkEncryption = (config: Config): SafetyFinding[] =>
+  (['SEEK_API_URL', 'SEEK_AUTH_URL'] as const)
+    .filter((name) => {
+      const { protocol, hostname } = new URL(config[name]);
+      return protocol === 'http:' && !LOOPBACK.test(hostname);
+    })
+    .map((name) => ({
+      subject: 'encryption',
+      level: 'warning',
+      message: `${name} begins with http://: credentials and signals travel in plain text`,
+    }));
 
 /** Names the proxy that each address of SEEK is called through. */
 const checkProxy = (config: Config): SafetyFinding => {

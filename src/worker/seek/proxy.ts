@@ -1,4 +1,5 @@
 import { type Dispatcher, Pool, ProxyAgent } from 'undici';
+import { createPool } from './skipContinue.ts';
 
 /** The proxy made no connection to SEEK, so nothing of the request was sent. Contains no credentials. */
 export class ProxyError extends Error {
@@ -43,6 +44,10 @@ export const createProxyAgent = ({ proxy, timeoutMs, connections, describeCause 
     uri: proxy,
     connections,
     clientFactory,
+    // As without a proxy: see `createHttp`.
+    factory: createPool,
+    headersTimeout: 0,
+    bodyTimeout: 0,
     proxyTls: { timeout: timeoutMs },
     requestTls: { timeout: timeoutMs },
   });
