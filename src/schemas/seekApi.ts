@@ -37,12 +37,31 @@ export const SeekErrorSchema = z.object({
     .catch(undefined),
 });
 
+// Of a token whose answer states no usable lifetime, in seconds.
+const DEFAULT_LIFETIME = 300;
+// A longer one is a mistake, or is given in milliseconds.
+const MAX_LIFETIME = 86_400;
+
+const toLifetime = (expiresIn: unknown): number => {
+  const seconds = typeof expiresIn === 'string' ? Number(expiresIn) : expiresIn;
+  return typeof seconds === 'number' && seconds > 0
+    ? Math.min(seconds, MAX_LIFETIME)
+    : DEFAULT_LIFETIME;
+};
+
 /**
  * Response of the token endpoint. `expires_in` is in seconds and varies (developer.seek.com, "Partner
- * tokens").
+ * tokens"). OAuth allows it to be absent, and servers send it as a text.
  */
 export const PartnerTokenAnswerSchema = z.object({
-  // The token is sent in a header, which allows only visible ASCII characters.
-  access_token: z.string().regex(/^[\x21-\x7e]+$/),
-  expires_in: z.number().positive(),
+  // The token is sent in a header, which allows only visible ASCII characters, and not without limit.
+  access_token: z
+    .string()
+    .trim()
+    .max(16_384)
+    .regex(/^[\x21-\x7e]+$/),
+  expires_in: z.unknown().optional().transform(toLifetime),
 });
+
+/** An OAuth error (RFC 6749, section 5.2). Servers also send one under a status of success. */
+export const TokenErrorSchema = z.object({ error: z.string() });

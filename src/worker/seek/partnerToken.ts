@@ -1,6 +1,6 @@
 import { singleFlight } from '../../runtime/async.ts';
 import { parseJson } from '../../schemas/json.ts';
-import { PartnerTokenAnswerSchema } from '../../schemas/seekApi.ts';
+import { PartnerTokenAnswerSchema, TokenErrorSchema } from '../../schemas/seekApi.ts';
 import { type Http, type HttpAnswer, NoAnswerError } from './http.ts';
 
 const RENEW_EARLY_MS = 60_000;
@@ -27,8 +27,21 @@ export class PartnerTokenError extends Error {
 
 type Options = { cause?: unknown; retryAfterMs?: number | undefined; refused?: boolean };
 
-// RFC 6749, section 5.2: how a token endpoint rejects credentials.
+// RFC 6749, section 5.2: how a token endpoint rejects credentials. Auth0 uses `access_denied`.
 const REFUSED = new Set([400, 401, 403]);
+const REFUSED_ERRORS = new Set([
+  'invalid_client',
+  'unauthorized_client',
+  'invalid_grant',
+  'access_denied',
+]);
+// RFC 6749, section 4.1.2.1, and RFC 8628, section 3.5: under any status, these pass by themselves.
+const TRANSIENT_ERRORS = new Set([
+  'server_error',
+  'temporarily_unavailable',
+  'slow_down',
+  'too_many_requests',
+]);
 
 type Deps = {
   http: Pick<Http, 'post'>;
@@ -131,15 +144,21 @@ const requestToken = async (
   return { value, renewAt: requestedAt + Math.max(lifetimeMs - RENEW_EARLY_MS, lifetimeMs / 2) };
 };
 
-const readToken = ({ status, body, retryAfterMs }: HttpAnswer) => {
-  if (status !== 200) {
-    throw new PartnerTokenError(`token endpoint: HTTP ${status}`, {
-      retryAfterMs,
-      refused: REFUSED.has(status),
-    });
-  }
-  const parsed = PartnerTokenAnswerSchema.safeParse(parseJson(body));
-  // The message does not quote the body, which can contain a token.
-  if (!parsed.success) throw new PartnerTokenError('token endpoint: answer has no token');
-  return parsed.data;
+// The messages quote nothing of the body, which can contain a token.
+const readToken = ({ status, body, undecoded, retryAfterMs }: HttpAnswer) => {
+  const parsed = parseJson(body.replace(/^\uFEFF/, ''));
+  const isSuccess = status >= 200 && status <= 299;
+  const token = PartnerTokenAnswerSchema.safeParse(parsed);
+  if (isSuccess && token.success) return token.data;
+
+  const error = TokenErrorSchema.safeParse(parsed).data?.error ?? '';
+  const refused =
+    REFUSED_ERRORS.has(error) || (REFUSED.has(status) && !TRANSIENT_ERRORS.has(error));
+  const isKnown = REFUSED_ERRORS.has(error) || TRANSIENT_ERRORS.has(error);
+  const problem = undecoded ?? (isKnown ? error : undefined);
+  const found = isSuccess ? 'answer has no token' : `HTTP ${status}`;
+  throw new PartnerTokenError(
+    `token endpoint: ${found}${problem === undefined ? '' : `: ${problem}`}`,
+    { retryAfterMs, refused },
+  );
 };

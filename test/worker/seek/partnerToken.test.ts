@@ -102,6 +102,38 @@ describe('request for a partner token', () => {
   });
 });
 
+describe('answer with a token', () => {
+  const given = { access_token: 'given', expires_in: 1_800 };
+
+  it.each<{ what: string; reply: Partial<HttpAnswer> }>([
+    ...[201, 202, 203, 299].map((status) => ({ what: `HTTP ${status}`, reply: { status } })),
+    { what: 'a byte order mark', reply: { body: `\ufeff${JSON.stringify(given)}` } },
+    {
+      what: 'an infinite lifetime',
+      reply: { body: '{"access_token":"given","expires_in":1e999}' },
+    },
+    { what: 'no token type', reply: {} },
+    { what: 'no lifetime', reply: { body: '{"access_token":"given"}' } },
+    ...['bearer', 'BEARER', '', null].map((token_type) => ({
+      what: `token type ${token_type}`,
+      reply: { body: JSON.stringify({ ...given, token_type }) },
+    })),
+    {
+      what: 'white space around the token',
+      reply: { body: JSON.stringify({ ...given, access_token: ' given\n' }) },
+    },
+    {
+      what: 'other members',
+      reply: { body: JSON.stringify({ ...given, error: null, scope: 7, refresh_token: {} }) },
+    },
+  ])('$what → the token is used', async ({ reply }) => {
+    const { get, peek } = setup({ status: 200, body: JSON.stringify(given), ...reply });
+
+    await expect(get()).resolves.toBe('given');
+    expect(peek()).toBe('given');
+  });
+});
+
 describe('cached partner token', () => {
   it.each([
     { expiresIn: 1_800, cachedMs: 1_740_000 },
@@ -112,6 +144,17 @@ describe('cached partner token', () => {
     { expiresIn: 60, cachedMs: 30_000 },
     { expiresIn: 1, cachedMs: 500 },
     { expiresIn: 0.01, cachedMs: 5 },
+    { expiresIn: 1_799.5, cachedMs: 1_739_500 },
+    { expiresIn: '1800', cachedMs: 1_740_000 },
+    { expiresIn: ' 1800.0 ', cachedMs: 1_740_000 },
+    // More than a day: a day.
+    { expiresIn: 86_401, cachedMs: 86_340_000 },
+    { expiresIn: 1e12, cachedMs: 86_340_000 },
+    { expiresIn: '1e12', cachedMs: 86_340_000 },
+    // No usable lifetime: five minutes.
+    ...[null, 0, -5, '', '0', '-1', 'never', '30m', 'NaN', true, [], [1_800], {}].map(
+      (expiresIn) => ({ expiresIn, cachedMs: 240_000 }),
+    ),
   ])('expires_in $expiresIn → is cached for $cachedMs ms', async ({ expiresIn, cachedMs }) => {
     const { get, posts, clock } = setup(answer('first', expiresIn));
     await get();
@@ -278,24 +321,34 @@ describe('answer without a usable token', () => {
     { what: 'null', reply: body('null'), message: 'token endpoint: answer has no token' },
     { what: 'a list', reply: body(`["${LEAK}"]`), message: 'token endpoint: answer has no token' },
     {
-      what: 'no lifetime',
-      reply: answer(LEAK, null),
+      what: 'a token with a space',
+      reply: answer(`Bearer ${LEAK}`),
       message: 'token endpoint: answer has no token',
     },
     {
-      what: 'a lifetime of 0',
-      reply: answer(LEAK, 0),
+      what: 'a token with a line break',
+      reply: answer(`${LEAK}\r\nX-More: 1`),
       message: 'token endpoint: answer has no token',
     },
     {
-      what: 'a negative lifetime',
-      reply: answer(LEAK, -5),
+      what: 'a token longer than a header',
+      reply: answer(LEAK.repeat(2_000)),
       message: 'token endpoint: answer has no token',
     },
     {
-      what: 'an infinite lifetime',
-      reply: body(`{"access_token":"${LEAK}","expires_in":1e999}`),
-      message: 'token endpoint: answer has no token',
+      what: 'a body that cannot be decoded',
+      reply: { ...body(''), undecoded: 'content encoding zstd is not supported' },
+      message: 'token endpoint: answer has no token: content encoding zstd is not supported',
+    },
+    {
+      what: 'an OAuth error under 200',
+      reply: body(`{"error":"invalid_client","error_description":"${LEAK}"}`),
+      message: 'token endpoint: answer has no token: invalid_client',
+    },
+    {
+      what: 'another error under 400',
+      reply: { status: 400, body: `{"error":"${LEAK}"}` },
+      message: 'token endpoint: HTTP 400',
     },
     {
       what: 'an empty token',
@@ -358,6 +411,32 @@ describe('failure', () => {
     { what: 'HTTP 503', reply: reply(503), code: 'PARTNER_TOKEN' },
     { what: 'no token under 200', reply: reply(200), code: 'PARTNER_TOKEN' },
     { what: 'no answer', reply: new NoAnswerError('request failed'), code: 'PARTNER_TOKEN' },
+    ...['invalid_client', 'unauthorized_client', 'invalid_grant', 'access_denied'].flatMap(
+      (error) =>
+        [200, 201, 400, 401, 403, 404, 422, 500].map((status) => ({
+          what: `${error} under ${status}`,
+          reply: { status, body: JSON.stringify({ error }) },
+          code: 'CREDENTIALS_REFUSED',
+        })),
+    ),
+    ...['temporarily_unavailable', 'server_error', 'slow_down', 'too_many_requests'].flatMap(
+      (error) =>
+        [200, 400, 401, 403, 429, 503].map((status) => ({
+          what: `${error} under ${status}`,
+          reply: { status, body: JSON.stringify({ error }) },
+          code: 'PARTNER_TOKEN',
+        })),
+    ),
+    {
+      what: 'an unknown error under 200',
+      reply: { status: 200, body: '{"error":"new"}' },
+      code: 'PARTNER_TOKEN',
+    },
+    {
+      what: 'an unknown error under 400',
+      reply: { status: 400, body: '{"error":"new"}' },
+      code: 'CREDENTIALS_REFUSED',
+    },
   ])('$what → $code', async ({ reply: given, code }) => {
     const { get, failures } = setup(given);
 
