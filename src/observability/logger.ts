@@ -1,6 +1,7 @@
 import { type DestinationStream, type Logger, pino } from 'pino';
 import pretty from 'pino-pretty';
 import { printable, printableValue } from '../runtime/printable.ts';
+import { boundText } from './boundValue.ts';
 import { isMaskedToken } from './redact.ts';
 
 // The last defence: a logged object should contain no secret in the first place. A wildcard matches
@@ -13,17 +14,23 @@ const redact = {
     typeof value === 'string' && isMaskedToken(value) ? value : '[Redacted]',
 };
 
+// Servers write parts of messages.
+const MAX_MESSAGE_LENGTH = 1_000;
+
 // An error of ioredis contains the failed command, and with it the signal. Log only these fields.
 const describeError = (err: unknown) =>
   typeof err === 'object' && err !== null && 'message' in err
     ? {
         type: 'name' in err ? err.name : undefined,
         // A SyntaxError quotes the text that it could not parse.
-        message: 'name' in err && err.name === 'SyntaxError' ? 'not JSON' : err.message,
+        message:
+          'name' in err && err.name === 'SyntaxError'
+            ? 'not JSON'
+            : boundText(String(err.message), MAX_MESSAGE_LENGTH),
         code: 'code' in err ? err.code : undefined,
         stack: 'stack' in err ? framesOf(err.stack) : undefined,
       }
-    : { message: String(err) };
+    : { message: boundText(String(err), MAX_MESSAGE_LENGTH) };
 
 // A stack repeats the message; only its frames are safe to log.
 const framesOf = (stack: unknown): string =>

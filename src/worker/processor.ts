@@ -1,5 +1,6 @@
 import { type Job, UnrecoverableError, WaitingError } from 'bullmq';
 
+import { boundValue } from '../observability/boundValue.ts';
 import type { Logger } from '../observability/logger.ts';
 import { codeLabel } from '../observability/metrics.ts';
 import type { Tracer } from '../observability/tracing.ts';
@@ -15,7 +16,7 @@ import {
   withAttempt,
 } from '../schemas/signalJob.ts';
 import { type AttemptSpan, createAttemptSpan } from './attemptSpan.ts';
-import type { Attempted, DeliveryResult } from './delivery/bisectBatch.ts';
+import { type Attempted, type DeliveryResult, MAX_LOGGED_ERRORS } from './delivery/bisectBatch.ts';
 import { type DeliverSignal, TOKEN_KEY } from './delivery/deliverSignal.ts';
 import { type Deferred, QUEUE } from './delivery/sendAuthorised.ts';
 import {
@@ -210,7 +211,7 @@ const report = (
       seekAnswer: attempt.seekAnswer,
       tokenUsed: attempt.tokenUsed,
       backoffMs: waitMs === 0 ? undefined : waitMs,
-      errors,
+      errors: errors === undefined ? undefined : boundValue(errors, MAX_LOGGED_ERRORS),
       traceId: ids?.traceId,
       spanId: ids?.spanId,
     },

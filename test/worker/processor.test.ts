@@ -101,6 +101,21 @@ describe('retry', () => {
     },
   );
 
+  it('errors of 400 KB → the log line is bounded', async () => {
+    const errors = [
+      {
+        message: 'm'.repeat(200_000),
+        extensions: { code: 'NEW', trace: Array(50_000).fill('at') },
+      },
+    ];
+    const { fail, logs } = setup({ result: attempted(RETRY, { errors }) });
+
+    await fail();
+
+    expect(logs.lines()).toMatchObject([{ msg: 'signal.attempted', errors: expect.any(Array) }]);
+    expect(logs.text().length).toBeLessThan(6_000);
+  });
+
   it.each([
     { codes: [], made: 0, dies: false },
     { codes: Array(6).fill('HTTP_403'), made: 6, dies: false },

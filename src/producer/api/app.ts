@@ -3,6 +3,7 @@ import { HTTPException } from 'hono/http-exception';
 
 import type { ApiKey } from '../../config/apiKey.ts';
 import type { DeadLetters } from '../../deadLetters/deadLetters.ts';
+import { boundText } from '../../observability/boundValue.ts';
 import type { Logger } from '../../observability/logger.ts';
 import type { ExplainFailure } from '../../queue/failure.ts';
 import type { QueueStatus } from '../../queue/status.ts';
@@ -28,6 +29,7 @@ import {
 } from './identifiers.ts';
 import { openApiDocument } from './openapi.ts';
 import { TooManyBytesError } from './readRequest.ts';
+import { createReportUnavailable, MAX_LOGGED_PATH } from './reportUnavailable.ts';
 import { createSignalRoutes, type SignalDeps } from './signals.ts';
 
 // For calls that walk through many dead letters. Longer than this, a proxy would end the request.
@@ -109,9 +111,9 @@ export const createApp = ({ apiKeys, status, probes, ...deps }: Deps): Hono<Call
 };
 
 /** Maps errors to responses. */
-const handleError =
-  (logger: Logger): ErrorHandler<Caller> =>
-  (err, c) => {
+const handleError = (logger: Logger): ErrorHandler<Caller> => {
+  const reportUnavailable = createReportUnavailable(logger);
+  return (err, c) => {
     if (
       err instanceof InvalidSignalError ||
       err instanceof InvalidSeekTokenError ||
@@ -124,7 +126,7 @@ const handleError =
       return c.json({ message: err.message, signalId: err.signalId }, 409);
     }
     if (err instanceof QueueUnavailableError) {
-      logger.warn({ err: err.cause ?? err, path: c.req.path }, 'The queue is unavailable');
+      reportUnavailable(err, c.req.path);
       const { code, message } = err;
       return c.json({ message, code }, 503, { 'retry-after': RETRY_AFTER_SECONDS });
     }
@@ -138,9 +140,11 @@ const handleError =
       if (err.status === 413) c.header('connection', 'close');
       return err.res ?? c.json({ message: err.message }, err.status);
     }
-    logger.error({ err, path: c.req.path }, 'Request failed: internal error');
+    const path = boundText(c.req.path, MAX_LOGGED_PATH);
+    logger.error({ err, path }, 'Request failed: internal error');
     return c.json({ message: 'Internal error' }, 500);
   };
+};
 
 // Responses hold personal data, and an export holds tokens: no cache may store them.
 const setSecurityHeaders: MiddlewareHandler = async (c, next) => {

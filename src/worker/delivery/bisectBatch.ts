@@ -1,3 +1,4 @@
+import { boundValue } from '../../observability/boundValue.ts';
 import type { Logger } from '../../observability/logger.ts';
 import type { SeekError } from '../../schemas/seekApi.ts';
 import type { Attempt, SeekAnswer } from '../../schemas/signalJob.ts';
@@ -31,6 +32,9 @@ export type DeliveryResult = Attempted | Deferred | Released;
 
 /** Called once for each signal. */
 type OnResult = (entry: Entry, delivery: DeliveryResult) => void;
+
+// SEEK's errors can be as long as its answer. In characters.
+export const MAX_LOGGED_ERRORS = 4_000;
 
 type Deps = {
   sendAuthorised: SendAuthorised;
@@ -75,7 +79,8 @@ export const createBisectBatch = ({ sendAuthorised, logger, ...deps }: Deps) => 
       return result.kind === 'accepted';
     }
 
-    const errors = result.kind === 'refused' ? result.errors : undefined;
+    const errors =
+      result.kind === 'refused' ? boundValue(result.errors, MAX_LOGGED_ERRORS) : undefined;
     logger.info({ requestId, signals: live.length, result: result.kind, errors }, 'batch.rejected');
     if (isUnknownMutation(result)) {
       onUnknownMutation();

@@ -1,4 +1,5 @@
 import { GraphQLClient } from 'graphql-request';
+import { boundValue } from '../../observability/boundValue.ts';
 import type { Logger } from '../../observability/logger.ts';
 import { maskBody, redactBody } from '../../observability/redact.ts';
 import type { Span } from '../../observability/tracing.ts';
@@ -96,10 +97,16 @@ export const createSeekClient =
     } finally {
       deps.onRequest?.((performance.now() - startedAt) / 1000);
       if (deps.logBodies) {
+        // Redacted before it is cut, or the start of a secret would stay.
         const body = answer === undefined ? undefined : redactBody(answer.body, secrets);
-        const request = maskBody({ query, variables });
+        const request = boundValue(maskBody({ query, variables }), MAX_LOGGED_REQUEST);
         deps.logger.info(
-          { requestId, request, status: answer?.status, answer: body },
+          {
+            requestId,
+            request,
+            status: answer?.status,
+            answer: boundValue(body, MAX_LOGGED_ANSWER),
+          },
           'seek.exchange',
         );
       }
@@ -126,6 +133,10 @@ const toResponse = ({ status, body }: HttpAnswer): Response =>
   );
 
 const ACCEPT = 'application/graphql-response+json, application/json';
+// With LOG_BODIES, in characters. A batch of a hundred usual signals fits.
+const MAX_LOGGED_REQUEST = 64_000;
+const MAX_LOGGED_ANSWER = 16_000;
+
 const EMPTY = new Response();
 const JSON_HEADERS = new Headers({ 'content-type': 'application/json' });
 

@@ -57,6 +57,19 @@ describe('batch', () => {
     ]);
   });
 
+  it('errors of 400 KB → the log line is bounded', async () => {
+    const errors = [{ message: 'm'.repeat(400_000), extensions: { code: 'FORBIDDEN' } }];
+    const { bisectBatch, logs } = setup({
+      rows: ['good', 'good'],
+      reply: (_, request) => (request === 1 ? { kind: 'refused', errors } : undefined),
+    });
+
+    await bisectBatch();
+
+    expect(logs.lines()).toMatchObject([{ msg: 'batch.rejected', errors: expect.any(Array) }]);
+    expect(logs.text().length).toBeLessThan(6_000);
+  });
+
   it('SEEK names no row → halves, down to the bad signal', async () => {
     const { bisectBatch, sent, results } = setup({
       rows: ['good', 'good', 'forbidden', 'good', 'good'],

@@ -163,6 +163,17 @@ describe('LOG_BODIES', () => {
     ]);
   });
 
+  it('on, answer of 900 KB → the log line is bounded, and the outcome the same', async () => {
+    const { send, logs } = await setup([refused('FORBIDDEN', { message: 'm'.repeat(900_000) })], {
+      logBodies: true,
+    });
+
+    await expect(send()).resolves.toMatchObject({ kind: 'refused' });
+
+    expect(logs.text().length).toBeLessThan(20_000);
+    expect(logs.lines()).toMatchObject([{ answer: expect.stringMatching(/m…$/) }]);
+  });
+
   it('on, no answer → logs the request alone', async () => {
     const { send, logs } = await setup([reset()], { logBodies: true });
 
