@@ -2,6 +2,7 @@ import type { Queue } from 'bullmq';
 import { type Context, Hono } from 'hono';
 import type { DeadLetters } from '../deadLetters/deadLetters.ts';
 import { type Backend, DEAD_LETTERS, SIGNALS } from '../queue/backend.ts';
+import { type ExplainFailure, explainLocalFailure } from '../queue/failure.ts';
 import type { FindSignals, SignalLookup } from '../queue/lookup.ts';
 import type { QueueStatus } from '../queue/status.ts';
 import { answerOtherMethods } from '../runtime/otherMethods.ts';
@@ -23,6 +24,7 @@ type Deps = {
   accounts: readonly Account[];
   pages: Omit<PagesDeps, 'log'>;
   noteRedriver: (signalId: string, by: string) => Promise<void>;
+  explainFailure?: ExplainFailure;
   log?: (fields: Record<string, unknown>, message: string) => void;
   now?: () => number;
 };
@@ -31,7 +33,12 @@ type Deps = {
  * The board, behind a login: the status pages, and Bull Board over both queues under `/queues`. It must be
  * served at the root of a host.
  */
-export const createBoard = ({ log = () => {}, pages, ...deps }: Deps): Hono<LoggedIn> => {
+export const createBoard = ({
+  log = () => {},
+  explainFailure = explainLocalFailure,
+  pages,
+  ...deps
+}: Deps): Hono<LoggedIn> => {
   // A trailing slash is no other resource.
   const app = new Hono<LoggedIn>({ strict: false });
   const bullBoards = new Map(
@@ -69,7 +76,7 @@ export const createBoard = ({ log = () => {}, pages, ...deps }: Deps): Hono<Logg
   app.notFound(notFound);
   app.onError((err, c) => {
     log({ err, path: c.req.path }, 'Board page failed');
-    return queueUnavailable(c);
+    return queueUnavailable(c, explainFailure(err));
   });
 
   return app;
@@ -81,7 +88,7 @@ const notFound = (c: Context): Response =>
     : c.json({ message: 'Refused: the board has no such write.' }, 403);
 
 type OpenBoardDeps = {
-  backend: Pick<Backend, 'bullQueue' | 'workerStats'>;
+  backend: Pick<Backend, 'bullQueue' | 'workerStats' | 'explainFailure'>;
   lookup: Pick<SignalLookup, 'find'>;
   findSignals: Pick<FindSignals, 'byAny'>;
   status: () => Promise<QueueStatus>;
@@ -104,6 +111,7 @@ export const openBoard = async ({
     signals: await backend.bullQueue(SIGNALS),
     deadLetters: await backend.bullQueue(DEAD_LETTERS),
     noteRedriver: deadLetters.noteRedriver,
+    explainFailure: backend.explainFailure,
     pages: {
       find: lookup.find,
       workerStats: backend.workerStats,

@@ -83,6 +83,7 @@ const REMEDIES = new Map([
   ['ASK', 'It is a node of a Redis Cluster: use a Redis without cluster mode'],
   ['CLUSTERDOWN', 'It is a node of a Redis Cluster: use a Redis without cluster mode'],
   ['CROSSSLOT', 'It is a node of a Redis Cluster: use a Redis without cluster mode'],
+  ['EAI_AGAIN', 'The DNS does not answer'],
   ['ENOTFOUND', 'Correct the host name in REDIS_URL, or the DNS'],
   ['ERR_SSL_WRONG_VERSION_NUMBER', 'It speaks no TLS on this port: use redis://'],
   ['DEPTH_ZERO_SELF_SIGNED_CERT', 'Trust its certificate with NODE_EXTRA_CA_CERTS'],
