@@ -1,6 +1,7 @@
 import type { Context } from 'hono';
 import { HTTPException } from 'hono/http-exception';
 import * as z from 'zod';
+import { boundValue } from '../../observability/boundValue.ts';
 import type { Logger } from '../../observability/logger.ts';
 import { maskBody } from '../../observability/redact.ts';
 import { CURSOR_PATTERN } from '../../queue/readDeadLetters.ts';
@@ -10,6 +11,8 @@ import type { HeldBytes } from './bodyBudget.ts';
 
 const MEBIBYTE = 1024 * 1024;
 const MAX_CHUNKS = 1_000;
+// With LOG_BODIES, in characters.
+const MAX_LOGGED_BODY = 64_000;
 
 // Fatal, because a replacement character would silently change a token.
 const decoder = new TextDecoder('utf-8', { fatal: true });
@@ -71,7 +74,7 @@ const parse = (bytes: Uint8Array): unknown => {
 // goes on.
 const describeBody = (body: unknown): unknown => {
   try {
-    return maskBody(body);
+    return boundValue(maskBody(body), MAX_LOGGED_BODY);
   } catch (err) {
     if (err instanceof RangeError) return '[nested too deeply to log]';
     throw err;
