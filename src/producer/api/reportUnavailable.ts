@@ -1,6 +1,6 @@
 import { boundText } from '../../observability/boundValue.ts';
 import { createThrottle, type Logger } from '../../observability/logger.ts';
-import { messageOf } from '../../runtime/errors.ts';
+import type { QueueUnavailableError } from '../errors.ts';
 
 const LOG_INTERVAL_MS = 10_000;
 const MAX_REASON = 1_000;
@@ -14,16 +14,16 @@ export const MAX_LOGGED_PATH = 200;
 export const createReportUnavailable = (logger: Pick<Logger, 'warn'>, now?: () => number) => {
   const isLogDue = createThrottle(LOG_INTERVAL_MS, now);
   let requests = 0;
-  return ({ message, cause }: Pick<Error, 'message' | 'cause'>, path: string): void => {
+  return (
+    { code, message }: Pick<QueueUnavailableError, 'code' | 'message'>,
+    path: string,
+  ): void => {
     requests += 1;
     if (!isLogDue()) return;
-    const described = cause === undefined ? message : messageOf(cause);
-    const code =
-      typeof cause === 'object' && cause !== null && 'code' in cause ? cause.code : undefined;
     logger.warn(
       {
-        reason: boundText(described, MAX_REASON),
         code,
+        reason: boundText(message, MAX_REASON),
         requests,
         path: boundText(path, MAX_LOGGED_PATH),
       },

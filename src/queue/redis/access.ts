@@ -52,6 +52,7 @@ const commandsFor = (key: string, uses: readonly QueueUse[]): Command[] => [
   ['rpoplpush', key, key],
   ['sadd', key, 'member'],
   ['smembers', key],
+  ['scard', key],
   ['srem', key, 'member'],
   ['zadd', key, 0, 'member'],
   ['zcard', key],
