@@ -46,7 +46,7 @@ export type MasterConnections = {
   close: () => void;
 };
 
-/** Rejects commands that wait for a connection. See `reconnectAfterEnd` in connection.ts. */
+/** The error with which a connection gives up. See `reconnectAfterEnd` in connection.ts. */
 export const NO_SENTINEL = 'No Sentinel (REDIS_SENTINELS) names the master';
 
 /**
@@ -88,12 +88,11 @@ export const createMasterConnections = ({
   ): Promise<Endpoint> => {
     for (let questions = 1; ; questions += 1) {
       const master = newestMaster(await ask());
-      // Not NO_SENTINEL: that would open a closed connection again.
+      // Another error: after NO_SENTINEL, the client would connect again although it was closed.
       if (!isWanted()) throw new Error('Connection is closed.');
       if (master !== undefined) return master;
-      const err = new Error(NO_SENTINEL);
-      if (questions >= maxQuestions) throw err;
-      onFailure(err);
+      if (questions >= maxQuestions) throw new Error(NO_SENTINEL);
+      onFailure(new Error(`${NO_SENTINEL}; asking again`));
       await delay(RETRY_DELAY_MS);
     }
   };
