@@ -26,6 +26,8 @@ type Deps = {
   /** After how many questions without an answer a connection gives up. */
   maxQuestions: number;
   tls: boolean;
+  /** The IP version, as Node's `connect` takes it. */
+  family?: number;
 };
 
 export type MasterWatch = {
@@ -58,6 +60,7 @@ export const NO_SENTINEL = 'No Sentinel (REDIS_SENTINELS) names the master';
 export const createMasterConnections = ({
   maxQuestions,
   tls,
+  family = 0,
   ...deps
 }: Deps): MasterConnections => {
   const ask = nextFlight(deps.ask);
@@ -98,7 +101,8 @@ export const createMasterConnections = ({
   };
 
   const open = (server: Endpoint): Socket => {
-    const socket = tls ? connectTls(server) : connectTcp(server);
+    const address = { ...server, family };
+    const socket = tls ? connectTls(address) : connectTcp(address);
     servers.set(socket, server);
     socket.once('close', () => servers.delete(socket));
     startWatching();

@@ -139,14 +139,24 @@ export const openRedis = ({
 
 /** The connections to whichever Redis the Sentinels name as the master. */
 const openMaster = (url: string, sentinels: readonly Endpoint[], profile: ConnectionProfile) => {
+  const { hostname, protocol, searchParams } = new URL(url);
+  const family = { family: Number(searchParams.get('family') ?? 0) };
+  const username = searchParams.get('sentinelUsername');
+  const password = searchParams.get('sentinelPassword');
   const { ask, close } = createSentinels({
     endpoints: sentinels,
-    name: new URL(url).hostname,
+    name: hostname,
+    access: {
+      ...family,
+      ...(username === null ? {} : { username }),
+      ...(password === null ? {} : { password }),
+    },
   });
   const connections = createMasterConnections({
     ask,
     maxQuestions: MAX_QUESTIONS[profile],
-    tls: new URL(url).protocol === 'rediss:',
+    tls: protocol === 'rediss:',
+    ...family,
   });
   return {
     ...connections,

@@ -29,11 +29,15 @@ type Options = {
   endpoints: readonly Endpoint[];
   /** The name of the master. */
   name: string;
+  /** For the Sentinels themselves. */
+  access?: SentinelAccess;
 };
 
+export type SentinelAccess = { username?: string; password?: string; family?: number };
+
 /** Asks the Sentinels over connections of its own, which the first question opens. */
-export const createSentinels = ({ endpoints, name }: Options) => {
-  const sentinels = endpoints.map((endpoint) => createSentinel(endpoint, name));
+export const createSentinels = ({ endpoints, name, access = {} }: Options) => {
+  const sentinels = endpoints.map((endpoint) => createSentinel({ ...endpoint, ...access }, name));
   return {
     ask: (): Promise<SentinelViews> => Promise.all(sentinels.map(({ ask }) => ask())),
     close: (): void => {
@@ -42,7 +46,7 @@ export const createSentinels = ({ endpoints, name }: Options) => {
   };
 };
 
-const createSentinel = (endpoint: Endpoint, name: string) => {
+const createSentinel = (endpoint: Endpoint & SentinelAccess, name: string) => {
   const client = new Redis({
     ...endpoint,
     lazyConnect: true,

@@ -1,4 +1,5 @@
 import { createReportUnavailable } from '../../../src/producer/api/reportUnavailable.ts';
+import { QueueUnavailableError } from '../../../src/producer/errors.ts';
 import { captureLogs } from '../../support/captureLogs.ts';
 
 const setup = () => {
@@ -7,10 +8,13 @@ const setup = () => {
   return { report: createReportUnavailable(logs.logger, () => clock.now), logs, clock };
 };
 
+const unavailable = (message: string) =>
+  new QueueUnavailableError({ code: 'ECONNREFUSED', message, cause: new Error('connect') });
+
 describe('report of an unavailable queue', () => {
   it('a thousand refused requests → one line in ten seconds, with their number', () => {
     const { report, logs, clock } = setup();
-    const error = new Error('The queue did not answer in time; try again');
+    const error = unavailable('Redis at r:6379 did not answer in time');
 
     for (let request = 0; request < 1_000; request += 1) report(error, '/signals');
     clock.now += 10_000;
@@ -23,20 +27,21 @@ describe('report of an unavailable queue', () => {
     ]);
   });
 
-  it('error with a cause → its message and code, without a stack', () => {
+  it('error with a cause → the code and the message, without a stack', () => {
     const { report, logs } = setup();
-    const cause = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' });
 
-    report(new Error('The queue did not answer', { cause }), '/status');
+    report(unavailable('Redis at r:6379 is not reachable'), '/status');
 
-    expect(logs.lines()).toMatchObject([{ reason: cause.message, code: 'ECONNREFUSED' }]);
+    expect(logs.lines()).toMatchObject([
+      { reason: 'Redis at r:6379 is not reachable', code: 'ECONNREFUSED' },
+    ]);
     expect(logs.text()).not.toContain('stack');
   });
 
   it('long message and path → are cut', () => {
     const { report, logs } = setup();
 
-    report(new Error('m'.repeat(400_000)), `/${'p'.repeat(16_000)}`);
+    report(unavailable('m'.repeat(400_000)), `/${'p'.repeat(16_000)}`);
 
     expect(logs.text().length).toBeLessThan(1_500);
   });
