@@ -1,13 +1,15 @@
 import { Redis } from 'ioredis';
 import { queueOptions } from '../../src/cli/processes/service.ts';
+import { loadConfig } from '../../src/config/config.ts';
 import { createProducer } from '../../src/index.ts';
 import type { RedisAddress } from '../../src/queue/redis/connection.ts';
 import { openRedis } from '../../src/queue/redis/openRedis.ts';
+import { captureLogs } from '../support/captureLogs.ts';
 import { closeAfterEach } from '../support/closeAfterEach.ts';
 import { SLACK_MS } from '../support/inTime.ts';
 import type { Platform } from '../support/platforms.ts';
 import { startMaster, startReplicaOf } from '../support/redisReplica.ts';
-import { startRedis } from '../support/redisServer.ts';
+import { freePort, startRedis } from '../support/redisServer.ts';
 import { startSentinel } from '../support/sentinel.ts';
 import { newToken, startDispatcher } from '../support/startDispatcher.ts';
 import { startTcpProxy } from '../support/tcpProxy.ts';
@@ -128,6 +130,33 @@ describe('a failover of the Redis master', () => {
 
     expect(await secondsOf(deliverOne())).toBeLessThan(10 + SLACK_S);
     expect(await replicaClient.client('LIST')).toMatch(/ db=1 .* user=app /);
+  });
+});
+
+describe('check behind Sentinels', () => {
+  it('names the Sentinels that answer, and warns until the master needs a replica to write', async () => {
+    const { master, masterClient } = await setupReplicated();
+    const { host, port } = await opened(startSentinel('seek-master', master.port));
+    const backend = openRedis({
+      ...queueOptions(loadConfig({})),
+      url: 'redis://seek-master',
+      sentinels: [
+        { host, port },
+        { host, port: await freePort() },
+      ],
+      profile: 'fail-fast',
+      logger: captureLogs().logger,
+    });
+    closing.push(backend.close);
+    const levels = async () =>
+      Object.fromEntries((await backend.inspect()).map(({ subject, level }) => [subject, level]));
+
+    expect(await levels()).toMatchObject({
+      Sentinels: 'warning',
+      'min-replicas-to-write': 'warning',
+    });
+    await masterClient.config('SET', 'min-replicas-to-write', '1');
+    expect(await levels()).toMatchObject({ 'min-replicas-to-write': 'ok' });
   });
 });
 
