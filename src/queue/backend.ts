@@ -131,6 +131,8 @@ export type WorkerOptions<Result = unknown> = {
   removeOnComplete?: { age: number; count: number };
   /** The wait before the next attempt. */
   backoffMs?: (attemptsMade: number, err: unknown) => number;
+  /** Called when the worker has fetched a job, before it is parsed. The embedded queue does not call it. */
+  onTaken?: (jobId: string, bytes: number) => void;
   onFailed?: (job: Job) => void;
   onCompleted?: (job: Job, result: Result) => void;
 };

@@ -176,7 +176,7 @@ export const createProcessor = ({ now = Date.now, random = Math.random, ...deps 
   // Declare all three parameters, without defaults: BullMQ counts them and passes `abort` only to a
   // processor that has a third.
   return (job: Job, lock: string | undefined, abort: AbortSignal | undefined) =>
-    slots.count(job.data, () => processJob(job, lock, abort));
+    slots.count(job, () => processJob(job, lock, abort));
 };
 
 /** Another signal runs alone in this worker. */

@@ -19,6 +19,7 @@ type Deps = {
 export const createSlots = ({ concurrency, setConcurrency, maxBytes = MAX_BYTES }: Deps) => {
   const slots = { none: 0, one: 1, all: concurrency };
   let allowed: Concurrency = 'all';
+  const bytesOf = new Map<string, number>();
   let bytesInFlight = 0;
   let isIsolating = false;
   let current = concurrency;
@@ -29,6 +30,12 @@ export const createSlots = ({ concurrency, setConcurrency, maxBytes = MAX_BYTES 
     if (wanted === current) return;
     current = wanted;
     setConcurrency(wanted);
+  };
+
+  const take = (id: string, bytes: number): void => {
+    bytesInFlight += bytes - (bytesOf.get(id) ?? 0);
+    bytesOf.set(id, bytes);
+    update();
   };
 
   return {
@@ -44,15 +51,20 @@ export const createSlots = ({ concurrency, setConcurrency, maxBytes = MAX_BYTES 
       update();
     },
 
-    /** Counts the data of a job until `work` ends. */
-    count: async <T>(data: unknown, work: () => Promise<T>): Promise<T> => {
-      const bytes = jsonBytes(data);
-      bytesInFlight += bytes;
-      update();
+    /** Counts a job from when the worker has fetched it: BullMQ fetches many before it starts the first. */
+    take,
+
+    /** Counts a job until `work` ends. */
+    count: async <T>(
+      { id = '', data }: { id?: string | undefined; data: unknown },
+      work: () => Promise<T>,
+    ): Promise<T> => {
+      if (!bytesOf.has(id)) take(id, jsonBytes(data));
       try {
         return await work();
       } finally {
-        bytesInFlight -= bytes;
+        bytesInFlight -= bytesOf.get(id) ?? 0;
+        bytesOf.delete(id);
         update();
       }
     },

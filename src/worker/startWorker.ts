@@ -159,6 +159,7 @@ export const startWorker = async ({ backend, config, closers, logger, metrics, .
     // Any other error arose between the attempt and the queue. It gets the usual backoff.
     backoffMs: (attempt, err) =>
       err instanceof RetryError ? err.backoffMs : backoffMs({ ...policy, attempt }),
+    onTaken: slots.take,
     onFailed: sweeper.onFailed,
     onCompleted: createOnCompleted({ outcomeRecorder, metrics, logger }),
   });

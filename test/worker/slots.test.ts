@@ -10,7 +10,8 @@ const setup = () => {
   return {
     slots,
     set,
-    take: (bytes: number) => slots.count('x'.repeat(bytes - 2), () => finished),
+    take: (bytes: number) =>
+      slots.count({ id: `${bytes}`, data: 'x'.repeat(bytes - 2) }, () => finished),
     finish: () => finish(),
   };
 };
@@ -42,11 +43,24 @@ describe('createSlots', () => {
     expect(set).toEqual([1, 50]);
   });
 
+  it('a job that was fetched → counts from then on, and once', async () => {
+    const { slots, set } = setup();
+
+    slots.take('1', 60);
+    slots.take('2', 60);
+    expect(set).toEqual([1]);
+    await slots.count({ id: '2', data: 'x'.repeat(1_000) }, async () => {
+      expect(set).toEqual([1]);
+    });
+
+    expect(set).toEqual([1, 50]);
+  });
+
   it('work that fails → its bytes no longer count', async () => {
     const { slots, set } = setup();
 
     await expect(
-      slots.count('x'.repeat(200), () => Promise.reject(new Error('bug'))),
+      slots.count({ id: '1', data: 'x'.repeat(200) }, () => Promise.reject(new Error('bug'))),
     ).rejects.toThrow('bug');
 
     expect(set).toEqual([1, 50]);

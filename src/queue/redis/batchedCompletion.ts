@@ -143,3 +143,21 @@ export const createFastJobStates =
     };
     return backend;
   };
+
+/** A backend that reports each job which it fetches, with the size of its data. */
+export const reportTaken =
+  (
+    factory: BackendFactory<RedisQueueBackend>,
+    onTaken: (jobId: string, bytes: number) => void,
+  ): BackendFactory<RedisQueueBackend> =>
+  (name, opts, connections) => {
+    const backend = factory(name, opts, connections);
+    const moveToActive = backend.moveToActive.bind(backend);
+    backend.moveToActive = async (...args) => {
+      const taken = await moveToActive(...args);
+      const [job, jobId] = taken;
+      if (job?.data !== undefined && jobId) onTaken(jobId, job.data.length);
+      return taken;
+    };
+    return backend;
+  };

@@ -5,7 +5,7 @@ import { startBullWorker, toBullOptions } from '../bullWorker.ts';
 import { skipRecordTtl } from '../dedupeWindow.ts';
 import { indexRetention } from '../searchIndex.ts';
 import { createRedisEnqueue } from './admission.ts';
-import { createBatchedCompletion, createFastJobStates } from './batchedCompletion.ts';
+import { createBatchedCompletion, createFastJobStates, reportTaken } from './batchedCompletion.ts';
 import { createRedisBookkeeping } from './bookkeeping.ts';
 import { createRedisBreakerStore } from './breakerStore.ts';
 import { createRedisClock } from './clock.ts';
@@ -88,13 +88,13 @@ export const openRedis = ({
     work: async (name, process, workerOptions) => {
       const bullOptions = { connection: client, prefix, ...toBullOptions(workerOptions) };
       const isReachable = () => client.status === 'ready';
-      const { removeOnComplete: keep } = workerOptions;
+      const { removeOnComplete: keep, onTaken = () => {} } = workerOptions;
       const backendFactory =
         keep === undefined
           ? createFastJobStates(client)
           : createBatchedCompletion({ client, prefix, keep, lockMs: bullOptions.lockDuration });
       const start = (processor: JobProcessor) =>
-        new Worker(name, processor, bullOptions, backendFactory);
+        new Worker(name, processor, bullOptions, reportTaken(backendFactory, onTaken));
       // Without replicas to wait for, the former master may hold accepted signals that no other server
       // has. Workers go on sending them while they can.
       const guarded =

@@ -14,6 +14,7 @@ type CompletedSend = Exclude<SendResult, { kind: 'aborted' }>;
 const FAILING_CODES = new Set(['INTERNAL_SERVER_ERROR', 'UNAUTHENTICATED']);
 const RATE_LIMITED = 'RATE_LIMITED';
 const TOO_MANY_REQUESTS = 429;
+const CONTENT_TOO_LARGE = 413;
 
 /**
  * Derives the health of SEEK from the result of a request. An answer about the signals themselves,
@@ -26,6 +27,8 @@ export const healthReportOf = (result: CompletedSend): HealthReport => {
     case 'unreachable':
       return { kind: 'failing', certain: result.unsent, failure: failureOf(result) };
     case 'unreadable':
+      // About the size of the request: a batch is split, and a signal that is too large is at fault.
+      if (result.status === CONTENT_TOO_LARGE) return { kind: 'healthy' };
       // Includes 404 and its like: if each request gets one, the address is at fault and not a signal.
       return result.status === TOO_MANY_REQUESTS
         ? { kind: 'rateLimited', failure: failureOf(result) }

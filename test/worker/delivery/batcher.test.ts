@@ -20,13 +20,14 @@ type SentBatch = {
 };
 
 /** Every batch stays in flight until the test ends it. */
-const setup = ({ size = 3 } = {}) => {
+const setup = ({ size = 3, maxBytes = 1_000_000 } = {}) => {
   const batches: SentBatch[] = [];
   const permits: string[] = [];
   const results: Record<string, unknown> = {};
   const batcher = createBatcher({
     size,
     lingerMs: LINGER_MS,
+    maxBytes,
     bisectBatch: (entries, permit, onResult) =>
       new Promise<void>((resolve, reject) => {
         permits.push(permit);
@@ -181,6 +182,25 @@ describe('signal', () => {
 
     expect(sentBatches()).toEqual(['a', 'bcd', 'efg', 'hij']);
     expect(jest.getTimerCount()).toBe(0);
+  });
+
+  it('batch full of bytes → is sent at once, and a signal over the limit goes alone', () => {
+    const one = JSON.stringify(buildSignal()).length;
+    const { send, sentBatches } = setup({ size: 100, maxBytes: 2 * one });
+    send('a', 'b');
+    expect(sentBatches()).toEqual(['a']);
+
+    send('c', 'd', 'e', 'f');
+
+    expect(sentBatches()).toEqual(['a', 'bc', 'de']);
+  });
+
+  it('signals each over the limit of bytes → are sent one by one', () => {
+    const { send, sentBatches } = setup({ size: 100, maxBytes: 10 });
+
+    send('a', 'b', 'c');
+
+    expect(sentBatches()).toEqual(['a', 'b', 'c']);
   });
 
   it('result known before the batch ends → resolves at once', async () => {
