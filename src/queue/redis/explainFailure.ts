@@ -151,6 +151,9 @@ export const createExplainFailure = (
     if (isReply(cause)) return explainReply(cause);
     if (state.isClosed) return PRODUCER_CLOSED;
     if (cause === undefined || COMMAND_TIMED_OUT.test(message)) return explainSilence(state, cause);
+    // After READONLY, ioredis closes the connection to look for the master again.
+    const isAnswered = state.isReadOnly && state.lastError === undefined;
+    if (isAnswered && NO_CONNECTION.test(message)) return explainSilence(state, cause);
     if (NO_CONNECTION.test(message)) return explainConnection(state.lastError ?? cause);
     if (isOfConnection(cause) || NO_SENTINEL.test(message)) return explainConnection(cause);
     return cause instanceof UnacknowledgedError || isPlain(cause)

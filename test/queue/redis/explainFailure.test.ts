@@ -134,6 +134,13 @@ describe('a command without an answer', () => {
       says: /refuses writes\. It is a replica/,
     },
     {
+      what: 'a replica, while ioredis looks for the master again',
+      err: failure('Connection is closed.'),
+      state: { isReadOnly: true },
+      code: 'READONLY',
+      says: /refuses writes\. It is a replica/,
+    },
+    {
       what: 'a Redis that loads its data',
       err: TIMED_OUT,
       state: { isLoading: true },
