@@ -19,7 +19,7 @@ const READERS: Record<Variable, readonly Reader[]> = {
   REDIS_URL: QUEUE,
   REDIS_SENTINELS: QUEUE,
   ALLOW_UNSAFE_REDIS: ['api', 'worker', 'relay', 'send', 'dead-letters', 'outbox'],
-  WAIT_REPLICAS: [...ACCEPTING, 'dead-letters'],
+  WAIT_REPLICAS: ['worker', ...ACCEPTING, 'dead-letters'],
   QUEUE_PREFIX: QUEUE,
   EMBEDDED_PATH: CLIENTS,
   SEEK_API_URL: ['worker'],

@@ -134,8 +134,8 @@ export const createExplainFailure = (
     const text = describeError(err);
     if (COMMAND_TIMED_OUT.test(text)) return fail('TIMEOUT', 'did not answer in time', err);
     if (NO_CONNECTION.test(text)) return fail('CONNECTION_LOST', 'closed the connection', err);
+    if (NO_SENTINEL.test(text)) return fail('NO_SENTINEL', `is not known: ${text}`, err);
     const code = codeOf(err) ?? / (E[A-Z]{3,}) /.exec(`${text} `)?.[1] ?? 'CONNECTION_LOST';
-    if (NO_SENTINEL.test(text)) return fail(code, `is not known: ${text}`, err);
     return fail(code, `is not reachable: ${text.includes(code) ? text : `${code}: ${text}`}`, err);
   };
 
