@@ -5,7 +5,7 @@ import type { MasterWatch } from './masterConnections.ts';
 
 type Deps = {
   watch: Pick<MasterWatch, 'untilSettled'>;
-  client: Redis;
+  client: Pick<Redis, 'get'>;
   prefix: string;
   name: QueueName;
 };
