@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs redis-server, PostgreSQL, openssl and iproute2 for the tests, unless they are installed. Starts no service: the tests
-# start their own servers, on their own ports and in temporary folders.
+# Installs redis-server, PostgreSQL, openssl and iproute2 for the tests, unless they are installed. Starts no service:
+# the tests start their own servers, on their own ports and in temporary folders.
 set -eu
 
 POLICY=/usr/sbin/policy-rc.d
