@@ -45,7 +45,7 @@ const READERS: Record<Variable, readonly Reader[]> = {
   KEEP_DELIVERED_MS: ['worker', 'api', 'relay', 'dead-letters', 'outbox'],
   KEEP_DELIVERED_COUNT: ['worker'],
   ALLOW_UNKNOWN_TYPES: ACCEPTING,
-  MAX_SIGNAL_BYTES: ACCEPTING,
+  MAX_SIGNAL_BYTES: ['api', 'send'],
   SEEK_TOKEN_TTL_DAYS: [...PROCESSES, 'tokens'],
   EXPIRED_TOKENS: ['worker'],
   TOKEN_ENCRYPTION_KEYS: ['worker', ...ACCEPTING, 'tokens'],
