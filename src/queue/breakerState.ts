@@ -32,10 +32,19 @@ export type BreakerReading = {
   now: number;
   /** Pass it to `replace`, which checks that the state has not changed since. */
   version: string;
+  /** The requests per second of all workers that sent any in the last two seconds. */
+  perSecond: number;
 };
 
+/** The requests per second of one worker. */
+export type SendRate = { by: string; perSecond: number };
+
+/** How long the rate of a worker counts after it was recorded. `readBreaker.lua` repeats it. */
+export const SEND_RATE_MS = 2_000;
+
 export type BreakerStore = {
-  read: () => Promise<BreakerReading>;
+  /** A worker that sends requests passes its own rate. */
+  read: (sending?: SendRate) => Promise<BreakerReading>;
   /** Compare-and-set. `false`: another worker has written since `version` was read. */
   replace: (version: string, state: BreakerState) => Promise<boolean>;
   /**

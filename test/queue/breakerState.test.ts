@@ -48,7 +48,7 @@ describe('the stored state of the circuit breaker', () => {
 
 describe('the view of delivery', () => {
   const view = (state: BreakerState, at: string) =>
-    viewDelivery({ state, now: Date.parse(at), version: '' });
+    viewDelivery({ state, now: Date.parse(at), version: '', perSecond: 0 });
 
   it('is running while the breaker is closed, throttled or not', () => {
     const state = { throttle: { perSecond: 5, at: 7 } };

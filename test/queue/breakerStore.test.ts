@@ -59,6 +59,18 @@ describe.each<{ what: string; create: () => BreakerStore }>([
     };
   };
 
+  it('rates of several workers → are summed, the newest of each', async () => {
+    const { store, put } = setup();
+    expect((await store.read()).perSecond).toBe(0);
+
+    await store.read({ by: 'a', perSecond: 500 });
+    await store.read({ by: 'b', perSecond: 30 });
+
+    expect((await store.read({ by: 'a', perSecond: 20 })).perSecond).toBe(50);
+    await put(OPEN);
+    expect(await store.read()).toMatchObject({ state: OPEN, perSecond: 50 });
+  });
+
   it('starts with a closed breaker', async () => {
     expect((await setup().store.read()).state).toEqual({});
   });

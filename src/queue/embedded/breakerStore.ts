@@ -1,4 +1,10 @@
-import { type BreakerStore, parseBreakerState, SLOT_HORIZON_MS } from '../breakerState.ts';
+import {
+  type BreakerStore,
+  parseBreakerState,
+  SEND_RATE_MS,
+  type SendRate,
+  SLOT_HORIZON_MS,
+} from '../breakerState.ts';
 
 // The time of day, without the jumps of a wall clock that is set back.
 const monotonicNow = (): number => Math.floor(performance.timeOrigin + performance.now());
@@ -7,9 +13,15 @@ const monotonicNow = (): number => Math.floor(performance.timeOrigin + performan
 export const createMemoryBreakerStore = (now: () => number = monotonicNow): BreakerStore => {
   let stored = '';
   let nextSlot = 0;
+  const rates = new Map<string, SendRate & { at: number }>();
 
   return {
-    read: async () => ({ state: parseBreakerState(stored), now: now(), version: stored }),
+    read: async (sending) => {
+      if (sending !== undefined) rates.set(sending.by, { ...sending, at: now() });
+      for (const [by, { at }] of rates) if (now() - at > SEND_RATE_MS) rates.delete(by);
+      const perSecond = [...rates.values()].reduce((sum, rate) => sum + rate.perSecond, 0);
+      return { state: parseBreakerState(stored), now: now(), version: stored, perSecond };
+    },
     replace: async (version, state) => {
       if (version !== stored) return false;
       stored = JSON.stringify(state);

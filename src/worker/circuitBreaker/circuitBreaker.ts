@@ -52,6 +52,7 @@ export const createCircuitBreaker = ({ now = monotonic, random = Math.random, ..
     logger,
     now,
     random,
+    sentPerSecond: recentRate.perSecond,
     probeDelayMs: () => {
       if (local.isLikelyAtFault()) return AT_FAULT_PROBE_DELAY_MS;
       return handler.failedLast() ? PROBE_DELAY_MS : 0;

@@ -34,8 +34,8 @@ export const createReportHandler = ({ id, shared, local, recentRate, pauses, log
       return local.backOffLocally(failure);
     }
     const by = permit === 'probe' ? id : undefined;
-    const before = await shared.change((state, now) =>
-      trip(state, failure, { by, now, ...pauses }),
+    const before = await shared.change((state, now, perSecond) =>
+      trip(state, withRateOfAll(failure, perSecond), { by, now, ...pauses }),
     );
     const { open } = shared.state();
     if (before === undefined || open === undefined) return;
@@ -47,8 +47,12 @@ export const createReportHandler = ({ id, shared, local, recentRate, pauses, log
     logger.info(fields, permit === 'probe' ? 'delivery.probed' : 'delivery.stillSuspended');
   };
 
-  const throttleShared = async (limitedAt: number): Promise<void> => {
-    const before = await shared.change((state, now) => throttleDown(state, limitedAt, now));
+  const throttleShared = async (ownRate: number): Promise<void> => {
+    let limitedAt = ownRate;
+    const before = await shared.change((state, now, rateOfAll) => {
+      limitedAt = Math.max(ownRate, rateOfAll);
+      return throttleDown(state, limitedAt, now);
+    });
     if (before === undefined) return;
     const perSecond = Math.round(currentRate(shared.state(), shared.storeNow()) ?? 0);
     logger.info({ limitedAt, perSecond }, 'delivery.throttled');
@@ -99,6 +103,12 @@ export const createReportHandler = ({ id, shared, local, recentRate, pauses, log
     },
   };
 };
+
+/** The throttle bounds all workers, so it starts from what all of them sent. */
+const withRateOfAll = (failure: SeekFailure, perSecond: number): SeekFailure =>
+  failure.limitedAt === undefined
+    ? failure
+    : { ...failure, limitedAt: Math.max(failure.limitedAt, perSecond) };
 
 const tripFields = (
   { since, until, code, reason, pauses }: OpenBreaker,

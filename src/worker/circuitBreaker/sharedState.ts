@@ -12,7 +12,8 @@ const PROBE_IDLE_TIMEOUT_MS = 10_000;
 const YIELD_MS = 1_000;
 const LOG_INTERVAL_MS = 10_000;
 
-type Transition = (state: BreakerState, now: number) => BreakerState | undefined;
+/** `perSecond`: the requests per second of all workers. */
+type Transition = (state: BreakerState, now: number, perSecond: number) => BreakerState | undefined;
 
 type Deps = {
   store: BreakerStore;
@@ -20,6 +21,8 @@ type Deps = {
   id: string;
   /** Called when the breaker opens or closes, and when this worker gains or loses the probe. */
   onChange: (change: { hasClosed: boolean }) => void;
+  /** The requests per second that this worker sends. */
+  sentPerSecond: () => number;
   /** How much later than others this worker asks for the probe. */
   probeDelayMs: () => number;
   logger: Pick<Logger, 'warn'>;
@@ -29,7 +32,7 @@ type Deps = {
 
 /** This worker's copy of the breaker state that all workers share. While the breaker is open, it polls. */
 export const createSharedState = ({ store, id, onChange, probeDelayMs, logger, ...deps }: Deps) => {
-  const { now, random } = deps;
+  const { now, random, sentPerSecond } = deps;
   const inOrder = createSerialQueue();
   const isLogDue = createThrottle(LOG_INTERVAL_MS, now);
   let state: BreakerState = {};
@@ -62,14 +65,19 @@ export const createSharedState = ({ store, id, onChange, probeDelayMs, logger, .
     if (isOpen) schedulePoll();
   };
 
+  const read = (): Promise<BreakerReading> => {
+    const perSecond = sentPerSecond();
+    return perSecond === 0 ? store.read() : store.read({ by: id, perSecond });
+  };
+
   /** Writes the transition of the stored state. Resolves with the state before, or `undefined`: no change. */
   const change = (transition: Transition): Promise<BreakerState | undefined> =>
     inOrder(() => write(transition));
 
   const write = async (transition: Transition): Promise<BreakerState | undefined> => {
     for (let attempt = 0; attempt < MAX_WRITE_ATTEMPTS; attempt += 1) {
-      const reading = await store.read();
-      const next = transition(reading.state, reading.now);
+      const reading = await read();
+      const next = transition(reading.state, reading.now, reading.perSecond);
       if (next === undefined) {
         apply(reading);
         return undefined;
@@ -82,7 +90,7 @@ export const createSharedState = ({ store, id, onChange, probeDelayMs, logger, .
     throw new Error(`Circuit-breaker state: compare-and-set failed ${MAX_WRITE_ATTEMPTS} times.`);
   };
 
-  const refresh = singleFlight(() => store.read().then(apply));
+  const refresh = singleFlight(() => read().then(apply));
 
   const schedulePoll = (): void => {
     if (pollTimer !== undefined || stopped) return;

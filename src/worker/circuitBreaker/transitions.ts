@@ -15,7 +15,7 @@ export type SeekFailure = {
   code: string;
   reason: string;
   retryAfterMs?: number | undefined;
-  /** Present if SEEK limited our rate: how many requests per second this worker made at that time. */
+  /** Present if SEEK limited our rate: how many requests per second were made at that time. */
   limitedAt?: number;
 };
 

@@ -71,6 +71,21 @@ describe('a request', () => {
     expect(later).toEqual([0, 17, 34, 51, 67]);
   });
 
+  it('after a rate limit of SEEK to one of three workers → all together keep three quarters of their rate', async () => {
+    const { a, b, c, memory } = setup({ workers: 3 });
+    // Two seconds of 60 requests a second from each worker.
+    for (let n = 0; n < 120; n += 1) {
+      for (const worker of [a, b, c]) await worker.awaitSlot('normal', undefined);
+      await advance(1_000 / 60);
+    }
+
+    await a.reportRequest(rateLimited());
+
+    const { perSecond } = (await memory.read()).state.throttle ?? { perSecond: 0 };
+    expect(perSecond).toBeGreaterThan(0.75 * 170);
+    expect(perSecond).toBeLessThan(0.75 * 190);
+  });
+
   it('without a permit does not count towards the recent rate', async () => {
     const { a, memory } = setup();
     await a.reportRequest(CERTAIN_FAILURE);
