@@ -65,6 +65,23 @@ describe.each(PLATFORMS)('batches on $name', ({ start }) => {
   const tokens = (count: number) => Array.from({ length: count }, newToken);
   const complete = (token: string) => buildApplicationComplete({ token });
 
+  it('HTTP 413 to large requests → batches are split, and only a signal that is too large alone becomes a dead letter', async () => {
+    const { sendAll, until, untilDeadLettered, logs } = await setup({
+      env,
+      answers: ({ text }) => slow(10, text.length > 3_000 ? html(413) : delivered()),
+    });
+    const large = tokens(6).map((token) => complete(token + 'x'.repeat(4_000)));
+    const small = tokens(54).map(complete);
+
+    const accepted = await sendAll([...small, ...large]);
+
+    for (const { signalId } of accepted.slice(0, 54)) await until(signalId, 'delivered');
+    for (const { signalId } of accepted.slice(54)) {
+      expect(await untilDeadLettered(signalId)).toMatchObject({ code: 'HTTP_413' });
+    }
+    expect(logs.text()).not.toContain('delivery.suspended');
+  });
+
   it('signals that wait at once → share requests of at most 20; a single signal → is sent alone', async () => {
     const { seek, send, sendAll, until } = await setup({
       env,
