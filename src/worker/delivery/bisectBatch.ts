@@ -3,7 +3,14 @@ import type { Logger } from '../../observability/logger.ts';
 import type { SeekError } from '../../schemas/seekApi.ts';
 import type { Attempt, SeekAnswer } from '../../schemas/signalJob.ts';
 import type { Permit } from '../circuitBreaker/circuitBreaker.ts';
-import { classify, isUnknownMutation, type Outcome, type SendResult } from '../seek/classify.ts';
+import {
+  classify,
+  isUnknownMutation,
+  mayRefuseToken,
+  type Outcome,
+  type SendResult,
+} from '../seek/classify.ts';
+import { createGatewayRefusals } from './gatewayRefusals.ts';
 import type { UnconfirmedAnswer } from './reportUnconfirmed.ts';
 import type {
   Answered,
@@ -43,6 +50,8 @@ type Deps = {
   onUnknownMutation: () => void;
   /** Called for each answer without errors whose value is not `true`. */
   onUnconfirmed: (answer: UnconfirmedAnswer) => void;
+  /** Monotonic, in milliseconds. */
+  now?: (() => number) | undefined;
 };
 
 /**
@@ -53,6 +62,12 @@ type Deps = {
  */
 export const createBisectBatch = ({ sendAuthorised, logger, ...deps }: Deps) => {
   const { onUnknownMutation, onUnconfirmed } = deps;
+  const gatewayRefusals = createGatewayRefusals(deps.now);
+
+  /** Whether the answer says nothing about the signal, because the address of SEEK refuses others too. */
+  const isOutage = ({ signalId }: Entry, { result, breakerOpen }: Answered): boolean =>
+    result.kind === 'unreadable' &&
+    (breakerOpen || (mayRefuseToken(result) && gatewayRefusals.refuse(signalId)));
 
   /** Resolves with whether SEEK accepted all entries in one request. */
   const bisectBatch = async (
@@ -75,7 +90,10 @@ export const createBisectBatch = ({ sendAuthorised, logger, ...deps }: Deps) => 
       onUnconfirmed({ requestId, value: result.unconfirmed, signals: live.length });
     }
     if (result.kind === 'accepted' || live.length === 1) {
-      for (const entry of live) onResult(entry, toAttempted(sent));
+      for (const entry of live) {
+        if (result.kind === 'accepted') gatewayRefusals.accept(entry.signalId);
+        onResult(entry, toAttempted(sent, isOutage(entry, sent)));
+      }
       return result.kind === 'accepted';
     }
 
@@ -145,9 +163,8 @@ const allEnded = async (parts: readonly Promise<unknown>[]): Promise<void> => {
   for (const end of ended) if (end.status === 'rejected') throw end.reason;
 };
 
-const toAttempted = ({ result, requestId, breakerOpen }: Answered): Attempted => {
+const toAttempted = ({ result, requestId }: Answered, isOutage = false): Attempted => {
   const outcome = classify(result);
-  const isOutage = breakerOpen && result.kind === 'unreadable';
   return {
     kind: 'attempted',
     outcome: isOutage ? exonerate(outcome) : outcome,
@@ -159,7 +176,7 @@ const toAttempted = ({ result, requestId, breakerOpen }: Answered): Attempted =>
   };
 };
 
-/** The outcome while delivery is suspended because of answers that are not GraphQL: the signal is not at fault. */
+/** The outcome of an answer without GraphQL that says nothing about the signal: the signal is not at fault. */
 const exonerate = (outcome: Outcome): Outcome => {
   if (outcome.kind === 'dead') return { ...outcome, kind: 'retry' };
   if (outcome.kind !== 'retry') return outcome;

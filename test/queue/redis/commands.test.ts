@@ -62,8 +62,8 @@ describe('a Lua script', () => {
     await client.config('RESETSTAT');
     const read = defineScript(client, 'readBreaker');
 
-    await Promise.all([read(['x'], []), read(['x'], [])]);
-    await read(['x'], []);
+    await Promise.all([read(['x', 'y'], []), read(['x', 'y'], [])]);
+    await read(['x', 'y'], []);
 
     expect(await countCalls(client)).toEqual({ texts: 1, hashes: 2 });
   });
@@ -87,15 +87,17 @@ describe('a Lua script', () => {
     const client = connect();
     await client.lpush('list', 'a');
 
-    await expect(defineScript(client, 'readBreaker')(['list'], [])).rejects.toThrow('WRONGTYPE');
+    await expect(defineScript(client, 'readBreaker')(['list', 'rates'], [])).rejects.toThrow(
+      'WRONGTYPE',
+    );
   });
 
   it('defined by two callers → sent as text once', async () => {
     const client = connect();
     await client.config('RESETSTAT');
 
-    await defineScript(client, 'readBreaker')(['x'], []);
-    await defineScript(client, 'readBreaker')(['x'], []);
+    await defineScript(client, 'readBreaker')(['x', 'y'], []);
+    await defineScript(client, 'readBreaker')(['x', 'y'], []);
 
     expect(await countCalls(client)).toEqual({ texts: 1, hashes: 1 });
   });
