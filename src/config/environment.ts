@@ -18,7 +18,13 @@ export const isVariable = (name: unknown): name is Variable =>
 const IN_SMALL_LETTERS: readonly Variable[] = ['HTTPS_PROXY', 'HTTP_PROXY', 'NO_PROXY'];
 
 // What separates the entries of a list, and is no mistake there.
-const SEPARATORS: Partial<Record<Variable, RegExp>> = { API_KEYS: /\r?\n/g, NO_PROXY: /\s/g };
+const LINE_BREAKS = /\r?\n/g;
+const SEPARATORS: Partial<Record<Variable, RegExp>> = {
+  API_KEYS: LINE_BREAKS,
+  TOKEN_ENCRYPTION_KEYS: LINE_BREAKS,
+  REDIS_SENTINELS: LINE_BREAKS,
+  NO_PROXY: /\s/g,
+};
 
 /** Reads the variables and their files, and leaves out the values that no setting can be meant to hold. */
 export const readEnvironment = (env: NodeJS.ProcessEnv) => {

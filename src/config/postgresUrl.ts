@@ -1,9 +1,7 @@
 import { parse } from 'pg-connection-string';
-import type { UrlProblems } from './urls.ts';
+import { PERCENT_ENCODE, type UrlProblems } from './urls.ts';
 
 const EXPECTED = 'must be a URL: postgresql://host:5432/database';
-const PERCENT_ENCODE =
-  'must have its user name and password percent-encoded: / is %2F, ? is %3F, # is %23 and @ is %40';
 
 // What node-postgres connects to: a URL, a URL of a socket, or `FOLDER DATABASE`.
 const FORM = /^(?:postgres(?:ql)?:\/\/|socket:|\/)/;

@@ -4,7 +4,7 @@
  */
 export type UrlProblems = readonly string[];
 
-const PERCENT_ENCODE =
+export const PERCENT_ENCODE =
   'must have its user name and password percent-encoded: / is %2F, ? is %3F, # is %23, @ is %40 and % is %25';
 const NO_FRAGMENT = 'must have no fragment (#)';
 const REDIS = 'must be a URL: redis://host:6379 or rediss://…';
@@ -77,7 +77,7 @@ export const describeUrl = (text: string): string => {
  * Whether an @ follows the host. Then a /, ? or # in the password ended what the parser took for the host, and
  * the rest of the password is in the path, the parameters or the fragment.
  */
-export const hasMisplacedAt = (text: string): boolean =>
+const hasMisplacedAt = (text: string): boolean =>
   text.slice(text.indexOf('://') + 3 + authorityOf(text).length).includes('@');
 
 const authorityOf = (text: string): string => /^[^:]+:\/\/([^/?#]*)/.exec(text)?.[1] ?? '';

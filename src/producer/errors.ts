@@ -52,7 +52,8 @@ export class QueueUnavailableError extends Error {
   override readonly name = 'QueueUnavailableError';
   /**
    * The first word of Redis's refusal, such as `NOREPLICAS`, `OOM` or `READONLY`; the system's code of the
-   * connection error, such as `ECONNREFUSED`; `TIMEOUT`; `CLOSED` after `close()`; or `WAIT_REPLICAS`.
+   * connection error, such as `ECONNREFUSED`; or one of ours, such as `TIMEOUT`, `CLOSED`, `WAIT_REPLICAS` and
+   * `FAILOVER`. The documentation lists them: error-codes.md.
    */
   readonly code: string;
 

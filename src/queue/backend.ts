@@ -80,6 +80,9 @@ export type Backend = {
   close: () => Promise<void>;
 };
 
+/** A worker whose clock differs from that of the queue by more takes no signals, and `check` reports an error. */
+export const MAX_CLOCK_DIFFERENCE_MS = 60_000;
+
 /**
  * The clock of the queue, in milliseconds. Processes on several machines stamp signals and judge their
  * ages by it, because the clock of one machine may be wrong by days.
@@ -133,6 +136,8 @@ export type WorkerOptions<Result = unknown> = {
   backoffMs?: (attemptsMade: number, err: unknown) => number;
   /** Called when the worker has fetched a job, before it is parsed. The embedded queue does not call it. */
   onTaken?: (jobId: string, bytes: number) => void;
+  /** Called when a job has ended in any way, also without a call of the processor. */
+  onEnded?: (jobId: string) => void;
   onFailed?: (job: Job) => void;
   onCompleted?: (job: Job, result: Result) => void;
 };

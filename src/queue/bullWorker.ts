@@ -117,6 +117,7 @@ export const startBullWorker = <Result>(
       throw err;
     } finally {
       running.delete(jobId);
+      options.onEnded?.(jobId);
     }
   };
 

@@ -2,7 +2,8 @@
 export type QueueFailure = {
   /**
    * The first word of Redis's refusal (`NOREPLICAS`), the system's code of the connection error
-   * (`ECONNREFUSED`), or one of ours: `TIMEOUT`, `CLOSED`, `CONNECTION_LOST`, `WAIT_REPLICAS`.
+   * (`ECONNREFUSED`), or one of ours: `TIMEOUT`, `CLOSED`, `CONNECTION_LOST`, `NO_SENTINEL`, `WAIT_REPLICAS`,
+   * `FAILOVER`, `SIGNALS_IN_FLIGHT`, `QUEUE_ERROR`.
    */
   code: string;
   /** What failed, where, and what to do if that is known. Holds no secret. */

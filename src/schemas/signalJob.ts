@@ -34,6 +34,10 @@ const AttemptFields = z.object({
   code: z.string().describe('Error code, of SEEK or of the dispatcher').optional(),
   reason: z.string().describe('Message of SEEK, or why the signal was skipped').optional(),
   durationMs: z.number().describe('Duration of the attempt, in milliseconds'),
+  outage: z
+    .literal(true)
+    .describe('Other signals got such answers too, so that the signal is not at fault')
+    .optional(),
   seekAnswer: SeekAnswerSchema.describe(
     'Value of an answer without errors that was not `true`: the value, or its JSON type',
   ).optional(),

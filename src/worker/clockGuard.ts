@@ -1,8 +1,6 @@
 import { createThrottle, type Logger } from '../observability/logger.ts';
-import type { QueueClock } from '../queue/backend.ts';
+import { MAX_CLOCK_DIFFERENCE_MS, type QueueClock } from '../queue/backend.ts';
 
-/** A worker whose clock differs by more takes no signals. `check` reports an error from there on too. */
-export const MAX_CLOCK_DIFFERENCE_MS = 60_000;
 const CHECK_INTERVAL_MS = 1_000;
 const LOG_INTERVAL_MS = 60_000;
 

@@ -29,7 +29,7 @@ export const evaluateAttempt = (
     outcome.kind === 'retry'
       ? backoffMs({ ...policy, attempt: number, retryAfterMs: outcome.retryAfterMs, random })
       : 0;
-  const { requestId, seekAnswer, tokenUsed } = attempted;
+  const { requestId, outage, seekAnswer, tokenUsed } = attempted;
   return {
     number,
     waitMs,
@@ -40,6 +40,7 @@ export const evaluateAttempt = (
       ...('code' in outcome ? { code: outcome.code } : {}),
       ...('reason' in outcome ? { reason: outcome.reason } : {}),
       durationMs: Math.max(0, endedAt - startedAt),
+      ...(outage === undefined ? {} : { outage }),
       ...(seekAnswer === undefined ? {} : { seekAnswer }),
       ...(tokenUsed === undefined ? {} : { tokenUsed }),
     },
@@ -49,7 +50,7 @@ export const evaluateAttempt = (
 /** How many of the last attempts since the last redrive, which made `made`, ended with a status of a gateway. */
 const gatewayAttempts = ({ attempts }: SignalJob, made: number): number => {
   const own = attempts.slice(Math.max(0, attempts.length - made));
-  return own.length - 1 - own.findLastIndex(({ code }) => !isGatewayCode(code));
+  return own.length - 1 - own.findLastIndex(({ code, outage }) => outage || !isGatewayCode(code));
 };
 
 /** Milliseconds since the signal was accepted, or since its last redrive. */

@@ -38,6 +38,12 @@ export const createSlots = ({ concurrency, setConcurrency, maxBytes = MAX_BYTES 
     update();
   };
 
+  const release = (id: string): void => {
+    bytesInFlight -= bytesOf.get(id) ?? 0;
+    bytesOf.delete(id);
+    update();
+  };
+
   return {
     /** Called by the circuit breaker. */
     allow: (concurrent: Concurrency): void => {
@@ -54,6 +60,9 @@ export const createSlots = ({ concurrency, setConcurrency, maxBytes = MAX_BYTES 
     /** Counts a job from when the worker has fetched it: BullMQ fetches many before it starts the first. */
     take,
 
+    /** Call when a job has ended, also one that was not run. */
+    release,
+
     /** Counts a job until `work` ends. */
     count: async <T>(
       { id = '', data }: { id?: string | undefined; data: unknown },
@@ -63,9 +72,7 @@ export const createSlots = ({ concurrency, setConcurrency, maxBytes = MAX_BYTES 
       try {
         return await work();
       } finally {
-        bytesInFlight -= bytesOf.get(id) ?? 0;
-        bytesOf.delete(id);
-        update();
+        release(id);
       }
     },
   };

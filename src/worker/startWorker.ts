@@ -160,6 +160,7 @@ export const startWorker = async ({ backend, config, closers, logger, metrics, .
     backoffMs: (attempt, err) =>
       err instanceof RetryError ? err.backoffMs : backoffMs({ ...policy, attempt }),
     onTaken: slots.take,
+    onEnded: slots.release,
     onFailed: sweeper.onFailed,
     onCompleted: createOnCompleted({ outcomeRecorder, metrics, logger }),
   });

@@ -67,7 +67,7 @@ describe.each(PLATFORMS)('batches on $name', ({ start }) => {
 
   it('HTTP 413 to large requests → batches are split, and only a signal that is too large alone becomes a dead letter', async () => {
     const { sendAll, until, untilDeadLettered, logs } = await setup({
-      env,
+      env: { ...env, RETRY_BASE_MS: '10' },
       answers: ({ text }) => slow(10, text.length > 3_000 ? html(413) : delivered()),
     });
     const large = tokens(6).map((token) => complete(token + 'x'.repeat(4_000)));

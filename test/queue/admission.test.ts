@@ -261,6 +261,17 @@ describe('taking back added signals', () => {
     expect(await isQueued()).toBe(true);
   });
 
+  it('a signal that was accepted before and reopened → stays', async () => {
+    const { client, enqueueIfAbsent, takeBack } = await setup();
+    const job = buildJob('again');
+    await client.set('{p}:dedupe:again', 'reopened');
+    await enqueueIfAbsent([job]);
+
+    await takeBack([job]);
+
+    expect(await client.exists('{p}:signals:again')).toBe(1);
+  });
+
   it('another caller has found the job → stays', async () => {
     const { job, enqueueIfAbsent, takeBack, isQueued } = await setup();
     await enqueueIfAbsent([buildJob('id')]);

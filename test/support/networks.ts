@@ -1,4 +1,5 @@
 import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { promisify } from 'node:util';
 
@@ -25,14 +26,16 @@ const NOWHERE = '02:00:00:00:00:01';
  * other until `cut`: from then on the packets between them vanish, and both still answer the test.
  */
 export const startNetworks = async () => {
-  const { pid } = process;
-  const subnet = `198.18.${pid % 250}`;
+  // Random, because one process may start several. Addresses that are reserved for tests of networks.
+  const id = randomInt(256 * 32);
+  const subnet = `198.18.${id >> 5}`;
+  const first = (id & 31) * 8;
   const hosts = ['a', 'b'].map((letter, index) => ({
-    name: `seek-${pid}-${letter}`,
+    name: `seek-${process.pid}-${id}-${letter}`,
     // An interface has a name of at most 15 characters.
-    uplink: `sk${pid}${letter}`,
-    gateway: `${subnet}.${4 * index + 1}`,
-    address: `${subnet}.${4 * index + 2}`,
+    uplink: `seek${id}${letter}`,
+    gateway: `${subnet}.${first + 4 * index + 1}`,
+    address: `${subnet}.${first + 4 * index + 2}`,
   }));
   const [a, b] = hosts;
   if (a === undefined || b === undefined) throw new Error('Expected two hosts');

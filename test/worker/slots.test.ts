@@ -76,4 +76,13 @@ describe('createSlots', () => {
 
     expect(set).toEqual([1, 0, 50]);
   });
+
+  it('a fetched job is given back without a run → its bytes no longer count', () => {
+    const { slots, set } = setup();
+
+    slots.take('held', 101);
+    slots.release('held');
+
+    expect(set).toEqual([1, 50]);
+  });
 });

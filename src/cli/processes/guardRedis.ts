@@ -40,10 +40,12 @@ export const guardRedis = async (
     return findings;
   };
   const firstFindings = new Promise<SafetyFinding[]>((resolve) => {
+    let timer: NodeJS.Timeout | undefined;
     const tryInspect = (): void =>
       void inspect().then(resolve, () => {
         // The connection broke, and the next `onConnected` repeats the inspection; or Redis is busy.
-        if (isFirst) setTimeout(() => isFirst && tryInspect(), INSPECT_AGAIN_MS).unref();
+        clearTimeout(timer);
+        timer = setTimeout(() => isFirst && tryInspect(), INSPECT_AGAIN_MS).unref();
       });
     backend.onConnected(tryInspect);
   });

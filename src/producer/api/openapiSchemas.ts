@@ -137,7 +137,7 @@ export const schemas: Json = {
     {
       message: text('What was refused, by which host, and what to do if that is known'),
       code: text(
-        'The first word of Redis’s refusal (`NOREPLICAS`, `OOM`), the code of the connection error (`ECONNREFUSED`), or `TIMEOUT`, `CLOSED`, `CONNECTION_LOST`, `WAIT_REPLICAS`, `FAILOVER`, `TOO_MANY_BYTES`',
+        'The first word of Redis’s refusal (`NOREPLICAS`, `OOM`), the code of the connection error (`ECONNREFUSED`), or `TIMEOUT`, `CLOSED`, `CONNECTION_LOST`, `NO_SENTINEL`, `WAIT_REPLICAS`, `FAILOVER`, `TOO_MANY_BYTES`, `QUEUE_ERROR`',
       ),
     },
     ['message', 'code'],

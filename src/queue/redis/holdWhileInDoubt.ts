@@ -22,8 +22,8 @@ export const holdWhileInDoubt =
   async (job, lock, abort) => {
     const waited = await watch.untilSettled(abort);
     // BullMQ 6.7.0 stores the lock beside the job. The present master may not know it.
-    if (waited && (await client.get(`${prefix}:${name}:${job.id}:lock`)) !== lock) {
-      throw new WaitingError();
-    }
+    if (!waited) return process(job, lock, abort);
+    const stored = await client.get(`${prefix}:${name}:${job.id}:lock`).catch(() => undefined);
+    if (stored !== lock) throw new WaitingError();
     return process(job, lock, abort);
   };

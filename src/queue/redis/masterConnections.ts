@@ -26,6 +26,8 @@ type Deps = {
   /** After how many questions without an answer a connection gives up. */
   maxQuestions: number;
   tls: boolean;
+  /** Monotonic, in milliseconds. */
+  now?: () => number;
   /** The IP version, as Node's `connect` takes it. */
   family?: number;
 };
@@ -61,12 +63,15 @@ export const createMasterConnections = ({
   maxQuestions,
   tls,
   family = 0,
+  now = () => performance.now(),
   ...deps
 }: Deps): MasterConnections => {
   const ask = nextFlight(deps.ask);
   /** The open sockets, and the server that each leads to. */
   const servers = new Map<Socket, Endpoint>();
   let timer: NodeJS.Timeout | undefined;
+  let closed = false;
+  const onViews: ((views: SentinelViews) => unknown)[] = [];
 
   /** Closes the connections to all other servers. Their clients connect again. */
   const leaveOthers = (views: SentinelViews): void => {
@@ -81,7 +86,11 @@ export const createMasterConnections = ({
   // Commands that block and connections without callers learn of a failover only from this.
   const startWatching = (): void => {
     timer ??= setInterval(() => {
-      if (servers.size > 0) void ask().then(leaveOthers);
+      if (servers.size === 0) return;
+      void ask().then((views) => {
+        leaveOthers(views);
+        for (const onView of onViews) onView(views);
+      });
     }, WATCH_INTERVAL_MS).unref();
   };
 
@@ -90,9 +99,9 @@ export const createMasterConnections = ({
     onFailure: (err: Error) => void,
   ): Promise<Endpoint> => {
     for (let questions = 1; ; questions += 1) {
-      const master = newestMaster(await ask());
+      const master = closed ? undefined : newestMaster(await ask());
       // Another error: after NO_SENTINEL, the client would connect again although it was closed.
-      if (!isWanted()) throw new Error('Connection is closed.');
+      if (closed || !isWanted()) throw new Error('Connection is closed.');
       if (master !== undefined) return master;
       if (questions >= maxQuestions) throw new Error(NO_SENTINEL);
       onFailure(new Error(`${NO_SENTINEL}; asking again`));
@@ -135,31 +144,43 @@ export const createMasterConnections = ({
 
   return {
     Connector: MasterConnector,
-    watch: (currentSocket) => ({
-      confirm: async () => {
-        const server = servers.get(currentSocket());
-        const views = await ask();
-        leaveOthers(views);
-        const doubt = findDoubt(views, server);
-        if (doubt !== undefined) {
-          throw new UnacknowledgedError('FAILOVER', `Redis is changing its master: ${doubt}`);
-        }
-      },
-      inspect: async () => checkSentinels(await ask(), servers.get(currentSocket())),
-      untilSettled: async (abort) => {
-        const deadline = performance.now() + MAX_HOLD_MS;
-        for (let waited = false; ; waited = true) {
+    watch: (currentSocket) => {
+      /** When the doubt that lasts began. Delivery is held for a limited time per doubt, not per job. */
+      let doubtedSince: number | undefined;
+      const isSettled = (views: SentinelViews): boolean => {
+        // Sentinels that are away are no sign of a failover, and delivery must not depend on them.
+        const answers = views.filter((view) => view !== undefined);
+        const settled =
+          answers.length === 0 || findDoubt(answers, servers.get(currentSocket())) === undefined;
+        doubtedSince = settled ? undefined : (doubtedSince ?? now());
+        return settled || now() - (doubtedSince ?? 0) > MAX_HOLD_MS;
+      };
+      onViews.push(isSettled);
+
+      return {
+        confirm: async () => {
+          const server = servers.get(currentSocket());
           const views = await ask();
           leaveOthers(views);
-          // Sentinels that are away are no sign of a failover, and delivery must not depend on them.
-          const answers = views.filter((view) => view !== undefined);
-          const isSettled =
-            answers.length === 0 || findDoubt(answers, servers.get(currentSocket())) === undefined;
-          if (isSettled || abort?.aborted || performance.now() > deadline) return waited;
-          await delay(HOLD_INTERVAL_MS);
-        }
-      },
-    }),
-    close: () => clearInterval(timer),
+          const doubt = findDoubt(views, server);
+          if (doubt !== undefined) {
+            throw new UnacknowledgedError('FAILOVER', `Redis is changing its master: ${doubt}`);
+          }
+        },
+        inspect: async () => checkSentinels(await ask(), servers.get(currentSocket())),
+        untilSettled: async (abort) => {
+          for (let waited = false; ; waited = true) {
+            const views = await ask();
+            leaveOthers(views);
+            if (isSettled(views) || abort?.aborted) return waited;
+            await delay(HOLD_INTERVAL_MS);
+          }
+        },
+      };
+    },
+    close: () => {
+      closed = true;
+      clearInterval(timer);
+    },
   };
 };

@@ -1,5 +1,10 @@
 import type { Redis } from 'ioredis';
-import type { MemoryUse, QueueUse, SafetyFinding } from '../backend.ts';
+import {
+  MAX_CLOCK_DIFFERENCE_MS,
+  type MemoryUse,
+  type QueueUse,
+  type SafetyFinding,
+} from '../backend.ts';
 import { findRefusals, isRefusedReply, type Refusal } from './access.ts';
 
 const QUESTIONS = {
@@ -150,7 +155,7 @@ const checkVersion = ({ redis_version: version }: Info): SafetyFinding => {
 const checkClock = (aheadMs: number): SafetyFinding => {
   const apartMs = Math.abs(aheadMs);
   const message = `${Math.round(apartMs)} ms ${aheadMs < 0 ? 'behind' : 'ahead of'} ours`;
-  if (apartMs > 60_000) return error('clock', message);
+  if (apartMs > MAX_CLOCK_DIFFERENCE_MS) return error('clock', message);
   return apartMs > 1_000 ? warning('clock', message) : ok('clock', message);
 };
 

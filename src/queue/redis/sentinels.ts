@@ -95,9 +95,18 @@ const toView = (answer: unknown): SentinelView | undefined => {
 /** The master by the newest configuration. A Sentinel that is cut off keeps an older one. */
 export const newestMaster = (views: SentinelViews): Endpoint | undefined =>
   views.reduce<SentinelView | undefined>(
-    (newest, view) => (view !== undefined && view.epoch > (newest?.epoch ?? -1) ? view : newest),
+    (newest, view) => (view !== undefined && isNewer(view, newest) ? view : newest),
     undefined,
   )?.master;
+
+/**
+ * The Sentinel that leads a failover raises its epoch first, and shows the former master until all replicas
+ * follow the new one. The other Sentinels show the new one under the same epoch.
+ */
+const isNewer = (view: SentinelView, newest: SentinelView | undefined): boolean =>
+  newest === undefined ||
+  view.epoch > newest.epoch ||
+  (view.epoch === newest.epoch && newest.failingOver && !view.failingOver);
 
 export const isSame = (one: Endpoint | undefined, other: Endpoint | undefined): boolean =>
   one !== undefined && one.host === other?.host && one.port === other.port;

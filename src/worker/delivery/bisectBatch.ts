@@ -26,6 +26,8 @@ export type Attempted = {
   outcome: Outcome;
   /** Of the request that decided the outcome. Absent if none was made. */
   requestId?: string;
+  /** The answer says nothing about the signal. */
+  outage?: true;
   /** All of SEEK's errors, for the log. */
   errors?: SeekError[];
   /** The value of an answer without errors that was not `true`. */
@@ -169,6 +171,7 @@ const toAttempted = ({ result, requestId }: Answered, isOutage = false): Attempt
     kind: 'attempted',
     outcome: isOutage ? exonerate(outcome) : outcome,
     requestId,
+    ...(isOutage ? { outage: true as const } : {}),
     ...(result.kind === 'refused' ? { errors: result.errors } : {}),
     ...(result.kind === 'accepted' && result.unconfirmed !== undefined
       ? { seekAnswer: result.unconfirmed }

@@ -51,7 +51,7 @@ const CONTENT_TOO_LARGE = 413;
 const MAX_GATEWAY_ATTEMPTS = 8;
 
 const isOfGateway = (status: number): boolean =>
-  status >= 400 && status < 500 && !TRANSIENT_4XX.has(status) && status !== CONTENT_TOO_LARGE;
+  status >= 400 && status < 500 && !TRANSIENT_4XX.has(status);
 
 /** Whether a code is that of an answer which a gateway wrote, as `classify` sets it. */
 export const isGatewayCode = (code: string | undefined): boolean =>
@@ -59,7 +59,7 @@ export const isGatewayCode = (code: string | undefined): boolean =>
 
 /** Whether a gateway may have refused the partner token, so that a new one may help. */
 export const mayRefuseToken = (result: SendResult): boolean =>
-  result.kind === 'unreadable' && isOfGateway(result.status);
+  result.kind === 'unreadable' && isOfGateway(result.status) && result.status !== CONTENT_TOO_LARGE;
 
 export const classify = (result: Exclude<SendResult, { kind: 'aborted' }>): Outcome => {
   switch (result.kind) {
@@ -74,7 +74,6 @@ export const classify = (result: Exclude<SendResult, { kind: 'aborted' }>): Outc
       const { status, detail, retryAfterMs } = result;
       const reason = `HTTP ${status} without a GraphQL answer${detail === undefined ? '' : `: ${detail}`}`;
       const code = `HTTP_${status}`;
-      if (status === CONTENT_TOO_LARGE) return { kind: 'dead', code, reason };
       const outcome = retry(code, reason, retryAfterMs);
       return isOfGateway(status) ? { ...outcome, maxInARow: MAX_GATEWAY_ATTEMPTS } : outcome;
     }

@@ -59,6 +59,16 @@ it('a Sentinel that was cut off answers first → the master of the newest confi
   expect(newestMaster([well, undefined, moved])).toEqual(NEW);
 });
 
+it.each([
+  ['first', [{ ...electing, epoch: 1 }, moved, moved]],
+  ['last', [moved, moved, { ...electing, epoch: 1 }]],
+])(
+  'the leader of a failover, which answers %s, still names the former master → the new one',
+  (_, views) => {
+    expect(newestMaster(views)).toEqual(NEW);
+  },
+);
+
 describe('check of the Sentinels', () => {
   it.each([
     { views: [well, well, well], level: 'ok', message: '3 of 3 answer' },

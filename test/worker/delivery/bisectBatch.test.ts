@@ -54,7 +54,7 @@ describe('signal sent alone', () => {
     { breakerOpen: false, status: 404, outcome: { kind: 'retry', maxInARow: 8 } },
     // The address is wrong, not the signal.
     { breakerOpen: true, status: 404, outcome: { kind: 'retry' } },
-    { breakerOpen: false, status: 413, outcome: { kind: 'dead' } },
+    { breakerOpen: false, status: 413, outcome: { kind: 'retry', maxInARow: 8 } },
     { breakerOpen: true, status: 413, outcome: { kind: 'retry' } },
     { breakerOpen: true, status: 503, outcome: { kind: 'retry' } },
   ])(

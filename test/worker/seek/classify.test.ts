@@ -124,7 +124,7 @@ describe('classify: answers without GraphQL', () => {
     { status: 402, kind: 'retry', maxInARow: 8 },
     { status: 407, kind: 'retry', maxInARow: 8 },
     { status: 408, kind: 'retry' },
-    { status: 413, kind: 'dead' },
+    { status: 413, kind: 'retry', maxInARow: 8 },
     { status: 422, kind: 'retry', maxInARow: 8 },
     { status: 421, kind: 'retry', maxInARow: 8 },
     { status: 425, kind: 'retry' },
@@ -146,7 +146,8 @@ describe('classify: answers without GraphQL', () => {
       ...(isOfGateway ? { maxInARow } : {}),
     });
     expect(isGatewayCode(`HTTP_${status}`)).toBe(isOfGateway);
-    expect(mayRefuseToken({ kind: 'unreadable', status })).toBe(isOfGateway);
+    // 413 is about the size of the request.
+    expect(mayRefuseToken({ kind: 'unreadable', status })).toBe(isOfGateway && status !== 413);
   });
 
   it.each([undefined, '', 'FORBIDDEN', 'HTTP_4xx', 'HTTP_403 ', 'XHTTP_403'])(

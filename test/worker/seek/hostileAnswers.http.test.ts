@@ -117,7 +117,7 @@ describe('answer that breaks HTTP', () => {
     ['600 New', 'HTTP_600', 'retry'],
     ['999 Blocked', 'HTTP_999', 'retry'],
     ['404 Not Found', 'HTTP_404', 'retry'],
-    ['413 Content Too Large', 'HTTP_413', 'dead'],
+    ['413 Content Too Large', 'HTTP_413', 'retry'],
     ['451 Unavailable', 'HTTP_451', 'retry'],
   ])('HTTP %s → code %s, outcome %s, no redirect followed', async (status, code, kind) => {
     const headers = 'Location: http://127.0.0.1:1/elsewhere\r\n';

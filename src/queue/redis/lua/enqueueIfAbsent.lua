@@ -38,7 +38,9 @@ for n = 1, (#KEYS - 4) / 3 do
     -- The list first: no worker would find a job that is in no list.
     redis.call('LPUSH', wait, id)
     redis.call('HSET', job, 'name', name, 'data', data, 'opts', ARGV[1],
-      'timestamp', acceptedAt, 'delay', 0, 'priority', 0, 'nonce', own)
+      'timestamp', acceptedAt, 'delay', 0, 'priority', 0,
+      -- A reopened signal was accepted before, and this job is all that is left of it: it must not be taken back.
+      'nonce', record == 'reopened' and own .. '+' or own)
     answers[n] = 1
     added[1] = true
   end
