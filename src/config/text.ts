@@ -21,6 +21,15 @@ export const textProblem = (text: string): string | undefined => {
 const nameOf = (character: string): string =>
   `U+${character.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}`;
 
+/** The same for the prefix of all keys in Redis, which every process must spell alike. */
+export const prefixProblem = (text: string): string | undefined => {
+  const problem = identifierProblem(text);
+  if (problem !== undefined) return problem;
+  if (!/^[\x21-\x7e]+$/.test(text)) return 'must hold ASCII characters only';
+  if (/[\\$<>*?[\]]/.test(text)) return 'must hold none of \\ $ < > * ? [ ]';
+  return text.includes('{}') ? 'must name a hash tag between the braces' : undefined;
+};
+
 /** The same for a name that other programs compare or send: a copying mistake leaves quotes or spaces in it. */
 export const identifierProblem = (text: string): string | undefined => {
   if (text === '') return 'must not be empty';

@@ -8,7 +8,7 @@ import { MAX_SIGNAL_BYTES, MAX_SIGNAL_BYTES_RANGE } from '../schemas/signal.ts';
 import { DEDUPE_WINDOW_MS, MAX_DEDUPE_WINDOW_MS } from '../schemas/signalJob.ts';
 import { type ApiKey, parseApiKey } from './apiKey.ts';
 import { postgresUrlProblems } from './postgresUrl.ts';
-import { identifierProblem } from './text.ts';
+import { identifierProblem, prefixProblem } from './text.ts';
 import { completeProxyUrl, proxyUrlProblems, publicUrlProblems, redisUrlProblems } from './urls.ts';
 
 const HOUR_MS = 3_600_000;
@@ -48,9 +48,9 @@ const host = () =>
       (text) => isIP(text) !== 0 || /^[\w.-]+$/.test(text),
       'must be a host name or an IP address',
     );
-const identifier = () =>
+const free = (problemOf: (text: string) => string | undefined) =>
   checked((text) => {
-    const problem = identifierProblem(text);
+    const problem = problemOf(text);
     return problem === undefined ? [] : [problem];
   });
 const flag = () =>
@@ -100,12 +100,12 @@ export const VARIABLES = {
   REDIS_SENTINELS: sentinels.optional(),
   ALLOW_UNSAFE_REDIS: flag().default(false),
   WAIT_REPLICAS: wholeNumber(0, 100).default(0),
-  QUEUE_PREFIX: identifier().default('{seek}'),
+  QUEUE_PREFIX: free(prefixProblem).default('{seek}'),
   EMBEDDED_PATH: z.string().default('.seek-signals'),
   SEEK_API_URL: publicUrl('https://…').default('https://graphql.seek.com/graphql'),
   SEEK_AUTH_URL: publicUrl('https://…').default('https://auth.seek.com/oauth/token'),
-  SEEK_AUDIENCE: identifier().default(LIVE_AUDIENCE),
-  SEEK_CLIENT_ID: identifier().optional(),
+  SEEK_AUDIENCE: free(identifierProblem).default(LIVE_AUDIENCE),
+  SEEK_CLIENT_ID: free(identifierProblem).optional(),
   SEEK_CLIENT_SECRET: z.string().optional(),
   SEEK_USER_AGENT: z
     .string()

@@ -1,6 +1,6 @@
 import { type DestinationStream, type Logger, pino } from 'pino';
 import pretty from 'pino-pretty';
-import { printable, printableValue } from '../runtime/printable.ts';
+import { escapeUnprintable, printable, printableValue } from '../runtime/printable.ts';
 import { boundText } from './boundValue.ts';
 import { isMaskedToken } from './redact.ts';
 
@@ -72,6 +72,13 @@ export const prettyOutput = (terminal: DestinationStream): DestinationStream => 
 
 const NO_OUTPUT: DestinationStream = { write: () => {} };
 
+// JSON leaves these as they are, and a terminal that shows the log may obey them.
+const RAW = /[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\u{e0000}-\u{e007f}]/u;
+
+/** Escapes them in a line of JSON, so that a parser reads the original text. */
+export const escapeRaw = (line: string): string =>
+  RAW.test(line) ? `${escapeUnprintable(line.trimEnd())}\n` : line;
+
 // A write per line would be the largest cost of a signal. A process that is killed loses at most the lines
 // of its last 100 ms.
 const bufferedOutput = (): DestinationStream => {
@@ -82,7 +89,9 @@ const bufferedOutput = (): DestinationStream => {
     periodicFlush: 100,
   });
   process.on('exit', () => destination.flushSync());
-  return destination;
+  return {
+    write: (line) => destination.write(escapeRaw(line)),
+  };
 };
 
 export type { Logger };

@@ -1,4 +1,4 @@
-import { identifierProblem, textProblem } from '../config/text.ts';
+import { identifierProblem, prefixProblem, textProblem } from '../config/text.ts';
 import { redisUrlProblems } from '../config/urls.ts';
 import { isDedupeWindowMs } from '../queue/dedupeWindow.ts';
 import { parseTokenKey } from '../runtime/tokenCipher.ts';
@@ -40,7 +40,7 @@ const CHECKS: Record<string, Check> = {
       : 'must be a list of { host, port }',
   ],
   waitReplicas: wholeNumber(0, 100),
-  queuePrefix: text((given) => [identifierProblem(given)]),
+  queuePrefix: text((given) => [prefixProblem(given)]),
   name: senderName,
   dedupeWindowMs: (value) => [
     isDedupeWindowMs(value)

@@ -36,13 +36,14 @@ const isMalformed = (url: string): boolean => {
 };
 
 /**
- * Completes requests of load balancers, which the adapter would refuse: HTTP/1.0 has no Host header, and
+ * Completes requests of load balancers, which the adapter would refuse: HTTP/1.0 needs no Host header, and
  * `OPTIONS *` asks about the server, not about a path.
  */
 const completeRequests =
   (listener: RequestListener): RequestListener =>
   (incoming, outgoing) => {
-    if (incoming.httpVersion === '1.0') incoming.headers.host ??= 'localhost';
+    // Node refuses HTTP/1.1 without the header; an empty one is allowed.
+    if (!incoming.headers.host) incoming.headers.host = 'localhost';
     if (incoming.method === 'OPTIONS' && incoming.url === '*') incoming.url = '/';
     return listener(incoming, outgoing);
   };

@@ -1,4 +1,9 @@
-import { createLogger, createThrottle, prettyOutput } from '../../src/observability/logger.ts';
+import {
+  createLogger,
+  createThrottle,
+  escapeRaw,
+  prettyOutput,
+} from '../../src/observability/logger.ts';
 import { captureLogs } from '../support/captureLogs.ts';
 
 const NAMES = ['token', 'access_token', 'client_secret', 'authorization', 'password'];
@@ -84,6 +89,14 @@ describe('the logger', () => {
 
     expect(lines()).toMatchObject([{ level: 'error', msg: 'Close failed' }]);
   });
+});
+
+it.each([
+  ['{"msg":"plain ü \\u001b"}\n', '{"msg":"plain ü \\u001b"}\n'],
+  ['{"msg":"\u009b31m \u202e"}\n', '{"msg":"\\u009b31m \\u202e"}\n'],
+])('a line of the log %j → %j', (line, escaped) => {
+  expect(escapeRaw(line)).toBe(escaped);
+  expect(JSON.parse(escapeRaw(line))).toEqual(JSON.parse(line));
 });
 
 it('a throttle returns true at once, and then once per interval', () => {

@@ -135,7 +135,13 @@ describe('enqueueIfAbsent in Redis', () => {
     );
 
     const nonce = expect.stringMatching(/^\S+:1$/);
-    expect({ ...a, data: '', opts: '' }).toEqual({ ...b, data: '', opts: '', nonce });
+    expect({ ...a, data: '', opts: '' }).toEqual({
+      ...b,
+      data: '',
+      opts: '',
+      nonce,
+      unshared: '1',
+    });
     expect(JSON.parse(b?.opts ?? '')).toMatchObject(JSON.parse(a?.opts ?? ''));
     expect(await client.zrange('{p}:signals:marker', '0', '-1', 'WITHSCORES')).toEqual(marked);
     expect(await client.lrange('{p}:signals:wait', 0, -1)).toEqual(['own', 'ours']);
@@ -204,12 +210,14 @@ describe('a script that ioredis sends again', () => {
     const { enqueueIfAbsent } = createRedisEnqueue({ client, prefix: '{p}' });
     // Loads the script, so that the next call is one request.
     await enqueueIfAbsent([buildJob('first')]);
-    const loseNextAnswer = () =>
+    const loseNextAnswer = (beforeCut: () => Promise<void> = async () => {}) =>
       proxy.watch((text, { hold }) => {
         if (!text.includes('acceptedAt')) return;
         proxy.watch(undefined);
         hold();
-        void waitFor(async () => (await direct.exists('{p}:signals:id')) === 1).then(proxy.cut);
+        void waitFor(async () => (await direct.exists('{p}:signals:id')) === 1)
+          .then(beforeCut)
+          .then(proxy.cut);
       });
     return { direct, enqueueIfAbsent, loseNextAnswer };
   };
@@ -232,6 +240,37 @@ describe('a script that ioredis sends again', () => {
     ]);
 
     expect(answers.flat()).toEqual([ADDED, { kind: 'known', queued: true }]);
+  });
+
+  it('another caller has found the signal meanwhile → still added', async () => {
+    const { direct, enqueueIfAbsent, loseNextAnswer } = await setup();
+    const other = createRedisEnqueue({ client: direct, prefix: '{p}' });
+    let found: unknown;
+    loseNextAnswer(async () => {
+      found = await other.enqueueIfAbsent([buildJob('id')]);
+    });
+
+    expect(await enqueueIfAbsent([buildJob('id')])).toEqual([ADDED]);
+    expect(found).toEqual([{ kind: 'known', queued: true }]);
+  });
+});
+
+describe('a user without the permission for HSET', () => {
+  const { opened, closing } = closeAfterEach();
+
+  it('→ rejects, and leaves no id without a job', async () => {
+    const redis = await opened(startRedis());
+    const client = new Redis(redis.url);
+    closing.push(async () => client.disconnect());
+    await client.call('ACL', 'SETUSER', 'app', 'on', '>pw', '~*', '&*', '+@all', '-hset');
+    const app = new Redis({ port: redis.port, username: 'app', password: 'pw' });
+    closing.push(async () => app.disconnect());
+    const { enqueueIfAbsent } = createRedisEnqueue({ client: app, prefix: '{p}' });
+
+    await expect(enqueueIfAbsent([buildJob('id')])).rejects.toThrow(
+      /can't run this command|no permissions/,
+    );
+    expect(await client.llen('{p}:signals:wait')).toBe(0);
   });
 });
 

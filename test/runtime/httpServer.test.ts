@@ -78,6 +78,11 @@ describe('requests of load balancers', () => {
       'GET /health/ready HTTP/1.0\r\n\r\n',
       /200 OK[\s\S]*\/health\/ready$/,
     ],
+    [
+      'HTTP/1.1 with an empty host',
+      'GET / HTTP/1.1\r\nHost:\r\nConnection: close\r\n\r\n',
+      /200 OK/,
+    ],
     ['OPTIONS, HTTP/1.0 without a host', 'OPTIONS / HTTP/1.0\r\n\r\n', /200 OK[\s\S]*\/$/],
     ['OPTIONS *', 'OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n', /200 OK/],
     ['HTTP/1.1 without a host', 'GET / HTTP/1.1\r\n\r\n', /400 Bad Request/],

@@ -5,7 +5,9 @@ import { type Config, ConfigError } from '../../config/config.ts';
 import { createLogger } from '../../observability/logger.ts';
 import { orUnavailable } from '../../producer/available.ts';
 import { toResults } from '../../producer/enqueue.ts';
+import { QueueUnavailableError } from '../../producer/errors.ts';
 import { readLock } from '../../queue/embedded/folderLock.ts';
+import type { ExplainFailure } from '../../queue/failure.ts';
 import { type Composition, compose } from '../compose.ts';
 import { guardRedis } from '../processes/guardRedis.ts';
 import { openRedisBackend } from '../processes/service.ts';
@@ -62,6 +64,16 @@ export const connectRedis = async (config: Config<'REDIS_URL'>): Promise<Composi
   return compose(config, backend, logger);
 };
 
+/** Names the Redis that refuses a command. */
+const explainRefusals =
+  (explainFailure: ExplainFailure) =>
+  <Args extends unknown[], Result>(call: (...args: Args) => Promise<Result>) =>
+  (...args: Args): Promise<Result> =>
+    call(...args).catch((err: unknown) => {
+      const isReply = err instanceof Error && err.name === 'ReplyError';
+      throw isReply ? new QueueUnavailableError(explainFailure(err)) : err;
+    });
+
 const openRedisAdminClient = async (config: Config<'REDIS_URL'>): Promise<AdminClient> => {
   const composition = await connectRedis(config);
   const { backend, lookup, deadLetters, seekTokens } = composition;
@@ -75,27 +87,30 @@ const openRedisAdminClient = async (config: Config<'REDIS_URL'>): Promise<AdminC
     return guarded;
   };
 
+  const explained = explainRefusals(backend.explainFailure);
+
   return {
     enqueue: async (signals) => {
       await guard();
       return toResults(await enqueue(signals, { from: SENDER }));
     },
-    status: composition.status,
-    search: composition.search,
-    find: lookup.find,
-    deadLetters: deadLetters.list,
-    countDeadLetters: deadLetters.count,
-    deadLetter: deadLetters.get,
-    redrive: (signalId, { dryRun } = { dryRun: false }) =>
+    status: explained(composition.status),
+    search: explained(composition.search),
+    find: explained(lookup.find),
+    deadLetters: explained(deadLetters.list),
+    countDeadLetters: explained(deadLetters.count),
+    deadLetter: explained(deadLetters.get),
+    redrive: explained((signalId, { dryRun } = { dryRun: false }) =>
       dryRun ? deadLetters.wouldRedrive(signalId) : deadLetters.redrive(signalId, operator()),
-    previewRedrive: deadLetters.previewRedrive,
+    ),
+    previewRedrive: explained(deadLetters.previewRedrive),
     exportDeadLetters: composition.exportDeadLetters,
     importDeadLetters: async (lines) => {
       await guard();
       return composition.importDeadLetters(lines);
     },
-    discard: (signalId, reason) => deadLetters.discard(signalId, reason, operator()),
-    expiring: seekTokens.expiring,
+    discard: explained((signalId, reason) => deadLetters.discard(signalId, reason, operator())),
+    expiring: explained(seekTokens.expiring),
     close: backend.close,
   };
 };

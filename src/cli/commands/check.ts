@@ -8,6 +8,7 @@ import { MIN_SECRET_LENGTH } from '../../observability/redact.ts';
 import { orUnavailable } from '../../producer/available.ts';
 import type { Backend, QueueUse, SafetyFinding } from '../../queue/backend.ts';
 import { viewDelivery } from '../../queue/breakerState.ts';
+import { commandOf } from '../../queue/redis/access.ts';
 import { messageOf } from '../../runtime/errors.ts';
 import { packageInfo } from '../../runtime/packageInfo.ts';
 import { LIVE_AUDIENCE } from '../../schemas/seekApi.ts';
@@ -151,7 +152,16 @@ const checkRedis = async (config: Config): Promise<SafetyFinding[]> => {
         await checkDelivery(backend),
       ];
     };
-    return await orUnavailable(inspect(), REDIS_TIMEOUT_MS, backend.explainFailure);
+    // The first attempt of a user without INFO fails as a whole: see `skipRefusedReadyCheck`.
+    const inspectAgain = (err: unknown) => {
+      if (commandOf(err) !== 'info') throw err;
+      return inspect();
+    };
+    return await orUnavailable(
+      inspect().catch(inspectAgain),
+      REDIS_TIMEOUT_MS,
+      backend.explainFailure,
+    );
   } catch (err) {
     return [{ subject: 'Redis', level: 'error', message: messageOf(err) }];
   } finally {

@@ -4,6 +4,7 @@ import { openBoard } from '../../board/createBoard.ts';
 import type { Account } from '../../board/login.ts';
 import { queueUnavailable } from '../../board/pages/unavailable.ts';
 import { type Config, ConfigError, loadConfig, shutdownGraceMs } from '../../config/config.ts';
+import { createThrottle } from '../../observability/logger.ts';
 import { queueTimedOut, withDeadline } from '../../runtime/async.ts';
 import { serve } from '../../runtime/httpServer.ts';
 import { noLaterFailure, runUntilTerminated } from '../../runtime/lifecycle.ts';
@@ -12,6 +13,7 @@ import { onPort } from './probesServer.ts';
 import { openService, type Service } from './service.ts';
 
 const RESPONSE_TIMEOUT_MS = 4_000;
+const LOG_INTERVAL_MS = 10_000;
 
 /** `seek-signals board`: status pages, and Bull Board for both queues. */
 export const board = async (
@@ -74,6 +76,7 @@ export const startBoard = async (service: Service, config: BoardConfig, port: nu
     return building;
   };
 
+  const isLogDue = createThrottle(LOG_INTERVAL_MS);
   const app = new Hono({ strict: false });
   // Also here, because the unavailable page is served without the board and needs the same headers.
   app.use(cacheHeaders, pageHeaders, answerOtherMethods(app));
@@ -81,7 +84,12 @@ export const startBoard = async (service: Service, config: BoardConfig, port: nu
   app.all('*', async (c) => {
     const answered = getBoard().then((board) => board.fetch(c.req.raw, c.env));
     const response = await withDeadline(answered, RESPONSE_TIMEOUT_MS, queueTimedOut).catch(
-      () => undefined,
+      (err: unknown) => {
+        // Only logged: the page is shown without a login.
+        const { code, message: reason } = backend.explainFailure(err);
+        if (isLogDue()) logger.warn({ code, reason }, 'The board is unavailable');
+        return undefined;
+      },
     );
     return response ?? queueUnavailable(c);
   });

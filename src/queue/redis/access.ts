@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis';
 import { v4 as uuidV4 } from 'uuid';
 import { withDeadline } from '../../runtime/async.ts';
+import { isObject } from '../../schemas/json.ts';
 import type { QueueUse } from '../backend.ts';
 
 type Command = readonly [name: string, ...args: (string | number)[]];
@@ -106,9 +107,19 @@ export const findRefusals = async (
   const answers = await withDeadline(Promise.resolve(pipeline.exec()), TIMEOUT_MS, notInTime);
   return (answers ?? []).flatMap(([err], index): Refusal[] => {
     if (err === null) return [];
-    if (err.name !== 'ReplyError') throw err;
+    if (err.name !== 'ReplyError' || isOfAnother(err, commands[index]?.[0])) throw err;
     return isRefusal(err) ? [{ command: commands[index]?.[0] ?? '', reason: err.message }] : [];
   });
+};
+
+/** ioredis rejects all waiting commands with the refusal of the one that it sends first. */
+const isOfAnother = (err: Error, name: string | undefined): boolean =>
+  commandOf(err) !== undefined && commandOf(err) !== name;
+
+/** The name of the command that Redis refused. */
+export const commandOf = (err: unknown): string | undefined => {
+  const command = err instanceof Error && 'command' in err ? err.command : undefined;
+  return isObject(command) && typeof command.name === 'string' ? command.name : undefined;
 };
 
 const notInTime = (): Error =>

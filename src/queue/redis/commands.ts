@@ -3,6 +3,7 @@ import type { Redis } from 'ioredis';
 
 /** The files in `lua/`. The header of each describes its keys, its values and its result. */
 export type ScriptName =
+  | 'checkWrite'
   | 'completeBatch'
   | 'enqueueIfAbsent'
   | 'indexRequests'

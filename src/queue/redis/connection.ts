@@ -2,6 +2,7 @@ import { Redis, type RedisOptions } from 'ioredis';
 import { createThrottle, type Logger } from '../../observability/logger.ts';
 import { redact } from '../../observability/redact.ts';
 import { messageOf } from '../../runtime/errors.ts';
+import { isRefusedReply } from './access.ts';
 import { NO_SENTINEL } from './masterConnections.ts';
 import type { Endpoint } from './sentinels.ts';
 
@@ -70,6 +71,7 @@ export const connectRedis = (
   });
   if (Connector !== undefined) reconnectAfterEnd(client);
   refuseOtherDatabase(client);
+  skipRefusedReadyCheck(client);
   const describeError = createDescribeError(url);
   let isLogDue = createThrottle(LOG_INTERVAL_MS);
   let lost = false;
@@ -134,6 +136,18 @@ const reconnectAfterEnd = (client: Redis): void => {
 const refuseOtherDatabase = (client: Redis): void => {
   client.on('error', (err: Error & { command?: { name?: unknown } }) => {
     if (err.command?.name === 'select') client.disconnect(true);
+  });
+};
+
+/**
+ * ioredis asks with INFO whether Redis has loaded its data, before it sends anything else. A user without INFO
+ * would never be ready, and every command would fail with the refusal of INFO. ioredis itself recognises
+ * NOPERM only.
+ */
+const skipRefusedReadyCheck = (client: Redis): void => {
+  client.on('error', (err: Error & { command?: { name?: unknown } }) => {
+    if (err.command?.name === 'info' && isRefusedReply(err))
+      client.options.enableReadyCheck = false;
   });
 };
 

@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis';
 import { singleFlight } from '../../runtime/async.ts';
 import type { Backend } from '../backend.ts';
+import { defineScript } from './commands.ts';
 
 const DISCONNECTED: ReadonlySet<string> = new Set(['reconnecting', 'close', 'end']);
 // Long enough to outlive the interval of any health check, so that the key is overwritten and not added.
@@ -17,6 +18,7 @@ export const createHealthProbes = ({
   prefix,
 }: Deps): Pick<Backend, 'ping' | 'checkRead' | 'checkWrite'> => {
   const key = `${prefix}:health`;
+  const checkWrite = defineScript(client, 'checkWrite');
   const whileConnected = (ask: () => Promise<unknown>) => {
     const askOnce = singleFlight(ask);
     return async (): Promise<void> => {
@@ -28,6 +30,6 @@ export const createHealthProbes = ({
   return {
     ping: whileConnected(() => client.ping()),
     checkRead: whileConnected(() => client.exists(key)),
-    checkWrite: whileConnected(() => client.set(key, 1, 'PX', KEY_TTL_MS)),
+    checkWrite: whileConnected(() => checkWrite([key], [Date.now(), KEY_TTL_MS])),
   };
 };

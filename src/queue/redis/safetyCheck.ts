@@ -5,7 +5,7 @@ import {
   type QueueUse,
   type SafetyFinding,
 } from '../backend.ts';
-import { findRefusals, isRefusedReply, type Refusal } from './access.ts';
+import { commandOf, findRefusals, isRefusedReply, type Refusal } from './access.ts';
 
 const QUESTIONS = {
   info: { command: 'INFO', grant: '+info' },
@@ -199,7 +199,9 @@ export const inspectRedis = async ({
   /** Each question stands by itself: whatever Redis says against one, the others are answered. */
   const ask = async <Answer>(question: Question, answer: Promise<Answer>) =>
     answer.catch((err: unknown) => {
-      if (!isRefusedReply(err)) throw err;
+      const command = commandOf(err);
+      // The refusal of another command, which ioredis sends before all others, says nothing about this one.
+      if (!isRefusedReply(err) || (command !== undefined && command !== question)) throw err;
       refused[question] = err.message;
       return undefined;
     });

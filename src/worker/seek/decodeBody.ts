@@ -60,10 +60,14 @@ const decodeOnce = async (bytes: Buffer, encoding: string, maxBytes: number): Pr
   }
 };
 
+const MAX_WHITE_SPACE = 64;
+
 /** Whether the first two bytes are a zlib header (RFC 1950, section 2.2). */
 const isZlib = (bytes: Buffer): boolean =>
   bytes.length >= 2 && (bytes.readUInt8(0) & 0x0f) === 8 && bytes.readUInt16BE(0) % 31 === 0;
 
 // No encoding of a JSON object begins like one. Proxies decode a body and leave its header, and servers
 // name an encoding that is none, such as UTF-8.
-const isPlain = (bytes: Buffer): boolean => bytes.length === 0 || bytes[0] === 0x7b;
+const isPlain = (bytes: Buffer): boolean =>
+  bytes.length === 0 ||
+  /^(?:\xef\xbb\xbf)?[ \t\r\n]*\{/.test(bytes.toString('latin1', 0, MAX_WHITE_SPACE));

@@ -144,18 +144,22 @@ const requestToken = async (
   return { value, renewAt: requestedAt + Math.max(lifetimeMs - RENEW_EARLY_MS, lifetimeMs / 2) };
 };
 
-// The messages quote nothing of the body, which can contain a token.
+// The messages quote nothing of the body, which can contain a token, except the name of an error.
 const readToken = ({ status, body, undecoded, retryAfterMs }: HttpAnswer) => {
   const parsed = parseJson(body.replace(/^\uFEFF/, ''));
   const isSuccess = status >= 200 && status <= 299;
   const token = PartnerTokenAnswerSchema.safeParse(parsed);
   if (isSuccess && token.success) return token.data;
 
-  const error = TokenErrorSchema.safeParse(parsed).data?.error ?? '';
+  const error = (TokenErrorSchema.safeParse(parsed).data?.error ?? '').toLowerCase();
+  // A page, for example of a firewall: its status says nothing about the credentials.
+  const isPage = parsed === undefined && body !== '';
   const refused =
-    REFUSED_ERRORS.has(error) || (REFUSED.has(status) && !TRANSIENT_ERRORS.has(error));
-  const isKnown = REFUSED_ERRORS.has(error) || TRANSIENT_ERRORS.has(error);
-  const problem = undecoded ?? (isKnown ? error : undefined);
+    REFUSED_ERRORS.has(error) ||
+    (isSuccess && error !== '' && !TRANSIENT_ERRORS.has(error)) ||
+    (REFUSED.has(status) && !TRANSIENT_ERRORS.has(error) && (status === 401 || !isPage));
+  // Nothing but the name of an error can look like this.
+  const problem = undecoded ?? (/^[a-z_]{1,40}$/.test(error) ? error : undefined);
   const found = isSuccess ? 'answer has no token' : `HTTP ${status}`;
   throw new PartnerTokenError(
     `token endpoint: ${found}${problem === undefined ? '' : `: ${problem}`}`,

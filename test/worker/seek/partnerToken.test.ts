@@ -430,7 +430,17 @@ describe('failure', () => {
     {
       what: 'an unknown error under 200',
       reply: { status: 200, body: '{"error":"new"}' },
+      code: 'CREDENTIALS_REFUSED',
+    },
+    ...[400, 403].map((status) => ({
+      what: `a page under ${status}`,
+      reply: { status, body: '<html>Blocked' },
       code: 'PARTNER_TOKEN',
+    })),
+    {
+      what: 'a page under 401',
+      reply: { status: 401, body: '<html>Unauthorized' },
+      code: 'CREDENTIALS_REFUSED',
     },
     {
       what: 'an unknown error under 400',

@@ -9,9 +9,9 @@ local removed = 0
 for n = 1, #KEYS - 2 do
   local job = KEYS[n + 2]
   local id, nonce = unpack(ARGV, 2 * n - 1, 2 * n)
-  local stored = redis.call('HMGET', job, 'nonce', 'ats')
+  local stored = redis.call('HMGET', job, 'nonce', 'ats', 'unshared')
   -- A job that a worker has taken before is not searched for: the search would read the whole list.
-  if stored[1] == nonce and not stored[2]
+  if stored[1] == nonce and not stored[2] and stored[3]
     and redis.call('LREM', KEYS[1], 1, id) + redis.call('LREM', KEYS[2], 1, id) > 0 then
     redis.call('DEL', job)
     removed = removed + 1
