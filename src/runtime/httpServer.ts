@@ -43,7 +43,8 @@ const completeRequests =
   (listener: RequestListener): RequestListener =>
   (incoming, outgoing) => {
     // Node refuses HTTP/1.1 without the header; an empty one is allowed.
-    if (!incoming.headers.host) incoming.headers.host = 'localhost';
+    const isCurrent = incoming.httpVersion === '1.0' || incoming.httpVersion === '1.1';
+    if (isCurrent && !incoming.headers.host) incoming.headers.host = 'localhost';
     if (incoming.method === 'OPTIONS' && incoming.url === '*') incoming.url = '/';
     return listener(incoming, outgoing);
   };

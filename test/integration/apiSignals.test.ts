@@ -188,15 +188,6 @@ describe('POST /signals/batch', () => {
     expect((await call('POST', '/signals/batch', body)).status).toBe(422);
   });
 
-  it.each([
-    ['nested too deeply', { signals: JSON.parse(`${'['.repeat(64)}${']'.repeat(64)}`) }, 400],
-    ['of too many values', { signals: Array(100_000).fill({}) }, 413],
-  ])('batch %s → %#, before it is parsed', async (_, body, status) => {
-    const { call } = await setup();
-
-    expect((await call('POST', '/signals/batch', body)).status).toBe(status);
-  });
-
   it('body over 4 MiB → 413', async () => {
     const { call } = await setup();
     const token = 'x'.repeat(4 * 1024 * 1024);

@@ -8,14 +8,14 @@ import { CURSOR_PATTERN } from '../../queue/readDeadLetters.ts';
 import { type InvalidFields, toInvalidFields } from '../../schemas/invalidFields.ts';
 import { isObject } from '../../schemas/json.ts';
 import type { HeldBytes } from './bodyBudget.ts';
-import { measureJson } from './jsonShape.ts';
+import { countValues } from './countValues.ts';
 
 const MEBIBYTE = 1024 * 1024;
 const MAX_CHUNKS = 1_000;
-// A signal has fewer than 8 levels. Each value takes memory of its own, however short its text.
-const MAX_DEPTH = 64;
-const MAX_VALUES = 100_000;
+// Each value takes memory of its own, however short its text.
 const BYTES_PER_VALUE = 64;
+// With the largest body, as much as large requests may hold together.
+const MAX_SHAPE_BYTES = 4 * MEBIBYTE;
 // With LOG_BODIES, in characters.
 const MAX_LOGGED_BODY = 64_000;
 
@@ -38,7 +38,7 @@ export const readJson = async (c: Context, options: Options): Promise<unknown> =
   const { mebibytes, logger, ifEmpty } = options;
   const bytes = await readBody(c, mebibytes);
   if (bytes.byteLength === 0 && ifEmpty !== undefined) return ifEmpty;
-  boundShape(c, bytes);
+  countShape(c, bytes);
   const body = parse(bytes);
   logger?.info({ path: c.req.path, body: describeBody(body) }, 'api.request');
   return body;
@@ -68,17 +68,11 @@ export const readJsonOf = async (c: Context, pathId: PathId): Promise<unknown> =
   return { ...body, [name]: id };
 };
 
-/** Responds 400 for JSON that is nested too deeply, and 413 for more values than any request needs. */
-const boundShape = (c: Context, bytes: Uint8Array): void => {
-  const { depth, values } = measureJson(bytes);
-  if (depth > MAX_DEPTH) {
-    throw new HTTPException(400, { message: `The body is nested over ${MAX_DEPTH} levels deep` });
-  }
-  if (values > MAX_VALUES) {
-    throw new HTTPException(413, { message: `The body holds over ${MAX_VALUES} values` });
-  }
+/** Counts what the values take beside the bytes of the body: a large one of tiny values is read alone. */
+const countShape = (c: Context, bytes: Uint8Array): void => {
   const heldBytes: HeldBytes | undefined = c.get('heldBytes');
-  if (heldBytes?.take(values * BYTES_PER_VALUE) === false) throw new TooManyBytesError();
+  const shapeBytes = Math.min(countValues(bytes) * BYTES_PER_VALUE, MAX_SHAPE_BYTES);
+  if (heldBytes?.take(shapeBytes) === false) throw new TooManyBytesError();
 };
 
 const parse = (bytes: Uint8Array): unknown => {
