@@ -23,6 +23,13 @@ const withoutTrailingZeros = (digits: string): string => {
   return digits.slice(0, end);
 };
 
+// The pattern of `z.iso.datetime()`.
+const UTC_DATE_TIME = z.regexes.datetime({});
+
+/** Whether `z.iso.datetime()` accepts the value: RFC 3339 in UTC, with `Z`. */
+export const isUtcDateTime = (value: unknown): value is string =>
+  typeof value === 'string' && UTC_DATE_TIME.test(value);
+
 /** An RFC 3339 timestamp with an offset. Parsing converts it to UTC; one that ends in `Z` stays as it is. */
 export const DateTimeSchema = z.iso
   .datetime({

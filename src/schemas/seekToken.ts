@@ -1,14 +1,16 @@
 import * as z from 'zod';
 
 import { DateTimeSchema } from './dateTime.ts';
-import { ExactTextSchema, SeekTokenSchema } from './identifiers.ts';
+import { ExactTextSchema, isWithinBytes, SeekTokenSchema } from './identifiers.ts';
 import { upgradeStoredToken } from './olderNames.ts';
 
 const MAX_APPLICATION_ID_BYTES = 255;
 
+export const fitsApplicationId = isWithinBytes(MAX_APPLICATION_ID_BYTES);
+
 /** The ATS's own id of an application; opaque. */
 export const ApplicationIdSchema = ExactTextSchema.refine(
-  (text) => Buffer.byteLength(text) <= MAX_APPLICATION_ID_BYTES,
+  fitsApplicationId,
   `Must be at most ${MAX_APPLICATION_ID_BYTES} bytes of UTF-8`,
 );
 

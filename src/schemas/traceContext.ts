@@ -5,6 +5,12 @@ const TRACEPARENT = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}
 // The length that W3C Trace Context requires everyone to propagate. A longer one is dropped.
 const MAX_TRACESTATE_LENGTH = 512;
 
+export const isTraceparent = (value: unknown): boolean =>
+  typeof value === 'string' && TRACEPARENT.test(value);
+
+export const isTracestate = (value: unknown): boolean =>
+  typeof value === 'string' && value.length <= MAX_TRACESTATE_LENGTH;
+
 /** The trace that a signal belongs to. An unreadable value counts as absent, so it never costs a signal. */
 export type TraceContext = z.infer<typeof TraceContextSchema>;
 
