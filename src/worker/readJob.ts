@@ -1,6 +1,7 @@
 import * as z from 'zod';
 
 import { toInvalidFields } from '../schemas/invalidFields.ts';
+import { readPlainJob } from '../schemas/readPlainJob.ts';
 import {
   SIGNAL_JOB_VERSION,
   type SignalJob,
@@ -18,6 +19,8 @@ const NewerSchema = z.looseObject({ version: z.int().gt(SIGNAL_JOB_VERSION) });
 
 /** `failure` names fields, but never repeats a value: it can be a token. */
 export const readJob = (data: unknown): ReadJob => {
+  const plain = readPlainJob(data);
+  if (plain !== undefined) return { kind: 'signal', signalJob: plain };
   const parsed = SignalJobSchema.safeParse(data, { reportInput: true });
   if (parsed.success) return { kind: 'signal', signalJob: parsed.data };
   const newer = NewerSchema.safeParse(data).data;

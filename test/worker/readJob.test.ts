@@ -6,6 +6,15 @@ describe('readJob', () => {
     expect(readJob(buildSignalJob())).toEqual({ kind: 'signal', signalJob: buildSignalJob() });
   });
 
+  it('job as a producer writes it → is read without a copy of its signal', () => {
+    const { redrives, attempts, ...data } = buildSignalJob();
+
+    const read = readJob(data);
+
+    expect(read).toEqual({ kind: 'signal', signalJob: buildSignalJob() });
+    expect(read.kind === 'signal' && read.signalJob.signal).toBe(data.signal);
+  });
+
   it('job with an unknown field → is read without it', () => {
     expect(readJob({ ...buildSignalJob(), added: 'later' })).toEqual({
       kind: 'signal',
