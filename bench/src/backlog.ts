@@ -3,10 +3,10 @@ import { Redis } from 'ioredis';
 import { createProducer } from 'seek-signal-dispatcher';
 
 import { KEY, startApi } from './api.js';
-import { ours } from './drain.js';
 import { buildSignal, clock } from './payload.js';
 import { memoryMiB, reaches, startRedis, startSeek } from './processes.js';
 import { quantile } from './statistics.js';
+import { ours } from './subjects.js';
 
 const BULK = 1_000;
 const SHALLOW = 10_000;

@@ -2,12 +2,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Queue } from 'bullmq';
 import { Redis } from 'ioredis';
 import { createProducer } from 'seek-signal-dispatcher';
-
-import type { Subject } from './drain.js';
 import { buildSignal, clock } from './payload.js';
 import { startRedis, startSeek, waitForMessage } from './processes.js';
 import type { FromSeek } from './seek.js';
 import { quantile } from './statistics.js';
+import type { Subject } from './subjects.js';
 
 /** From the creation of a signal to SEEK's answer, in ms. */
 export type Latency = { p50: number; p99: number };

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 
-import { freePort, supervise } from './processes.js';
+import { familyCpuMs, freePort, supervise } from './processes.js';
 
 // Debian does not add it to PATH.
 const DEBIAN_PATH = '/usr/lib/postgresql';
@@ -60,6 +60,8 @@ export const startPostgres = async () => {
   return {
     url,
     pool,
+    // It has a process for each connection.
+    cpuMs: () => familyCpuMs(server.pid),
     stop: async (): Promise<void> => {
       await pool.end();
       await server.stop('SIGQUIT');

@@ -11,15 +11,44 @@ import type { FromSeek, ToSeek } from './seek.js';
 const HERE = new URL('.', import.meta.url).pathname;
 export const CLI = new URL('../../dist/cli/main.js', import.meta.url).pathname;
 
+/** What a queue keeps its jobs in. */
+export type Store = {
+  url: string;
+  /** The CPU time that all of its processes have used so far, in ms. */
+  cpuMs: () => Promise<number>;
+  stop: () => Promise<void>;
+};
+
 // Linux counts CPU time in hundredths of a second.
 const MS_PER_TICK = 10;
 
-/** The CPU time that a process has used so far, in ms. */
-export const cpuMs = async (pid: number): Promise<number> => {
+const statOf = async (pid: number): Promise<number[]> => {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
-  // The 14th and 15th fields, counted after the process name, which may contain spaces.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) * MS_PER_TICK;
+  // Starts at the third field: the second is the process name, which may contain spaces.
+  return stat
+    .slice(stat.lastIndexOf(')') + 2)
+    .split(' ')
+    .map(Number);
+};
+
+const ticks = (stat: number[], from: number, to: number): number =>
+  stat.slice(from - 3, to - 2).reduce((sum, value) => sum + value, 0) * MS_PER_TICK;
+
+/** The CPU time that a process has used so far, in ms. */
+export const cpuMs = async (pid: number): Promise<number> => ticks(await statOf(pid), 14, 15);
+
+/** The same of a process and its children, those that have ended included. */
+export const familyCpuMs = async (pid: number): Promise<number> => {
+  const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8');
+  const used = await Promise.all(
+    // A child that has ended since is counted by its parent.
+    children
+      .split(' ')
+      .filter(Boolean)
+      .map((child) => cpuMs(Number(child)).catch(() => 0)),
+  );
+  // Fields 16 and 17 are the CPU time of children that have ended.
+  return used.reduce((sum, ms) => sum + ms, ticks(await statOf(pid), 14, 17));
 };
 
 /** The memory of a process in MiB: now, and at its peak. */
@@ -149,8 +178,8 @@ export const startRedis = async (settings: readonly string[] = SHIPPED_SETTINGS)
   await client.ping();
   return {
     url: `redis://127.0.0.1:${port}`,
-    pid: redis.pid,
     client,
+    cpuMs: () => cpuMs(redis.pid),
     clear: async (): Promise<void> => {
       await client.flushall();
     },

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { fillNaive, fillOurs, ours } from './drain.js';
+import { fillNaive, fillOurs } from './fill.js';
 import { startRedis, startSeek } from './processes.js';
+import { ours } from './subjects.js';
 
 const SIGNALS = 10_000;
 

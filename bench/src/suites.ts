@@ -1,6 +1,5 @@
 import { measureApiLoad } from './apiLoad.js';
 import { measureBacklog } from './backlog.js';
-import { naive, ours } from './drain.js';
 import { measureEnqueue } from './enqueue.js';
 import { type Latency, type Load, measureLatency } from './latency.js';
 import { measureOutbox } from './outbox.js';
@@ -9,6 +8,7 @@ import { measureResting } from './resting.js';
 import { measureRounds, type Round, summariseRounds } from './rounds.js';
 import { COMMANDS, measureStartUp } from './startUp.js';
 import { type Summary, summarise } from './statistics.js';
+import { naive, ours } from './subjects.js';
 import type { Context, Results, Suite } from './suite.js';
 import { drainSuite, enqueueSuite, slowSuite } from './throughput.js';
 

@@ -1,11 +1,12 @@
-import { bareHttp, type Drained, drain, empty, naive, ours, type Subject } from './drain.js';
+import { type Drained, drain } from './drain.js';
 import { measureEnqueue } from './enqueue.js';
 import type { Ratio, Row } from './report.js';
 import { measureRounds, type Round, summariseRounds } from './rounds.js';
+import { bareHttp, empty, naive, ours, type Subject } from './subjects.js';
 import type { Context, Results } from './suite.js';
 
 const rate = ({ perSecond }: Drained) => perSecond;
-const cpu = ({ workerMicros, redisMicros }: Drained) => workerMicros + redisMicros;
+const cpu = ({ workerMicros, storeMicros }: Drained) => workerMicros + storeMicros;
 
 const drainRounds = (subjects: Subject[], latencyMs: number, context: Context) => {
   const byName = new Map(subjects.map((subject) => [subject.name, subject]));
