@@ -1,4 +1,5 @@
 import { fillNaive, fillOurs } from './fill.js';
+import { startPostgres } from './postgres.js';
 import {
   type Running,
   type Seek,
@@ -60,3 +61,28 @@ export const bareHttp = (count: number): Subject => ({
   startStore: startRedis,
   run: (_, seek) => start('bareHttp', [seek.url, count]),
 });
+
+const peer = (
+  name: string,
+  program: string,
+  count: number,
+  startStore: () => Promise<Store>,
+): Subject => ({
+  name,
+  count,
+  startStore,
+  fill: async (storeUrl) => {
+    const filling = start(`peers/${program}`, ['fill', storeUrl, count]);
+    await filling.ended;
+    if (filling.child.exitCode !== 0) throw new Error(`${name}: the queue was not filled`);
+  },
+  run: (store, seek) => start(`peers/${program}`, ['work', store.url, seek.url]),
+});
+
+/** Other queues, each with the same batcher. The counts follow their speed. */
+export const PEERS: readonly Subject[] = [
+  peer('bee-queue', 'beeQueue', 80_000, startRedis),
+  peer('graphile-worker', 'graphileWorker', 80_000, startPostgres),
+  peer('BullMQ batched', 'bullmqBatched', 60_000, startRedis),
+  peer('pg-boss', 'pgBoss', 30_000, startPostgres),
+];

@@ -128,6 +128,11 @@ const backlogSuite = async ({ note }: Context): Promise<Results> => {
         goal: '≥ 0.9',
         ratio: once(drained.deep / drained.shallow),
       },
+      {
+        what: 'memory of a worker after a million signals : after 100,000',
+        goal: '≤ 1.05',
+        ratio: once(memory.late / memory.early),
+      },
     ],
   };
 };
