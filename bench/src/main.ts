@@ -35,6 +35,7 @@ const results = {
   rows,
 };
 await writeFile(options.json, `${JSON.stringify(results, null, 2)}\n`);
-await writeFile(options.chart, drawChart(rows));
+const chart = drawChart(rows);
+if (chart !== undefined) await writeFile(options.chart, chart);
 process.stdout.write(renderReport(results));
 process.exit(0);
