@@ -1,6 +1,6 @@
 import { type Job, QueueKeys } from 'bullmq';
 import { type Backend, DEAD_LETTERS, SIGNALS } from '../queue/backend.ts';
-import { deadLetterJobOptions } from '../queue/bullWorker.ts';
+import { deadLetterJobOptions } from '../queue/jobOptions.ts';
 import { readDeadLetter } from '../queue/readDeadLetters.ts';
 import { DEAD_LETTER_VERSION, type DeadLetter, failureId } from '../schemas/deadLetter.ts';
 import {

@@ -133,7 +133,7 @@ type Annotation = Pick<DeadLetter, 'redriveBy' | 'redriveRequested'>;
  */
 export const annotateDeadLetter = (
   { jobs }: Pick<Backend, 'jobs'>,
-  { id = '', data }: Job,
+  { id = '', data }: Pick<Job, 'id' | 'data'>,
   annotation: Annotation,
 ): Promise<boolean> =>
   jobs.replaceData(

@@ -1,8 +1,8 @@
-import { DelayedError, type Job, UnrecoverableError } from 'bullmq';
-
 import type { Logger } from '../observability/logger.ts';
-import { type Backend, DEAD_LETTERS, type JobWorker, SIGNALS } from '../queue/backend.ts';
-import { signalJobOptions } from '../queue/bullWorker.ts';
+import { type Backend, DEAD_LETTERS, SIGNALS } from '../queue/backend.ts';
+import { signalJobOptions } from '../queue/jobOptions.ts';
+import { createJobPool, type JobPool } from '../queue/jobPool.ts';
+import type { TakenJob } from '../queue/jobSource.ts';
 import { withTraceId } from '../queue/lookup.ts';
 import { readDeadLetter } from '../queue/readDeadLetters.ts';
 import { type DeadLetter, failureId, NewerDeadLetterSchema } from '../schemas/deadLetter.ts';
@@ -13,6 +13,7 @@ import { revalidate } from './revalidate.ts';
 
 export const MAX_REDRIVES_IN_FLIGHT = 10;
 const NEWER_VERSION_DELAY_MS = 15_000;
+const RETRY_DELAY_MS = 1_000;
 
 type Deps = {
   backend: Backend;
@@ -23,43 +24,72 @@ type Deps = {
   now?: () => Date;
 };
 
+type Redrive =
+  | { kind: 'redriven' }
+  | { kind: 'failed'; reason: string }
+  | { kind: 'delayed'; at: number };
+
 /**
  * The worker on `dead-letters`. It fails a new dead letter with SEEK's answer as the reason, so that
  * Bull Board shows it as failed. It puts a dead letter that was retried since back into the queue.
  */
-export const startRedriveWorker = ({ onRedriven, ...deps }: Deps): Promise<JobWorker> =>
-  deps.backend.work(DEAD_LETTERS, createRedriveProcessor(deps), {
-    concurrency: MAX_REDRIVES_IN_FLIGHT,
+export const startRedriveWorker = ({ onRedriven, ...deps }: Deps): JobPool<undefined> => {
+  const pool = createJobPool<undefined>({
+    source: deps.backend.openJobs(DEAD_LETTERS),
+    capacity: MAX_REDRIVES_IN_FLIGHT,
+    logger: deps.logger,
     onCompleted: onRedriven,
   });
+  const redrive = createRedrive(deps);
 
-export const createRedriveProcessor =
+  const runJob = async (job: TakenJob): Promise<void> => {
+    const result = await redrive(job).catch(toError);
+    if (result instanceof Error) return pool.retry(job, result.message, RETRY_DELAY_MS);
+    switch (result.kind) {
+      case 'redriven':
+        return pool.complete(job, null, undefined);
+      case 'failed':
+        return pool.fail(job, result.reason);
+      case 'delayed':
+        return pool.delay(job, result.at);
+    }
+  };
+  pool.start(async (jobs) => {
+    await Promise.all(jobs.map(runJob));
+  });
+  return pool;
+};
+
+/** Decides on one job of `dead-letters`. Rejects if the queue does not answer. */
+export const createRedrive =
   ({
     backend,
     logger,
     metrics,
     now = () => new Date(backend.clock.estimate()),
   }: Omit<Deps, 'onRedriven'>) =>
-  async (job: Job, lock?: string): Promise<void> => {
+  async (job: TakenJob): Promise<Redrive> => {
     const deadLetter = readDeadLetter(job);
-    if (deadLetter === undefined) return leaveToNewerVersion(job, lock, now());
+    if (deadLetter === undefined) return leaveToNewerVersion(job, now());
     if (job.attemptsMade === 0 && !deadLetter.redriveRequested) {
-      throw new UnrecoverableError(failureText(deadLetter));
+      return { kind: 'failed', reason: failureText(deadLetter) };
     }
     // Bull Board's own Retry validates nothing before it.
     const invalidFields = revalidate(deadLetter, now());
     if (invalidFields !== undefined) {
       await annotateDeadLetter(backend, job, { redriveBy: undefined, redriveRequested: undefined });
-      throw new UnrecoverableError(
-        `${failureText(deadLetter)}; not sent again: ${nameProblems(invalidFields)}`,
-      );
+      const reason = `${failureText(deadLetter)}; not sent again: ${nameProblems(invalidFields)}`;
+      return { kind: 'failed', reason };
     }
-
-    if (!(await requeue(backend, deadLetter, now())))
-      throw new UnrecoverableError(failureText(deadLetter));
+    if (!(await requeue(backend, deadLetter, now()))) {
+      return { kind: 'failed', reason: failureText(deadLetter) };
+    }
     metrics.redriven.inc();
     logger.info(toLogFields(deadLetter), 'signal.redriven');
+    return { kind: 'redriven' };
   };
+
+const toError = (err: unknown): Error => (err instanceof Error ? err : new Error(String(err)));
 
 const toLogFields = ({ signalId, typeCode, redrives, redriveBy, job }: DeadLetter) => ({
   signalId,
@@ -70,21 +100,16 @@ const toLogFields = ({ signalId, typeCode, redrives, redriveBy, job }: DeadLette
 });
 
 /** Fails a dead letter of a newer version with its reason. Delays it if it was retried. */
-const leaveToNewerVersion = async (
-  job: Job,
-  lock: string | undefined,
-  now: Date,
-): Promise<never> => {
-  const newer = NewerDeadLetterSchema.safeParse(job.data).data;
+const leaveToNewerVersion = ({ data, attemptsMade }: TakenJob, now: Date): Redrive => {
+  const newer = NewerDeadLetterSchema.safeParse(data).data;
   if (newer === undefined) {
-    throw new UnrecoverableError(
-      'Expected a dead letter, found other data. Remove this job if another program added it.',
-    );
+    const reason =
+      'Expected a dead letter, found other data. Remove this job if another program added it.';
+    return { kind: 'failed', reason };
   }
-  if (job.attemptsMade === 0) throw new UnrecoverableError(failureText(newer));
+  if (attemptsMade === 0) return { kind: 'failed', reason: failureText(newer) };
   // Only a worker of the newer version can put this signal back into the queue.
-  await job.moveToDelayed(now.getTime() + NEWER_VERSION_DELAY_MS, lock);
-  throw new DelayedError();
+  return { kind: 'delayed', at: now.getTime() + NEWER_VERSION_DELAY_MS };
 };
 
 /**

@@ -1,5 +1,5 @@
 import { type Backend, DEAD_LETTERS } from '../queue/backend.ts';
-import { deadLetterJobOptions } from '../queue/bullWorker.ts';
+import { deadLetterJobOptions } from '../queue/jobOptions.ts';
 import type { SignalLookup } from '../queue/lookup.ts';
 import { readDeadLetter, scanDeadLetters } from '../queue/readDeadLetters.ts';
 import { searchKeysOf } from '../queue/searchIndex.ts';

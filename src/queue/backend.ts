@@ -1,4 +1,4 @@
-import type { Job, Queue } from 'bullmq';
+import type { Queue } from 'bullmq';
 import type { Logger } from '../observability/logger.ts';
 import { isObject } from '../schemas/json.ts';
 import type { NewSignalJob } from '../schemas/signalJob.ts';
@@ -6,6 +6,8 @@ import type { SignalRecord } from '../schemas/signalRecord.ts';
 import type { BreakerStore } from './breakerState.ts';
 import type { DedupeRecord } from './dedupeWindow.ts';
 import type { ExplainFailure } from './failure.ts';
+import type { KeepCompleted } from './jobOptions.ts';
+import type { JobSource, TakenJob } from './jobSource.ts';
 import type { SearchIndex } from './searchIndex.ts';
 import type { WorkerStats } from './workerStats.ts';
 
@@ -25,12 +27,8 @@ export type Backend = {
   queue: (name: QueueName) => Promise<JobQueue>;
   /** The same queue with BullMQ's whole interface, for Bull Board only. */
   bullQueue: (name: QueueName) => Promise<Queue>;
-  /** Starts a worker that runs `process` for each job, up to `concurrency` at once. */
-  work: <Result>(
-    name: QueueName,
-    process: JobProcessor<Result>,
-    options: WorkerOptions<Result>,
-  ) => Promise<JobWorker>;
+  /** The jobs of a queue, for a worker. `keep`: which completed jobs are kept. Default: BullMQ's. */
+  openJobs: (name: QueueName, keep?: KeepCompleted) => JobSource;
   /**
    * Adds each signal that has neither a job, nor a dead letter, nor a dedupe record. Atomic for each
    * signal: of concurrent callers with the same signal, exactly one adds it. The ids of one call must
@@ -118,41 +116,6 @@ export type JobQueue = Pick<
   | 'remove'
 >;
 
-/** Runs one job. `abort` fires when the worker stops, or with the reason `LOCK_LOST`. */
-export type JobProcessor<Result = unknown> = (
-  job: Job,
-  lock: string | undefined,
-  abort: AbortSignal | undefined,
-) => Promise<Result>;
-
-/** Another worker may run the job by now. Results of this run no longer count. */
-export const LOCK_LOST = 'lock lost';
-
-export type WorkerOptions<Result = unknown> = {
-  concurrency: number;
-  /** Which completed jobs are kept: up to `age` seconds and up to `count`. */
-  removeOnComplete?: { age: number; count: number };
-  /** The wait before the next attempt. */
-  backoffMs?: (attemptsMade: number, err: unknown) => number;
-  /** Called when the worker has fetched a job, before it is parsed. The embedded queue does not call it. */
-  onTaken?: (jobId: string, bytes: number) => void;
-  /** Called when a job has ended in any way, also without a call of the processor. */
-  onEnded?: (jobId: string) => void;
-  onFailed?: (job: Job) => void;
-  onCompleted?: (job: Job, result: Result) => void;
-};
-
-export type JobWorker = {
-  /** Limits the jobs in flight, up to the configured concurrency. At 0 the worker takes no jobs. */
-  setConcurrency: (slots: number) => void;
-  /** When the loop of the worker last made progress, by `performance.now()`. */
-  lastActivityAt: () => number;
-  /** Takes no more jobs. Resolves when the jobs in flight have ended. */
-  close: () => Promise<void>;
-  /** Fires the abort signal of each job in flight. */
-  abortJobs: (reason: string) => void;
-};
-
 /** A signal to enqueue. `contentId` differs from `signalId` only under an Idempotency-Key. */
 export type NewJob = { signalId: string; contentId: string; data: NewSignalJob };
 
@@ -203,14 +166,14 @@ export type Bookkeeping = {
 };
 
 /**
- * Writes the data of a job that a worker runs. BullMQ's `updateData` does not check the lock: a worker
+ * Writes the data of a signal's job that a worker holds. BullMQ's `updateData` does not check the lock: a worker
  * that was frozen for longer than its lock would overwrite the data of the next worker.
  */
 export type JobDataStore = {
-  /** Writes while the worker holds `lock`. `false`: it no longer does, and nothing was written. */
-  write: (job: Job, lock: string | undefined, data: unknown) => Promise<boolean>;
+  /** Writes while the worker holds the lock of the job. `false`: it no longer does, and nothing was written. */
+  write: (job: TakenJob, data: unknown) => Promise<boolean>;
   /** Compare-and-set, whichever worker holds the job. `false`: the data is no longer `from`. */
-  replace: (job: Job, from: unknown, to: unknown) => Promise<boolean>;
+  replace: (job: TakenJob, from: unknown, to: unknown) => Promise<boolean>;
 };
 
 /** `text` is the data of the job, as stored. */

@@ -61,7 +61,10 @@ const toState = (bullState: string, job: Job): SignalState => {
 };
 
 /** The record of a signal in the signals queue, from its job and the state of that job. */
-export const toSignalRecord = (job: Job, state: SignalState): SignalRecord => {
+type JobFields = Pick<Job, 'id' | 'data' | 'timestamp'> &
+  Partial<Pick<Job, 'returnvalue' | 'failedReason'>>;
+
+export const toSignalRecord = (job: JobFields, state: SignalState): SignalRecord => {
   const data = SignalJobSchema.safeParse(job.data).data;
   const last = JobResultSchema.safeParse(job.returnvalue).data?.attempt;
   const reason =

@@ -117,7 +117,7 @@ export const parseDeadLetter = (data: unknown): DeadLetter | undefined =>
   DeadLetterSchema.safeParse(data).data;
 
 /** The dead letter that a job of `dead-letters` holds. */
-export const readDeadLetter = (job: Job | undefined): DeadLetter | undefined =>
+export const readDeadLetter = (job: Pick<Job, 'data'> | undefined): DeadLetter | undefined =>
   parseDeadLetter(job?.data);
 
 /** Reads the state first, because an id such as `meta` is the name of one of BullMQ's own keys. */

@@ -5,15 +5,14 @@ import {
   fail,
   idsOf,
   QUEUE_ATTRIBUTES,
-  type Span,
   type Tracer,
   toContext,
   toTraceContext,
 } from '../observability/tracing.ts';
 import type { SignalJob } from '../schemas/signalJob.ts';
 
-/** The fields of BullMQ's job that a span records. */
-type JobFields = { id?: string | undefined; attemptsMade: number };
+/** The fields of a job that a span records. */
+type JobFields = { id: string; attemptsMade: number };
 
 /** How a span ends. `released` and `deferred` spend no attempt, but they take time too. */
 export type SpanResult = {
@@ -30,26 +29,28 @@ const SUCCESSES = new Set(['delivered', 'skipped', 'released']);
  * after a redrive.
  */
 export const createAttemptSpan = (tracer: Tracer, job: JobFields, signalJob: SignalJob) => {
-  let span: Span | undefined;
+  const name = `process ${QUEUE_ATTRIBUTES['messaging.destination.name']}`;
   const attributes = {
     ...QUEUE_ATTRIBUTES,
     'messaging.operation.type': 'process',
     'messaging.operation.name': 'process',
-    'messaging.message.id': job.id ?? '',
+    'messaging.message.id': job.id,
     'seek_signals.type_code': signalJob.signal.typeCode,
     'seek_signals.attempt': job.attemptsMade + 1,
     'seek_signals.redrives': signalJob.redrives,
   };
+  const span = tracer.startSpan(
+    name,
+    { kind: SpanKind.CONSUMER, attributes },
+    toContext(signalJob),
+  );
+  // Read now: the line of a delivered signal is logged after the span has ended.
+  const ids = idsOf(span);
 
   return {
-    start: (): Span => {
-      const name = `process ${QUEUE_ATTRIBUTES['messaging.destination.name']}`;
-      span = tracer.startSpan(name, { kind: SpanKind.CONSUMER, attributes }, toContext(signalJob));
-      return span;
-    },
+    span,
 
     end: ({ outcome, code, requestId }: SpanResult): void => {
-      if (span === undefined) return;
       span.setAttribute('seek_signals.outcome', outcome);
       if (requestId !== undefined) span.setAttribute('seek_signals.request_id', requestId);
       // `codeLabel` hides unknown codes: SEEK writes them, so they can hold personal data.
@@ -57,13 +58,11 @@ export const createAttemptSpan = (tracer: Tracer, job: JobFields, signalJob: Sig
       span.end();
     },
 
-    ids: () => (span === undefined ? {} : idsOf(span)),
+    ids: () => ids,
 
     /** A job without a trace gets this span as its trace, so that later attempts belong to it. */
     addTraceContext: (stored: SignalJob): SignalJob =>
-      span === undefined || stored.traceparent !== undefined
-        ? stored
-        : { ...stored, ...toTraceContext(span) },
+      stored.traceparent === undefined ? { ...stored, ...toTraceContext(span) } : stored,
   };
 };
 

@@ -6,12 +6,13 @@ import type { Metrics } from '../observability/metrics.ts';
 import type { IndexedRequest } from '../queue/searchIndex.ts';
 import type { CircuitBreaker } from './circuitBreaker/circuitBreaker.ts';
 import { createBatcher } from './delivery/batcher.ts';
-import { createBisectBatch } from './delivery/bisectBatch.ts';
-import { createDeliverSignal } from './delivery/deliverSignal.ts';
+import { createBisectBatch, type DeliveryResult } from './delivery/bisectBatch.ts';
+import { createDeliverSet, withTokenUsed } from './delivery/deliverSet.ts';
 import { createReportUnconfirmed } from './delivery/reportUnconfirmed.ts';
 import type { ResolveIdentifiers } from './delivery/resolveIdentifiers.ts';
 import { createSendAuthorised } from './delivery/sendAuthorised.ts';
 import type { Counters } from './heartbeat.ts';
+import type { InFlight, ResolvedEntry } from './inFlight.ts';
 import type { Http } from './seek/http.ts';
 import { createPartnerToken } from './seek/partnerToken.ts';
 import { createSeekClient } from './seek/seekClient.ts';
@@ -30,6 +31,12 @@ type Deps = {
   onRequest: (request: IndexedRequest) => void;
   /** Returns the current credentials. They change when they are rotated. */
   secrets: () => Credentials;
+  /** Whether this worker still holds the signal's job. */
+  isHeld: (inFlight: InFlight) => boolean;
+  /** Called once for each signal of a set. */
+  onResult: (inFlight: InFlight, delivery: DeliveryResult) => void;
+  /** Fires when the worker stops. */
+  abort: AbortSignal;
 };
 
 /** Assembles the steps of one attempt: resolve token → batch → send → bisect a rejected batch. */
@@ -40,6 +47,9 @@ export const buildDelivery = ({
   resolveIdentifiers,
   http,
   onRequest,
+  isHeld,
+  onResult,
+  abort,
   ...deps
 }: Deps) => {
   const { logger, metrics } = deps;
@@ -74,8 +84,10 @@ export const buildDelivery = ({
     newRequestId: uuidV4,
     onRequest,
   });
-  const bisectBatch = createBisectBatch({
+  const bisectBatch = createBisectBatch<ResolvedEntry>({
     sendAuthorised,
+    isHeld: ({ inFlight }) => isHeld(inFlight),
+    abort,
     logger,
     onUnconfirmed: createReportUnconfirmed({ logger, metrics }),
     onUnknownMutation: () => {
@@ -86,8 +98,9 @@ export const buildDelivery = ({
   });
   const batcher = createBatcher({
     bisectBatch,
+    onResult: (entry, delivery) => onResult(entry.inFlight, withTokenUsed(entry, delivery)),
     size: config.BATCH_SIZE,
     lingerMs: config.BATCH_LINGER_MS,
   });
-  return createDeliverSignal({ breaker, resolveIdentifiers, batcher, bisectBatch });
+  return createDeliverSet({ breaker, resolveIdentifiers, batcher, bisectBatch, onResult, abort });
 };

@@ -1,5 +1,6 @@
-import { DelayedError, type Job, WaitingError } from 'bullmq';
 import type { Bookkeeping, JobDataStore } from '../queue/backend.ts';
+import type { JobPool } from '../queue/jobPool.ts';
+import type { TakenJob } from '../queue/jobSource.ts';
 import type { Deferral, SignalJob } from '../schemas/signalJob.ts';
 
 // A deferred job goes to the end of the queue, so that the worker tries another signal next. The
@@ -9,48 +10,35 @@ const MAX_DEFERRAL_MS = 60_000;
 const NEWER_VERSION_DELAY_MS = 15_000;
 
 type Deps = {
+  pool: Pick<JobPool<unknown>, 'delay' | 'release'>;
   jobData: Pick<JobDataStore, 'write'>;
   bookkeeping: Pick<Bookkeeping, 'markUnsent'>;
   now: () => number;
 };
 
-/**
- * Three ways to give a job back to the queue without an attempt. Each resolves with an error that the
- * processor must throw, or BullMQ would complete the job. A job that cannot be moved returns when its
- * lock expires.
- */
-export const createReleaseJob = ({ jobData, bookkeeping, now }: Deps) => {
-  const delay = async (job: Job, lock: string | undefined, waitMs: number) => {
-    await job.moveToDelayed(now() + waitMs, lock).catch(() => {});
-    return new DelayedError();
-  };
+/** Two ways to postpone a job without an attempt. */
+export const createReleaseJob = ({ pool, jobData, bookkeeping, now }: Deps) => ({
+  leaveForNewerVersion: async (job: TakenJob): Promise<void> => {
+    const unsent = { signalId: job.id, acceptedAt: job.timestamp };
+    await bookkeeping.markUnsent(unsent).catch(() => {});
+    await pool.delay(job, now() + NEWER_VERSION_DELAY_MS);
+  },
 
-  return {
-    requeue: async (job: Job, lock: string | undefined) => {
-      await job.moveToWait(lock).catch(() => {});
-      return new WaitingError();
-    },
+  defer: async (
+    job: TakenJob,
+    signalJob: SignalJob,
+    { code, reason }: Omit<Deferral, 'at'>,
+  ): Promise<void> => {
+    const { deferrals = 0 } = signalJob;
+    const waitMs = Math.min(BASE_DEFERRAL_MS * 2 ** deferrals, MAX_DEFERRAL_MS);
+    const nextAttemptAt = new Date(now() + waitMs).toISOString();
+    const lastDeferral = { at: new Date(now()).toISOString(), code, reason };
+    const deferred = { ...signalJob, deferrals: deferrals + 1, lastDeferral, nextAttemptAt };
+    // These fields only inform operators. A failed write must not prevent the move.
+    const isOurs = await jobData.write(job, deferred).catch(() => true);
+    if (isOurs) await pool.delay(job, now() + waitMs);
+    else pool.release(job);
+  },
+});
 
-    leaveForNewerVersion: async (job: Job, lock: string | undefined) => {
-      const unsent = { signalId: job.id ?? '', acceptedAt: job.timestamp };
-      await bookkeeping.markUnsent(unsent).catch(() => {});
-      return delay(job, lock, NEWER_VERSION_DELAY_MS);
-    },
-
-    defer: async (
-      job: Job,
-      lock: string | undefined,
-      signalJob: SignalJob,
-      { code, reason }: Omit<Deferral, 'at'>,
-    ) => {
-      const { deferrals = 0 } = signalJob;
-      const waitMs = Math.min(BASE_DEFERRAL_MS * 2 ** deferrals, MAX_DEFERRAL_MS);
-      const nextAttemptAt = new Date(now() + waitMs).toISOString();
-      const lastDeferral = { at: new Date(now()).toISOString(), code, reason };
-      const deferred = { ...signalJob, deferrals: deferrals + 1, lastDeferral, nextAttemptAt };
-      // These fields only inform operators. A failed write must not prevent the move.
-      const isOurs = await jobData.write(job, lock, deferred).catch(() => true);
-      return isOurs ? delay(job, lock, waitMs) : new WaitingError();
-    },
-  };
-};
+export type ReleaseJob = ReturnType<typeof createReleaseJob>;

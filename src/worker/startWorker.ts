@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { hostname } from 'node:os';
 import { v4 as uuidV4 } from 'uuid';
 
@@ -8,31 +9,28 @@ import { createSweeper } from '../deadLetters/sweeper.ts';
 import type { Logger } from '../observability/logger.ts';
 import { type Metrics, typeLabel } from '../observability/metrics.ts';
 import type { Tracer } from '../observability/tracing.ts';
-import {
-  type Backend,
-  type JobWorker,
-  outcomeEventFor,
-  SIGNALS,
-  type WorkerOptions,
-} from '../queue/backend.ts';
+import { type Backend, outcomeEventFor, SIGNALS } from '../queue/backend.ts';
+import { createJobPool, type JobPool } from '../queue/jobPool.ts';
 import { queueTimedOut, withDeadline } from '../runtime/async.ts';
 import type { Closers } from '../runtime/lifecycle.ts';
 import type { TokenCipher } from '../runtime/tokenCipher.ts';
-import type { JobResult } from '../schemas/signalJob.ts';
 import { traceIdOf } from '../schemas/traceContext.ts';
 import type { Positions } from '../seekTokens/positions.ts';
 import type { SeekTokens } from '../seekTokens/registry.ts';
 import { buildDelivery, type Credentials, type WorkerConfig } from './buildDelivery.ts';
 import { createCircuitBreaker } from './circuitBreaker/circuitBreaker.ts';
+import type { Concurrency } from './circuitBreaker/localBreaker.ts';
 import { createClockGuard } from './clockGuard.ts';
 import { createResolveIdentifiers } from './delivery/resolveIdentifiers.ts';
-import { backoffMs, type RetryPolicy } from './evaluateAttempt.ts';
+import { type CompletedAttempt, createEndAttempt } from './endAttempt.ts';
+import type { RetryPolicy } from './evaluateAttempt.ts';
 import { countOutcomes, createHeartbeat } from './heartbeat.ts';
-import { createProcessor, RetryError } from './processor.ts';
+import { createRunAlone } from './poisonSignals.ts';
+import { createProcessJobs } from './processJobs.ts';
 import { createOutcomeRecorder, type OutcomeRecorder } from './recordOutcomes.ts';
+import { createReleaseJob } from './releaseJob.ts';
 import { createHttp } from './seek/http.ts';
 import { traceHttp } from './seek/tracedHttp.ts';
-import { createSlots } from './slots.ts';
 import { createStallDetector, hasDueWork } from './stallDetector.ts';
 
 const DEFAULT_CONCURRENCY = 50;
@@ -92,90 +90,107 @@ export const startWorker = async ({ backend, config, closers, logger, metrics, .
   const heartbeat = createHeartbeat({ workerStats, worker: name });
   closers.add('heartbeat', heartbeat.close);
   const counted = countOutcomes(heartbeat.count, metrics);
-  const { sweeper, redriveWorker } = await startDeadLetterWork({
+  const { sweeper, redriveWorker } = startDeadLetterWork({
     backend,
     closers,
     logger,
     metrics,
   });
 
-  let worker: JobWorker | undefined;
-  let wanted = concurrency;
-  const applySlots = (): void => {
-    worker?.setConcurrency(clockGuard.isRight() ? wanted : 0);
-    redriveWorker.setConcurrency(clockGuard.isRight() ? MAX_REDRIVES_IN_FLIGHT : 0);
-  };
-  const clockGuard = createClockGuard({ clock: backend.clock, onChange: applySlots, logger });
-  closers.add('clock guard', async () => clockGuard.stop());
-  readinessChecks.push(clockGuard.assertRight);
-  const slots = createSlots({
-    concurrency,
-    setConcurrency: (slots) => {
-      wanted = slots;
-      applySlots();
+  const source = backend.openJobs(SIGNALS, {
+    age: Math.ceil(config.KEEP_DELIVERED_MS / 1000),
+    count: config.KEEP_DELIVERED_COUNT,
+  });
+  const pool = createJobPool<CompletedAttempt>({
+    source,
+    capacity: concurrency,
+    logger,
+    onFailed: sweeper.onFailed,
+    onCompleted: (completed) => {
+      attempts.reportCompleted(completed);
+      recordCompleted(completed, { outcomeRecorder, metrics, logger });
     },
   });
+  let allowed: Concurrency = 'all';
+  const limitCapacity = (): void => {
+    const isRight = clockGuard.isRight();
+    pool.setCapacity(isRight ? { none: 0, one: 1, all: concurrency }[allowed] : 0);
+    redriveWorker.setCapacity(isRight ? MAX_REDRIVES_IN_FLIGHT : 0);
+  };
+  const clockGuard = createClockGuard({ clock: backend.clock, onChange: limitCapacity, logger });
+  closers.add('clock guard', async () => clockGuard.stop());
+  readinessChecks.push(clockGuard.assertRight);
   const breaker = createCircuitBreaker({
     store: backend.breaker,
     id,
-    setConcurrency: slots.allow,
+    setConcurrency: (concurrent) => {
+      allowed = concurrent;
+      limitCapacity();
+    },
     perSecond: config.RATE_LIMIT_PER_SECOND,
     pauseMaxMs: config.DELIVERY_SUSPEND_MAX_MS,
     logger,
   });
-  const resolveIdentifiers = createResolveIdentifiers({
-    seekTokens,
-    positions,
-    cipher,
-    expired: config.EXPIRED_TOKENS,
+  const { bookkeeping, jobData, clock } = backend;
+  const now = clock.estimate;
+  const releaseJob = createReleaseJob({ pool, jobData, bookkeeping, now });
+  const attempts = createEndAttempt({
+    pool,
+    policy,
+    jobData,
+    bookkeeping,
+    releaseJob,
+    logger,
+    metrics: counted,
+    now,
+    random: Math.random,
   });
-  const deliverSignal = buildDelivery({
+  const stopping = new AbortController();
+  // Each request in flight listens to it.
+  setMaxListeners(0, stopping.signal);
+  const deliver = buildDelivery({
     config,
     secrets,
     breaker,
-    resolveIdentifiers,
+    resolveIdentifiers: createResolveIdentifiers({
+      seekTokens,
+      positions,
+      cipher,
+      expired: config.EXPIRED_TOKENS,
+    }),
     http,
     onRequest: outcomeRecorder.addRequest,
+    isHeld: ({ job }) => pool.holds(job),
+    onResult: attempts.endAttempt,
+    abort: stopping.signal,
     logger,
     metrics: counted,
   });
-  const processor = createProcessor({
-    deliverSignal,
-    policy,
-    jobData: backend.jobData,
-    bookkeeping: backend.bookkeeping,
-    logger,
-    metrics: counted,
-    tracer,
-    slots,
-    now: backend.clock.estimate,
-  });
-  worker = await backend.work(SIGNALS, processor, {
-    concurrency,
-    removeOnComplete: {
-      age: Math.ceil(config.KEEP_DELIVERED_MS / 1000),
-      count: config.KEEP_DELIVERED_COUNT,
-    },
-    // Any other error arose between the attempt and the queue. It gets the usual backoff.
-    backoffMs: (attempt, err) =>
-      err instanceof RetryError ? err.backoffMs : backoffMs({ ...policy, attempt }),
-    onTaken: slots.take,
-    onEnded: slots.release,
-    onFailed: sweeper.onFailed,
-    onCompleted: createOnCompleted({ outcomeRecorder, metrics, logger }),
-  });
-  applySlots();
+  pool.start(
+    createProcessJobs({
+      pool,
+      deliver,
+      endAttempt: attempts.endAttempt,
+      runAlone: createRunAlone({ pool, jobData, abort: stopping.signal }),
+      releaseJob,
+      policy,
+      logger,
+      tracer,
+      now,
+    }),
+  );
+  limitCapacity();
   // Added before the worker, so closed after it: the worker keeps its probe until that has ended.
   closers.add('circuit breaker', () =>
     withDeadline(breaker.stop(), BREAKER_STOP_TIMEOUT_MS, queueTimedOut),
   );
-  closers.add('worker', () => stop(worker, shutdownGraceMs(config)));
+  closers.add('worker', () => stop(pool, stopping, shutdownGraceMs(config)));
 
   const maxIdleMs = Math.max(MIN_IDLE_MS, 5 * config.SEEK_TIMEOUT_MS);
   const stallDetector = createStallDetector({
     hasDueWork: async () =>
       clockGuard.isRight() && !breaker.isHeldBack() && (await hasDueWork(backend, maxIdleMs)),
-    lastActivityAt: worker.lastActivityAt,
+    lastActivityAt: pool.lastActivityAt,
     maxIdleMs,
   });
   livenessChecks.push(stallDetector.isAlive);
@@ -193,7 +208,7 @@ const retryPolicyOf = (config: WorkerConfig): RetryPolicy => ({
 });
 
 /** Starts the dead-letter sweeper, and the redrive worker, which triggers a sweep. */
-const startDeadLetterWork = async ({
+const startDeadLetterWork = ({
   backend,
   closers,
   logger,
@@ -202,43 +217,43 @@ const startDeadLetterWork = async ({
   const sweeper = createSweeper({ backend, logger, metrics });
   closers.add('dead-letter sweeper', sweeper.close);
   const onRedriven = () => void sweeper.sweep();
-  const redriveWorker = await startRedriveWorker({ backend, logger, metrics, onRedriven });
+  const redriveWorker = startRedriveWorker({ backend, logger, metrics, onRedriven });
   closers.add('redrive worker', redriveWorker.close);
   return { sweeper, redriveWorker };
 };
 
 type CompletionDeps = Pick<Deps, 'logger' | 'metrics'> & { outcomeRecorder: OutcomeRecorder };
-type OnCompleted = NonNullable<WorkerOptions<JobResult>['onCompleted']>;
 
 /** Records the outcome of a completed job: one that was delivered or skipped. */
-const createOnCompleted =
-  ({ outcomeRecorder, metrics, logger }: CompletionDeps): OnCompleted =>
-  (job, { outcome, attempt }) => {
-    const { requestId, reason } = attempt ?? {};
-    outcomeRecorder.addOutcome({
-      signalId: job.id ?? '',
-      outcome,
-      ...outcomeEventFor(job.data, { requestId, reason, at: Date.now() }),
-    });
-    if (outcome === 'skipped') {
-      metrics.skipped.inc({ reason: attempt?.reason ?? '' });
-      return;
-    }
-    if (attempt?.tokenUsed?.expired) {
-      metrics.expiredTokens.inc();
-      const traceId = traceIdOf(job.data);
-      logger.warn(
-        { signalId: job.id, ...attempt.tokenUsed, traceId },
-        'signal.sentWithExpiredToken',
-      );
-    }
-    metrics.delivered.inc({ type: typeLabel(job.name) });
-    metrics.deliverySeconds.observe(Math.max(0, Date.now() - job.timestamp) / 1000);
-  };
+const recordCompleted = (
+  { job, attempt, result: { outcome } }: CompletedAttempt,
+  { outcomeRecorder, metrics, logger }: CompletionDeps,
+): void => {
+  const { requestId, reason } = attempt;
+  outcomeRecorder.addOutcome({
+    signalId: job.id,
+    outcome,
+    ...outcomeEventFor(job.data, { requestId, reason, at: Date.now() }),
+  });
+  if (outcome === 'skipped') {
+    metrics.skipped.inc({ reason: reason ?? '' });
+    return;
+  }
+  if (attempt.tokenUsed?.expired) {
+    metrics.expiredTokens.inc();
+    const traceId = traceIdOf(job.data);
+    logger.warn({ signalId: job.id, ...attempt.tokenUsed, traceId }, 'signal.sentWithExpiredToken');
+  }
+  metrics.delivered.inc({ type: typeLabel(job.name) });
+  metrics.deliverySeconds.observe(Math.max(0, Date.now() - job.timestamp) / 1000);
+};
 
 /** Waits for the signals in flight, and aborts those that outlast the grace period. */
-const stop = async (worker: JobWorker, graceMs: number): Promise<void> => {
-  const closed = worker.close();
-  const timer = setTimeout(() => worker.abortJobs('stopping'), graceMs);
-  await closed.finally(() => clearTimeout(timer));
+const stop = async (
+  pool: Pick<JobPool<unknown>, 'close'>,
+  stopping: AbortController,
+  graceMs: number,
+): Promise<void> => {
+  const timer = setTimeout(() => stopping.abort('stopping'), graceMs);
+  await pool.close().finally(() => clearTimeout(timer));
 };

@@ -1,16 +1,15 @@
 import { randomUUID } from 'node:crypto';
-import { UnrecoverableError } from 'bullmq';
 
 import { loadConfig } from '../../src/config/config.ts';
 import { createDeadLetters } from '../../src/deadLetters/deadLetters.ts';
 import { createSweeper } from '../../src/deadLetters/sweeper.ts';
 import { type Backend, SIGNALS } from '../../src/queue/backend.ts';
-import { signalJobOptions } from '../../src/queue/bullWorker.ts';
+import { signalJobOptions } from '../../src/queue/jobOptions.ts';
 import { createLookup } from '../../src/queue/lookup.ts';
 import { buildSignalJob } from '../support/buildSignal.ts';
 import { captureLogs } from '../support/captureLogs.ts';
+import { failJobs } from '../support/failJobs.ts';
 import { PLATFORMS, type Platform } from '../support/platforms.ts';
-import { waitFor } from '../support/waitFor.ts';
 
 describe.each(PLATFORMS)('the sweeper on $name', ({ start }) => {
   const { logger } = captureLogs();
@@ -29,15 +28,8 @@ describe.each(PLATFORMS)('the sweeper on $name', ({ start }) => {
   const fail = async (signalId: string): Promise<void> => {
     const queue = await backend.queue(SIGNALS);
     await queue.add('x', buildSignalJob(), signalJobOptions(signalId, Date.now()));
-    const worker = await backend.work(
-      SIGNALS,
-      async () => {
-        throw new UnrecoverableError('FORBIDDEN: no');
-      },
-      { concurrency: 1 },
-    );
-    await waitFor(async () => (await queue.getJobState(signalId)) === 'failed');
-    await worker.close();
+    await failJobs({ backend, reason: 'FORBIDDEN: no', count: 1 });
+    expect(await queue.getJobState(signalId)).toBe('failed');
   };
 
   it('a discard before the sweeper records the outcome → the reason of the discard stays', async () => {

@@ -14,6 +14,7 @@ import {
 } from '../support/scriptedSeek.ts';
 import { newToken } from '../support/startDispatcher.ts';
 import { usePlatform } from '../support/usePlatform.ts';
+import { waitFor } from '../support/waitFor.ts';
 
 const Body = z.object({
   query: z.string(),
@@ -224,7 +225,7 @@ describe.each(PLATFORMS)('batches on $name', ({ start }) => {
     });
     const first = await startWorker();
     const accepted = await sendAll(tokens(20).map(complete));
-    await until(accepted[0]?.signalId ?? '', 'active');
+    await waitFor(() => seek.requests.length > 0);
     await first.close();
     stopped = true;
 

@@ -1,4 +1,4 @@
-import { deadLetterJobOptions } from '../../src/queue/bullWorker.ts';
+import { deadLetterJobOptions } from '../../src/queue/jobOptions.ts';
 import { DEAD_LETTER_VERSION } from '../../src/schemas/deadLetter.ts';
 import { SIGNAL_JOB_VERSION } from '../../src/schemas/signalJob.ts';
 import { buildApplicationComplete } from '../support/buildSignal.ts';

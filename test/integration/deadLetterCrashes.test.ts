@@ -1,6 +1,6 @@
 import { createMoveToDeadLetters } from '../../src/deadLetters/moveToDeadLetters.ts';
-import { createRedriveProcessor } from '../../src/deadLetters/redriveWorker.ts';
-import { DEAD_LETTERS } from '../../src/queue/backend.ts';
+import { createRedrive, startRedriveWorker } from '../../src/deadLetters/redriveWorker.ts';
+import { buildTakenJob } from '../support/memoryJobSource.ts';
 import { PLATFORMS } from '../support/platforms.ts';
 import { refused, type Script } from '../support/scriptedSeek.ts';
 import { waitFor } from '../support/waitFor.ts';
@@ -61,11 +61,8 @@ describe.each(PLATFORMS)('dead letters on $name', ({ start }) => {
     it('a redrive of a dead letter that was failed before the sweep → is delivered', async () => {
       const { backend, logs, deadLetters, signals, startWorker, ids, id, until } =
         await setupHalfMoved();
-      const worker = await backend.work(
-        DEAD_LETTERS,
-        createRedriveProcessor({ backend, logger: logs.logger, metrics }),
-        { concurrency: 1 },
-      );
+      const { logger } = logs;
+      const worker = startRedriveWorker({ backend, logger, metrics, onRedriven: () => {} });
       await waitFor(async () => (await deadLetters.getFailedCount()) === ids.length);
       await worker.close();
       expect(await signals.getFailedCount()).toBe(ids.length);
@@ -112,8 +109,10 @@ describe.each(PLATFORMS)('dead letters on $name', ({ start }) => {
 
       const deadLetter = await deadLetters.getJob(id);
       if (deadLetter === undefined) throw new Error('no dead letter');
-      const process = createRedriveProcessor({ backend, logger: logs.logger, metrics });
-      await process(deadLetter);
+      const redrive = createRedrive({ backend, logger: logs.logger, metrics });
+      const { data, attemptsMade } = deadLetter;
+      const ended = await redrive(buildTakenJob({ id, data, attemptsMade }));
+      expect(ended).toEqual({ kind: 'redriven' });
       expect(await subject.signals.getJobState(id)).toBe('waiting');
       expect(await deadLetters.getJobState(id)).toBe('failed');
       return { ...subject, id };

@@ -1,11 +1,11 @@
 import { createMoveToDeadLetters } from '../../src/deadLetters/moveToDeadLetters.ts';
 import { DEAD_LETTERS, SIGNALS } from '../../src/queue/backend.ts';
 import { buildApplicationComplete } from '../support/buildSignal.ts';
+import { failJobs } from '../support/failJobs.ts';
 import type { Platform } from '../support/platforms.ts';
 import { refused, type Script } from '../support/scriptedSeek.ts';
 import { newToken } from '../support/startDispatcher.ts';
 import { usePlatform } from '../support/usePlatform.ts';
-import { waitFor } from '../support/waitFor.ts';
 
 export const complete = () => buildApplicationComplete({ token: newToken() });
 export const many = (count: number) => Array.from({ length: count }, complete);
@@ -48,16 +48,7 @@ export const useDeadLetters = (start: () => Promise<Platform>) => {
       fail: async (count: number): Promise<string[]> => {
         const accepted = await dispatcher.sendAll(many(count));
         const ids = accepted.map(({ signalId }) => signalId);
-        const worker = await backend.work(
-          SIGNALS,
-          async (job) => {
-            Object.assign(job.opts, { attempts: 1 });
-            throw new Error('FORBIDDEN: no relationship');
-          },
-          { concurrency: 10 },
-        );
-        await waitFor(async () => (await signals.getFailedCount()) === count);
-        await worker.close();
+        await failJobs({ backend, reason: 'FORBIDDEN: no relationship', count });
         return ids;
       },
     };

@@ -26,7 +26,6 @@ describe('span of an attempt', () => {
     ['dead', undefined, true],
   ])('outcome %s, code %s → failure: %s', (outcome, code, isFailure) => {
     const { span: attemptSpan } = setup({ traceparent });
-    attemptSpan.start();
     attemptSpan.end({ outcome, code, requestId: 'request-1' });
 
     const [span, ...more] = recorded.spans('CONSUMER');
@@ -44,30 +43,21 @@ describe('span of an attempt', () => {
 
   it('unknown code → error.type is OTHER, because SEEK wrote the code', () => {
     const { span } = setup({ traceparent });
-    span.start();
     span.end({ outcome: 'dead', code: 'Jane Citizen has no such application' });
 
     expect(recorded.spans('CONSUMER')[0]?.attributes['error.type']).toBe('OTHER');
   });
 
-  it('before the start → no ids; after it → trace id and span id', () => {
+  it('before and after its end → trace id and span id for the log', () => {
     const { span } = setup({ traceparent });
-    expect(span.ids()).toEqual({});
-    span.start();
-    expect(span.ids()).toEqual({ traceId: TRACE, spanId: expect.stringMatching(/^\w{16}$/) });
-  });
-
-  it('never started → no span is recorded, and the job is unchanged', () => {
-    const { span, signalJob } = setup();
-    span.end({ outcome: 'deferred', code: 'QUEUE' });
-
-    expect(recorded.spans()).toEqual([]);
-    expect(span.addTraceContext(signalJob)).toBe(signalJob);
+    const ids = { traceId: TRACE, spanId: expect.stringMatching(/^\w{16}$/) };
+    expect(span.ids()).toEqual(ids);
+    span.end({ outcome: 'delivered' });
+    expect(span.ids()).toEqual(ids);
   });
 
   it('job without a trace → gets this span as the trace of later attempts', () => {
     const { span, signalJob } = setup();
-    span.start();
     const stored = span.addTraceContext(signalJob);
     span.end({ outcome: 'retry', code: 'HTTP_502' });
 
@@ -76,7 +66,7 @@ describe('span of an attempt', () => {
       ...signalJob,
       traceparent: `00-${traceOf(first)}-${idOf(first)}-01`,
     });
-    const next = createAttemptSpan(recorded.tracer, { attemptsMade: 1 }, stored);
+    const next = createAttemptSpan(recorded.tracer, { id: 'signal-1', attemptsMade: 1 }, stored);
     expect(next.addTraceContext(stored)).toBe(stored);
   });
 });

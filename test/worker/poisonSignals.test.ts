@@ -1,13 +1,15 @@
-import { LOCK_LOST } from '../../src/queue/backend.ts';
+import { createJobPool } from '../../src/queue/jobPool.ts';
+import { isObject } from '../../src/schemas/json.ts';
 import { type SignalJob, SignalJobSchema } from '../../src/schemas/signalJob.ts';
 import type { DeliveryResult } from '../../src/worker/delivery/bisectBatch.ts';
 import {
-  createIsolation,
   createRunAlone,
   isSuspectedPoison,
   poisonFailureOf,
 } from '../../src/worker/poisonSignals.ts';
 import { buildSignalJob } from '../support/buildSignal.ts';
+import { captureLogs } from '../support/captureLogs.ts';
+import { buildTakenJob, createMemoryJobSource } from '../support/memoryJobSource.ts';
 
 const RELEASED: DeliveryResult = { kind: 'released' };
 const DEFERRED: DeliveryResult = { kind: 'deferred', code: 'RATE_LIMITED', reason: 'Slow down' };
@@ -21,43 +23,72 @@ type Doubles = {
   replace?: () => Promise<boolean>;
 };
 
+const crashesOf = (data: unknown) => (isObject(data) ? data.isolatedCrashes : undefined);
+
+type Attempt = () => DeliveryResult | Promise<DeliveryResult>;
+
 /** Records all calls in their order in `calls`. */
 const setup = ({ ours = [], replace = async () => true }: Doubles = {}) => {
   const calls: unknown[] = [];
   let writes = 0;
-  const isolation = createIsolation({ onChange: () => {} });
-  const runAlone = createRunAlone<string>({
-    isolation,
-    write: async (job, lock, data) => {
-      calls.push(['write', job, lock, data.isolatedCrashes]);
-      writes += 1;
-      const isOurs = ours[writes - 1] ?? true;
-      if (isOurs instanceof Error) throw isOurs;
-      return isOurs;
-    },
-    replace: (job, from, to) => {
-      calls.push(['replace', job, from.isolatedCrashes, to.isolatedCrashes]);
-      return replace();
-    },
-  });
+  const { source, add } = createMemoryJobSource();
+  const pool = createJobPool<undefined>({ source, capacity: 50, logger: captureLogs().logger });
   const aborter = new AbortController();
+  const runAlone = createRunAlone({
+    pool,
+    jobData: {
+      write: async ({ id }, data) => {
+        calls.push(['write', id, crashesOf(data)]);
+        writes += 1;
+        const isOurs = ours[writes - 1] ?? true;
+        if (isOurs instanceof Error) throw isOurs;
+        return isOurs;
+      },
+      replace: ({ id }, from, to) => {
+        calls.push(['replace', id, crashesOf(from), crashesOf(to)]);
+        return replace();
+      },
+    },
+    abort: aborter.signal,
+  });
+  const job = buildTakenJob({ id: 'job' });
+  const other = buildTakenJob({ id: 'other' });
 
   return {
     calls,
     aborter,
-    isolation,
-    run: (
-      attempt: () => DeliveryResult | Promise<DeliveryResult>,
-      isolatedCrashes?: number,
-      job = 'job',
-    ) => {
-      const signalJob = jobOf(isolatedCrashes === undefined ? {} : { isolatedCrashes });
-      const { signal: abort } = aborter;
-      return runAlone({ job, lock: 'lock', signalJob, abort }, async () => {
-        calls.push(['attempt', job]);
-        return attempt();
+    pool,
+    job,
+    other,
+    /** Takes both jobs. Resolves with the results of `work`, when the pool holds neither of them any more. */
+    take: async <T>(work: () => Promise<T>): Promise<T> => {
+      add(job, other);
+      await new Promise<void>((resolve) => pool.start(async () => resolve()));
+      const result = await work().finally(() => {
+        pool.release(job);
+        pool.release(other);
       });
+      await pool.close();
+      return result;
     },
+    run: (attempt: Attempt, isolatedCrashes?: number, taken = job) =>
+      runAlone(taken, jobOf(isolatedCrashes === undefined ? {} : { isolatedCrashes }), async () => {
+        calls.push(['attempt', taken.id]);
+        return attempt();
+      }),
+  };
+};
+
+/** As `setup`, with only one job in flight: the suspected one. */
+const setupAlone = (doubles: Doubles = {}) => {
+  const subject = setup(doubles);
+  return {
+    ...subject,
+    run: (attempt: Attempt, isolatedCrashes?: number) =>
+      subject.take(() => {
+        subject.pool.release(subject.other);
+        return subject.run(attempt, isolatedCrashes);
+      }),
   };
 };
 
@@ -91,50 +122,46 @@ describe('suspected signal', () => {
     { what: 'released', result: RELEASED },
     { what: 'delivered', result: DELIVERED },
   ])('that ends $what → crash count raised, attempt, crash count removed', async ({ result }) => {
-    const { run, calls } = setup();
+    const { run, calls } = setupAlone();
 
     await expect(run(() => result, 1)).resolves.toEqual(result);
 
     expect(calls).toEqual([
-      ['write', 'job', 'lock', 2],
+      ['write', 'job', 2],
       ['attempt', 'job'],
-      ['write', 'job', 'lock', undefined],
+      ['write', 'job', undefined],
     ]);
   });
 
   it('whose crash count cannot be raised → deferred without an attempt', async () => {
-    const { run, calls } = setup({ ours: [new Error('OOM command not allowed')] });
+    const { run, calls } = setupAlone({ ours: [new Error('OOM command not allowed')] });
 
     await expect(run(() => DELIVERED)).resolves.toMatchObject({
       kind: 'deferred',
       code: 'QUEUE',
     });
-    expect(calls).toEqual([['write', 'job', 'lock', 1]]);
+    expect(calls).toEqual([['write', 'job', 1]]);
   });
 
   it('whose crash count cannot be removed → keeps its result', async () => {
-    const { run } = setup({ ours: [true, new Error('Connection is closed.')] });
+    const { run } = setupAlone({ ours: [true, new Error('Connection is closed.')] });
 
     await expect(run(() => DELIVERED)).resolves.toEqual(DELIVERED);
   });
 
-  it('beside another attempt → waits for it, and one that comes meanwhile is not made', async () => {
-    const { run, calls, isolation } = setup();
-    const during = async (name: string) => {
-      calls.push([`${name} begins`]);
+  it('beside another attempt → waits for it, without a write', async () => {
+    const { take, run, calls, pool, other } = setup();
+
+    await take(async () => {
+      const running = run(() => DELIVERED);
       await new Promise(setImmediate);
-      calls.push([`${name} ends`]);
-    };
+      calls.push(['other ends']);
+      pool.release(other);
+      await running;
+    });
 
-    await Promise.all([
-      isolation.shared(() => during('one')),
-      run(() => DELIVERED),
-      isolation.shared(() => during('another')),
-    ]);
-
-    expect(calls.map((each) => [each].flat().at(0))).toEqual([
-      'one begins',
-      'one ends',
+    expect(calls.map((call) => [call].flat()[0])).toEqual([
+      'other ends',
       'write',
       'attempt',
       'write',
@@ -142,27 +169,44 @@ describe('suspected signal', () => {
   });
 
   it('beside another suspected one → released without a write or an attempt', async () => {
-    const { run, calls } = setup();
+    const { take, run, calls, pool, other } = setup();
 
-    const results = await Promise.all([run(() => DELIVERED), run(() => DELIVERED, 2, 'other')]);
+    const results = await take(() =>
+      Promise.all([
+        run(() => DELIVERED),
+        run(() => DELIVERED, 2, other).finally(() => pool.release(other)),
+      ]),
+    );
 
     expect(results).toEqual([DELIVERED, RELEASED]);
     expect(JSON.stringify(calls)).not.toContain('other');
   });
 
   it('that another worker holds → released without an attempt', async () => {
-    const { run, calls } = setup({ ours: [false] });
+    const { run, calls } = setupAlone({ ours: [false] });
 
     await expect(run(() => DELIVERED)).resolves.toEqual(RELEASED);
-    expect(calls).toEqual([['write', 'job', 'lock', 1]]);
+    expect(calls).toEqual([['write', 'job', 1]]);
   });
 
-  it('aborted before its turn → released without a write or an attempt', async () => {
-    const { run, calls, aborter } = setup();
+  it('the worker stops before its turn → released without a write or an attempt', async () => {
+    const { run, calls, aborter } = setupAlone();
     aborter.abort('stopping');
 
     await expect(run(() => DELIVERED)).resolves.toEqual(RELEASED);
     expect(calls).toEqual([]);
+  });
+
+  it('lock lost while it waits for its turn → released without a write or an attempt', async () => {
+    const { take, run, calls, pool, job } = setup();
+
+    const result = await take(() => {
+      const running = run(() => DELIVERED);
+      pool.release(job);
+      return running;
+    });
+
+    expect([result, calls]).toEqual([RELEASED, []]);
   });
 
   it.each([
@@ -172,10 +216,10 @@ describe('suspected signal', () => {
   ])(
     'lock lost during the attempt, $result.kind → crash count restored to $isolatedCrashes',
     async (row) => {
-      const { run, calls, aborter } = setup({ replace: async () => false });
+      const { run, calls, pool, job } = setupAlone({ replace: async () => false });
 
       const running = run(() => {
-        aborter.abort(LOCK_LOST);
+        pool.release(job);
         return row.result;
       }, row.isolatedCrashes);
 
@@ -187,23 +231,37 @@ describe('suspected signal', () => {
   );
 
   it('second write refused because the worker was frozen → crash count restored', async () => {
-    const { run, calls } = setup({ ours: [true, false] });
+    const { run, calls } = setupAlone({ ours: [true, false] });
 
     await expect(run(() => DELIVERED, 2)).resolves.toEqual(DELIVERED);
     expect(calls.at(-1)).toEqual(['replace', 'job', 3, 2]);
   });
 
-  it('after another whose attempt rejected → is attempted', async () => {
-    const { run, calls } = setup();
+  it('crash count cannot be restored → keeps its result', async () => {
+    const { run } = setupAlone({
+      ours: [true, false],
+      replace: () => Promise.reject(new Error('Connection is closed.')),
+    });
 
-    await expect(run(() => Promise.reject(new Error('bug')), 0, 'one')).rejects.toThrow('bug');
-    await expect(run(() => DELIVERED, 0, 'two')).resolves.toEqual(DELIVERED);
+    await expect(run(() => DELIVERED)).resolves.toEqual(DELIVERED);
+  });
+
+  it('after another whose attempt rejected → is attempted', async () => {
+    const { take, run, calls, pool, job, other } = setup();
+
+    await take(async () => {
+      const rejected = expect(run(() => Promise.reject(new Error('bug')), 0, other)).rejects;
+      pool.release(job);
+      await rejected.toThrow('bug');
+      await expect(run(() => DELIVERED, 0, other)).resolves.toEqual(DELIVERED);
+    });
+
     expect(calls).toEqual([
-      ['write', 'one', 'lock', 1],
-      ['attempt', 'one'],
-      ['write', 'two', 'lock', 1],
-      ['attempt', 'two'],
-      ['write', 'two', 'lock', undefined],
+      ['write', 'other', 1],
+      ['attempt', 'other'],
+      ['write', 'other', 1],
+      ['attempt', 'other'],
+      ['write', 'other', undefined],
     ]);
   });
 });

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import type { Backend, EnqueueIfAbsentResult, JobQueue, NewJob } from '../backend.ts';
-import { signalJobOptions } from '../bullWorker.ts';
 import { dedupeRecordOf } from '../dedupeWindow.ts';
+import { signalJobOptions } from '../jobOptions.ts';
 import { CONFIRM, RESERVE } from './bookkeepingSql.ts';
 import type { PgliteDatabase } from './pglite.ts';
 

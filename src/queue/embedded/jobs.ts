@@ -1,6 +1,6 @@
-import type { Job } from 'bullmq';
-import type { JobDataStore, JobStore, SkipRecord } from '../backend.ts';
+import { type JobDataStore, type JobStore, SIGNALS, type SkipRecord } from '../backend.ts';
 import { msLeft } from '../dedupeWindow.ts';
+import type { TakenJob } from '../jobSource.ts';
 import type { PgliteDatabase } from './pglite.ts';
 
 // One statement: if the skip record were missing after the removal, the signal would be lost.
@@ -70,13 +70,15 @@ export const createEmbeddedJobs = ({
 };
 
 /** Does not check the lock: one process has the queue to itself, so no other worker can write the data. */
-export const createEmbeddedJobDataStore = (): JobDataStore => {
-  const write = async (job: Job, data: unknown): Promise<boolean> => {
-    await job.updateData(data);
+export const createEmbeddedJobDataStore = ({ query }: PgliteDatabase): JobDataStore => {
+  const write = async (job: TakenJob, data: unknown): Promise<boolean> => {
+    await query('UPDATE bullmq.job SET data = $3::jsonb WHERE queue = $1 AND id = $2', [
+      SIGNALS,
+      job.id,
+      JSON.stringify(data),
+    ]);
+    job.data = data;
     return true;
   };
-  return {
-    write: (job, _, data) => write(job, data),
-    replace: (job, _, to) => write(job, to),
-  };
+  return { write, replace: (job, _, to) => write(job, to) };
 };

@@ -1,14 +1,9 @@
 import { createPostgresBackend, type Queue, withBackend } from 'bullmq';
-import {
-  type Backend,
-  type BackendOptions,
-  type JobProcessor,
-  type QueueName,
-  SIGNALS,
-} from '../backend.ts';
-import { startBullWorker, toBullOptions } from '../bullWorker.ts';
+import { type Backend, type BackendOptions, type QueueName, SIGNALS } from '../backend.ts';
 import { skipRecordTtl } from '../dedupeWindow.ts';
 import { explainLocalFailure } from '../failure.ts';
+import { workerOptions } from '../jobOptions.ts';
+import { type BullWorker, createBullJobSource, createLogWorkerError } from '../jobSource.ts';
 import { indexRetention } from '../searchIndex.ts';
 import { createEmbeddedEnqueue } from './admission.ts';
 import { openEmbeddedBookkeeping } from './bookkeeping.ts';
@@ -51,10 +46,14 @@ export const openEmbedded = async ({ folder, logger, ...options }: Options): Pro
   return {
     queue: bullQueue,
     bullQueue,
-    work: async (name, process, workerOptions) => {
-      const bullOptions = { connection, ...toBullOptions(workerOptions) };
-      const start = (processor: JobProcessor) => new bull.Worker(name, processor, bullOptions);
-      return startBullWorker(start, process, workerOptions, { logger, isReachable: () => true });
+    openJobs: (name, keep) => {
+      // As with the queue, the type differs only in BullMQ's internal backend.
+      const openWorker = () =>
+        new bull.Worker(name, null, {
+          connection,
+          ...workerOptions(keep),
+        }) as unknown as BullWorker;
+      return createBullJobSource({ openWorker, onError: createLogWorkerError(logger) });
     },
     bookkeeping: await openEmbeddedBookkeeping({ database }),
     enqueueIfAbsent: createEmbeddedEnqueue({ database, queue: () => bullQueue(SIGNALS) }),
@@ -68,7 +67,7 @@ export const openEmbedded = async ({ folder, logger, ...options }: Options): Pro
     breaker: createMemoryBreakerStore(),
     tokens: await openEmbeddedTokens(database),
     positions: await openEmbeddedPositionStore(database),
-    jobData: createEmbeddedJobDataStore(),
+    jobData: createEmbeddedJobDataStore(database),
     jobs: createEmbeddedJobs({ database, skipRecordTtlMs: skipRecordTtl(options) }),
     // The database has no replicas, never evicts, and is reachable as long as this process runs.
     waitForReplicas: async () => {},

@@ -36,7 +36,6 @@ const commandsFor = (key: string, uses: readonly QueueUse[]): Command[] => [
   ['hset', key, 'field', 'value'],
   ['hmset', key, 'field', 'value'],
   ['hget', key, 'field'],
-  ['hstrlen', key, 'field'],
   ['hmget', key, 'field'],
   ['hgetall', key],
   ['hexists', key, 'field'],

@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { createMicroBatch } from '../../runtime/async.ts';
 import type { Backend, EnqueueIfAbsentResult, NewJob } from '../backend.ts';
-import { RETRY_OPTIONS } from '../bullWorker.ts';
 import { readDedupeText } from '../dedupeWindow.ts';
+import { RETRY_OPTIONS } from '../jobOptions.ts';
 import { defineScript } from './commands.ts';
 import { redisKeys } from './keys.ts';
 

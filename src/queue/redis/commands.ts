@@ -4,7 +4,6 @@ import type { Redis } from 'ioredis';
 /** The files in `lua/`. The header of each describes its keys, its values and its result. */
 export type ScriptName =
   | 'checkWrite'
-  | 'completeBatch'
   | 'enqueueIfAbsent'
   | 'indexRequests'
   | 'indexSignals'
@@ -20,6 +19,7 @@ export type ScriptName =
   | 'replaceJobData'
   | 'replaceTokens'
   | 'reserveSlot'
+  | 'settleAndTake'
   | 'takeBack'
   | 'takeTokenOwnership'
   | 'writeJobData';

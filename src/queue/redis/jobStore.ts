@@ -1,7 +1,7 @@
-import type { Job } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { JobDataStore, JobStore, QueueName, SkipRecord } from '../backend.ts';
 import { dedupeText, msLeft } from '../dedupeWindow.ts';
+import type { TakenJob } from '../jobSource.ts';
 import { defineScript, runPipeline, scanNames } from './commands.ts';
 import { redisKeys } from './keys.ts';
 
@@ -82,19 +82,19 @@ export const createRedisJobs = ({
 
 /** As BullMQ 6.7.0 stores a job and its lock: `PREFIX:QUEUE:ID` and `PREFIX:QUEUE:ID:lock`. */
 export const createRedisJobDataStore = (client: Redis, prefix: string): JobDataStore => {
-  const { unsent } = redisKeys(prefix);
+  const signalKeys = redisKeys(prefix);
   const writeJobData = defineScript(client, 'writeJobData');
   const replaceJobData = defineScript(client, 'replaceJobData');
-  const keyOf = ({ queueName, id }: Job) => `${prefix}:${queueName}:${id}`;
+  const keyOf = ({ id }: TakenJob) => signalKeys.job(id);
 
   return {
-    write: async (job, lock = '', data) => {
+    write: async (job, data) => {
       const key = keyOf(job);
       const text = JSON.stringify(data);
-      const keys = [key, `${key}:lock`, unsent];
-      const values = [lock, text, job.timestamp, job.id ?? ''];
+      const keys = [key, `${key}:lock`, signalKeys.unsent];
+      const values = [job.lock, text, job.timestamp, job.id];
       if ((await writeJobData(keys, values)) !== 1) return false;
-      // The sweeper reads the data from this job object when the job fails.
+      // The sweeper reads the data from this job when it fails.
       job.data = data;
       return true;
     },

@@ -1,11 +1,11 @@
 import { BULLMQ_MAJOR_VERSION, Queue, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
-import type { Backend, BackendOptions, JobProcessor, QueueName } from '../backend.ts';
-import { startBullWorker, toBullOptions } from '../bullWorker.ts';
+import type { Backend, BackendOptions, QueueName } from '../backend.ts';
 import { skipRecordTtl } from '../dedupeWindow.ts';
+import { workerOptions } from '../jobOptions.ts';
+import { createBullJobSource, createLogWorkerError } from '../jobSource.ts';
 import { indexRetention } from '../searchIndex.ts';
 import { createRedisEnqueue } from './admission.ts';
-import { createBatchedCompletion, createFastJobStates, reportTaken } from './batchedCompletion.ts';
 import { createRedisBookkeeping } from './bookkeeping.ts';
 import { createRedisBreakerStore } from './breakerStore.ts';
 import { createRedisClock } from './clock.ts';
@@ -18,6 +18,8 @@ import {
 import { createExplainFailure, observeConnection } from './explainFailure.ts';
 import { createHealthProbes } from './healthProbes.ts';
 import { holdWhileInDoubt } from './holdWhileInDoubt.ts';
+import { createRedisJobSource } from './jobSource.ts';
+import { createFastJobStates } from './jobStates.ts';
 import { createRedisJobDataStore, createRedisJobs } from './jobStore.ts';
 import { assertBullMqMajor } from './keys.ts';
 import { createMasterConnections } from './masterConnections.ts';
@@ -85,23 +87,25 @@ export const openRedis = ({
   return {
     queue: bullQueue,
     bullQueue,
-    work: async (name, process, workerOptions) => {
-      const bullOptions = { connection: client, prefix, ...toBullOptions(workerOptions) };
-      const isReachable = () => client.status === 'ready';
-      const { removeOnComplete: keep, onTaken = () => {} } = workerOptions;
-      const backendFactory =
-        keep === undefined
-          ? createFastJobStates(client)
-          : createBatchedCompletion({ client, prefix, keep, lockMs: bullOptions.lockDuration });
-      const start = (processor: JobProcessor) =>
-        new Worker(name, processor, bullOptions, reportTaken(backendFactory, onTaken));
+    openJobs: (name, keep) => {
+      const bull = createBullJobSource({
+        openWorker: () =>
+          new Worker(
+            name,
+            null,
+            { connection: client, prefix, ...workerOptions(keep) },
+            createFastJobStates(client),
+          ),
+        isReachable: () => client.status === 'ready',
+        onError: createLogWorkerError(logger),
+      });
+      const source =
+        keep === undefined ? bull : createRedisJobSource({ client, prefix, name, keep, bull });
       // Without replicas to wait for, the former master may hold accepted signals that no other server
       // has. Workers go on sending them while they can.
-      const guarded =
-        watch === undefined || waitReplicas === 0
-          ? process
-          : holdWhileInDoubt({ watch, client, prefix, name }, process);
-      return startBullWorker(start, guarded, workerOptions, { logger, isReachable });
+      return watch === undefined || waitReplicas === 0
+        ? source
+        : holdWhileInDoubt({ watch, client, prefix, name }, source);
     },
     ...createRedisEnqueue({ client, prefix }),
     bookkeeping: createRedisBookkeeping({ client, prefix }),

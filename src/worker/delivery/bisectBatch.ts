@@ -40,14 +40,18 @@ export type Attempted = {
 export type DeliveryResult = Attempted | Deferred | Released;
 
 /** Called once for each signal. */
-type OnResult = (entry: Entry, delivery: DeliveryResult) => void;
+export type OnResult<Sent extends Entry> = (entry: Sent, delivery: DeliveryResult) => void;
 
 // SEEK's errors can be as long as its answer. In characters.
 export const MAX_LOGGED_ERRORS = 4_000;
 
-type Deps = {
+type Deps<Sent extends Entry> = {
   sendAuthorised: SendAuthorised;
-  logger: Pick<Logger, 'info'>;
+  /** Whether this worker still holds the signal. One that it has lost is not sent. */
+  isHeld: (entry: Sent) => boolean;
+  /** Fires when the worker stops. Signals that were not sent are released. */
+  abort: AbortSignal;
+  logger: Pick<Logger, 'info' | 'error'>;
   /** Called when the server has no `sendSignals`. */
   onUnknownMutation: () => void;
   /** Called for each answer without errors whose value is not `true`. */
@@ -62,7 +66,13 @@ type Deps = {
  * rows, the other rows are sent again; if SEEK then accepts them, the named rows were the bad ones.
  * Otherwise the batch is split, down to single signals.
  */
-export const createBisectBatch = ({ sendAuthorised, logger, ...deps }: Deps) => {
+export const createBisectBatch = <Sent extends Entry>({
+  sendAuthorised,
+  isHeld,
+  abort,
+  logger,
+  ...deps
+}: Deps<Sent>) => {
   const { onUnknownMutation, onUnconfirmed } = deps;
   const gatewayRefusals = createGatewayRefusals(deps.now);
 
@@ -73,16 +83,15 @@ export const createBisectBatch = ({ sendAuthorised, logger, ...deps }: Deps) => 
 
   /** Resolves with whether SEEK accepted all entries in one request. */
   const bisectBatch = async (
-    entries: readonly Entry[],
+    entries: readonly Sent[],
     context: SendContext,
-    onResult: OnResult,
+    onResult: OnResult<Sent>,
   ): Promise<boolean> => {
-    const live = entries.filter((entry) => !entry.abort?.aborted);
-    for (const entry of entries) if (entry.abort?.aborted) onResult(entry, { kind: 'released' });
+    const live = abort.aborted ? [] : entries.filter(isHeld);
+    if (live.length < entries.length) releaseOthers(entries, live, onResult);
     if (live.length === 0) return false;
 
-    const abort = whenAllAbort(live);
-    const sent = await sendAuthorised(live, context, abort.signal).finally(abort.dispose);
+    const sent = await sendAuthorised(live, context, abort);
     if (sent.kind !== 'answered') {
       for (const entry of live) onResult(entry, sent);
       return false;
@@ -127,7 +136,7 @@ export const createBisectBatch = ({ sendAuthorised, logger, ...deps }: Deps) => 
     sent,
     context,
     onResult,
-  }: RejectedBatch): Promise<void> => {
+  }: RejectedBatch<Sent>): Promise<void> => {
     const others = entries.filter((_, row) => !rejected.has(row));
     const acceptsOthers =
       others.length === 0 ? Promise.resolve(true) : bisectBatch(others, context, onResult);
@@ -143,21 +152,57 @@ export const createBisectBatch = ({ sendAuthorised, logger, ...deps }: Deps) => 
     await allEnded([acceptsOthers, ...sentAlone]);
   };
 
-  return async (entries: readonly Entry[], permit: Permit, onResult: OnResult): Promise<void> => {
-    await bisectBatch(entries, { permit, renewed: false }, onResult);
+  return async (
+    entries: readonly Sent[],
+    permit: Permit,
+    onResult: OnResult<Sent>,
+  ): Promise<void> => {
+    const open = new Set(entries);
+    const endEntry: OnResult<Sent> = (entry, delivery) => {
+      if (open.delete(entry)) onResult(entry, delivery);
+    };
+    try {
+      await bisectBatch(entries, { permit, renewed: false }, endEntry);
+    } catch (err) {
+      const signalIds = [...open].map(({ signalId }) => signalId);
+      const fault = toFault(err);
+      logger.error({ signalIds, ...fault }, 'Attempt failed: internal error');
+      for (const entry of open) endEntry(entry, toFaultRetry(fault));
+    }
   };
 };
 
-export type BisectBatch = ReturnType<typeof createBisectBatch>;
+export type BisectBatch<Sent extends Entry> = ReturnType<typeof createBisectBatch<Sent>>;
 
-type RejectedBatch = {
-  entries: readonly Entry[];
+type RejectedBatch<Sent extends Entry> = {
+  entries: readonly Sent[];
   /** The rows that SEEK named, each with its own errors. */
   rejected: ReadonlyMap<number, SeekError[]>;
   sent: Answered;
   context: SendContext;
-  onResult: OnResult;
+  onResult: OnResult<Sent>;
 };
+
+const releaseOthers = <Sent extends Entry>(
+  entries: readonly Sent[],
+  live: readonly Sent[],
+  onResult: OnResult<Sent>,
+): void => {
+  const kept = new Set(live);
+  for (const entry of entries) if (!kept.has(entry)) onResult(entry, { kind: 'released' });
+};
+
+/** The name and the stack frames only: the message can repeat a token. */
+const toFault = (err: unknown): { fault: string; at?: string[] | undefined } =>
+  err instanceof Error
+    ? { fault: err.name, at: err.stack?.split('\n').filter((line) => /^ +at /.test(line)) }
+    : { fault: 'unknown' };
+
+/** An internal error spends an attempt, so that a bug cannot retry the signal forever. */
+const toFaultRetry = ({ fault }: { fault: string }): DeliveryResult => ({
+  kind: 'attempted',
+  outcome: { kind: 'retry', code: 'FAULT', reason: `internal error: ${fault}` },
+});
 
 /** Rejects only after all parts have ended, because the other parts still report their results. */
 const allEnded = async (parts: readonly Promise<unknown>[]): Promise<void> => {
@@ -191,38 +236,13 @@ const exonerate = (outcome: Outcome): Outcome => {
  * Two halves. If the request timed out, each round can take a full timeout, so smaller parts keep
  * the number of rounds low.
  */
-const split = (entries: readonly Entry[], timedOut: boolean): (readonly Entry[])[] => {
+const split = <Sent>(entries: readonly Sent[], timedOut: boolean): (readonly Sent[])[] => {
   const half = Math.ceil(entries.length / 2);
   // `min` keeps two entries from forming one part of two, which would repeat the same request.
   const size = timedOut ? Math.min(half, Math.ceil(Math.sqrt(entries.length))) : half;
   return Array.from({ length: Math.ceil(entries.length / size) }, (_, part) =>
     entries.slice(part * size, (part + 1) * size),
   );
-};
-
-/**
- * A signal that aborts once all entries have aborted: one aborted entry must not cancel a request
- * that carries others. Call `dispose` after the request, because an entry can be in many requests and
- * would collect a listener from each.
- */
-const whenAllAbort = (entries: readonly Entry[]) => {
-  const aborts = entries.flatMap(({ abort }) => (abort === undefined ? [] : [abort]));
-  const [first] = aborts;
-  if (aborts.length < entries.length) return { signal: undefined, dispose: () => {} };
-  if (aborts.length === 1) return { signal: first, dispose: () => {} };
-  const all = new AbortController();
-  // Listens to one entry that has not aborted. When it aborts, the next such entry takes its place.
-  let observed: AbortSignal | undefined;
-  const observeNext = (): void => {
-    observed = aborts.find(({ aborted }) => !aborted);
-    if (observed === undefined) all.abort(first?.reason);
-    else observed.addEventListener('abort', observeNext, { once: true });
-  };
-  observeNext();
-  return {
-    signal: all.signal,
-    dispose: (): void => observed?.removeEventListener('abort', observeNext),
-  };
 };
 
 // RFC 6901, section 4: an array index has no leading zeros.

@@ -40,7 +40,7 @@ export const createResolveIdentifiers = ({
   expired: expiredPolicy,
   now = Date.now,
 }: Deps) => {
-  const resolveApplication = async (unresolved: UnresolvedSignal): Promise<Resolved> => {
+  const resolveApplication = (unresolved: UnresolvedSignal): Resolved | Promise<Resolved> => {
     const { signalId, signal, encryptedToken } = unresolved;
     if (encryptedToken !== undefined) {
       const token = cipher.decrypt(encryptedToken.ciphertext, signalId);
@@ -49,30 +49,31 @@ export const createResolveIdentifiers = ({
         : { kind: 'resolved', fields: { token } };
     }
     if (signal.applicationId === undefined) return { kind: 'resolved', fields: {} };
-    const identifiers = await seekTokens.lookup(signal.applicationId);
-    return chooseIdentifier(signal.typeCode, identifiers, { now: now(), expiredPolicy });
+    return seekTokens
+      .lookup(signal.applicationId)
+      .then((identifiers) =>
+        chooseIdentifier(signal.typeCode, identifiers, { now: now(), expiredPolicy }),
+      );
   };
 
-  return async (unresolved: UnresolvedSignal): Promise<IdentifierResolution> => {
-    const { applicationId, positionId, ...given } = unresolved.signal;
-    const application = await resolveApplication(unresolved);
-    if (application.kind !== 'resolved') return application;
-    const position = positionId === undefined ? undefined : await positions.find(positionId);
-    const signal: SeekSignal = {
-      ...given,
-      ...application.fields,
-      ...(position === undefined ? {} : { positionProfileIds: position.positionProfileIds }),
-    };
-    // A status update of an application still says whose it is, without the position.
-    if (positionId !== undefined && position === undefined && !identifiesApplication(signal)) {
-      return { kind: 'skipped', reason: 'not-advertised' };
+  const resolvePosition = async (
+    unresolved: UnresolvedSignal,
+    resolving: Resolved | Promise<Resolved>,
+  ): Promise<IdentifierResolution> => {
+    const application = await resolving;
+    const { positionId } = unresolved.signal;
+    if (application.kind !== 'resolved' || positionId === undefined) {
+      return toResolution(unresolved, application);
     }
-    const { tokenUsed } = application;
-    return {
-      kind: 'resolved',
-      signal: withTimestamp(signal, unresolved.acceptedAt),
-      ...(tokenUsed === undefined ? {} : { tokenUsed }),
-    };
+    return toResolution(unresolved, application, await positions.find(positionId));
+  };
+
+  /** Resolves at once where nothing must be looked up, as for most signals. */
+  return (unresolved: UnresolvedSignal): IdentifierResolution | Promise<IdentifierResolution> => {
+    const application = resolveApplication(unresolved);
+    return application instanceof Promise || unresolved.signal.positionId !== undefined
+      ? resolvePosition(unresolved, application)
+      : toResolution(unresolved, application);
   };
 };
 
@@ -85,6 +86,30 @@ type Resolved =
       fields: Pick<SeekSignal, 'token' | 'candidateApplicationProfileId'>;
       tokenUsed?: NonNullable<Attempt['tokenUsed']>;
     };
+
+const toResolution = (
+  unresolved: UnresolvedSignal,
+  application: Resolved,
+  position?: Awaited<ReturnType<Positions['find']>>,
+): IdentifierResolution => {
+  if (application.kind !== 'resolved') return application;
+  const { applicationId, positionId, ...given } = unresolved.signal;
+  const signal: SeekSignal = {
+    ...given,
+    ...application.fields,
+    ...(position === undefined ? {} : { positionProfileIds: position.positionProfileIds }),
+  };
+  // A status update of an application still says whose it is, without the position.
+  if (positionId !== undefined && position === undefined && !identifiesApplication(signal)) {
+    return { kind: 'skipped', reason: 'not-advertised' };
+  }
+  const { tokenUsed } = application;
+  return {
+    kind: 'resolved',
+    signal: withTimestamp(signal, unresolved.acceptedAt),
+    ...(tokenUsed === undefined ? {} : { tokenUsed }),
+  };
+};
 
 type Policy = { now: number; expiredPolicy: 'send' | 'skip' };
 

@@ -7,11 +7,12 @@ import { isUnauthenticated, mayRefuseToken, type SendResult } from '../seek/clas
 import { type PartnerToken, PartnerTokenError } from '../seek/partnerToken.ts';
 import type { SeekClient } from '../seek/seekClient.ts';
 
-/** A signal in flight. `abort` fires when the worker stops, or has lost the job to another worker. */
+/** A signal to send. */
 export type Entry = {
   signalId: string;
   signal: SeekSignal;
-  abort?: AbortSignal | undefined;
+  /** The size of the signal, about. */
+  bytes: number;
   /** Of the attempt. Absent where attempts are not traced. */
   span?: Span | undefined;
 };

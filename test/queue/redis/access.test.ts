@@ -7,7 +7,7 @@ const DOCUMENT = new URL('../../../docs/operations/security.md', import.meta.url
 describe('the commands that a process tests when it starts', () => {
   it.each(readdirSync(FOLDER))('%s calls a command → the command is among them', (file) => {
     const text = readFileSync(new URL(file, FOLDER), 'utf8');
-    const called = [...text.matchAll(/redis\.call\('(\w+)'/g)].map(([, name = '']) =>
+    const called = [...text.matchAll(/\bp?call\('(\w+)'/g)].map(([, name = '']) =>
       name.toLowerCase(),
     );
 

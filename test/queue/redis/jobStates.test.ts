@@ -1,6 +1,6 @@
 import { createRedisBackend, Queue, type RedisQueueBackend, Worker } from 'bullmq';
 import { Redis } from 'ioredis';
-import { createFastJobStates } from '../../../src/queue/redis/batchedCompletion.ts';
+import { createFastJobStates } from '../../../src/queue/redis/jobStates.ts';
 import { type RedisServer, startRedis } from '../../support/redisServer.ts';
 
 let redis: RedisServer;

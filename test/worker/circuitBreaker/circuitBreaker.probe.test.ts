@@ -1,7 +1,8 @@
 import type { BreakerStore } from '../../../src/queue/breakerState.ts';
-import { createDeliverSignal } from '../../../src/worker/delivery/deliverSignal.ts';
-import { accepted } from '../../schemas/parse.ts';
-import { buildSignal } from '../../support/buildSignal.ts';
+import { SignalJobSchema } from '../../../src/schemas/signalJob.ts';
+import { createDeliverSet } from '../../../src/worker/delivery/deliverSet.ts';
+import { buildSignalJob } from '../../support/buildSignal.ts';
+import { buildTakenJob } from '../../support/memoryJobSource.ts';
 import {
   advance,
   advanceToProbe,
@@ -253,24 +254,29 @@ describe('a probe', () => {
     expect((await memory.read()).state.open).toMatchObject({ pauses: 1, probe: { by: 'A' } });
   });
 
-  it('is not lost with a signal that was aborted before it got a permit', async () => {
+  it('is not lost with a signal whose worker stopped before it got a permit', async () => {
+    const results: string[] = [];
     const { a } = setup();
     await tripFor(a);
     await advanceToProbe(500);
-    const dispatch = createDeliverSignal({
+    const { deliverSet } = createDeliverSet({
       breaker: a,
-      resolveIdentifiers: () => Promise.reject(new Error('resolved')),
-      batcher: { send: () => Promise.reject(new Error('batched')) },
+      resolveIdentifiers: () => {
+        throw new Error('resolved');
+      },
+      batcher: {
+        send: () => {
+          throw new Error('batched');
+        },
+      },
       bisectBatch: () => Promise.reject(new Error('sent')),
+      onResult: (_, { kind }) => results.push(kind),
+      abort: AbortSignal.abort('stopping'),
     });
-    const signal = accepted(buildSignal());
+    const signalJob = SignalJobSchema.parse(buildSignalJob());
 
-    await dispatch({
-      signalId: 'aborted',
-      signal,
-      acceptedAt: '2026-03-01T00:00:00Z',
-      abort: AbortSignal.abort(),
-    });
+    await deliverSet([{ job: buildTakenJob(), signalJob, startedAt: 0, span: undefined }]);
+    expect(results).toEqual(['released']);
     await advance(60_000);
 
     await expect(a.acquire()).resolves.toBe('probe');

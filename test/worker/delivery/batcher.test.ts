@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { createBatcher } from '../../../src/worker/delivery/batcher.ts';
 import type { DeliveryResult } from '../../../src/worker/delivery/bisectBatch.ts';
 import type { Entry } from '../../../src/worker/delivery/sendAuthorised.ts';
@@ -15,21 +16,27 @@ type SentBatch = {
   ids: string[];
   /** Delivers all of its signals and ends. */
   finish: () => Promise<void>;
-  fail: (err: Error) => Promise<void>;
   deliver: (id: string) => void;
 };
+
+const entryOf = (signalId: string, bytes = 100): Entry => ({
+  signalId,
+  signal: acceptedBySeek(buildSignal()),
+  bytes,
+});
 
 /** Every batch stays in flight until the test ends it. */
 const setup = ({ size = 3, maxBytes = 1_000_000 } = {}) => {
   const batches: SentBatch[] = [];
   const permits: string[] = [];
-  const results: Record<string, unknown> = {};
-  const batcher = createBatcher({
+  const results: unknown[] = [];
+  const batcher = createBatcher<Entry>({
     size,
     lingerMs: LINGER_MS,
     maxBytes,
+    onResult: ({ signalId }, delivery) => results.push([signalId, delivery]),
     bisectBatch: (entries, permit, onResult) =>
-      new Promise<void>((resolve, reject) => {
+      new Promise<void>((resolve) => {
         permits.push(permit);
         const deliver = (id: string) => {
           const entry = entries.find(({ signalId }) => signalId === id);
@@ -44,29 +51,18 @@ const setup = ({ size = 3, maxBytes = 1_000_000 } = {}) => {
             resolve();
             await flush();
           },
-          fail: async (err) => {
-            reject(err);
-            await flush();
-          },
         });
       }),
   });
-  const send = (...ids: string[]) => {
-    for (const signalId of ids) {
-      const entry: Entry = { signalId, signal: acceptedBySeek(buildSignal()) };
-      batcher.send(entry).then(
-        (delivery) => {
-          results[signalId] = delivery;
-        },
-        (err: unknown) => {
-          results[signalId] = err;
-        },
-      );
-    }
-  };
 
   return {
-    send,
+    /** Sends each signal by itself. */
+    send: (...ids: string[]) => {
+      for (const id of ids) batcher.send([entryOf(id)]);
+    },
+    /** Sends the signals of one set. */
+    sendSet: (ids: string, bytes?: number) =>
+      batcher.send([...ids].map((id) => entryOf(id, bytes))),
     sentBatches: () => batches.map(({ ids }) => ids.join('')),
     /** The batch that was sent as number `number`, from 1. */
     batch: (number: number): SentBatch => {
@@ -97,7 +93,7 @@ describe('signal', () => {
     expect(sentBatches()).toEqual(['a']);
     await batch(1).finish();
 
-    expect(results).toEqual({ a: DELIVERED });
+    expect(results).toEqual([['a', DELIVERED]]);
     expect(permits).toEqual(['normal']);
   });
 
@@ -185,8 +181,7 @@ describe('signal', () => {
   });
 
   it('batch full of bytes → is sent at once, and a signal over the limit goes alone', () => {
-    const one = JSON.stringify(buildSignal()).length;
-    const { send, sentBatches } = setup({ size: 100, maxBytes: 2 * one });
+    const { send, sentBatches } = setup({ size: 100, maxBytes: 200 });
     send('a', 'b');
     expect(sentBatches()).toEqual(['a']);
 
@@ -203,38 +198,104 @@ describe('signal', () => {
     expect(sentBatches()).toEqual(['a', 'b', 'c']);
   });
 
-  it('result known before the batch ends → resolves at once', async () => {
+  it('result known before the batch ends → is reported at once', () => {
     const { send, batch, results } = setup();
     send('a', 'b', 'c', 'd');
 
     batch(2).deliver('c');
-    await flush();
 
-    expect(results).toEqual({ c: DELIVERED });
+    expect(results).toEqual([['c', DELIVERED]]);
   });
 });
 
-describe('internal error', () => {
-  it('→ rejects the signals of its batch that have no result yet', async () => {
-    const { send, batch, results } = setup();
-    const bug = new TypeError('bug');
-    send('a', 'b', 'c', 'd');
+describe('set of signals', () => {
+  it('no batch in flight, smaller than a batch → is sent at once, in one', () => {
+    const { sendSet, sentBatches } = setup();
 
-    batch(2).deliver('c');
-    await batch(2).fail(bug);
-    expect(results).toEqual({ b: bug, c: DELIVERED, d: bug });
-    await batch(1).finish();
+    sendSet('ab');
 
-    expect(results).toEqual({ a: DELIVERED, b: bug, c: DELIVERED, d: bug });
+    expect(sentBatches()).toEqual(['ab']);
+    expect(jest.getTimerCount()).toBe(0);
   });
 
-  it('→ the next batch is sent', async () => {
-    const { send, sentBatches, batch } = setup();
+  it('larger than a batch → full batches are sent at once, the rest after the linger time', async () => {
+    const { sendSet, sentBatches } = setup();
+
+    sendSet('abcdefgh');
+    expect(sentBatches()).toEqual(['abc', 'def']);
+    await jest.advanceTimersByTimeAsync(LINGER_MS);
+
+    expect(sentBatches()).toEqual(['abc', 'def', 'gh']);
+  });
+
+  it('the rest of a set → shares its batch with the next set', () => {
+    const { sendSet, sentBatches } = setup();
+
+    sendSet('abcd');
+    sendSet('efg');
+
+    expect(sentBatches()).toEqual(['abc', 'def']);
+  });
+
+  it('fills a waiting batch → the linger time of its rest starts again', async () => {
+    const { send, sendSet, sentBatches } = setup();
     send('a', 'b');
+    await jest.advanceTimersByTimeAsync(LINGER_MS - 1);
 
-    await batch(1).fail(new TypeError('bug'));
+    sendSet('cde');
+    await jest.advanceTimersByTimeAsync(LINGER_MS - 1);
+    expect(sentBatches()).toEqual(['a', 'bcd']);
+    await jest.advanceTimersByTimeAsync(1);
 
-    expect(sentBatches()).toEqual(['a', 'b']);
+    expect(sentBatches()).toEqual(['a', 'bcd', 'e']);
+  });
+
+  it('empty → nothing is sent', () => {
+    const { sendSet, sentBatches } = setup();
+
+    sendSet('');
+
+    expect(sentBatches()).toEqual([]);
+    expect(jest.getTimerCount()).toBe(0);
+  });
+
+  it('over the limit of bytes → batches below it', () => {
+    const { sendSet, sentBatches } = setup({ size: 100, maxBytes: 250 });
+
+    sendSet('abcdef', 100);
+
+    // The last two do not fill a batch, so they wait.
+    expect(sentBatches()).toEqual(['ab', 'cd']);
+  });
+
+  it('any sizes → each signal is sent and reported once, in order, in batches within both limits', async () => {
+    const anySet = fc.array(fc.integer({ min: 1, max: 300 }), { maxLength: 8 });
+    await fc.assert(
+      fc.asyncProperty(fc.array(anySet, { maxLength: 8 }), async (sets) => {
+        const { batcher, results, batch, sentBatches } = setup({ size: 3, maxBytes: 400 });
+        const bytesOf = new Map<string, number>();
+        for (const set of sets) {
+          const entries = set.map((bytes) => {
+            const id = String.fromCodePoint(0x4e00 + bytesOf.size);
+            bytesOf.set(id, bytes);
+            return entryOf(id, bytes);
+          });
+          batcher.send(entries);
+        }
+        for (let number = 1; number <= sentBatches().length; number += 1) {
+          await batch(number).finish();
+        }
+
+        expect(sentBatches().join('')).toBe([...bytesOf.keys()].join(''));
+        expect(results).toEqual([...bytesOf.keys()].map((id) => [id, DELIVERED]));
+        for (const ids of sentBatches().map((sent) => [...sent])) {
+          const bytes = ids.reduce((sum, id) => sum + (bytesOf.get(id) ?? 0), 0);
+          expect(ids.length).toBeLessThanOrEqual(3);
+          expect(ids.length === 1 || bytes <= 400).toBe(true);
+        }
+        expect(jest.getTimerCount()).toBe(0);
+      }),
+    );
   });
 });
 
@@ -283,17 +344,20 @@ describe('result', () => {
     DELIVERED,
     RELEASED,
     { kind: 'deferred', code: 'RATE_LIMITED', reason: 'Too many' },
-  ])('$kind → is passed on unchanged', async (delivery) => {
-    const { send } = createBatcher({
+  ])('$kind → is reported unchanged', async (delivery) => {
+    const results: unknown[] = [];
+    const { send } = createBatcher<Entry>({
       size: 3,
       lingerMs: LINGER_MS,
+      onResult: (entry, result) => results.push([entry, result]),
       bisectBatch: async (entries, _, onResult) => {
         for (const entry of entries) onResult(entry, delivery);
       },
     });
+    const entry = entryOf('a');
 
-    await expect(send({ signalId: 'a', signal: acceptedBySeek(buildSignal()) })).resolves.toBe(
-      delivery,
-    );
+    send([entry]);
+
+    expect(results).toEqual([[entry, delivery]]);
   });
 });

@@ -2,7 +2,6 @@ import fc from 'fast-check';
 
 import type { SendOutcome } from '../../../src/worker/delivery/sendAuthorised.ts';
 import {
-  answer,
   anyRows,
   badInput,
   OUTCOMES,
@@ -251,18 +250,5 @@ describe('batch', () => {
         }
       }),
     );
-  });
-
-  it('internal error after some results → those results stay', async () => {
-    const { bisectBatch, results } = setup({
-      rows: ['named', 'good', 'good'],
-      reply: (_, request) => {
-        if (request === 2) throw new TypeError('bug');
-        return answer(['named', 'good', 'good']);
-      },
-    });
-
-    await expect(bisectBatch()).rejects.toThrow('bug');
-    expect(results().map((each) => each.map(outcomeOf))).toEqual([['dead BAD_USER_INPUT'], [], []]);
   });
 });

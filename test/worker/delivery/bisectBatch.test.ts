@@ -82,18 +82,6 @@ describe('signal sent alone', () => {
 
     expect(results()[0]?.map(outcomeOf)).toEqual(['dead FORBIDDEN']);
   });
-
-  it('internal error → rejects without a result', async () => {
-    const { bisectBatch, results } = setup({
-      rows: ['good'],
-      reply: () => {
-        throw new TypeError('bug');
-      },
-    });
-
-    await expect(bisectBatch()).rejects.toThrow('bug');
-    expect(results()).toEqual([[]]);
-  });
 });
 
 describe('answer without errors that is not true', () => {
@@ -141,35 +129,6 @@ describe('answer without errors that is not true', () => {
     await bisectBatch();
 
     expect(unconfirmed).toEqual([]);
-  });
-});
-
-describe('internal error in one part of a batch', () => {
-  it('→ rejects only after the other parts have their results', async () => {
-    let answerOther = () => {};
-    const other = new Promise<void>((resolve) => {
-      answerOther = resolve;
-    });
-    const { bisectBatch, results } = setup({
-      rows: ['good', 'good', 'unnamed', 'good'],
-      reply: (sent) => {
-        if (sent.length === 2 && sent[0]?.signalId === '2') throw new Error('bug');
-        return undefined;
-      },
-      wait: (_, ids) => (ids.length === 2 && ids[0] === 0 ? other : undefined),
-    });
-
-    let end = 'none';
-    const bisecting = bisectBatch().catch((err: Error) => {
-      end = err.message;
-    });
-    await new Promise(setImmediate);
-    expect(end).toBe('none');
-    answerOther();
-    await bisecting;
-
-    expect(end).toBe('bug');
-    expect(results().map((delivery) => delivery.length)).toEqual([1, 1, 0, 0]);
   });
 });
 

@@ -55,15 +55,18 @@ const setup = ({ application = {}, position, expired = 'send' }: Setup = {}) => 
     expired,
     now: () => NOW,
   });
+  const resolveNow = (signal: object, ciphertext?: string) =>
+    resolve({
+      signalId: 'signal-1',
+      signal: accepted(signal),
+      acceptedAt: ACCEPTED_AT,
+      ...(ciphertext === undefined ? {} : { encryptedToken: { ciphertext, fingerprint: 'f' } }),
+    });
   return {
     looked,
-    resolve: (signal: object, ciphertext?: string) =>
-      resolve({
-        signalId: 'signal-1',
-        signal: accepted(signal),
-        acceptedAt: ACCEPTED_AT,
-        ...(ciphertext === undefined ? {} : { encryptedToken: { ciphertext, fingerprint: 'f' } }),
-      }),
+    /** As the worker calls it: the result, or a promise of it. */
+    resolveNow,
+    resolve: async (signal: object, ciphertext?: string) => resolveNow(signal, ciphertext),
   };
 };
 
@@ -97,6 +100,40 @@ describe('a signal with identifiers of its own', () => {
       signal: { token: 'decrypted for signal-1' },
     });
     await expect(resolve(signal, 'other')).resolves.toEqual({ kind: 'undecryptable' });
+  });
+});
+
+describe('a signal whose identifiers need no lookup', () => {
+  it.each([
+    ['its token', buildSignal(), undefined],
+    [
+      'an encrypted token',
+      buildSignal({ token: undefined, candidateApplicationProfileId: 'p' }),
+      'ours',
+    ],
+    ['position profile ids', buildPositionStatusUpdate(), undefined],
+  ])('%s → is resolved at once, without a promise', (_, signal, ciphertext) => {
+    expect(setup().resolveNow(signal, ciphertext)).toMatchObject({ kind: 'resolved' });
+  });
+
+  it('an encrypted token that no key decrypts, and a position → the position is not looked up', async () => {
+    const { resolve, looked } = setup({ position: POSITIONS });
+    const signal = buildSignal({ token: undefined, candidateApplicationProfileId: 'p' });
+
+    await expect(resolve({ ...signal, positionId: 'position-1' }, 'other')).resolves.toEqual({
+      kind: 'undecryptable',
+    });
+    expect(looked).toEqual([]);
+  });
+
+  it.each([
+    ['an application', STATUS],
+    ['a position', POSITION],
+  ])('it names %s → a promise', async (_, signal) => {
+    const resolving = setup().resolveNow(signal);
+
+    expect(resolving).toBeInstanceOf(Promise);
+    await expect(resolving).resolves.toMatchObject({ kind: 'skipped' });
   });
 });
 

@@ -71,9 +71,16 @@ const setup = ({
     newRequestId: () => `request-${sent.length + 1}`,
   });
   const signals = signalIds.map((token) => acceptedBySeek(buildSignal({ token })));
-  const entries = signals.map((signal, n) => ({ signalId: signalIds[n] ?? '', signal }));
+  const entries = signals.map((signal, n) => ({
+    signalId: signalIds[n] ?? '',
+    signal,
+    bytes: 100,
+  }));
 
+  const context = { permit: 'normal' as const, renewed: renewedBefore };
   return {
+    /** Sends with the context of the whole batch, as for each of its parts. */
+    sendPart: () => sendAuthorised(entries, context),
     sendAuthorised: (abort?: AbortSignal, permit: 'normal' | 'probe' = 'normal') =>
       sendAuthorised(entries, { permit, renewed: renewedBefore }, abort),
     signals,
@@ -342,6 +349,16 @@ describe('rejected partner token', () => {
 
     await expect(sendAuthorised()).resolves.toMatchObject({ result: UNAUTHENTICATED });
     expect([sent.length, renewed]).toEqual([1, []]);
+  });
+
+  it('several parts of one batch → the token is renewed once', async () => {
+    const results = [UNAUTHENTICATED, UNAUTHENTICATED, UNAUTHENTICATED];
+    const { sendPart, sent, renewed } = setup({ results });
+
+    await sendPart();
+    await sendPart();
+
+    expect([sent.length, renewed]).toEqual([3, ['cached']]);
   });
 
   it('renewal fails → signal is deferred, and nothing is repeated', async () => {

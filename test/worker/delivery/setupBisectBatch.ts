@@ -51,6 +51,8 @@ const MAX_REQUESTS = 1_000;
 /** Overrides the answer to a request. `undefined`: as `answer` says. */
 type Reply = (sent: readonly Entry[], request: number) => SendOutcome | Result | undefined;
 
+const NEVER = new AbortController().signal;
+
 type Setup = {
   rows: readonly Row[];
   reply?: Reply;
@@ -58,15 +60,17 @@ type Setup = {
   breakerOpen?: boolean;
   /** The answer is held back until this resolves. */
   wait?: (request: number, ids: readonly number[]) => Promise<void> | undefined;
-  abort?: Map<number, AbortSignal>;
+  /** Fires when the worker stops. */
+  abort?: AbortSignal;
 };
 
-export const setup = ({ rows, reply, wait, abort = new Map(), breakerOpen = false }: Setup) => {
+export const setup = ({ rows, reply, wait, abort = NEVER, breakerOpen = false }: Setup) => {
   const entries: Entry[] = rows.map((_, row) => ({
     signalId: `${row}`,
     signal: acceptedBySeek(buildSignal()),
-    ...(abort.has(row) ? { abort: abort.get(row) } : {}),
+    bytes: 100,
   }));
+  const lost = new Set<number>();
   const requests: { ids: number[]; permit: string; abort: AbortSignal | undefined }[] = [];
   const results = new Map<number, DeliveryResult[]>();
   const renewedBefore: boolean[] = [];
@@ -75,7 +79,7 @@ export const setup = ({ rows, reply, wait, abort = new Map(), breakerOpen = fals
   const logs = captureLogs();
   const rowsOf = (sent: readonly Entry[]) => sent.map(({ signalId }) => rows[+signalId] ?? 'good');
 
-  const bisectBatch = createBisectBatch({
+  const bisectBatch = createBisectBatch<Entry>({
     sendAuthorised: async (sent, context, signal) => {
       const { permit } = context;
       const ids = sent.map(({ signalId }) => +signalId);
@@ -91,6 +95,8 @@ export const setup = ({ rows, reply, wait, abort = new Map(), breakerOpen = fals
         ? replied
         : { kind: 'answered', requestId: `request-${number}`, result: replied, breakerOpen };
     },
+    isHeld: ({ signalId }) => !lost.has(+signalId),
+    abort,
     logger: logs.logger,
     onUnconfirmed: (each) => unconfirmed.push(each),
     onUnknownMutation: () => unknownMutations.push(requests.length),
@@ -105,6 +111,10 @@ export const setup = ({ rows, reply, wait, abort = new Map(), breakerOpen = fals
     sent: () => requests.map(({ ids }) => ids),
     /** All results of each row, so that a test sees a second one. */
     results: () => rows.map((_, row) => results.get(row) ?? []),
+    /** The locks of these rows' jobs are lost. */
+    lose: (...rows: number[]): void => {
+      for (const row of rows) lost.add(row);
+    },
     requests,
     renewedBefore,
     unknownMutations,

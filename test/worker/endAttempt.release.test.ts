@@ -1,6 +1,3 @@
-import { DelayedError, UnrecoverableError, WaitingError } from 'bullmq';
-
-import { LOCK_LOST } from '../../src/queue/backend.ts';
 import type { Outcome } from '../../src/worker/seek/classify.ts';
 import { buildSignalJob } from '../support/buildSignal.ts';
 import {
@@ -10,49 +7,41 @@ import {
   DEFERRED,
   DURATION_MS,
   HOUR_MS,
-  LOCK,
   RELEASED,
   RETRY,
   STARTED_AT,
   setup,
-} from './setupProcessor.ts';
+} from './setupAttempts.ts';
 
 describe('released signal', () => {
-  it('→ is requeued under its lock and spends no attempt', async () => {
-    const { fail, updates, requeuedWith, counted, logs } = setup({ result: RELEASED });
+  it('→ is requeued and spends no attempt', async () => {
+    const { run, ends, updates, counted, logs } = setup({ result: RELEASED });
 
-    await expect(fail()).resolves.toBeInstanceOf(WaitingError);
+    await run();
 
-    expect(requeuedWith).toEqual([LOCK]);
+    expect(ends).toEqual([['requeue', 'signal-1']]);
     expect([updates, counted, logs.lines()]).toEqual([[], [], []]);
   });
 
-  it('whose worker stops → is requeued', async () => {
-    const { fail, aborter, requeuedWith } = setup({ result: RELEASED });
-    aborter.abort('stopping');
+  it('that the queue does not take back → is not held any more, and spends no attempt', async () => {
+    const { run, pool, job, updates, counted } = setup({
+      result: RELEASED,
+      source: { requeue: () => Promise.reject(new Error('Missing lock for job')) },
+    });
 
-    await expect(fail()).resolves.toBeInstanceOf(WaitingError);
-    expect(requeuedWith).toEqual([LOCK]);
-  });
+    await run();
 
-  it('whose lock was lost → is not moved, because another worker holds it', async () => {
-    const { fail, aborter, requeuedWith, updates } = setup({ result: RELEASED });
-    aborter.abort(LOCK_LOST);
-
-    await expect(fail()).resolves.toBeInstanceOf(WaitingError);
-    expect([requeuedWith, updates]).toEqual([[], []]);
+    expect([pool.holds(job), updates, counted]).toEqual([false, [], []]);
   });
 });
 
 describe('deferred signal', () => {
   it('→ is delayed for a second and spends no attempt', async () => {
-    const { fail, updates, delayedWith, requeuedWith, counted, deferred, logs } = setup({
-      result: DEFERRED,
-    });
+    const { run, ends, updates, counted, deferred, logs } = setup({ result: DEFERRED });
 
-    await expect(fail()).resolves.toBeInstanceOf(DelayedError);
+    await run();
 
-    expect(delayedWith).toEqual([[ACCEPTED_AT + HOUR_MS + DURATION_MS + 1_000, LOCK]]);
+    expect(ends).toEqual([['delay', 'signal-1', ACCEPTED_AT + HOUR_MS + DURATION_MS + 1_000]]);
     expect(updates).toEqual([
       {
         ...buildSignalJob(),
@@ -65,7 +54,7 @@ describe('deferred signal', () => {
         nextAttemptAt: new Date(ACCEPTED_AT + HOUR_MS + DURATION_MS + 1_000).toISOString(),
       },
     ]);
-    expect([requeuedWith, counted]).toEqual([[], []]);
+    expect(counted).toEqual([]);
     expect(deferred).toEqual([{ code: 'RATE_LIMITED' }]);
     expect(logs.lines()).toMatchObject([
       {
@@ -87,15 +76,15 @@ describe('deferred signal', () => {
     { deferrals: 7, waits: 60_000 },
     { deferrals: 5_000, waits: 60_000 },
   ])('after $deferrals deferrals in a row → waits $waits ms', async ({ deferrals, waits }) => {
-    const { fail, updates, delayedWith } = setup({
+    const { run, updates, ends } = setup({
       result: DEFERRED,
       job: { data: buildSignalJob({ deferrals, nextAttemptAt: STARTED_AT }) },
     });
 
-    await fail();
+    await run();
 
     const dueAt = ACCEPTED_AT + HOUR_MS + DURATION_MS + waits;
-    expect(delayedWith).toEqual([[dueAt, LOCK]]);
+    expect(ends).toEqual([['delay', 'signal-1', dueAt]]);
     expect(updates).toMatchObject([
       { deferrals: deferrals + 1, nextAttemptAt: new Date(dueAt).toISOString(), attempts: [] },
     ]);
@@ -104,7 +93,7 @@ describe('deferred signal', () => {
   it.each<{ outcome: Outcome }>([{ outcome: RETRY }, { outcome: DEAD }])(
     'then attempted with outcome $outcome.kind → its count of deferrals starts again',
     async ({ outcome }) => {
-      const { fail, updates } = setup({
+      const { run, updates } = setup({
         result: attempted(outcome),
         job: {
           data: buildSignalJob({
@@ -114,7 +103,7 @@ describe('deferred signal', () => {
         },
       });
 
-      await fail();
+      await run();
 
       expect(updates).toHaveLength(1);
       expect(updates[0]).not.toHaveProperty('deferrals');
@@ -123,59 +112,86 @@ describe('deferred signal', () => {
   );
 
   it('whose data cannot be written → is delayed all the same', async () => {
-    const { fail, delayedWith } = setup({
+    const { run, ends } = setup({
       result: DEFERRED,
       jobData: { write: () => Promise.reject(new Error('OOM command not allowed')) },
     });
 
-    await expect(fail()).resolves.toBeInstanceOf(DelayedError);
-    expect(delayedWith).toHaveLength(1);
+    await run();
+
+    expect(ends).toEqual([['delay', 'signal-1', expect.any(Number)]]);
   });
 
-  it('whose lock was lost → is neither moved nor written', async () => {
-    const { fail, aborter, delayedWith, updates } = setup({ result: DEFERRED });
-    aborter.abort(LOCK_LOST);
+  it('that another worker holds by now → is not moved, and not held any more', async () => {
+    const { run, job, pool, loseLock, ends, updates } = setup({
+      result: () => {
+        loseLock(job);
+        return DEFERRED;
+      },
+    });
 
-    await expect(fail()).resolves.toBeInstanceOf(WaitingError);
-    expect([delayedWith, updates]).toEqual([[], []]);
+    await run();
+
+    expect([ends, updates, pool.holds(job)]).toEqual([[], [], false]);
+  });
+
+  it('that the queue does not move → is not held any more, and spends no attempt', async () => {
+    const { run, pool, job, counted } = setup({
+      result: DEFERRED,
+      source: { delay: () => Promise.reject(new Error('Missing lock for job')) },
+    });
+
+    await run();
+
+    expect([pool.holds(job), counted]).toEqual([false, []]);
   });
 
   it('at its last attempt → is delayed, not dead', async () => {
-    const { fail } = setup({ result: DEFERRED, job: { attemptsMade: 24 } });
+    const { run, ends } = setup({ result: DEFERRED, job: { attemptsMade: 24 } });
 
-    await expect(fail()).resolves.toBeInstanceOf(DelayedError);
+    await run();
+
+    expect(ends.map(([how]) => how)).toEqual(['delay']);
   });
 
   it('as old as the maximum age → is dead, with the deferral as the reason', async () => {
-    const { fail, updates, delayedWith } = setup({ result: DEFERRED, ageMs: 72 * HOUR_MS });
+    const { run, updates, ends } = setup({ result: DEFERRED, ageMs: 72 * HOUR_MS });
     const reason = 'Slow down (given up after 72 hours)';
 
-    const error = await fail();
+    await run();
 
-    expect(error).toBeInstanceOf(UnrecoverableError);
-    expect(error).toHaveProperty('message', `RATE_LIMITED: ${reason}`);
+    expect(ends).toEqual([['fail', 'signal-1', `RATE_LIMITED: ${reason}`]]);
     expect(updates).toMatchObject([
       { attempts: [{ outcome: 'dead', code: 'RATE_LIMITED', reason }] },
     ]);
-    expect(delayedWith).toEqual([]);
   });
 
   it('redriven an hour ago → its age counts from the redrive', async () => {
     const redrivenAt = new Date(ACCEPTED_AT + 99 * HOUR_MS).toISOString();
-    const { fail } = setup({
+    const { run, ends } = setup({
       result: DEFERRED,
       job: { data: buildSignalJob({ redrivenAt, redrives: 1 }) },
       ageMs: 100 * HOUR_MS,
     });
 
-    await expect(fail()).resolves.toBeInstanceOf(DelayedError);
+    await run();
+
+    expect(ends.map(([how]) => how)).toEqual(['delay']);
   });
 
   it('with a code that SEEK made up → is counted under OTHER', async () => {
-    const { fail, deferred } = setup({ result: { ...DEFERRED, code: 'made up' } });
+    const { run, deferred } = setup({ result: { ...DEFERRED, code: 'made up' } });
 
-    await fail();
+    await run();
 
     expect(deferred).toEqual([{ code: 'OTHER' }]);
+  });
+
+  it('for want of a key → is logged as a warning, because an operator must configure it', async () => {
+    const { run, logs } = setup({ result: { ...DEFERRED, code: 'TOKEN_KEY' } });
+
+    await run();
+
+    expect(logs.lines()).toMatchObject([{ level: 'warn', msg: 'signal.deferred' }]);
   });
 });

@@ -1,60 +1,55 @@
-import { DelayedError, UnrecoverableError, WaitingError } from 'bullmq';
-
-import { LOCK_LOST } from '../../src/queue/backend.ts';
 import { JobResultSchema } from '../../src/schemas/signalJob.ts';
 import type { DeliveryResult } from '../../src/worker/delivery/bisectBatch.ts';
-import { RetryError } from '../../src/worker/processor.ts';
 import type { Outcome } from '../../src/worker/seek/classify.ts';
-import { buildSignal, buildSignalJob } from '../support/buildSignal.ts';
+import { buildSignalJob } from '../support/buildSignal.ts';
 import {
   ACCEPTED_AT,
   attempted,
   DEAD,
-  DEFERRED,
+  DELIVERED,
   DURATION_MS,
   HOUR_MS,
-  RELEASED,
   RETRY,
   STARTED_AT,
   setup,
-} from './setupProcessor.ts';
+} from './setupAttempts.ts';
 
-describe('processor', () => {
-  it('declares three parameters, because BullMQ passes the abort signal only then', () => {
-    expect(setup().processor).toHaveLength(3);
-  });
-
-  it('job → its parsed signal is delivered, with batching allowed and the abort signal passed on', async () => {
-    const { process, deliveries, abort } = setup();
-
-    await process();
-
-    const inFlight = {
-      signalId: 'signal-1',
-      signal: buildSignal(),
-      acceptedAt: buildSignalJob().acceptedAt,
-      abort,
-    };
-    expect(deliveries).toEqual([[inFlight, 'allowed']]);
-  });
-
+describe('completed attempt', () => {
   it.each<{ outcome: Outcome; more: object }>([
     { outcome: { kind: 'delivered' }, more: {} },
     { outcome: { kind: 'skipped', reason: 'no token' }, more: { reason: 'no token' } },
   ])('$outcome.kind → completes the job with its last attempt', async ({ outcome, more }) => {
-    const { process, updates } = setup({ result: attempted(outcome) });
+    const { run, ends, updates } = setup({ result: attempted(outcome) });
 
-    await expect(process()).resolves.toEqual({
+    await run();
+
+    const attempt = {
+      at: STARTED_AT,
+      requestId: 'request-1',
       outcome: outcome.kind,
-      attempt: {
-        at: STARTED_AT,
-        requestId: 'request-1',
-        outcome: outcome.kind,
-        durationMs: DURATION_MS,
-        ...more,
-      },
-    });
+      durationMs: DURATION_MS,
+      ...more,
+    };
+    expect(ends).toEqual([['complete', 'signal-1', { outcome: outcome.kind, attempt }]]);
     expect(updates).toEqual([]);
+  });
+
+  it('delivered → is logged and counted only when the queue has confirmed the completion', async () => {
+    const seen: unknown[] = [];
+    const { run, source, logs, counted, ends } = setup();
+    const { exchange } = source;
+    source.exchange = async (completions, wanted) => {
+      const exchanged = await exchange(completions, wanted);
+      seen.push(...logs.lines(), ...counted);
+      return exchanged;
+    };
+
+    await run();
+
+    expect(seen).toEqual([]);
+    expect(ends).toMatchObject([['complete', 'signal-1', { outcome: 'delivered' }]]);
+    expect(logs.lines()).toMatchObject([{ msg: 'signal.attempted', outcome: 'delivered' }]);
+    expect(counted).toEqual([{ outcome: 'delivered', code: '' }]);
   });
 });
 
@@ -62,12 +57,14 @@ describe('answer without errors that is not true', () => {
   it.each([false, null, 0, 'absent'])(
     '%p → the attempt and the log have the value',
     async (value) => {
-      const { process, logs } = setup({
+      const { run, ends, logs } = setup({
         result: attempted({ kind: 'delivered' }, { seekAnswer: value }),
       });
 
-      const result = await process();
+      await run();
 
+      const [[how, id, result] = []] = ends;
+      expect([how, id]).toEqual(['complete', 'signal-1']);
       expect(result).toMatchObject({
         outcome: 'delivered',
         attempt: { outcome: 'delivered', seekAnswer: value },
@@ -85,16 +82,15 @@ describe('retry', () => {
     { attemptsMade: 0, retryAfterMs: 60_000, waits: 60_000 },
     { attemptsMade: 3, retryAfterMs: 1_000, waits: 16_000 },
   ])(
-    'after $attemptsMade earlier attempts, Retry-After $retryAfterMs ms → throws a RetryError that waits $waits ms',
+    'after $attemptsMade earlier attempts, Retry-After $retryAfterMs ms → is retried after $waits ms',
     async (row) => {
       const { attemptsMade, retryAfterMs, waits } = row;
       const outcome = { ...RETRY, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
-      const { fail, updates } = setup({ result: attempted(outcome), job: { attemptsMade } });
+      const { run, updates, ends } = setup({ result: attempted(outcome), job: { attemptsMade } });
 
-      const error = await fail();
+      await run();
 
-      expect(error).toBeInstanceOf(RetryError);
-      expect(error).toMatchObject({ backoffMs: waits, message: 'RATE_LIMITED: Too many' });
+      expect(ends).toEqual([['retry', 'signal-1', 'RATE_LIMITED: Too many', waits]]);
       expect(updates).toMatchObject([
         { nextAttemptAt: new Date(ACCEPTED_AT + HOUR_MS + DURATION_MS + waits).toISOString() },
       ]);
@@ -108,12 +104,22 @@ describe('retry', () => {
         extensions: { code: 'NEW', trace: Array(50_000).fill('at') },
       },
     ];
-    const { fail, logs } = setup({ result: attempted(RETRY, { errors }) });
+    const { run, logs } = setup({ result: attempted(RETRY, { errors }) });
 
-    await fail();
+    await run();
 
     expect(logs.lines()).toMatchObject([{ msg: 'signal.attempted', errors: expect.any(Array) }]);
     expect(logs.text().length).toBeLessThan(6_000);
+  });
+
+  it('errors with a token field → the log line does not repeat it', async () => {
+    const errors = [{ message: 'No', extensions: { code: 'NEW', token: 'seek-token-1' } }];
+    const { run, logs } = setup({ result: attempted(RETRY, { errors }) });
+
+    await run();
+
+    expect(logs.lines()).toMatchObject([{ errors: [{ message: 'No' }] }]);
+    expect(logs.text()).not.toContain('seek-token-1');
   });
 
   it.each([
@@ -142,24 +148,24 @@ describe('retry', () => {
       code,
     }));
     const outcome = { kind: 'retry', code: 'HTTP_403', reason: 'HTTP 403', maxInARow: 8 } as const;
-    const { fail } = setup({
+    const { run, ends } = setup({
       result: attempted(outcome),
       job: { attemptsMade: row.made, data: buildSignalJob({ attempts }) },
     });
 
-    const error = await fail();
+    await run();
 
-    expect(error).toBeInstanceOf(row.dies ? UnrecoverableError : RetryError);
+    expect(ends.map(([how]) => how)).toEqual([row.dies ? 'fail' : 'retry']);
   });
 
   it('after an earlier attempt → is stored behind it', async () => {
     const before = { at: STARTED_AT, outcome: 'retry', durationMs: 1 };
-    const { fail, updates } = setup({
+    const { run, updates } = setup({
       result: attempted(RETRY),
       job: { attemptsMade: 1, data: buildSignalJob({ attempts: [before] }) },
     });
 
-    await fail();
+    await run();
 
     expect(updates).toEqual([
       {
@@ -182,13 +188,13 @@ describe('retry', () => {
 });
 
 describe('dead outcome', () => {
-  it('FORBIDDEN → is stored, then BullMQ fails the job with SEEK’s answer as the reason', async () => {
-    const { fail, updates } = setup({ result: attempted(DEAD) });
+  it('FORBIDDEN → is stored, then the job fails with SEEK’s answer as the reason', async () => {
+    const { run, updates, ends, failed } = setup({ result: attempted(DEAD) });
 
-    const error = await fail();
+    await run();
 
-    expect(error).toBeInstanceOf(UnrecoverableError);
-    expect(error).toHaveProperty('message', 'FORBIDDEN: No relationship');
+    expect(ends).toEqual([['fail', 'signal-1', 'FORBIDDEN: No relationship']]);
+    expect(failed).toEqual(['signal-1']);
     expect(updates).toMatchObject([
       {
         attempts: [
@@ -236,15 +242,15 @@ describe('dead outcome', () => {
       outcome: 'dead',
     },
   ])('retry, $what → $outcome', async ({ attemptsMade, ageMs, data, outcome }) => {
-    const { fail, updates } = setup({
+    const { run, updates, ends } = setup({
       result: attempted(RETRY),
       job: { attemptsMade, data: buildSignalJob(data) },
       ageMs,
     });
 
-    await expect(fail()).resolves.toBeInstanceOf(
-      outcome === 'dead' ? UnrecoverableError : RetryError,
-    );
+    await run();
+
+    expect(ends.map(([how]) => how)).toEqual([outcome === 'dead' ? 'fail' : 'retry']);
     expect(updates).toMatchObject([{ attempts: [{ outcome, code: 'RATE_LIMITED' }] }]);
   });
 });
@@ -252,39 +258,41 @@ describe('dead outcome', () => {
 describe('skipped signal', () => {
   const result = attempted({ kind: 'skipped', reason: 'no-token' });
 
-  it('→ its skip record is saved', async () => {
-    const { process, records } = setup({ result });
+  it('→ its skip record is saved before the job completes', async () => {
+    const seen: unknown[] = [];
+    const { run, records, source, ends } = setup({ result });
+    const { exchange } = source;
+    source.exchange = (completions, wanted) => {
+      if (completions.length > 0) seen.push([...records]);
+      return exchange(completions, wanted);
+    };
 
-    const { attempt } = await process();
+    await run();
 
-    expect(records).toMatchObject([
-      { signalId: 'signal-1', state: 'skipped', reason: 'no-token', attempts: [attempt] },
+    const [[, , completed] = []] = ends;
+    expect(completed).toMatchObject({ outcome: 'skipped' });
+    const { attempt } = JobResultSchema.parse(completed);
+    expect(seen).toMatchObject([
+      [{ signalId: 'signal-1', state: 'skipped', reason: 'no-token', attempts: [attempt] }],
     ]);
   });
 
-  it('whose lock was lost → no skip record is saved', async () => {
-    const { fail, records, aborter } = setup({ result });
-    aborter.abort('lock lost');
-
-    expect(await fail()).toBeInstanceOf(WaitingError);
-
-    expect(records).toEqual([]);
-  });
-
   it('whose skip record cannot be saved → is delayed and spends no attempt', async () => {
-    const { fail, delayedWith, updates, deferred } = setup({ result, bookkeeping: 'unavailable' });
+    const { run, ends, updates, deferred, logs } = setup({ result, bookkeeping: 'unavailable' });
 
-    expect(await fail()).toBeInstanceOf(DelayedError);
+    await run();
 
-    expect(delayedWith).toHaveLength(1);
+    expect(ends).toEqual([['delay', 'signal-1', expect.any(Number)]]);
     expect(deferred).toEqual([{ code: 'QUEUE' }]);
     expect(updates).toMatchObject([{ attempts: [], deferrals: 1 }]);
+    expect(logs.lines()).toMatchObject([{ msg: 'signal.deferred' }]);
   });
 });
+
 describe('attempt', () => {
   it.each<{ result: DeliveryResult; line: object; labels: object }>([
     {
-      result: attempted({ kind: 'delivered' }),
+      result: DELIVERED,
       line: { outcome: 'delivered', attempt: 3, maxAttempts: 25 },
       labels: { outcome: 'delivered', code: '' },
     },
@@ -312,9 +320,9 @@ describe('attempt', () => {
   ])(
     'with outcome $labels.outcome and label $labels.code → one log line and one count',
     async ({ result, line, labels }) => {
-      const { fail, logs, counted } = setup({ result, job: { attemptsMade: 2 } });
+      const { run, logs, counted } = setup({ result, job: { attemptsMade: 2 } });
 
-      await fail();
+      await run();
 
       expect(logs.lines()).toEqual([
         expect.objectContaining({
@@ -331,96 +339,4 @@ describe('attempt', () => {
       expect(logs.text()).not.toContain('seek-token-1');
     },
   );
-});
-
-describe('internal error', () => {
-  const BUG = new TypeError('could not read seek-token-1');
-
-  it('→ counts as a retry, and its message is neither stored nor logged', async () => {
-    const { fail, updates, logs } = setup({ result: BUG });
-
-    const error = await fail();
-
-    expect(error).toBeInstanceOf(RetryError);
-    expect(error).toMatchObject({
-      backoffMs: 2_000,
-      message: 'FAULT: internal error: TypeError',
-    });
-    expect(updates).toMatchObject([{ attempts: [{ outcome: 'retry', code: 'FAULT' }] }]);
-    expect(logs.lines()).toMatchObject([
-      {
-        level: 'error',
-        msg: 'Attempt failed: internal error',
-        signalId: 'signal-1',
-        fault: 'TypeError',
-      },
-      { level: 'info', msg: 'signal.attempted' },
-    ]);
-    expect(logs.text() + String(error)).not.toContain('seek-token-1');
-    expect(JSON.stringify(updates, ['attempts', 'reason'])).not.toContain('seek-token-1');
-  });
-
-  it('→ the log names the place', async () => {
-    const { fail, logs } = setup({ result: BUG });
-
-    await fail();
-
-    expect(logs.lines()[0]).toHaveProperty(
-      'at',
-      expect.arrayContaining([expect.stringContaining('processor.test.ts')]),
-    );
-  });
-
-  it('at the last attempt → is dead', async () => {
-    const { fail } = setup({ result: BUG, job: { attemptsMade: 24 } });
-
-    await expect(fail()).resolves.toBeInstanceOf(UnrecoverableError);
-  });
-
-  it('of the queue while writing → is thrown unchanged', async () => {
-    const { fail } = setup({
-      result: attempted(RETRY),
-      jobData: { write: () => Promise.reject(new Error('Connection is closed.')) },
-    });
-
-    await expect(fail()).resolves.toHaveProperty('message', 'Connection is closed.');
-  });
-
-  it.each<{ method: string; result: DeliveryResult; thrown: string }>([
-    { method: 'moveToWait', result: RELEASED, thrown: 'WaitingError' },
-    { method: 'moveToDelayed', result: DEFERRED, thrown: 'DelayedError' },
-  ])(
-    'of the queue in $method → throws $thrown, spends no attempt',
-    async ({ method, result, thrown }) => {
-      const { fail } = setup({
-        result,
-        job: { [method]: () => Promise.reject(new Error('Missing lock for job')) },
-      });
-
-      await expect(fail()).resolves.toHaveProperty('name', thrown);
-    },
-  );
-});
-
-describe('job that another worker holds by now', () => {
-  it.each<{ outcome: Outcome }>([{ outcome: RETRY }, { outcome: DEAD }])(
-    'write refused after outcome $outcome.kind → job is left to the other worker',
-    async ({ outcome }) => {
-      const { fail, requeuedWith, delayedWith } = setup({
-        result: attempted(outcome),
-        jobData: { write: async () => false },
-      });
-
-      await expect(fail()).resolves.toBeInstanceOf(WaitingError);
-      expect([requeuedWith, delayedWith]).toEqual([[], []]);
-    },
-  );
-
-  it('lock lost → nothing is written, but the attempt is counted', async () => {
-    const { fail, aborter, updates, counted } = setup({ result: attempted(RETRY) });
-    aborter.abort(LOCK_LOST);
-
-    await expect(fail()).resolves.toBeInstanceOf(WaitingError);
-    expect([updates, counted.length]).toEqual([[], 1]);
-  });
 });
