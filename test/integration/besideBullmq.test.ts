@@ -12,11 +12,12 @@ import { many } from './setupDeadLetters.ts';
 const CONCURRENCY = 12;
 const env = { WORKER_CONCURRENCY: String(CONCURRENCY) };
 
-const { setup: setupDispatcher } = usePlatform(onRedis);
 const closing: (() => Promise<unknown>)[] = [];
+// Before the connection that they share is closed.
 afterEach(async () => {
   for (const close of closing.splice(0)) await close();
 });
+const { setup: setupDispatcher } = usePlatform(onRedis);
 
 const setup = async (options: Parameters<typeof setupDispatcher>[0] = {}) => {
   const dispatcher = await setupDispatcher({ workers: 0, env, ...options });
