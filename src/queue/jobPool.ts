@@ -265,7 +265,8 @@ export const createJobPool = <Context>({
     close: async (): Promise<void> => {
       isClosing = true;
       stopping.abort();
-      await source.stopWaiting().catch(() => {});
+      // Without a connection, it would wait for one.
+      if (waiting !== undefined) await source.stopWaiting().catch(() => {});
       const untilEmpty = () => held.until(() => held.size() === 0);
       await untilEmpty();
       // They may still take jobs, which are given back.
