@@ -176,7 +176,8 @@ export const createBullJobSource = ({
       return job;
     },
 
-    stopWaiting: () => worker.getBackend().disconnectBlocking(),
+    // Does not wait until the connection has ended: without Redis, that takes too long.
+    stopWaiting: () => worker.getBackend().disconnectBlocking(false),
 
     confirm: async (jobs) => jobs,
 

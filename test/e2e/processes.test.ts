@@ -2,6 +2,7 @@ import { Redis } from 'ioredis';
 import { buildPositionStatusUpdate, buildSignal } from '../support/buildSignal.ts';
 import { expireLocks } from '../support/expireLocks.ts';
 import { SLACK_MS } from '../support/inTime.ts';
+import { startRedis } from '../support/redisServer.ts';
 import { delivered, hang, slow } from '../support/scriptedSeek.ts';
 import { waitFor } from '../support/waitFor.ts';
 import { BOARD, type Deployments, openDeployments, waitUntilDelivered } from './deployment.ts';
@@ -120,6 +121,20 @@ describe('the processes of a deployment', () => {
     const { start } = await deployments.setup();
     const started = start(command, { REDIS_URL: 'redis://127.0.0.1:1' });
     await started.waitForOutput(up);
+    await started.waitForOutput(/Redis is not reachable/);
+
+    const { code, ms } = await started.end();
+
+    expect(code).toBe(0);
+    expect(ms).toBeLessThan(5_000 + SLACK_MS);
+  });
+
+  it('SIGTERM to worker after Redis has gone → exit code 0 in time', async () => {
+    const redis = await startRedis();
+    const { start } = await deployments.setup();
+    const started = start('worker', { REDIS_URL: redis.url });
+    await started.waitForOutput(/Worker started/);
+    await redis.stop();
     await started.waitForOutput(/Redis is not reachable/);
 
     const { code, ms } = await started.end();
