@@ -166,8 +166,8 @@ export type Bookkeeping = {
 };
 
 /**
- * Writes the data of a signal's job that a worker holds. BullMQ's `updateData` does not check the lock: a worker
- * that was frozen for longer than its lock would overwrite the data of the next worker.
+ * Writes the data of a signal's job that a worker holds. BullMQ's `updateData` does not check the lock: a
+ * worker that was frozen for longer than its lock would overwrite the data of the next worker.
  */
 export type JobDataStore = {
   /** Writes while the worker holds the lock of the job. `false`: it no longer does, and nothing was written. */

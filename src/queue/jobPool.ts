@@ -15,7 +15,7 @@ const MAX_BYTES_HELD = 8 * 1024 * 1024;
 
 const NONE: Wanted = { jobs: 0, bytes: 0 };
 
-type Deps<Context> = {
+export type JobPoolDeps<Context> = {
   source: JobSource;
   /** How many jobs are held at most. */
   capacity: number;
@@ -23,12 +23,12 @@ type Deps<Context> = {
   /** Called when a job has completed in the queue. */
   onCompleted?: (context: Context) => void;
   /** Called when a job has failed in the queue. */
-  onFailed?: (job: Job) => void;
+  onFailed?: ((job: Job) => void) | undefined;
 };
 
 /**
- * Takes jobs from a queue and holds them until they have ended. One exchange at a time completes many jobs
- * and takes many others. A job whose lock was lost is not held any more: nothing is done with it.
+ * Takes jobs from a queue and holds them until they have ended. Each exchange completes many jobs and takes
+ * many others. A job whose lock was lost is not held any more: nothing is done with it.
  */
 export const createJobPool = <Context>({
   source,
@@ -36,7 +36,7 @@ export const createJobPool = <Context>({
   logger,
   onCompleted = () => {},
   onFailed = () => {},
-}: Deps<Context>) => {
+}: JobPoolDeps<Context>) => {
   const isLogDue = createThrottle(LOG_INTERVAL_MS);
   const stopping = new AbortController();
   let completions: (Completion & { context: Context })[] = [];

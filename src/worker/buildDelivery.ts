@@ -4,15 +4,16 @@ import type { Config } from '../config/config.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { IndexedRequest } from '../queue/searchIndex.ts';
+import type { Attempts } from './buildAttempts.ts';
 import type { CircuitBreaker } from './circuitBreaker/circuitBreaker.ts';
 import { createBatcher } from './delivery/batcher.ts';
-import { createBisectBatch, type DeliveryResult } from './delivery/bisectBatch.ts';
+import { createBisectBatch } from './delivery/bisectBatch.ts';
 import { createDeliverSet, withTokenUsed } from './delivery/deliverSet.ts';
 import { createReportUnconfirmed } from './delivery/reportUnconfirmed.ts';
 import type { ResolveIdentifiers } from './delivery/resolveIdentifiers.ts';
 import { createSendAuthorised } from './delivery/sendAuthorised.ts';
 import type { Counters } from './heartbeat.ts';
-import type { InFlight, ResolvedEntry } from './inFlight.ts';
+import type { ResolvedEntry } from './inFlight.ts';
 import type { Http } from './seek/http.ts';
 import { createPartnerToken } from './seek/partnerToken.ts';
 import { createSeekClient } from './seek/seekClient.ts';
@@ -31,10 +32,7 @@ type Deps = {
   onRequest: (request: IndexedRequest) => void;
   /** Returns the current credentials. They change when they are rotated. */
   secrets: () => Credentials;
-  /** Whether this worker still holds the signal's job. */
-  isHeld: (inFlight: InFlight) => boolean;
-  /** Called once for each signal of a set. */
-  onResult: (inFlight: InFlight, delivery: DeliveryResult) => void;
+  attempts: Attempts;
   /** Fires when the worker stops. */
   abort: AbortSignal;
 };
@@ -47,8 +45,7 @@ export const buildDelivery = ({
   resolveIdentifiers,
   http,
   onRequest,
-  isHeld,
-  onResult,
+  attempts: { isHeld, endAttempt },
   abort,
   ...deps
 }: Deps) => {
@@ -98,9 +95,16 @@ export const buildDelivery = ({
   });
   const batcher = createBatcher({
     bisectBatch,
-    onResult: (entry, delivery) => onResult(entry.inFlight, withTokenUsed(entry, delivery)),
+    onResult: (entry, delivery) => endAttempt(entry.inFlight, withTokenUsed(entry, delivery)),
     size: config.BATCH_SIZE,
     lingerMs: config.BATCH_LINGER_MS,
   });
-  return createDeliverSet({ breaker, resolveIdentifiers, batcher, bisectBatch, onResult, abort });
+  return createDeliverSet({
+    breaker,
+    resolveIdentifiers,
+    batcher,
+    bisectBatch,
+    onResult: endAttempt,
+    abort,
+  });
 };

@@ -10,25 +10,23 @@ import type { Logger } from '../observability/logger.ts';
 import { type Metrics, typeLabel } from '../observability/metrics.ts';
 import type { Tracer } from '../observability/tracing.ts';
 import { type Backend, outcomeEventFor, SIGNALS } from '../queue/backend.ts';
-import { createJobPool, type JobPool } from '../queue/jobPool.ts';
+import type { JobPool } from '../queue/jobPool.ts';
 import { queueTimedOut, withDeadline } from '../runtime/async.ts';
 import type { Closers } from '../runtime/lifecycle.ts';
 import type { TokenCipher } from '../runtime/tokenCipher.ts';
 import { traceIdOf } from '../schemas/traceContext.ts';
 import type { Positions } from '../seekTokens/positions.ts';
 import type { SeekTokens } from '../seekTokens/registry.ts';
+import { buildAttempts } from './buildAttempts.ts';
 import { buildDelivery, type Credentials, type WorkerConfig } from './buildDelivery.ts';
 import { createCircuitBreaker } from './circuitBreaker/circuitBreaker.ts';
 import type { Concurrency } from './circuitBreaker/localBreaker.ts';
 import { createClockGuard } from './clockGuard.ts';
 import { createResolveIdentifiers } from './delivery/resolveIdentifiers.ts';
-import { type CompletedAttempt, createEndAttempt } from './endAttempt.ts';
+import type { CompletedAttempt } from './endAttempt.ts';
 import type { RetryPolicy } from './evaluateAttempt.ts';
 import { countOutcomes, createHeartbeat } from './heartbeat.ts';
-import { createRunAlone } from './poisonSignals.ts';
-import { createProcessJobs } from './processJobs.ts';
 import { createOutcomeRecorder, type OutcomeRecorder } from './recordOutcomes.ts';
-import { createReleaseJob } from './releaseJob.ts';
 import { createHttp } from './seek/http.ts';
 import { traceHttp } from './seek/tracedHttp.ts';
 import { createStallDetector, hasDueWork } from './stallDetector.ts';
@@ -64,7 +62,6 @@ type Deps = {
 export const startWorker = async ({ backend, config, closers, logger, metrics, ...deps }: Deps) => {
   const { seekTokens, positions, cipher, tracer, secrets = () => config } = deps;
   const { livenessChecks, readinessChecks } = deps;
-  const policy = retryPolicyOf(config);
   const concurrency =
     config.WORKER_CONCURRENCY ??
     Math.max(DEFAULT_CONCURRENCY, CONCURRENT_BATCHES * config.BATCH_SIZE);
@@ -97,20 +94,6 @@ export const startWorker = async ({ backend, config, closers, logger, metrics, .
     metrics,
   });
 
-  const source = backend.openJobs(SIGNALS, {
-    age: Math.ceil(config.KEEP_DELIVERED_MS / 1000),
-    count: config.KEEP_DELIVERED_COUNT,
-  });
-  const pool = createJobPool<CompletedAttempt>({
-    source,
-    capacity: concurrency,
-    logger,
-    onFailed: sweeper.onFailed,
-    onCompleted: (completed) => {
-      attempts.reportCompleted(completed);
-      recordCompleted(completed, { outcomeRecorder, metrics, logger });
-    },
-  });
   let allowed: Concurrency = 'all';
   const limitCapacity = (): void => {
     const isRight = clockGuard.isRight();
@@ -131,54 +114,45 @@ export const startWorker = async ({ backend, config, closers, logger, metrics, .
     pauseMaxMs: config.DELIVERY_SUSPEND_MAX_MS,
     logger,
   });
-  const { bookkeeping, jobData, clock } = backend;
-  const now = clock.estimate;
-  const releaseJob = createReleaseJob({ pool, jobData, bookkeeping, now });
-  const attempts = createEndAttempt({
-    pool,
-    policy,
-    jobData,
-    bookkeeping,
-    releaseJob,
-    logger,
-    metrics: counted,
-    now,
-    random: Math.random,
-  });
   const stopping = new AbortController();
   // Each request in flight listens to it.
   setMaxListeners(0, stopping.signal);
-  const deliver = buildDelivery({
-    config,
-    secrets,
-    breaker,
-    resolveIdentifiers: createResolveIdentifiers({
-      seekTokens,
-      positions,
-      cipher,
-      expired: config.EXPIRED_TOKENS,
+  const { pool, processJobs } = buildAttempts({
+    source: backend.openJobs(SIGNALS, {
+      age: Math.ceil(config.KEEP_DELIVERED_MS / 1000),
+      count: config.KEEP_DELIVERED_COUNT,
     }),
-    http,
-    onRequest: outcomeRecorder.addRequest,
-    isHeld: ({ job }) => pool.holds(job),
-    onResult: attempts.endAttempt,
+    capacity: concurrency,
+    jobData: backend.jobData,
+    bookkeeping: backend.bookkeeping,
+    policy: retryPolicyOf(config),
+    buildDeliver: (attempts) =>
+      buildDelivery({
+        config,
+        secrets,
+        breaker,
+        resolveIdentifiers: createResolveIdentifiers({
+          seekTokens,
+          positions,
+          cipher,
+          expired: config.EXPIRED_TOKENS,
+        }),
+        http,
+        onRequest: outcomeRecorder.addRequest,
+        attempts,
+        abort: stopping.signal,
+        logger,
+        metrics: counted,
+      }),
+    onFailed: sweeper.onFailed,
+    onCompleted: (completed) => recordCompleted(completed, { outcomeRecorder, metrics, logger }),
     abort: stopping.signal,
     logger,
     metrics: counted,
+    tracer,
+    now: backend.clock.estimate,
   });
-  pool.start(
-    createProcessJobs({
-      pool,
-      deliver,
-      endAttempt: attempts.endAttempt,
-      runAlone: createRunAlone({ pool, jobData, abort: stopping.signal }),
-      releaseJob,
-      policy,
-      logger,
-      tracer,
-      now,
-    }),
-  );
+  pool.start(processJobs);
   limitCapacity();
   // Added before the worker, so closed after it: the worker keeps its probe until that has ended.
   closers.add('circuit breaker', () =>

@@ -1,14 +1,10 @@
 import type { Tracer } from '../../src/observability/tracing.ts';
 import type { JobDataStore } from '../../src/queue/backend.ts';
-import { createJobPool } from '../../src/queue/jobPool.ts';
 import type { JobSource, TakenJob } from '../../src/queue/jobSource.ts';
+import { type Attempts, buildAttempts } from '../../src/worker/buildAttempts.ts';
 import type { DeliveryResult } from '../../src/worker/delivery/bisectBatch.ts';
 import type { DeliverSet } from '../../src/worker/delivery/deliverSet.ts';
-import { type CompletedAttempt, createEndAttempt } from '../../src/worker/endAttempt.ts';
 import type { InFlight } from '../../src/worker/inFlight.ts';
-import { createRunAlone } from '../../src/worker/poisonSignals.ts';
-import { createProcessJobs } from '../../src/worker/processJobs.ts';
-import { createReleaseJob } from '../../src/worker/releaseJob.ts';
 import type { Outcome } from '../../src/worker/seek/classify.ts';
 import { captureLogs } from '../support/captureLogs.ts';
 import { buildTakenJob, createMemoryJobSource } from '../support/memoryJobSource.ts';
@@ -99,10 +95,7 @@ type Setup = {
   /** How each delivery ends. */
   result?: DeliveryResult | ((inFlight: InFlight) => DeliveryResult | Promise<DeliveryResult>);
   /** Replaces the delivery. Default: `result` of each signal. */
-  deliver?: (worker: {
-    endAttempt: (inFlight: InFlight, delivery: DeliveryResult) => void;
-    isHeld: (inFlight: InFlight) => boolean;
-  }) => DeliverSet;
+  deliver?: (attempts: Attempts) => DeliverSet;
   /** Fires when the worker stops. */
   abort?: AbortSignal;
   /** Absent: attempts are not traced. */
@@ -120,36 +113,12 @@ export const setup = ({
   ...doubles
 }: Setup = {}) => {
   const clock = { now: ACCEPTED_AT + ageMs };
-  const now = () => clock.now;
   const queue = createMemoryJobSource(doubles.source);
   const logs = captureLogs();
   const failed: unknown[] = [];
   const writes = recordWrites(queue.isActive, doubles.jobData ?? {});
   const counts = createCounts();
   const { bookkeeping, ...kept } = createBookkeeping(doubles.bookkeeping !== 'unavailable');
-  const { logger } = logs;
-  const { jobData } = writes;
-  const policy = { baseMs: 2_000, maxMs: 3 * HOUR_MS, maxAttempts: 25, maxAgeMs: 72 * HOUR_MS };
-
-  const pool = createJobPool<CompletedAttempt>({
-    source: queue.source,
-    capacity: 50,
-    logger,
-    onCompleted: (completed) => attempts.reportCompleted(completed),
-    onFailed: ({ id }) => failed.push(id),
-  });
-  const releaseJob = createReleaseJob({ pool, jobData, bookkeeping, now });
-  const attempts = createEndAttempt({
-    pool,
-    policy,
-    jobData,
-    bookkeeping,
-    releaseJob,
-    logger,
-    metrics: { ...counts.metrics, ...doubles.metrics },
-    now,
-    random: () => 0.5,
-  });
   const sets: string[][] = [];
   const sentAlone: string[] = [];
   const delivered: InFlight[] = [];
@@ -158,32 +127,35 @@ export const setup = ({
     clock.now += DURATION_MS;
     return typeof result === 'function' ? result(inFlight) : result;
   };
-  const deliver: DeliverSet = doubles.deliver?.({
-    endAttempt: attempts.endAttempt,
-    isHeld: (inFlight) => pool.holds(inFlight.job),
-  }) ?? {
-    deliverSet: async (set) => {
-      sets.push(set.map(({ job }) => job.id));
-      const results = set.map(async (inFlight) => {
-        await attempts.endAttempt(inFlight, await deliverOne(inFlight));
-      });
-      await Promise.all(results);
-    },
-    deliverAlone: (inFlight) => {
-      sentAlone.push(inFlight.job.id);
-      return deliverOne(inFlight);
-    },
-  };
-  const processJobs = createProcessJobs({
-    pool,
-    deliver,
-    endAttempt: attempts.endAttempt,
-    runAlone: createRunAlone({ pool, jobData, abort: doubles.abort ?? NEVER }),
-    releaseJob,
-    policy,
-    logger,
+  const buildDeliver = (attempts: Attempts): DeliverSet =>
+    doubles.deliver?.(attempts) ?? {
+      deliverSet: async (set) => {
+        sets.push(set.map(({ job }) => job.id));
+        const results = set.map(async (inFlight) => {
+          await attempts.endAttempt(inFlight, await deliverOne(inFlight));
+        });
+        await Promise.all(results);
+      },
+      deliverAlone: (inFlight) => {
+        sentAlone.push(inFlight.job.id);
+        return deliverOne(inFlight);
+      },
+    };
+  const { pool, processJobs } = buildAttempts({
+    source: queue.source,
+    capacity: 50,
+    jobData: writes.jobData,
+    bookkeeping,
+    policy: { baseMs: 2_000, maxMs: 3 * HOUR_MS, maxAttempts: 25, maxAgeMs: 72 * HOUR_MS },
+    buildDeliver,
+    onFailed: ({ id }) => void failed.push(id),
+    onCompleted: () => {},
+    abort: doubles.abort ?? NEVER,
+    logger: logs.logger,
+    metrics: { ...counts.metrics, ...doubles.metrics },
     tracer: doubles.tracer,
-    now,
+    now: () => clock.now,
+    random: () => 0.5,
   });
   const job = buildTakenJob(change);
 

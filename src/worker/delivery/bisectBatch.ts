@@ -56,8 +56,6 @@ type Deps<Sent extends Entry> = {
   onUnknownMutation: () => void;
   /** Called for each answer without errors whose value is not `true`. */
   onUnconfirmed: (answer: UnconfirmedAnswer) => void;
-  /** Monotonic, in milliseconds. */
-  now?: (() => number) | undefined;
 };
 
 /**
@@ -74,7 +72,7 @@ export const createBisectBatch = <Sent extends Entry>({
   ...deps
 }: Deps<Sent>) => {
   const { onUnknownMutation, onUnconfirmed } = deps;
-  const gatewayRefusals = createGatewayRefusals(deps.now);
+  const gatewayRefusals = createGatewayRefusals();
 
   /** Whether the answer says nothing about the signal, because the address of SEEK refuses others too. */
   const isOutage = ({ signalId }: Entry, { result, breakerOpen }: Answered): boolean =>

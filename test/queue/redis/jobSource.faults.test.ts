@@ -15,7 +15,7 @@ describe('an exchange that is repeated because its answer was lost', () => {
     expect([repeated.completed, idsOf(repeated.taken)]).toEqual([[true, true], ['d']]);
     expect(await client().hgetall(at.keyOf('a'))).toEqual(before);
     expect(await client().zcard(at.keyOf('completed'))).toBe(2);
-    // Nobody knows that it was taken: it comes back when its lock expires.
+    // No process holds it. It comes back when its lock expires.
     expect((await at.ids('active')).sort()).toEqual(['c', 'd']);
     expect(await client().pttl(at.keyOf('c:lock'))).toBeGreaterThan(0);
   });
