@@ -106,6 +106,8 @@ export const createBullJobSource = ({
   const newLock = createLocks();
   // A job that BullMQ has taken is ended by the same object.
   const bullJobs = new WeakMap<TakenJob, Job>();
+  // The completions that count, because an exchange may be repeated after another of them has failed.
+  const counted = new WeakSet<Completion>();
 
   const toTaken = (job: Job, lock: string): TakenJob => {
     const { id = '', name, data, timestamp, attemptsMade, stalledCounter } = job;
@@ -130,10 +132,13 @@ export const createBullJobSource = ({
     return job;
   };
 
-  const complete = async ({ job, result }: Completion): Promise<boolean> => {
+  const complete = async (completion: Completion): Promise<boolean> => {
+    if (counted.has(completion)) return true;
+    const { job, result } = completion;
     const bullJob = await bullJobOf(job);
     try {
       await bullJob.moveToCompleted(result, job.lock, false);
+      counted.add(completion);
       return true;
     } catch (err) {
       if (isLostJob(err)) return false;

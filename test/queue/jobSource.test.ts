@@ -97,6 +97,19 @@ describe.each(PLATFORMS)('the jobs of a queue on $name', ({ start }) => {
     }
   });
 
+  it('an exchange is repeated after one of its completions failed → those that count are not refused', async () => {
+    await add('a', 'b');
+    const { taken } = await source.exchange([], { ...MANY, jobs: 2 });
+    const [a, b] = taken.map((job) => ({ job, result: job.id as unknown }));
+    if (a === undefined || b === undefined) throw new Error('no jobs');
+    b.result = 1n;
+
+    await expect(source.exchange([a, b], NO_JOBS)).rejects.toThrow(TypeError);
+    b.result = 'b';
+
+    expect((await source.exchange([a, b], NO_JOBS)).completed).toEqual([true, true]);
+  });
+
   it('a job was completed before → is refused', async () => {
     const job = await takeOne();
     await source.exchange([{ job, result: 1 }], NO_JOBS);
