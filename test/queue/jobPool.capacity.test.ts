@@ -1,25 +1,14 @@
 import { createJobPool } from '../../src/queue/jobPool.ts';
 import type { TakenJob, Wanted } from '../../src/queue/jobSource.ts';
 import { captureLogs } from '../support/captureLogs.ts';
+import { closeAfterEach } from '../support/closeAfterEach.ts';
 import { buildTakenJob, createMemoryJobSource } from '../support/memoryJobSource.ts';
+import { settle, useTime } from './setupJobPool.ts';
 
 const MIB = 1024 * 1024;
 
-const { jest } = import.meta;
-
-const closers: (() => Promise<void>)[] = [];
-beforeEach(() => {
-  jest.useFakeTimers();
-});
-afterEach(async () => {
-  const closed = Promise.all(closers.splice(0).map((close) => close()));
-  await settle();
-  await closed;
-  jest.useRealTimers();
-});
-
-/** Longer than an exchange waits for further jobs that end. */
-const settle = () => jest.advanceTimersByTimeAsync(50);
+const { closing } = closeAfterEach();
+useTime();
 
 /** The pool holds every job until the test completes it. */
 const setup = (jobs: TakenJob[], capacity = 50) => {
@@ -33,7 +22,7 @@ const setup = (jobs: TakenJob[], capacity = 50) => {
   const { logger } = captureLogs();
   const pool = createJobPool<undefined>({ source, capacity, logger });
   const held: TakenJob[] = [];
-  closers.push(() => {
+  closing.push(() => {
     for (const job of held) pool.release(job);
     return pool.close();
   });

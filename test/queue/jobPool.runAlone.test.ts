@@ -2,23 +2,12 @@ import fc from 'fast-check';
 import { createJobPool } from '../../src/queue/jobPool.ts';
 import type { JobSource, TakenJob } from '../../src/queue/jobSource.ts';
 import { captureLogs } from '../support/captureLogs.ts';
+import { closeAfterEach } from '../support/closeAfterEach.ts';
 import { buildTakenJob, createMemoryJobSource } from '../support/memoryJobSource.ts';
+import { settle, useTime } from './setupJobPool.ts';
 
-const { jest } = import.meta;
-
-const closers: (() => Promise<void>)[] = [];
-beforeEach(() => {
-  jest.useFakeTimers();
-});
-afterEach(async () => {
-  const closed = Promise.all(closers.splice(0).map((close) => close()));
-  await settle();
-  await closed;
-  jest.useRealTimers();
-});
-
-/** Longer than an exchange waits for further jobs that end. */
-const settle = () => jest.advanceTimersByTimeAsync(50);
+const { closing } = closeAfterEach();
+useTime();
 
 /** Work lasts until `end` is called. Work on a job with a capital as its id runs alone. */
 const setup = (doubles: Partial<JobSource> = {}) => {
@@ -30,7 +19,7 @@ const setup = (doubles: Partial<JobSource> = {}) => {
   const endWork = new Map<string, (err?: Error) => void>();
 
   let isClosing = false;
-  closers.push(() => {
+  closing.push(() => {
     isClosing = true;
     for (const end of endWork.values()) end();
     return pool.close();
